@@ -1,0 +1,83 @@
+"""What a data set is: a card, a config of plain data, and clips by number. The cards import no torch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zoo.registry import Registry
+
+if TYPE_CHECKING:
+    from zoo.model import ModelCard
+    from zoo.types import Clip, ClipSpec, Split
+
+
+@dataclass(frozen=True)
+class DataCard:
+    """What the zoo knows of a data set before it opens it.
+
+    ``fields`` is all that it can provide under some setting; what it provides under a given one is in
+    ``DataConfig.spec()``.
+    """
+
+    name: str
+    title: str
+    fields: frozenset[str]
+    licence: str
+
+
+@dataclass
+class DataConfig:
+    """The settings that every data set has.
+
+    frames, height, width: of a training clip; a width of None is the data set's own proportion.
+    fps: frames a second of a clip. batch_size: clips per process and step. workers: loading processes.
+    """
+
+    name: str
+    frames: int = 8
+    height: int = 64
+    width: int | None = None
+    fps: float = 12.5
+    batch_size: int = 2
+    workers: int = 2
+
+    def spec(self) -> ClipSpec:
+        """What the clips of this configuration will look like; opens a file at most, and needs no torch.
+
+        Raises ZooError with a sentence when the data is not there or is not what was expected.
+        """
+        raise NotImplementedError
+
+    def suited_to(self, card: ModelCard) -> DataConfig:
+        """This config with every choice that was left to the model made; most leave none."""
+        return self
+
+
+class ClipSet(ABC):
+    """Clips by number. Nothing is remembered between calls: a clip is a pure function of its arguments."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of clips in this split: an epoch of training, or all there is to evaluate on."""
+
+    @abstractmethod
+    def clip(self, index: int, epoch: int, frames: int) -> Clip:
+        """One clip without the batch axis, ``(T, ...)``; ``key`` is a plain string.
+
+        index: 0 <= index < len(self). epoch: what may vary from pass to pass (where the clip starts) varies with
+        it. frames: length of the clip.
+        """
+
+
+DATA_SETS: Registry[DataCard] = Registry("data set", package="zoo.data.sets", group="zoo.data")
+register_data = DATA_SETS.register
+
+
+def build_set(config: DataConfig, split: Split, fields: frozenset[str], seed: int) -> ClipSet:
+    """Open one split of a data set. ``fields``: those wanted beside ``video``; no other is computed.
+
+    ``seed`` drives what varies in training; the clips of the split ``val`` are the same for every seed.
+    """
+    return DATA_SETS.find(config.name).load()(config, split, fields, seed)  # type: ignore[no-any-return]

@@ -1,0 +1,21 @@
+"""The one exception for mistakes that a user can mend."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ZooError(Exception):
+    """What was asked, what was found, what to type: the commands print it without a stack trace."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`` Did you mean `…`?`` with the nearest known word; an empty string when none is near."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f" Did you mean `{near[0]}`?" if near else ""
+
+
+def listed(words: Iterable[str]) -> str:
+    """Words for a sentence: ``a, b, c``."""
+    return ", ".join(words)

@@ -19,3 +19,10 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def listed(words: Iterable[str]) -> str:
     """Words for a sentence: ``a, b, c``."""
     return ", ".join(words)
+
+
+def one_of(setting: str, value: str, choices: Iterable[str]) -> None:
+    """Raise a ZooError unless ``value`` is one of ``choices``; ``setting`` is what a user types, `data.view`."""
+    known = list(choices)
+    if value not in known:
+        raise ZooError(f"{setting}={value} is not a choice.{nearest(value, known)} Choices: {listed(known)}.")

@@ -1,0 +1,1 @@
+"""What happens around training: averages, galleries, measures, checkpoints. One file each."""

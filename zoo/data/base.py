@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from zoo.registry import Registry
 
 if TYPE_CHECKING:
-    from zoo.model import ModelCard
+    from zoo.card import ModelCard
     from zoo.types import Clip, ClipSpec, Split
 
 
@@ -49,6 +49,10 @@ class DataConfig:
         Raises ZooError with a sentence when the data is not there or is not what was expected.
         """
         raise NotImplementedError
+
+    def notes(self) -> list[str]:
+        """Sentences for the user about what was found; asked once, before training."""
+        return []
 
     def suited_to(self, card: ModelCard) -> DataConfig:
         """This config with every choice that was left to the model made; most leave none."""

@@ -1,0 +1,468 @@
+"""The data set `folder` on videos written here: every frame's grey level tells its number."""
+
+import subprocess
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from zoo.data import check
+from zoo.data.base import DATA_SETS, build_set
+from zoo.data.decode import write_video
+from zoo.data.sets.folder import catalogue, footage
+from zoo.data.sets.folder.cache import ArrayCache, cache_home
+from zoo.data.sets.folder.catalogue import open_catalogue
+from zoo.data.sets.folder.config import CARD
+from zoo.data.sets.folder.footage import CHUNK, Footage, nearest_frames
+from zoo.data.sets.folder.statistics import statistics
+from zoo.errors import ZooError
+from zoo.flow.warp import warp
+
+STEP = 3
+EVERYTHING = CARD.fields - {"video"}
+
+
+def numbered(number, height=32, width=48):
+    return np.full((height, width, 3), 10 + STEP * number, np.uint8)
+
+
+def numbers(video):
+    """(T, 3, H, W) in [-1, 1] to the numbers of its frames."""
+    levels = (video.mean(dim=(1, 2, 3)) + 1) * 127.5
+    return ((levels - 10) / STEP).round().int().tolist()
+
+
+def film(path, count=30, fps=25, **size):
+    write_video(path, (numbered(number, **size) for number in range(count)), fps)
+    return path
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Five videos of 30 frames at 25 fps, some in a subfolder."""
+    for name in ("a.mp4", "b.mkv", "c.mov", "sub/d.mp4", "sub/é.mp4"):
+        film(tmp_path / "videos" / name)
+    return tmp_path / "videos"
+
+
+def config(root, **settings):
+    basics = {"name": "folder", "root": str(root), "frames": 8, "height": 32, "width": 48, "fps": 25, "flow": "none"}
+    return DATA_SETS.config(basics | settings)
+
+
+def clips(root, split="train", fields=EVERYTHING, seed=0, **settings):
+    return build_set(config(root, **settings), split, frozenset(fields), seed)
+
+
+def all_clips(data, epoch=0, frames=8):
+    return [data.clip(index, epoch, frames) for index in range(len(data))]
+
+
+# What the clips are
+
+
+def test_spec_says_what_the_clips_have(root):
+    settings = {"condition": "edges", "flow": "dis", "width": None, "height": 48}
+    spec = config(root, **settings).spec()
+    assert (spec.frames, spec.height, spec.width, spec.fps) == (8, 48, 80, 25)  # 72 rounded to a multiple of 16
+    assert spec.fields == ("video", "condition", "flow", "visibility")
+    assert spec.condition_channels == 1
+    clip = clips(root, "val", **settings).clip(0, 0, 8)
+    assert {name: tuple(value.shape) for name, value in clip.items() if name not in ("key", "fps")} == {
+        "video": (8, 3, 48, 80),
+        "condition": (8, 1, 48, 80),
+        "flow": (7, 2, 48, 80),
+        "visibility": (7, 1, 48, 80),
+    }
+    assert all(clip[name].dtype == torch.float32 for name in spec.fields)
+    assert clip["fps"] == 25
+    assert clip["video"].min() >= -1
+
+
+def test_only_the_fields_wanted_are_made(root):
+    data = clips(root, fields={"condition"}, condition="edges", flow="dis")
+    assert set(data.clip(0, 0, 8)) == {"video", "fps", "key", "condition"}
+
+
+def test_frames_are_resampled_by_time(root):
+    assert numbers(clips(root, "val", fps=12.5, frames=15).clip(0, 0, 15)["video"]) == list(range(0, 30, 2))
+    twice = [n // 2 for n in range(20)]
+    upsampled = numbers(clips(root, "val", fps=50, frames=20).clip(0, 0, 20)["video"])
+    assert upsampled[1:] == twice[1:] or upsampled == twice
+
+
+def test_nearest_frames_by_hand():
+    times = np.array([0, 0.1, 0.2, 0.6, 0.7])
+    assert nearest_frames(times, 10, 8).tolist() == [0, 1, 2, 2, 2, 3, 3, 4]  # 0.4 is a tie: the earlier
+    assert nearest_frames(np.arange(6) / 25, 25, 6).tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_key_names_video_and_start_and_the_frames_are_those(root):
+    for clip in all_clips(clips(root)) + all_clips(clips(root, "val")):
+        prefix, _, start = clip["key"].rpartition("/")
+        assert (root / prefix.removeprefix("folder/")).is_file()
+        assert numbers(clip["video"]) == list(range(int(start), int(start) + 8))
+
+
+def test_training_clips_follow_from_seed_epoch_and_index_alone(root):
+    keys = [clip["key"] for clip in all_clips(clips(root, seed=3), epoch=5)]
+    again = clips(root, seed=3)
+    assert [again.clip(index, 5, 8)["key"] for index in reversed(range(len(again)))] == keys[::-1]
+    assert [clip["key"] for clip in all_clips(again, epoch=6)] != keys
+    assert [clip["key"] for clip in all_clips(clips(root, seed=4), epoch=5)] != keys
+
+
+def test_training_visits_every_video_by_length_and_every_start(root):
+    film(root / "long.mp4", count=70)
+    data = clips(root)
+    names = [clip["key"].rpartition("/")[0] for clip in all_clips(data)]
+    lengths = {f"folder/{stretch.footage.video.name}": stretch.length for stretch in data.stretches}
+    assert {name: names.count(name) for name in names} == {name: n // 8 for name, n in lengths.items()}
+    first = names[0]
+    starts = {int(data.clip(0, epoch, 8)["key"].rpartition("/")[2]) for epoch in range(400)}
+    assert starts == set(range(lengths[first] - 8 + 1))
+
+
+def test_evaluation_clips_are_fixed_and_spread_evenly(root):
+    keys = [clip["key"] for clip in all_clips(clips(root, "val", seed=0))]
+    assert keys == [clip["key"] for clip in all_clips(clips(root, "val", seed=9), epoch=4)]
+    starts = [int(key.rpartition("/")[2]) for key in keys]
+    assert starts == [0, 11, 22]  # 30 frames hold 3 clips of 8 and leave room for starts up to 22
+    longer = [clip["key"].rpartition("/")[2] for clip in all_clips(clips(root, "val"), frames=16)]
+    assert longer == ["0", "7", "14"]
+
+
+def test_a_clip_longer_than_the_video_is_refused(root):
+    with pytest.raises(ZooError, match=r"has 30 frames for `val` at data.fps=25; a clip of 31 was asked"):
+        clips(root, "val").clip(0, 0, 31)
+
+
+# Splits
+
+
+def test_videos_are_split_by_video(root):
+    def names(split, **settings):
+        return {stretch.footage.video.name for stretch in clips(root, split, **settings).stretches}
+
+    everything = {"a.mp4", "b.mkv", "c.mov", "sub/d.mp4", "sub/é.mp4"}
+    for share, held_out in ((0.2, 1), (0.4, 2), (0.01, 1), (0.99, 4)):
+        val = names("val", val_share=share)
+        assert len(val) == held_out
+        assert names("train", val_share=share) == everything - val
+    assert names("val", val_share=0.2) < names("val", val_share=0.4)
+
+
+@pytest.mark.parametrize("fps", [25, 12.5, 60])
+def test_one_video_is_split_by_time_and_shares_no_frame(tmp_path, fps):
+    film(tmp_path / "one.mp4", count=60)
+    seen = {}
+    for split in ("train", "val"):
+        data = clips(tmp_path, split, fps=fps, frames=4)
+        seen[split] = {n for epoch in range(60) for clip in all_clips(data, epoch, 4) for n in numbers(clip["video"])}
+    assert max(seen["train"]) < min(seen["val"])
+    assert 46 <= min(seen["val"]) <= 49
+    assert (min(seen["train"]), max(seen["val"])) in ((0, 59), (0, 58))
+
+
+def test_one_video_too_short_for_both_splits_is_refused(tmp_path):
+    film(tmp_path / "one.mp4", count=12)
+    with pytest.raises(ZooError, match=r"one.mp4 is the only usable video.*data.frames=4"):
+        clips(tmp_path)
+
+
+# Folders of frames, labels, instances
+
+
+def write_maps(folder, count, value):
+    folder.mkdir(parents=True)
+    for number in range(count):
+        ids = np.zeros((32, 48), np.uint16)
+        ids[8:16, 6:12] = value(number)
+        cv2.imwrite(str(folder / f"frame{number}.png"), ids)  # unpadded numbers: 10 comes after 9
+
+
+def test_folders_of_frames_are_videos_in_the_order_of_their_numbers(tmp_path):
+    (tmp_path / "walk").mkdir()
+    for number in range(24):
+        Image.fromarray(numbered(number)).save(tmp_path / "walk" / f"{number}.png")
+    data = clips(tmp_path, fps=5)
+    assert numbers(data.clip(0, 0, 8)["video"]) == list(range(*(int(data.clip(0, 0, 8)["key"][-1]) + n for n in (0, 8))))
+    assert clips(tmp_path, fps=5, image_fps=10, frames=4).stretches[0].footage.stored.tolist() == list(range(0, 24, 2))
+
+
+def test_labels_and_instances_follow_their_frames(root):
+    for video in root.rglob("*.m*"):
+        stem = video.relative_to(root).with_suffix("")
+        write_maps(root.parent / "labels" / stem, 30, lambda number: number)
+        write_maps(root / "objects" / stem, 30, lambda number: 1000 + number)
+    data = clips(root, labels="labels", instances="objects", label_count=30, fps=12.5, frames=5)
+    assert config(root, labels="labels", label_names=["sky", "car"]).spec().label_names == ("sky", "car")
+    clip = data.clip(0, 0, 5)
+    shown = torch.tensor(numbers(clip["video"]))
+    assert clip["labels"].dtype == clip["instances"].dtype == torch.int64
+    assert clip["labels"].shape == (5, 32, 48)
+    assert torch.equal(clip["labels"][:, 12, 9], shown)
+    assert torch.equal(clip["instances"][:, 12, 9], shown + 1000)
+    assert clip["labels"][:, 7].sum() == clip["labels"][:, :, 12].sum() == 0
+
+
+def test_a_label_beyond_the_classes_is_refused(root):
+    for video in root.rglob("*.m*"):
+        write_maps(root.parent / "labels" / video.relative_to(root).with_suffix(""), 30, lambda number: 33)
+    with pytest.raises(ZooError, match=r"holds the label 33; 3 classes.*data.label_count=34"):
+        clips(root, labels="labels", label_count=3).clip(0, 0, 8)
+
+
+def test_videos_without_all_their_labels_are_skipped(root):
+    for name in ("a", "b", "c"):
+        write_maps(root.parent / "labels" / name, 30 if name != "b" else 29, lambda number: 1)
+    found = open_catalogue(config(root, labels="labels", label_count=2))
+    assert [video.name for video in found.videos] == ["a.mp4", "c.mov"]
+    assert "b.mkv has 30 frames; its labels," in found.skipped[0]
+    assert "are 29 images" in found.skipped[0]
+
+
+# Bad input
+
+
+BAD = {
+    "empty.mp4": lambda path: path.write_bytes(b""),
+    "notes.mp4": lambda path: path.write_text("no video " * 100),
+    "cut.mp4": lambda path: path.write_bytes(film(path).read_bytes()[:500]),
+    "brief.mp4": lambda path: film(path, count=5),
+}
+
+
+def test_what_cannot_be_used_is_named_once_and_the_rest_goes_on(root):
+    for name, make in BAD.items():
+        make(root / name)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        data = clips(root)
+    text = str(caught[0].message)
+    assert len(caught) == 1
+    assert text.startswith(f"4 skipped, 5 used in data.root={root}:")
+    assert all(name in text for name in BAD)
+    assert "brief.mp4 is shorter than a clip: 5 frames at data.fps=25" in text
+    assert len(all_clips(data)) == len(data) == 12
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_nothing_usable_says_what_was_there(tmp_path, name):
+    BAD[name](tmp_path / name)
+    with pytest.raises(ZooError, match=rf"None of the 1 videos.*can be used.*\n.*{name}"):
+        config(tmp_path).spec()
+
+
+def test_an_empty_folder_says_what_was_searched_and_what_would_match(tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "data.h5").write_text("x")
+    with pytest.raises(ZooError, match=r"No video under .*Searched 2 folders.*\.mp4.*\.png.*1 \.h5"):
+        config(tmp_path).spec()
+
+
+def test_a_folder_that_cannot_be_read_is_named(root, monkeypatch):
+    original = catalogue.find_videos.__globals__["os"].scandir
+
+    def locked(path):
+        if Path(path).name == "sub":
+            raise PermissionError(13, "Permission denied", str(path))
+        return original(path)
+
+    monkeypatch.setattr("os.scandir", locked)
+    found = open_catalogue(config(root))
+    assert [video.name for video in found.videos] == ["a.mp4", "b.mkv", "c.mov"]
+    assert found.skipped == (f"{root / 'sub'}: this folder cannot be read (Permission denied).",)
+
+
+def test_two_sizes_are_said_and_cropped(root):
+    film(root / "wide.mp4", height=32, width=96)
+    with pytest.warns(UserWarning, match=r"2 sizes: 48x32 \(5, e.g. a.mp4\), 96x32 \(1, e.g. wide.mp4\)"):
+        data = clips(root, val_share=0.01)
+    assert {clip["video"].shape for clip in all_clips(data)} == {(8, 3, 32, 48)}
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"root": ""}, "type data.root=<folder>"),
+        ({"root": "{root}/a.mp4"}, r"is a file. Type the folder it is in: data.root=.*videos"),
+        ({"root": "{root}/../vidoes"}, "no such folder. Did you mean `videos`"),
+        ({"condition": "edge"}, "Did you mean `edges`"),
+        ({"flow": "diss"}, "Did you mean `dis`"),
+        ({"val_share": 1.0}, "val_share=0.2"),
+        ({"labels": "labels", "label_count": 2}, "data.labels=labels: there is no such folder. Searched: .*labels"),
+        ({"labels": "labels"}, "data.label_count=<number>"),
+        ({"labels": "x", "label_names": ["sky"], "label_count": 2}, "Leave one of the two out"),
+    ],
+)
+def test_wrong_settings_get_sentences(root, settings, says):
+    settings = {key: value.format(root=root) if isinstance(value, str) else value for key, value in settings.items()}
+    with pytest.raises(ZooError, match=says):
+        config(**{"root": root} | settings).spec()
+
+
+# The cache
+
+
+def test_a_video_replaced_by_another_is_decoded_anew(root):
+    clips(root, "val").clip(0, 0, 8)
+    for path in root.rglob("*.m*"):
+        write_video(path, (numbered(60 - number) for number in range(30)), 25)
+    assert numbers(clips(root, "val").clip(0, 0, 8)["video"]) == list(range(60, 52, -1))
+
+
+def test_known_files_are_not_probed_again(root, monkeypatch):
+    config(root).spec()
+    monkeypatch.setattr(catalogue, "probe", lambda path: pytest.fail(f"probed {path}"))
+    assert len(open_catalogue(config(root, frames=4)).videos) == 5
+
+
+def test_frames_are_kept_and_a_broken_entry_is_made_anew(root, monkeypatch):
+    expected = clips(root, "val").clip(0, 0, 8)["video"]
+    with monkeypatch.context() as patched:
+        patched.setattr(footage, "iter_frames", lambda *_: pytest.fail("decoded again"))
+        assert torch.equal(clips(root, "val").clip(0, 0, 8)["video"], expected)
+    for entry in (root / ".zoo").rglob("*.npy"):
+        entry.write_bytes(entry.read_bytes()[:200])
+    assert torch.equal(clips(root, "val").clip(0, 0, 8)["video"], expected)
+
+
+def test_where_nothing_can_be_written_a_users_cache_serves(root, tmp_path, monkeypatch):
+    (root / ".zoo").write_text("a file where the folder would be")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    with pytest.warns(UserWarning, match=r"\.zoo cannot be written .*kept in .*home"):
+        data = clips(root)
+    assert len(all_clips(data)) == 12
+    assert list((tmp_path / "home").rglob("*.npy"))
+
+
+def test_makers_of_the_same_entry_do_not_harm_each_other(tmp_path):
+    cache = ArrayCache(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        arrays = list(pool.map(lambda _: cache.get("x/0", lambda: np.arange(100_000)), range(32)))
+    assert all(np.array_equal(array, np.arange(100_000)) for array in arrays)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["0.npy"]
+
+
+# Flow
+
+
+class ChangeOfLevel:
+    """Stands in for an estimator: dx is the change of grey level, dy the level before."""
+
+    name = "change"
+    calls = 0
+
+    def __call__(self, frames):
+        self.calls += 1
+        levels = frames.mean(axis=-1, dtype=np.float32)
+        return np.stack([levels[1:] - levels[:-1], levels[:-1], np.ones_like(levels[1:])], axis=1).astype(np.float16)
+
+
+def test_frames_and_flow_join_across_chunks_and_are_estimated_once(tmp_path):
+    path = tmp_path / "long.mp4"
+    count = CHUNK + 6
+    write_video(path, (np.full((32, 48, 3), 20 + 2 * n, np.uint8) for n in range(count)), 25)
+    video = open_catalogue(config(tmp_path)).videos[0]
+    long = Footage(video, 32, 48, 25, ArrayCache(cache_home(tmp_path)))
+    source = ChangeOfLevel()
+    levels = long.frames(0, count).mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(levels, 20 + 2 * np.arange(count), atol=1.5)
+    for start, stop in ((0, count), (CHUNK - 3, CHUNK + 4), (CHUNK - 1, CHUNK + 1), (CHUNK, count), (3, 5)):
+        flow = long.flow(start, stop, source).mean(axis=(2, 3), dtype=np.float32)
+        assert flow.shape == (stop - start - 1, 3)
+        np.testing.assert_allclose(flow[:, 1], levels[start : stop - 1], atol=0.2)
+        np.testing.assert_allclose(flow[:, 0], np.diff(levels[start:stop]), atol=0.2)
+    assert source.calls == 2
+    assert long.flow(4, 5, source).shape == (0, 3, 32, 48)
+
+
+def test_flow_points_back_and_warps_a_frame_into_the_next(tmp_path):
+    texture = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (64, 200, 3), np.uint8), (0, 0), 2)
+    texture = cv2.normalize(texture, None, 0, 255, cv2.NORM_MINMAX)
+    write_video(tmp_path / "pan.mp4", (texture[:, 60 - 3 * n : 156 - 3 * n] for n in range(20)), 25)
+    data = clips(tmp_path, "train", height=64, width=96, flow="dis", frames=4)
+    clip = data.clip(0, 0, 4)
+    middle = clip["flow"][:, :, 16:-16, 16:-16]
+    assert middle[:, 0].median() == pytest.approx(-3, abs=0.3)  # content moves right, so its source lies left
+    assert middle[:, 1].median() == pytest.approx(0, abs=0.3)
+    moved = (warp(clip["video"][:-1], clip["flow"]) - clip["video"][1:]).abs()[..., 16:-16]
+    still = (clip["video"][:-1] - clip["video"][1:]).abs()[..., 16:-16]
+    assert moved.mean() < still.mean() / 3
+    assert clip["visibility"][..., 16:-16].mean() > 0.8
+
+
+def test_flow_of_another_size_is_not_taken_from_the_cache(root):
+    first = clips(root, "val", flow="dis").clip(0, 0, 8)["flow"]
+    assert first.shape == (7, 2, 32, 48)
+    assert clips(root, "val", flow="dis", height=16, width=32).clip(0, 0, 8)["flow"].shape == (7, 2, 16, 32)
+
+
+# The check
+
+
+def test_check_writes_a_sheet_and_a_table(root, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    BAD["notes.mp4"](root / "notes.mp4")
+    sheet = check.main([f"root={root}", "data.height=32", "condition=edges", "fps=25", f"sheet={tmp_path / 's.png'}"])
+    rows, columns, _ = cv2.imread(str(sheet)).shape
+    assert (rows, columns) == (5 * (32 + 32 + 2), check.MARGIN + 8 * 48)
+    printed = capsys.readouterr().out
+    assert "sub/é.mp4" in printed
+    assert "notes.mp4 cannot be read" in printed
+    assert "15 clips of 8 frames, 48x32" in printed
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["rot=x"], "Did you mean `root`"),
+        (["videos"], "python -m zoo.data.check root=videos"),
+        (["root=x", "height=tall"], "height"),
+        ([], "type data.root=<folder>"),
+    ],
+)
+def test_check_answers_mistakes_with_sentences(words, says):
+    with pytest.raises(ZooError, match=says):
+        check.main(words)
+
+
+def test_check_is_a_command_without_torch_and_without_stack_trace():
+    asked = "import sys, zoo.data.check as c; c.sys.argv[1:] = ['root=/nowhere']\ntry: c.run()\nfinally: print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout.strip() == "False"
+    assert "there is no such folder" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def suspicions(looks, run=None):
+    frames = np.random.default_rng(0).integers(0, 256, (4, *looks[0].shape)).astype(np.uint8)
+    return " ".join(statistics(looks, list(frames) if run is None else run).suspicions())
+
+
+def test_what_is_worth_a_look():
+    noise = np.random.default_rng(1).integers(0, 256, (6, 60, 80, 3)).astype(np.uint8)
+    assert suspicions(list(noise)) == ""
+    barred = noise.copy()
+    barred[:, :6] = barred[:, -9:] = 3
+    assert "black bars, 25% of the height" in suspicions(list(barred))
+    barred = noise.copy()
+    barred[:, :, :8] = 0
+    assert "black bars, 10% of the width" in suspicions(list(barred))
+    limited = (16 + noise.astype(float) * 219 / 255).astype(np.uint8)
+    assert "range never expanded" in suspicions(list(limited))
+    doubled = [frame for frame in noise[:4] for _ in range(2)]
+    assert "57% of frames repeat" in suspicions(list(noise), doubled)  # 4 of the 7 changes
+    assert "does not move" in suspicions(list(noise), [noise[0]] * 3)
+    upright = noise // 4
+    upright[:, :25] = 220  # a smooth bright sky
+    assert suspicions(list(upright)) == ""
+    assert "upside down" in suspicions([frame[::-1] for frame in upright])

@@ -1,0 +1,26 @@
+"""Puts the clock of every curve, clips seen over all ranks, beside whatever is logged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning import Callback, Trainer
+
+from zoo.model import VideoModel
+
+
+class Clock(Callback):
+    """Logs ``seen/clips``; Lightning takes ``step`` as the x-axis of its loggers in place of its own count."""
+
+    def on_train_batch_start(self, trainer: Trainer, model: VideoModel[Any], batch: Any, batch_idx: int) -> None:  # type: ignore[override]
+        """Log the clock with the losses of the step."""
+        self._log(model)
+
+    def on_validation_epoch_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:  # type: ignore[override]
+        """Log the clock with the metrics of the round."""
+        self._log(model)
+
+    def _log(self, model: VideoModel[Any]) -> None:
+        seen = float(model.clips_seen)
+        model.log("seen/clips", seen, prog_bar=True)
+        model.log("step", seen)

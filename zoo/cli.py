@@ -1,0 +1,118 @@
+"""What the commands share: Hydra with the zoo's configs, and a user's mistakes told in sentences. Imports no torch."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
+
+from zoo.card import MODELS
+from zoo.data.base import DATA_SETS
+from zoo.errors import ZooError, listed, nearest
+from zoo.settings import SampleSettings, Train
+
+
+def conf_dir() -> Path:
+    """The conf folder: inside the package in a wheel, beside it in a checkout or an editable install."""
+    package = Path(__file__).resolve().parent
+    inside = package / "conf"
+    return inside if (inside / "train.yaml").is_file() else package.parent / "conf"
+
+
+class PluginConf(SearchPathPlugin):
+    """Lets Hydra find the conf folders of installed plug-ins, editable or not."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Append each plug-in's ``conf``."""
+        for entry in [*MODELS.entries(), *DATA_SETS.entries()]:
+            if entry.conf_dir.is_dir():
+                search_path.append(entry.card.name, f"file://{entry.conf_dir}")
+
+
+def prepare_hydra() -> None:
+    """Tell Hydra the names and types of every setting, and where plug-ins keep their YAML."""
+    store = ConfigStore.instance()
+    store.store(group="schema", name="train", node=Train)
+    store.store(group="schema", name="sample", node=SampleSettings)
+    for entry in MODELS.entries():
+        store.store(group="schema/model", name=entry.card.name, node=entry.config)
+    for data_set in DATA_SETS.entries():
+        store.store(group="schema/data", name=data_set.card.name, node=data_set.config)
+    if PluginConf not in Plugins.instance().discover(SearchPathPlugin):
+        Plugins.instance().register(PluginConf)
+
+
+def command(main: Callable[[], Any]) -> Callable[[], Any]:
+    """Print a ZooError as its sentences and exit with 1; anything else is a bug and keeps its stack trace."""
+
+    @functools.wraps(main)
+    def run() -> Any:
+        try:
+            return main()
+        except ZooError as mistake:
+            print(f"\n{mistake}", file=sys.stderr)
+            sys.exit(1)
+
+    return run
+
+
+def hydra_command(name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], Any]]:
+    """Make ``main(config)`` a command whose settings are composed by Hydra from ``conf/<name>.yaml``."""
+
+    def decorate(main: Callable[[DictConfig], Any]) -> Callable[[], Any]:
+        @command
+        @functools.wraps(main)
+        def run() -> Any:
+            os.environ["HYDRA_FULL_ERROR"] = "1"  # let mistakes through to us instead of printing and exiting
+            try:
+                prepare_hydra()
+                return hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=name)(main)()
+            except (HydraException, OmegaConfBaseException) as problem:
+                raise ZooError(explain(problem)) from problem
+
+        return run
+
+    return decorate
+
+
+def plain(config: Any) -> Any:
+    """A composed config as plain data, interpolations resolved."""
+    return OmegaConf.to_container(config, resolve=True, throw_on_missing=True, enum_to_str=True)
+
+
+def explain(problem: BaseException) -> str:
+    """What Hydra or OmegaConf found wrong, as a sentence that names the nearest right thing."""
+    if isinstance(problem, MissingConfigException) and problem.missing_cfg_file:
+        return _explain_option(str(problem.missing_cfg_file), problem.options or [])
+    cause = problem.__cause__ if isinstance(problem, ConfigCompositionException) else problem
+    if isinstance(cause, MissingMandatoryValue):
+        return f"`{cause.full_key}` has no value. Type {cause.full_key}=<value>."
+    if isinstance(cause, ConfigKeyError | AttributeError) and isinstance(cause, OmegaConfBaseException):
+        return _explain_key(cause)
+    if isinstance(cause, OmegaConfBaseException):
+        return f"`{cause.full_key}`: {str(cause.msg).splitlines()[0].rstrip('.')}."
+    return str(problem)
+
+
+def _explain_option(asked: str, options: Iterable[str]) -> str:
+    group, _, option = asked.rpartition("/")
+    options = list(options)
+    return f"There is no {group} `{option}`.{nearest(option, options)} Known: {listed(options)}."
+
+
+def _explain_key(cause: OmegaConfBaseException) -> str:
+    known = [str(key) for key in cause.parent_node] if isinstance(cause.parent_node, DictConfig) else []
+    where = f"`{cause.full_key}`" if cause.full_key else f"`{cause.key}`"
+    return f"There is no setting {where}.{nearest(str(cause.key), known)} Known: {listed(known)}."

@@ -1,0 +1,90 @@
+"""Footage or maps that a user gives to a trained model, one frame at a time, at constant memory.
+
+Shapes: H x W pixels; every piece is a batch of one clip of one frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from zoo.data.decode import VIDEO_SUFFIXES, Frame, frame_times, iter_frames, read_ids, read_image
+from zoo.data.sets.folder.find import images_in
+from zoo.data.transforms import cover, edges, to_signed
+from zoo.errors import ZooError
+from zoo.types import Clip, ClipSpec
+
+
+MOMENT = 1e-6  # seconds; times that differ by less are equal
+
+
+def count_given(path: Path, spec: ClipSpec, source: str) -> int:
+    """How many frames ``read_given`` will yield."""
+    _check(path, spec, source)
+    return len(images_in(path)) if path.is_dir() else len(_resampled(path, spec.fps))
+
+
+def read_given(path: Path, spec: ClipSpec, source: str) -> Iterator[Clip]:
+    """The pieces of one given video: footage whose edges are drawn, or a folder with a PNG of label ids a frame.
+
+    Raises a ZooError at once, and not in mid-video, for what cannot be given.
+    """
+    _check(path, spec, source)
+    return _label_pieces(path, spec) if source == "labels" else _footage_pieces(path, spec)
+
+
+def _check(path: Path, spec: ClipSpec, source: str) -> None:
+    if not path.exists():
+        raise ZooError(f"given={path} is not there. A video or a folder of frames is expected.")
+    if source == "labels":
+        if not path.is_dir() or not images_in(path):
+            raise ZooError(
+                f"This model paints label maps: given={path} must be a folder with a PNG of ids a frame."
+            )
+    elif spec.condition_channels != 1:
+        raise ZooError("This model does not paint edges; edges are all that can be drawn from footage.")
+    if path.is_dir() and not images_in(path):
+        raise ZooError(
+            f"given={path} holds no frames. A video ({', '.join(VIDEO_SUFFIXES)}) or frames are expected."
+        )
+
+
+def _label_pieces(folder: Path, spec: ClipSpec) -> Iterator[Clip]:
+    for number, image in enumerate(images_in(folder)):
+        ids = cover(read_ids(image), spec.height, spec.width, ids=True)
+        if ids.min() < 0 or ids.max() >= len(spec.label_names):
+            raise ZooError(
+                f"{image} has the label {ids.max()}; this model knows 0 to {len(spec.label_names) - 1}."
+            )
+        yield _piece(folder, number, spec) | {"labels": torch.from_numpy(ids)[None, None]}  # type: ignore[return-value]
+
+
+def _footage_pieces(path: Path, spec: ClipSpec) -> Iterator[Clip]:
+    for number, frame in enumerate(_frames(path, spec.fps)):
+        resized = cover(frame, spec.height, spec.width)
+        yield _piece(path, number, spec) | {  # type: ignore[misc]
+            "video": torch.from_numpy(to_signed(resized[None]))[None],
+            "condition": torch.from_numpy(edges(resized))[None, None, None],
+        }
+
+
+def _frames(path: Path, fps: float) -> Iterator[Frame]:
+    """A video at the wanted frame rate; a folder frame by frame."""
+    if path.is_dir():
+        return (read_image(image) for image in images_in(path))
+    return iter_frames(path, _resampled(path, fps))
+
+
+def _resampled(path: Path, fps: float) -> NDArray[np.int64]:
+    """The frame that is shown at each tick of the wanted frame rate: the latest that has begun."""
+    times = frame_times(path)
+    ticks = np.arange(0, times[-1] + MOMENT, 1 / fps)
+    return np.searchsorted(times, ticks + MOMENT, side="right") - 1
+
+
+def _piece(path: Path, number: int, spec: ClipSpec) -> dict[str, object]:
+    return {"fps": torch.tensor([spec.fps]), "key": [f"given/{path.name}/{number}"]}

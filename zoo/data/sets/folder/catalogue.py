@@ -1,0 +1,254 @@
+"""The usable videos of a folder, and a sentence for each that is not. Imports no torch."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from zoo.data.decode import VideoInfo, probe, read_image
+from zoo.data.sets.folder.cache import cache_home, load_index, save_index
+from zoo.data.sets.folder.config import FolderConfig
+from zoo.data.sets.folder.find import LAYOUT, Found, find_videos, images_in, stamp_of
+from zoo.errors import ZooError, nearest, one_of
+from zoo.types import ClipSpec
+
+SHOWN = 10
+"""Sentences about skipped files in one warning."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class MapFolder:
+    """One image of ids for each stored frame of a video."""
+
+    path: Path
+    stamp: str
+
+
+@dataclass(frozen=True)
+class Video:
+    """One usable video. length: frames at the clips' frame rate. maps: folders of labels and instances."""
+
+    name: str  # path under the root, with "/"
+    path: Path
+    info: VideoInfo
+    stamp: str
+    length: int
+    maps: dict[str, MapFolder]
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What the folder holds for a configuration; ``skipped`` are sentences."""
+
+    config: FolderConfig
+    root: Path
+    videos: tuple[Video, ...]
+    skipped: tuple[str, ...]
+
+    @property
+    def width(self) -> int:
+        """The width asked for, or that of the first video's proportion, rounded to a multiple of 16."""
+        first = self.videos[0].info
+        exact = self.config.height * first.width / first.height
+        return self.config.width or max(16, round(exact / 16) * 16)
+
+    def spec(self) -> ClipSpec:
+        """What every clip of this folder has."""
+        config = self.config
+        present = {
+            "video": True,
+            "labels": config.labels is not None,
+            "instances": config.instances is not None,
+            "condition": config.condition == "edges",
+            "flow": config.flow != "none",
+            "visibility": config.flow != "none",
+        }
+        return ClipSpec(
+            fields=tuple(name for name, there in present.items() if there),
+            frames=config.frames,
+            height=config.height,
+            width=self.width,
+            fps=config.fps,
+            label_names=label_names(config),
+            condition_channels=int(present["condition"]),
+        )
+
+    def notes(self) -> list[str]:
+        """What a user should hear once: what is skipped, what is cropped."""
+        return [*self._skipped_note(), *self._sizes_note()]
+
+    def _skipped_note(self) -> Iterator[str]:
+        if self.skipped:
+            more = len(self.skipped) - SHOWN
+            rest = [f"... and {more} more: python -m zoo.data.check root={self.root}"] if more > 0 else []
+            lines = [f"{len(self.skipped)} skipped, {len(self.videos)} used in data.root={self.root}:"]
+            yield "\n  ".join([*lines, *self.skipped[:SHOWN], *rest])
+
+    def _sizes_note(self) -> Iterator[str]:
+        names: dict[tuple[int, int], list[str]] = defaultdict(list)
+        for video in self.videos:
+            names[video.info.width, video.info.height].append(video.name)
+        if len(names) > 1:
+            sizes = ", ".join(f"{w}x{h} ({len(same)}, e.g. {same[0]})" for (w, h), same in names.items())
+            yield (
+                f"data.root={self.root} holds videos of {len(names)} sizes: {sizes}. "
+                f"Each is scaled to cover {self.width}x{self.config.height} and centre-cropped."
+            )
+
+
+def label_names(config: FolderConfig) -> tuple[str, ...]:
+    """Names of the classes, by id; numbers where only a count is given; empty without labels."""
+    if config.labels is None:
+        return ()
+    return tuple(config.label_names) or tuple(str(label) for label in range(config.label_count or 0))
+
+
+def open_catalogue(config: FolderConfig) -> Catalogue:
+    """Find, probe and check. Raises ZooError if a setting is wrong or nothing can be used."""
+    _check_settings(config)
+    root = _existing_root(config.root)
+    maps = {
+        kind: _map_root(root, kind, setting)
+        for kind, setting in (("labels", config.labels), ("instances", config.instances))
+        if setting is not None
+    }
+    found = find_videos(root, leave_out=maps.values())
+    stamped, unreadable = _attempt(found.videos, lambda path: (path, stamp_of(path)))
+    probed, broken = _probe_all(root, stamped, config)
+    videos, unfit = _attempt(probed, lambda item: _fit(config, root, maps, *item))
+    skipped = (*found.problems, *unreadable, *broken, *unfit)
+    if not videos:
+        raise ZooError(_nothing_usable(root, found, skipped))
+    return Catalogue(config, root, tuple(videos), skipped)
+
+
+def _check_settings(config: FolderConfig) -> None:
+    one_of("data.condition", config.condition, ("none", "edges"))
+    one_of("data.flow", config.flow, ("none", "dis", "raft_small", "raft_large"))
+    if not 0 < config.val_share < 1:
+        raise ZooError(
+            f"data.val_share={config.val_share} is not a share between 0 and 1. Type data.val_share=0.2."
+        )
+    if config.labels is not None and not label_names(config):
+        raise ZooError(
+            f"data.labels={config.labels} needs the number of classes: type data.label_count=<number>, "
+            "or data.label_names=[sky,road,...] in the order of their ids."
+        )
+    if config.label_names and config.label_count not in (None, len(config.label_names)):
+        raise ZooError(
+            f"data.label_count={config.label_count}, but data.label_names has {len(config.label_names)} "
+            "names. Leave one of the two out."
+        )
+
+
+def _existing_root(typed: str) -> Path:
+    if not typed:
+        raise ZooError(
+            f"data=folder needs to know where the videos are: type data.root=<folder>. It takes {LAYOUT}."
+        )
+    root = Path(typed).expanduser()
+    if root.is_file():
+        raise ZooError(f"data.root={typed} is a file. Type the folder it is in: data.root={root.parent}.")
+    if not root.is_dir():
+        beside = (
+            [path.name for path in root.parent.iterdir() if path.is_dir()] if root.parent.is_dir() else []
+        )
+        raise ZooError(f"data.root={typed}: there is no such folder.{nearest(root.name, beside)}")
+    return root
+
+
+def _map_root(root: Path, kind: str, setting: str) -> Path:
+    """The folder of labels or instances: inside the root, beside it, or as typed."""
+    places = [root / setting, root.parent / setting, Path(setting).expanduser()]
+    for place in places:
+        if place.is_dir():
+            return place
+    searched = ", ".join(dict.fromkeys(str(place) for place in places))
+    raise ZooError(f"data.{kind}={setting}: there is no such folder. Searched: {searched}.")
+
+
+def _probe_all(
+    root: Path, stamped: list[tuple[Path, str]], config: FolderConfig
+) -> tuple[list[tuple[Path, str, VideoInfo]], list[str]]:
+    """Probe what the index does not know yet. Failures are not kept: their cause may lie outside the file."""
+    home = cache_home(root)
+    index = load_index(home)
+
+    def probe_one(item: tuple[Path, str]) -> tuple[Path, str, VideoInfo]:
+        path, stamp = item
+        if path.is_dir():
+            return path, stamp, _probe_images(path, config.image_fps or config.fps)
+        known = index.get(_name(root, path))
+        return path, stamp, VideoInfo(**known[stamp]) if known and stamp in known else probe(path)
+
+    probed, broken = _attempt(stamped, probe_one)
+    fresh = {_name(root, path): {stamp: asdict(info)} for path, stamp, info in probed if path.is_file()}
+    if fresh != index:
+        save_index(home, fresh)
+    return probed, broken
+
+
+def _probe_images(folder: Path, fps: float) -> VideoInfo:
+    images = images_in(folder)
+    height, width, _ = read_image(images[0]).shape
+    return VideoInfo(len(images), fps, height, width)
+
+
+def _fit(
+    config: FolderConfig, root: Path, maps: dict[str, Path], path: Path, stamp: str, info: VideoInfo
+) -> Video:
+    """A probed file as a video of this configuration; a ZooError if it is too short or lacks its maps."""
+    name = _name(root, path)
+    length = max(1, round(info.frames / info.fps * config.fps))
+    if length < config.frames:
+        raise ZooError(
+            f"{path} is shorter than a clip: {length} frames at data.fps={config.fps:g} "
+            f"({info.frames} at {info.fps:g}), data.frames={config.frames}."
+        )
+    stem = name if path.is_dir() else str(Path(name).with_suffix(""))
+    folders = {kind: top / stem for kind, top in maps.items()}
+    for kind, folder in folders.items():
+        pictures = len(images_in(folder)) if folder.is_dir() else 0
+        if pictures != info.frames:
+            raise ZooError(f"{path} has {info.frames} frames; its {kind}, {folder}, are {pictures} images.")
+    return Video(
+        name, path, info, stamp, length, {kind: MapFolder(f, stamp_of(f)) for kind, f in folders.items()}
+    )
+
+
+def _name(root: Path, path: Path) -> str:
+    """Path under the root; the root itself, when it is a folder of frames, goes by its own name."""
+    return root.resolve().name if path == root else path.relative_to(root).as_posix()
+
+
+def _nothing_usable(root: Path, found: Found, skipped: tuple[str, ...]) -> str:
+    reasons = [f"\n  {sentence}" for sentence in skipped[:SHOWN]]
+    lead = f"None of the {len(found.videos)} videos" if found.videos else "No video"
+    return f"{lead} under data.root={root} can be used. {found.summary()}{''.join(reasons)}"
+
+
+S = TypeVar("S")
+
+
+def _attempt(items: list[S], step: Callable[[S], T]) -> tuple[list[T], list[str]]:
+    """The step on every item, in threads: its results in order, and the sentences of those that failed."""
+
+    def guarded(item: S) -> tuple[list[T], list[str]]:
+        try:
+            return [step(item)], []
+        except ZooError as problem:
+            return [], [str(problem)]
+        except OSError as problem:
+            return [], [f"{problem.filename} cannot be read: {problem.strerror}."]
+
+    with ThreadPoolExecutor() as pool:
+        outcomes = list(pool.map(guarded, items))
+    return [result for results, _ in outcomes for result in results], [
+        s for _, sentences in outcomes for s in sentences
+    ]

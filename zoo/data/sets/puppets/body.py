@@ -1,0 +1,94 @@
+"""From joint angles to joints: a skeleton with its lower foot on the ground.
+
+Shapes: T frames, J joints. Positions are (x, y) with y down, in pixels unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from zoo.data.sets.puppets.layers import Floats
+from zoo.data.sets.puppets.wardrobe import Identity
+
+JOINTS = ("head", "neck", "pelvis") + tuple(
+    f"{side} {joint}"
+    for side in ("near", "far")
+    for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+)
+BONES = (("neck", "head"), ("pelvis", "neck")) + tuple(
+    (f"{side} {upper}", f"{side} {lower}")
+    for side in ("near", "far")
+    for upper, lower in (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))
+)
+
+# Lengths in body heights.
+THIGH, SHIN, FOOT, SPINE, HALF_ARM = 0.215, 0.2, 0.075, 0.25, 0.145
+NECK_TO_HEAD = 0.105
+SHOULDER_HEIGHT, SHOULDERS_APART, HIPS_APART = 0.215, 0.078, 0.045
+ANKLE_RADIUS = 0.036
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where a body is: ``joints`` name -> (T, 2), directions (T, 2) of what the joints alone do not tell."""
+
+    joints: dict[str, Floats]
+    head_up: Floats
+    near_foot: Floats
+    far_foot: Floats
+    skirt: Floats
+    ground: Floats  # (T, 2), the point below the pelvis on the ground
+    facing: int
+    unit: float
+
+    def array(self) -> Floats:
+        """Joints in the order of JOINTS, (T, J, 2)."""
+        return np.stack([self.joints[name] for name in JOINTS], axis=1)
+
+
+def pose(angle: dict[str, Floats], who: Identity, facing: int, unit: float, stand: Floats) -> Pose:
+    """Forward kinematics. ``stand`` (T, 2) is the ground below the pelvis, ``unit`` the body height in pixels.
+
+    The pelvis is set so that the lower of the two feet is ``lift`` above the ground.
+    """
+    unit = unit * who.tall
+    turn = angle["turn"]
+    mirror = np.array([facing, 1.0])
+
+    def along(radians: Floats) -> Floats:
+        return np.stack([np.sin(radians), np.cos(radians)], axis=1) * mirror
+
+    up = -along(-angle["lean"])
+    head_up = -along(-0.55 * angle["lean"])
+    sideways = along(np.full_like(turn, np.pi / 2)) * turn[:, None]
+    joints: dict[str, Floats] = {"pelvis": np.zeros((len(turn), 2))}
+    joints["neck"] = joints["pelvis"] + SPINE * up
+    joints["head"] = joints["neck"] + NECK_TO_HEAD * head_up
+    feet = {}
+    for name, sign in (("near", 1), ("far", -1)):
+        shoulder, elbow = angle[f"{name}_shoulder"], angle[f"{name}_elbow"]
+        hip, knee = angle[f"{name}_hip"], angle[f"{name}_knee"]
+        joints[f"{name} shoulder"] = SHOULDER_HEIGHT * up + sign * SHOULDERS_APART * sideways
+        joints[f"{name} elbow"] = joints[f"{name} shoulder"] + HALF_ARM * along(shoulder)
+        joints[f"{name} wrist"] = joints[f"{name} elbow"] + HALF_ARM * along(shoulder + elbow)
+        joints[f"{name} hip"] = sign * HIPS_APART * sideways
+        joints[f"{name} knee"] = joints[f"{name} hip"] + THIGH * along(hip)
+        joints[f"{name} ankle"] = joints[f"{name} knee"] + SHIN * along(hip - knee)
+        outward = np.where(sign > 0, np.pi / 2, np.pi / 2 - np.pi * turn)
+        feet[name] = along(outward + 0.6 * (hip - knee) * (1 - turn))
+    ankles = [joints[f"{name} ankle"][:, 1] for name in feet]
+    toes = [ankle + FOOT * feet[name][:, 1] for ankle, name in zip(ankles, feet, strict=True)]
+    lowest = np.max([*ankles, *toes], axis=0) + ANKLE_RADIUS
+    root = stand - unit * np.stack([np.zeros_like(lowest), lowest + angle["lift"]], axis=1)
+    return Pose(
+        joints={name: root + unit * place for name, place in joints.items()},
+        head_up=head_up,
+        near_foot=feet["near"],
+        far_foot=feet["far"],
+        skirt=along((angle["near_hip"] + angle["far_hip"]) / 2),
+        ground=stand,
+        facing=facing,
+        unit=unit,
+    )

@@ -1,0 +1,111 @@
+"""The card and the settings of the puppets; the names of what they show. Imports neither torch nor numpy."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zoo.data.base import DataCard, DataConfig, register_data
+from zoo.errors import ZooError, one_of
+from zoo.types import FIELDS, ClipSpec
+
+if TYPE_CHECKING:
+    from zoo.card import ModelCard
+
+IDENTITIES = ("ada", "bo", "cleo", "dev", "emil", "fay", "gus", "hana", "ivo")
+ACTIONS = ("walk", "run", "skip", "side", "jump", "pjump", "jack", "bend", "wave1", "wave2")
+LABELS = (
+    "sky",
+    "building",
+    "ground",
+    "occluder",
+    "head",
+    "torso",
+    "near upper arm",
+    "near forearm",
+    "near thigh",
+    "near lower leg",
+    "far upper arm",
+    "far forearm",
+    "far thigh",
+    "far lower leg",
+)
+VIEWS = ("auto", "person", "street")
+CONDITION_CHANNELS = {"none": 0, "edges": 1, "pose": 3}
+
+CARD = DataCard(
+    name="puppets",
+    title="Puppets: nine cartoon figures, ten actions, exact ground truth",
+    fields=frozenset(FIELDS),
+    licence="Apache-2.0",
+)
+
+
+@register_data(CARD, builds=".clips:PuppetClips")
+@dataclass
+class PuppetsConfig(DataConfig):
+    """Which part of the puppets' world to film.
+
+    view: person (the figure fills the frame before a smooth, still background), street (wider: the figure crosses a
+    scrolling street), or auto: street for a model that translates, person for any other. A width of None is the
+    height for person, twice the height for street.
+    condition: what fills the field `condition`: none (the field is absent), edges (one channel, 1 on the borders
+    between parts, else 0), or pose (three channels, the skeletons in colours on black, values in [-1, 1]).
+    clips: number of distinct training clips, one epoch. transitions: share of clips that go back and forth between
+    two actions. crowd: share of street clips in which a second puppet passes; and, drawn independently, the share
+    in which a lamp post or a bush stands in front.
+    """
+
+    name: str = "puppets"
+    view: str = "auto"
+    condition: str = "none"
+    clips: int = 10_000
+    transitions: float = 0.25
+    crowd: float = 0.25
+
+    def __post_init__(self) -> None:
+        one_of("data.view", self.view, VIEWS)
+        one_of("data.condition", self.condition, CONDITION_CHANNELS)
+        for setting, least in (("clips", 1), ("frames", 1), ("height", 16), ("width", 16)):
+            value = getattr(self, setting)
+            if value is not None and value < least:
+                raise ZooError(
+                    f"data.{setting}={value} is too small for puppets.    Try: data.{setting}={least}"
+                )
+        if self.fps <= 0:
+            raise ZooError(f"data.fps={self.fps} is not a frame rate.    Try: data.fps=12.5")
+        for share in ("transitions", "crowd"):
+            if not 0 <= getattr(self, share) <= 1:
+                found = getattr(self, share)
+                raise ZooError(f"data.{share}={found} is not a share of clips.    Try: data.{share}=0.25")
+
+    def spec(self) -> ClipSpec:
+        """Every field but `condition` is in every clip; `condition` is there when it was chosen."""
+        absent = {"condition"} if self.condition == "none" else set()
+        return ClipSpec(
+            fields=tuple(name for name in FIELDS if name not in absent),
+            frames=self.frames,
+            height=self.height,
+            width=self.pixel_width,
+            fps=self.fps,
+            label_names=LABELS,
+            condition_channels=CONDITION_CHANNELS[self.condition],
+            attributes={"identity": IDENTITIES, "action": ACTIONS},
+        )
+
+    def suited_to(self, card: ModelCard) -> PuppetsConfig:
+        """Resolve `view=auto`: street for a model that translates, else person."""
+        if self.view != "auto":
+            return self
+        return dataclasses.replace(self, view="street" if "translate" in card.tasks else "person")
+
+    @property
+    def shows_street(self) -> bool:
+        """True for the street; `auto` that no model has resolved shows a person."""
+        return self.view == "street"
+
+    @property
+    def pixel_width(self) -> int:
+        """Width of a frame in pixels, with None resolved."""
+        return self.width or self.height * (2 if self.shows_street else 1)

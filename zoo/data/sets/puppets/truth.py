@@ -1,0 +1,157 @@
+"""Exact ground truth of a painted clip: labels, flow, visibility, edges, the drawn pose.
+
+Shapes: T frames, H x W pixels, P planes (those of the backdrop, then the layers), N pixels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zoo.data.sets.puppets.backdrop import BUILDING, GROUND, PLANES, SKY
+from zoo.data.sets.puppets.body import BONES, JOINTS, Pose
+from zoo.data.sets.puppets.config import LABELS
+from zoo.data.sets.puppets.film import Picture
+from zoo.data.sets.puppets.layers import Colour, Floats, Ints, Layer, Paint, composite, depth
+
+BONE_COLOURS: tuple[Colour, ...] = (
+    (255, 255, 255), (160, 160, 160),
+    (255, 64, 64), (255, 160, 64), (64, 160, 255), (64, 64, 255),
+    (224, 64, 160), (240, 224, 64), (64, 224, 200), (96, 200, 64),
+)  # fmt: skip
+"""One a bone, in the order of BONES: every limb can be told from every other, near from far."""
+
+
+def labels(picture: Picture) -> Ints:
+    """The class of each pixel's top-most plane, (T, H, W) int64."""
+    backdrop = {SKY: "sky", BUILDING: "building", GROUND: "ground"}
+    ids = [LABELS.index(backdrop[plane]) for plane in range(PLANES)]
+    return np.array(ids + [layer.label for layer in picture.layers])[picture.plane]
+
+
+def instances(picture: Picture) -> Ints:
+    """Which puppet or occluder each pixel belongs to, from 1; 0 is the backdrop. (T, H, W) int64."""
+    return np.array([0] * PLANES + [layer.instance for layer in picture.layers])[picture.plane]
+
+
+def edges(picture: Picture) -> Floats:
+    """1 on pixels whose right or lower neighbour lies on another plane, else 0; (T, 1, H, W)."""
+    plane = picture.plane
+    edge = np.zeros(plane.shape, bool)
+    edge[:, :, :-1] |= plane[:, :, :-1] != plane[:, :, 1:]
+    edge[:, :-1] |= plane[:, :-1] != plane[:, 1:]
+    return edge[:, None].astype(np.float32)
+
+
+def drawn_pose(picture: Picture) -> Floats:
+    """Every puppet's bones as coloured lines on black, far limbs behind, (T, 3, H, W) in [-1, 1]."""
+    canvas = np.full(picture.canvas.shape, -1, np.float32)
+    composite(canvas, None, [bone for body in reversed(picture.poses) for bone in _bones(body)], 0)
+    return canvas
+
+
+def _bones(body: Pose) -> list[Layer]:
+    colours = dict(zip(BONES, BONE_COLOURS, strict=True))
+    far_first = sorted(BONES, key=lambda bone: bone[1].startswith("far"), reverse=True)
+    return [_bone(body, start, end, colours[start, end]) for start, end in far_first]
+
+
+def _bone(body: Pose, start: str, end: str, colour: Colour) -> Layer:
+    origin = body.joints[start]
+    bone = body.joints[end] - origin
+    length = np.linalg.norm(bone, axis=1, keepdims=True)
+    radius = max(0.016 * body.unit, 0.6)
+    return Layer(
+        origin, bone / length, float(length[0, 0]), radius, radius, 1, body.unit, Paint(colour), 0, 0
+    )
+
+
+def joints(body: Pose, height: int, width: int) -> Floats:
+    """x, y in pixels and 1 where the joint is inside the frame, else 0; (T, J, 3) float32.
+
+    A joint that something hides is still inside: where it is, is known.
+    """
+    place = body.array()
+    inside = ((place >= 0) & (place <= (width - 1, height - 1))).all(axis=2, keepdims=True)
+    assert place.shape[1] == len(JOINTS)
+    return np.concatenate([place, inside], axis=2, dtype=np.float32)
+
+
+def flow(picture: Picture) -> Floats:
+    """Backward flow (T-1, 2, H, W), pixels: the same material point in frame t, minus the pixel of frame t + 1."""
+    plane = picture.plane[1:]
+    steps, height, width = plane.shape
+    moved = np.zeros((steps, PLANES + len(picture.layers)), np.float32)
+    moved[:, :PLANES] = np.diff(picture.backdrop.shift, axis=0)
+    result = np.zeros((steps, 2, height, width), np.float32)
+    for step in range(steps):
+        result[step, 0] = moved[step, plane[step]]
+    t, y, x = np.unravel_index(np.flatnonzero(plane >= PLANES), plane.shape)
+    linear, offset = _steps(picture.layers)
+    number = plane[t, y, x] - PLANES
+    turn, shift = linear[number, t], offset[number, t]
+    result[t, 0, y, x] = turn[:, 0, 0] * x + turn[:, 0, 1] * y + shift[:, 0] - x
+    result[t, 1, y, x] = turn[:, 1, 0] * x + turn[:, 1, 1] * y + shift[:, 1] - y
+    return result
+
+
+def _steps(layers: list[Layer]) -> tuple[Floats, Floats]:
+    """From frame t + 1 back to frame t: ``source = linear @ point + offset``; (L, T-1, 2, 2) and (L, T-1, 2)."""
+    origin = np.stack([layer.origin for layer in layers])
+    basis = np.stack([np.stack([layer.axis, layer.across], axis=2) for layer in layers])
+    linear = basis[:, :-1] @ basis[:, 1:].swapaxes(2, 3)
+    return linear, origin[:, :-1] - np.squeeze(linear @ origin[:, 1:, :, None], axis=3)
+
+
+def visibility(picture: Picture, backward: Floats) -> Floats:
+    """1 where the material point was inside the earlier frame with nothing before it; (T-1, 1, H, W)."""
+    seen = np.empty((len(backward), 1, *picture.plane.shape[1:]), np.float32)
+    uniform = _uniform(picture.plane[:-1])
+    for t, offsets in enumerate(backward):
+        seen[t, 0] = _seen(picture, t, offsets, uniform[t])
+    return seen
+
+
+MIXED = 255
+RIM = 1e-3
+"""Pixels: a point on the rim of its own layer, or of the frame, belongs to it whatever the rounding."""
+
+
+def _uniform(plane: Ints) -> Ints:
+    """The plane of the two-by-two pixels right of and below each pixel, or MIXED; (T, H, W)."""
+    right = np.concatenate([plane[:, :, 1:], plane[:, :, -1:]], axis=2)
+    pair = np.where(plane == right, plane, np.uint8(MIXED))
+    below = np.concatenate([pair[:, 1:], pair[:, -1:]], axis=1)
+    return np.where(pair == below, pair, np.uint8(MIXED))
+
+
+def _seen(picture: Picture, t: int, offsets: Floats, uniform: Ints) -> Ints:
+    """Which pixels of frame t + 1 show what frame t shows at their source, (H, W) bool.
+
+    Where the four pixels around the source show the same plane there is nothing to ask. Elsewhere the shapes
+    themselves decide, at the exact source point.
+    """
+    plane = picture.plane[t + 1]
+    height, width = plane.shape
+    x = offsets[0] + np.arange(width, dtype=np.float32)
+    y = offsets[1] + np.arange(height, dtype=np.float32)[:, None]
+    seen: Ints = (x >= -RIM) & (x <= width - 1 + RIM) & (y >= -RIM) & (y <= height - 1 + RIM)
+    left = np.minimum(np.maximum(x, 0), width - 1).astype(int)
+    top = np.minimum(np.maximum(y, 0), height - 1).astype(int)
+    asked = np.nonzero(seen & (uniform[top, left] != plane))
+    seen[asked] = plane[asked] == _plane_at(picture, t, x[asked], y[asked])
+    return seen
+
+
+def _plane_at(picture: Picture, t: int, x: Floats, y: Floats) -> Ints:
+    """The top-most plane at points (N,) of frame t, from the shapes."""
+    layers = picture.layers
+    origin = np.array([layer.origin[t] for layer in layers], np.float32)
+    axis = np.array([layer.axis[t] for layer in layers], np.float32)
+    side = np.array([layer.side for layer in layers], np.float32)[:, None]
+    shape = np.array([(layer.length, layer.start_radius, layer.end_radius) for layer in layers], np.float32)
+    dx, dy = x - origin[:, :1], y - origin[:, 1:]
+    u = dx * axis[:, :1] + dy * axis[:, 1:]
+    v = side * (dx * axis[:, 1:] - dy * axis[:, :1])
+    covers = depth(u, v, *shape.T[..., None]) > -RIM
+    numbers = np.arange(PLANES, PLANES + len(layers), dtype=np.uint8)[:, None]
+    return np.maximum((covers * numbers).max(axis=0), picture.backdrop.plane_at(t, x, np.round(y).astype(int)))

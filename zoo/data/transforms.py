@@ -1,0 +1,69 @@
+"""From stored frames to the tensors of a clip and back: size, range, edges. Arrays only; imports no torch.
+
+Shapes: T frames, H x W pixels.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = TypeVar("Pixels", bound=np.generic)
+
+EDGE_SHARE = 0.2
+"""Share of an image's pixels whose gradient may start an edge; chosen by eye on footage of 64 to 256 px."""
+WEAK_TO_STRONG = 0.4
+"""The gradient that continues an edge, over the one that starts it: Canny's own advice is 1/3 to 1/2."""
+FAINTEST_EDGE = 40.0
+"""The least gradient that starts an edge, in Sobel units: a step of 10 grey levels. Noise stays below it."""
+
+
+def cover(image: NDArray[Pixels], height: int, width: int, ids: bool = False) -> NDArray[Pixels]:
+    """The rule ``cover``: the largest centred window of the wanted proportion, scaled to height x width.
+
+    image: (H, W) or (H, W, 3). It is averaged to shrink and interpolated by cubics to grow; if it holds
+    ``ids``, the nearest pixel is taken.
+    """
+    rows, columns = image.shape[:2]
+    scale = min(rows / height, columns / width)
+    window_rows, window_columns = round(height * scale), round(width * scale)
+    top, left = (rows - window_rows) // 2, (columns - window_columns) // 2
+    window = image[top : top + window_rows, left : left + window_columns]
+    if (window_rows, window_columns) == (height, width):
+        return np.ascontiguousarray(window)
+    how = cv2.INTER_NEAREST_EXACT if ids else cv2.INTER_AREA if scale > 1 else cv2.INTER_CUBIC
+    resized: Any = cv2.resize(np.ascontiguousarray(window), (width, height), interpolation=how)
+    return resized  # type: ignore[no-any-return]
+
+
+def to_signed(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """uint8 (T, H, W, 3) to float32 (T, 3, H, W) in [-1, 1]: 0 becomes -1, 255 becomes 1."""
+    return np.ascontiguousarray(frames.transpose(0, 3, 1, 2), dtype=np.float32) / np.float32(
+        127.5
+    ) - np.float32(1)
+
+
+def to_uint8(video: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+    """Float (T, 3, H, W) in [-1, 1] to uint8 (T, H, W, 3), rounded; what lies outside is clipped."""
+    levels = np.clip(np.round((video + 1) * 127.5), 0, 255)
+    return np.ascontiguousarray(levels.astype(np.uint8).transpose(0, 2, 3, 1))
+
+
+def edges(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Canny edges of one frame, (H, W, 3) to (H, W), each 0 or 1; a function of this frame alone.
+
+    The thresholds follow the frame: an edge starts at the gradient that ``EDGE_SHARE`` of its pixels
+    exceed, so dark and flat footage gives a drawing too. Source: Canny, A Computational Approach to Edge
+    Detection, 1986.
+    """
+    grey = cv2.GaussianBlur(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), (3, 3), 0)
+    across, down = (cv2.Sobel(grey, cv2.CV_16S, *axis) for axis in ((1, 0), (0, 1)))
+    gradient = np.abs(across.astype(np.int32)) + np.abs(
+        down.astype(np.int32)
+    )  # the L1 norm that cv2.Canny compares
+    strong = max(float(np.quantile(gradient, 1 - EDGE_SHARE)), FAINTEST_EDGE)
+    found: Any = cv2.Canny(across, down, WEAK_TO_STRONG * strong, strong)
+    return np.asarray(found > 0, dtype=np.float32)

@@ -1,0 +1,189 @@
+"""Flow for footage that comes without it: several estimators behind one interface.
+
+Shapes: B clips, T frames, H x W pixels; N pairs of frames.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from zoo.errors import ZooError, listed, one_of
+from zoo.flow import ESTIMATORS
+from zoo.flow.occlusion import forward_backward_visibility
+from zoo.types import Clip
+
+RAFT_MULTIPLE = 8
+RAFT_MIN_SIDE = 128  # its four correlation levels need 16 x 16 features, each of 8 pixels
+RAFT_PAIRS = 4  # estimated at once: the correlation of one pair takes 4 (HW/64)² bytes, 270 MB at 512 x 1024
+
+
+def build_estimator(name: str, weights: str | None = None) -> FlowEstimator:
+    """The estimator of that name: exact, dis, raft_small or raft_large.
+
+    weights: a file, for the two that have weights; without one torch's cache is searched, never the internet.
+    Raises ZooError for an unknown name and for weights that are missing, unfit or of no use.
+    """
+    one_of("data.flow", name, ESTIMATORS)
+    if name.startswith("raft"):
+        return RaftFlow(name, weights)
+    if weights is not None:
+        raise ZooError(
+            f"data.flow={name} has no weights, but the file {weights} was given for it. "
+            "Leave data.flow_weights out, or type data.flow=raft_small or data.flow=raft_large."
+        )
+    return ExactFlow() if name == "exact" else DisFlow()
+
+
+class FlowEstimator(ABC):
+    """Backward flow (B, T-1, 2, H, W) and visibility (B, T-1, 1, H, W), as `zoo.types` defines them."""
+
+    name: str
+
+    @abstractmethod
+    def __call__(self, video: Tensor) -> tuple[Tensor, Tensor]:
+        """Flow and visibility of a video (B, T, 3, H, W) in [-1, 1], float32 on its device."""
+
+    def of(self, clip: Clip) -> tuple[Tensor, Tensor]:
+        """Flow and visibility of a clip."""
+        return self(clip["video"])
+
+
+class ExactFlow(FlowEstimator):
+    """What the data set itself provides."""
+
+    name = "exact"
+
+    def of(self, clip: Clip) -> tuple[Tensor, Tensor]:
+        """Flow and visibility of a clip; a ZooError if it has none."""
+        if "flow" not in clip or "visibility" not in clip:
+            raise ZooError(
+                "data.flow=exact takes the flow and visibility that the data set provides; this one provides "
+                f"{listed(clip)}.    Try: data.flow=dis"
+            )
+        return clip["flow"], clip["visibility"]
+
+    def __call__(self, video: Tensor) -> tuple[Tensor, Tensor]:
+        """Always a ZooError: a video alone, such as one that a model made, comes with no exact flow."""
+        raise ZooError(
+            "There is no exact flow of a video alone, such as a model makes.    Try: data.flow=dis"
+        )
+
+
+class PairwiseFlow(FlowEstimator):
+    """Estimates flow between two frames in both directions, and visibility from how well they agree."""
+
+    @abstractmethod
+    def between(self, frames: Tensor, others: Tensor) -> Tensor:
+        """Flow (N, 2, H, W) such that ``frames(x) ≈ others(x + flow(x))``; both (N, 3, H, W) in [-1, 1]."""
+
+    @torch.no_grad()
+    def __call__(self, video: Tensor) -> tuple[Tensor, Tensor]:
+        """Flow and visibility of a video (B, T, 3, H, W) in [-1, 1], float32 on its device."""
+        earlier = rearrange(video[:, :-1].float(), "b t c h w -> (b t) c h w")
+        later = rearrange(video[:, 1:].float(), "b t c h w -> (b t) c h w")
+        backward = self.between(later, earlier)
+        visibility = forward_backward_visibility(backward, self.between(earlier, later))
+        backward, visibility = (
+            rearrange(x, "(b t) c h w -> b t c h w", b=len(video)) for x in (backward, visibility)
+        )
+        return backward, visibility
+
+
+class DisFlow(PairwiseFlow):
+    """OpenCV's dense inverse search, medium preset: needs no weights, runs on the processor.
+
+    Source: Kroeger et al., Fast Optical Flow using Dense Inverse Search, ECCV 2016.
+    """
+
+    name = "dis"
+
+    def between(self, frames: Tensor, others: Tensor) -> Tensor:
+        """Flow (N, 2, H, W) such that ``frames(x) ≈ others(x + flow(x))``."""
+        import cv2
+
+        search: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        flow = torch.empty(len(frames), *frames.shape[-2:], 2)
+        for n, (frame, other) in enumerate(zip(_grey(frames), _grey(others), strict=True)):
+            flow[n] = torch.from_numpy(search.calc(frame, other, None))
+        return flow.movedim(-1, 1).contiguous().to(frames.device)
+
+
+def _grey(frames: Tensor) -> Any:
+    """RGB (N, 3, H, W) in [-1, 1] to luma as a uint8 array (N, H, W); weights of ITU-R BT.601."""
+    luma = (frames * frames.new_tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1)
+    return ((luma + 1) * 127.5).round().clamp(0, 255).byte().cpu().numpy()
+
+
+class RaftFlow(PairwiseFlow):
+    """torchvision's RAFT with weights from a file.
+
+    Source: Teed and Deng, RAFT: Recurrent All-Pairs Field Transforms for Optical Flow, ECCV 2020.
+    """
+
+    def __init__(self, name: str, weights: str | None = None) -> None:
+        from torchvision.models import optical_flow
+
+        known = {
+            "raft_small": (optical_flow.raft_small, optical_flow.Raft_Small_Weights.DEFAULT),
+            "raft_large": (optical_flow.raft_large, optical_flow.Raft_Large_Weights.DEFAULT),
+        }
+        build, published = known[name]
+        self.name = name
+        self.network = _load(build, name, _find(name, weights, published.url))
+
+    def between(self, frames: Tensor, others: Tensor) -> Tensor:
+        """Flow (N, 2, H, W) such that ``frames(x) ≈ others(x + flow(x))``."""
+        self.network.to(frames.device)
+        pairs = zip(torch.split(frames, RAFT_PAIRS), torch.split(others, RAFT_PAIRS), strict=True)
+        return torch.cat([self._estimate(*some) for some in pairs])
+
+    def _estimate(self, frames: Tensor, others: Tensor) -> Tensor:
+        """As ``between``; small frames are enlarged and sides padded to a multiple of 8, then undone."""
+        H, W = frames.shape[-2:]
+        grow = max(1.0, RAFT_MIN_SIDE / min(H, W))
+        size = (round(grow * H), round(grow * W))
+        padding = (0, -size[1] % RAFT_MULTIPLE, 0, -size[0] % RAFT_MULTIPLE)
+        fitted = [F.pad(_resize(x, size), padding, mode="replicate") for x in (frames, others)]
+        with torch.autocast(frames.device.type, enabled=False):
+            flow: Tensor = self.network(*fitted)[-1]
+        flow = _resize(flow[..., : size[0], : size[1]], (H, W))
+        return flow * flow.new_tensor([W / size[1], H / size[0]]).view(2, 1, 1)
+
+
+def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:
+    if x.shape[-2:] == size:
+        return x
+    return F.interpolate(x, size, mode="bilinear", align_corners=False, antialias=True)
+
+
+def _find(name: str, weights: str | None, url: str) -> Path:
+    """The file of weights: the given one, or the one of that URL's name in torch's cache."""
+    path = Path(weights or Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2]))
+    if path.is_file():
+        return path
+    raise ZooError(
+        f"data.flow={name} needs weights, and there is no file {path}. Download {url} to there, or type "
+        "data.flow_weights=<file>. Without weights, type data.flow=dis."
+    )
+
+
+def _load(build: Callable[[], nn.Module], name: str, path: Path) -> nn.Module:
+    """The network with the weights of that file, frozen."""
+    network = build()
+    try:
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except (RuntimeError, UnpicklingError, EOFError, TypeError) as problem:
+        raise ZooError(
+            f"{path} does not hold torchvision's weights of {name}: {str(problem).splitlines()[0]} "
+            "Give another file, or type data.flow=dis."
+        ) from problem
+    return network.eval().requires_grad_(False)

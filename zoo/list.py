@@ -1,0 +1,55 @@
+"""What there is and what fits what: ``python -m zoo.list``. Reads cards only, imports no torch."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+from zoo.card import MODELS, ModelCard
+from zoo.cli import command
+from zoo.data.base import DATA_SETS
+from zoo.errors import ZooError, listed
+from zoo.preflight import fits
+
+
+def models_table(pattern: str) -> Table:
+    """A row a model, with the data sets that fit it."""
+    table = Table("model", "title", "tasks", "needs", "data sets that fit", title="models")
+    for name in MODELS.names(pattern):
+        card = MODELS.find(name).card
+        sets = [entry.card.name for entry in DATA_SETS.entries() if fits(card, entry.card)]
+        title = f"{card.title}\n{card.paper}"
+        table.add_row(card.name, title, listed(sorted(card.tasks)), needs(card), listed(sets))
+    return table
+
+
+def data_table() -> Table:
+    """A row a data set, with all that it can provide."""
+    table = Table("data", "title", "can provide", "licence", title="data sets")
+    for entry in DATA_SETS.entries():
+        card = entry.card
+        table.add_row(card.name, card.title, listed(sorted(card.fields)), card.licence)
+    return table
+
+
+def needs(card: ModelCard) -> str:
+    """``labels or condition, flow``."""
+    return listed(" or ".join(group) for group in card.needs)
+
+
+@command
+def main() -> None:
+    """The command; takes one pattern, such as ``vid*``."""
+    patterns = sys.argv[1:] or ["*"]
+    if len(patterns) > 1 or not MODELS.names(patterns[0]):
+        raise ZooError(f"No model matches {' '.join(patterns)}. Known: {listed(MODELS.names())}.")
+    console = Console()
+    console.print(models_table(patterns[0]))
+    console.print(data_table())
+    console.print(f"python -m zoo.train model={MODELS.names(patterns[0])[0]} data=puppets")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Where numbers go: always to CSV, and to wandb, which never stops or delays a run by more than seconds."""
+
+from __future__ import annotations
+
+import netrc
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
+from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
+
+from zoo.errors import one_of
+from zoo.settings import Train
+
+if TYPE_CHECKING:
+    from wandb.sdk.wandb_run import Run
+
+CLOCK = "seen/clips"
+PATIENCE = 5  # seconds; wandb takes about ten more of its own before it gives up
+
+
+def build_loggers(settings: Train, config: dict[str, Any], run: Path) -> list[Logger]:
+    """The loggers of a run: ``metrics.csv`` in its folder, and wandb unless it is disabled."""
+    one_of("logger.wandb", settings.logger.wandb, ("auto", "online", "offline", "disabled"))
+    loggers: list[Logger] = [CSVLogger(run, name="", version="")]
+    if settings.logger.wandb != "disabled":
+        loggers.append(_wandb_logger(settings, config, run))
+    return loggers
+
+
+def _wandb_logger(settings: Train, config: dict[str, Any], run: Path) -> WandbLogger:
+    arguments: dict[str, Any] = {
+        "project": settings.logger.project,
+        "group": settings.logger.group or settings.data.name,
+        "job_type": "train",
+        "name": f"{settings.model.name}-s{settings.seed}",
+        "tags": [settings.model.name, settings.data.name],
+        "config": config,
+        "dir": str(run),
+    }
+    opened = _open(arguments, settings.logger.wandb)
+    return WandbLogger(experiment=opened) if opened else WandbLogger(offline=True, save_dir=run)
+
+
+@rank_zero_only  # type: ignore[untyped-decorator]
+def _open(arguments: dict[str, Any], mode: str) -> Run:
+    """Open a wandb run: online where asked or where a key is at hand, offline where the server does not answer."""
+    import wandb
+
+    run = None
+    if mode == "online" or (mode == "auto" and has_key()):
+        try:
+            patient = wandb.Settings(init_timeout=PATIENCE)
+            run = wandb.init(mode="online", settings=patient, **arguments)
+        except wandb.errors.Error as problem:
+            rank_zero_warn(
+                f"wandb did not answer ({problem}); this run is logged offline. Later: wandb sync {arguments['dir']}/wandb"
+            )
+    run = run or wandb.init(mode="offline", **arguments)
+    run.define_metric(CLOCK)
+    run.define_metric("*", step_metric=CLOCK)
+    return run
+
+
+def has_key() -> bool:
+    """Whether wandb could log in without asking: a key in the environment or in the user's netrc."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").split("://")[-1].split("/")[0]
+    try:
+        return netrc.netrc().authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False

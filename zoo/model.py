@@ -1,0 +1,121 @@
+"""The base class of every model: a Lightning module that can be sampled from.
+
+Shapes: B clips, T frames, H x W pixels.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from itertools import islice
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+import torch
+from lightning import LightningModule
+from torch import Tensor, nn
+
+from zoo.card import MODELS, ModelCard
+from zoo.types import Clip, ClipSpec, Sample, SampleRequest
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
+
+ConfigT = TypeVar("ConfigT")
+
+
+class VideoModel(LightningModule, Generic[ConfigT]):
+    """A model of the zoo. A subclass gives ``card``, ``training_step``, ``configure_optimizers`` and ``sample``.
+
+    A model that makes frames one after another gives ``stream`` instead of ``sample``. Models hold no metrics:
+    validation samples once and hands ``(clip, sample)`` to the callbacks.
+    """
+
+    card: ClassVar[ModelCard]
+    source: str | None = None  # the field that a model translates from, `labels` or `condition`
+
+    def __init__(self, config: ConfigT, spec: ClipSpec) -> None:
+        super().__init__()
+        self.config = config
+        self.spec = spec
+        self.seed = 0
+        self.clips_seen = 0
+        self.evaluation = SampleRequest(frames=spec.frames)
+        # Plain data, so that a checkpoint rebuilds the model without unpickling code.
+        self.save_hyperparameters({"model": asdict(config), "spec": asdict(spec)})  # type: ignore[call-overload]
+
+    # ---------------------------------------------------------------- what a model gives
+
+    @abstractmethod
+    def training_step(self, clip: Clip, batch_idx: int) -> Tensor | None:
+        """One step on a batch of clips."""
+
+    def sample(self, request: SampleRequest) -> Sample:
+        """Make ``request.frames`` frames; the same request gives the same sample."""
+        frames = list(islice(self.stream(request), request.frames))
+        details = {name: torch.stack([f.details[name] for f in frames], 1) for name in frames[0].details}
+        return Sample(torch.stack([f.video for f in frames], 1), details)
+
+    def stream(self, request: SampleRequest) -> Iterator[Sample]:
+        """Yield the frames of a sample one by one, without the axis T, at constant memory."""
+        raise NotImplementedError(f"{self.card.name} does not stream")
+
+    def ema_parts(self) -> dict[str, nn.Module]:
+        """The parts that sampling uses, by attribute name: their moving average is kept and sampled from."""
+        return {}
+
+    def notes(self) -> list[str]:
+        """Sentences for the user about choices that this model made for the machine or the data at hand."""
+        return []
+
+    # ---------------------------------------------------------------- what every model has
+
+    @property
+    def progress(self) -> float:
+        """The share of the training budget that is behind, in [0, 1]."""
+        total = float(self.trainer.num_training_batches)
+        return self.trainer.fit_loop.epoch_loop.batch_progress.current.ready / total
+
+    def log_losses(self, losses: Mapping[str, Tensor]) -> None:
+        """Log each part of the loss as ``train/loss/<part>``."""
+        self.log_dict({f"train/loss/{part}": value.detach() for part, value in losses.items()})
+
+    def validation_step(self, clip: Clip, batch_idx: int) -> tuple[Clip, Sample]:
+        """Sample once for all the callbacks that look at it or measure it."""
+        request = self.evaluation
+        given = SampleRequest(request.frames, clip, request.context, request.seed, request.draw)
+        return clip, self.sample(given)
+
+    def on_train_batch_start(self, batch: Clip, batch_idx: int) -> None:
+        """Count clips over all ranks; the clock of every curve."""
+        self.clips_seen += len(batch["video"]) * self.trainer.world_size
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the clock."""
+        checkpoint["clips_seen"] = self.clips_seen
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Set the clock."""
+        self.clips_seen = checkpoint["clips_seen"]
+
+    if TYPE_CHECKING:  # Lightning types it as possibly unattached
+
+        @property
+        def trainer(self) -> Trainer:  # type: ignore[override]
+            """The trainer of the running command."""
+
+
+def build(model: Mapping[str, Any], spec: ClipSpec) -> VideoModel[Any]:
+    """Build a model from plain data: ``build({"name": "vid2vid", "width": 32}, spec)``."""
+    entry = MODELS.find(model["name"])
+    return entry.load()(MODELS.config(model), spec)  # type: ignore[no-any-return]
+
+
+def pieces(given: Clip | Iterable[Clip] | None) -> Iterator[Clip]:
+    """The given as consecutive pieces of a clip, whichever way it came."""
+    if given is None:
+        return
+    if isinstance(given, Mapping):
+        yield given  # type: ignore[misc]
+    else:
+        yield from given

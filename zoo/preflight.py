@@ -1,0 +1,82 @@
+"""Does the model fit the data, the strategy and the evaluation? Each mismatch in one sentence, before torch is imported."""
+
+from __future__ import annotations
+
+from zoo.card import ModelCard
+from zoo.data.base import DATA_SETS, DataCard
+from zoo.errors import ZooError, listed
+from zoo.settings import Train
+from zoo.types import ClipSpec
+
+
+def check(card: ModelCard, spec: ClipSpec, settings: Train) -> None:
+    """Raise a ZooError with every mismatch that is found, one a line."""
+    found = [
+        *_fields(card, spec, settings.data.name),
+        *_shape(card, spec),
+        *_strategy(card, settings.strategy.name),
+        *_evaluation(spec, settings),
+    ]
+    if found:
+        raise ZooError("\n".join(found))
+
+
+def fits(card: ModelCard, data: DataCard) -> bool:
+    """Whether the data set can provide what the model needs, under some setting."""
+    return all(set(group) & data.fields for group in card.needs)
+
+
+def _fields(card: ModelCard, spec: ClipSpec, data: str) -> list[str]:
+    sentences = []
+    for group in card.missing(spec):
+        names = " or ".join(f"`{name}`" for name in group)
+        sets = [entry.card.name for entry in DATA_SETS.entries() if fits(card, entry.card)]
+        sentences.append(
+            f"{card.name} needs {names} in every clip; data set `{data}`, as it is set, provides {listed(spec.fields)}.\n"
+            f"{_how_to_get(group, data)}"
+            f"Data sets that can provide it: {listed(sets)}.    "
+            f"Try: python -m zoo.train model={card.name} data=puppets"
+        )
+    return sentences
+
+
+def _how_to_get(group: tuple[str, ...], data: str) -> str:
+    """If this very data set could provide a field under another setting, name the setting."""
+    able = [name for name in group if name in DATA_SETS.find(data).card.fields]
+    return f"`{data}` can provide {listed(able)}: set data.{able[-1]}=….\n" if able else ""
+
+
+def _shape(card: ModelCard, spec: ClipSpec) -> list[str]:
+    sentences = []
+    if spec.frames < card.min_frames:
+        sentences.append(
+            f"{card.name} trains on clips of {card.min_frames} frames or more; data.frames={spec.frames}. "
+            f"Try: data.frames={card.min_frames}"
+        )
+    for name, pixels in (("height", spec.height), ("width", spec.width)):
+        if pixels % card.size_multiple:
+            near = max(round(pixels / card.size_multiple), 1) * card.size_multiple
+            sentences.append(
+                f"{card.name} needs a {name} that is a multiple of {card.size_multiple}; it is {pixels}. "
+                f"Try: data.{name}={near}"
+            )
+    return sentences
+
+
+def _strategy(card: ModelCard, strategy: str) -> list[str]:
+    if strategy in card.strategies:
+        return []
+    return [
+        f"{card.name} is not tested with strategy={strategy}; it is with {listed(sorted(card.strategies))}. "
+        "Try: strategy=auto"
+    ]
+
+
+def _evaluation(spec: ClipSpec, settings: Train) -> list[str]:
+    frames = settings.evaluation.frames or spec.frames
+    if settings.evaluation.context < frames:
+        return []
+    return [
+        f"evaluation.context={settings.evaluation.context} leaves nothing to make in a clip of {frames} frames. "
+        "Try: evaluation.context=1"
+    ]

@@ -1,0 +1,102 @@
+"""The run folder: what a training leaves, enough to continue, sample, evaluate and compare it elsewhere."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shlex
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from zoo.data.base import DATA_SETS, DataConfig
+from zoo.errors import ZooError
+from zoo.model import VideoModel, build
+from zoo.types import ClipSpec
+
+CONFIG, COMMAND, ENVIRONMENT = "config.yaml", "command.txt", "environment.json"
+CHECKPOINTS = ("last.ckpt", "best.ckpt")
+VERSIONS = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy", "av", "wandb")
+
+
+def begin(run: Path, config: dict[str, Any]) -> None:
+    """Write the composed config, the command and the environment into a new run folder."""
+    run.mkdir(parents=True, exist_ok=True)
+    (run / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    (run / COMMAND).write_text(shlex.join(["python", "-m", "zoo.train", *sys.argv[1:]]) + "\n")
+    (run / ENVIRONMENT).write_text(json.dumps(environment(), indent=2) + "\n")
+
+
+def environment() -> dict[str, Any]:
+    """Versions, commit and hardware."""
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "threads": torch.get_num_threads(),
+        "gpus": gpus,
+        "commit": commit(),
+        "versions": {name: version(name) for name in VERSIONS},
+    }
+
+
+def commit() -> str | None:
+    """The commit that the zoo's code stands at, with a + if it was changed since; None outside a checkout."""
+    here = Path(__file__).parent
+    try:
+        git = ["git", "-C", str(here)]
+        tracked = subprocess.run([*git, "ls-files", "--error-unmatch", __file__], capture_output=True, check=False)
+        if tracked.returncode:
+            return None
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head + ("+" if changed else "")
+
+
+def find_checkpoint(path: str) -> Path:
+    """The checkpoint that a path means: itself, or the last one in a run folder."""
+    asked = Path(path)
+    if asked.is_file():
+        return asked
+    if not asked.exists():
+        raise ZooError(f"There is no {path}. A run folder or a checkpoint is expected: run=runs/<run>")
+    for name in CHECKPOINTS:
+        if (asked / name).is_file():
+            return asked / name
+    found = ", ".join(sorted(p.name for p in asked.iterdir())[:8]) or "nothing"
+    raise ZooError(f"{path} holds no {' or '.join(CHECKPOINTS)}; it holds {found}. A training writes them at each round.")
+
+
+def load(path: str) -> VideoModel[Any]:
+    """Rebuild a model with its averaged weights, in evaluation mode; nothing is unpickled."""
+    file = find_checkpoint(path)
+    try:
+        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as problem:  # torch raises half a dozen kinds for a file that is no checkpoint
+        raise ZooError(f"{file} cannot be read as a checkpoint: {problem}") from problem
+    if "hyper_parameters" not in checkpoint or "spec" not in checkpoint["hyper_parameters"]:
+        raise ZooError(f"{file} is a PyTorch file, but no checkpoint of the zoo: it has no model and spec in it.")
+    settings = checkpoint["hyper_parameters"]
+    model = build(settings["model"], ClipSpec(**settings["spec"]))
+    model.load_state_dict(checkpoint["state_dict"])
+    for name, state in checkpoint.get("ema", {}).items():
+        model.ema_parts()[name].load_state_dict(state)
+    model.clips_seen = checkpoint["clips_seen"]
+    return model.eval()
+
+
+def data_config(path: str) -> DataConfig:
+    """The data settings that a run was trained with."""
+    folder = find_checkpoint(path).parent
+    file = folder / CONFIG
+    if not file.is_file():
+        raise ZooError(f"{folder} holds no {CONFIG}, so its data set is not known. Type given=<video or folder>.")
+    return DATA_SETS.config(yaml.safe_load(file.read_text())["data"])  # type: ignore[no-any-return]

@@ -1,0 +1,143 @@
+"""Sample from a trained model: ``python -m zoo.sample run=runs/<run> frames=300 seed=1 draws=4``.
+
+Frames are written as they come, so a video may be of any length.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from zoo.cli import hydra_command
+from zoo.errors import ZooError
+from zoo.settings import SampleSettings
+from zoo.types import Clip, Sample, SampleRequest
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from zoo.model import VideoModel
+
+
+@dataclass(frozen=True)
+class Given:
+    """One thing to sample from: a name for its files, how many frames to make, how many real ones to show first."""
+
+    name: str
+    frames: int
+    context: int
+    pieces: Iterable[Clip]
+
+
+def sample(settings: SampleSettings) -> list[Path]:
+    """Write an mp4 for every given clip and draw, and a PNG grid for each; returns what was written."""
+    from zoo.run import find_checkpoint, load
+
+    model = load(settings.run)
+    out = Path(settings.out) if settings.out else find_checkpoint(settings.run).parent / "samples"
+    written = []
+    for number in range(1 if settings.given else settings.clips):
+        for draw in range(settings.draws):
+            given = _footage(settings, model) if settings.given else _clip(settings, model, number)
+            request = SampleRequest(given.frames, given.pieces, given.context, settings.seed, draw)
+            stem = f"{given.name}-seed{settings.seed}-draw{draw}"
+            written += _write(model, request, out / stem)
+    return written
+
+
+def _clip(settings: SampleSettings, model: VideoModel[Any], number: int) -> Given:
+    """A validation clip of the run's own data set."""
+    from torch.utils.data import default_collate
+
+    from zoo.data.base import build_set
+    from zoo.run import data_config
+
+    config = data_config(settings.run)
+    frames = settings.frames or model.spec.frames
+    clips = build_set(replace(config, frames=frames), "val", model.card.wanted(), seed=0)
+    if number >= len(clips):
+        raise ZooError(f"There are {len(clips)} validation clips of {frames} frames. Try: clips={len(clips)}")
+    clip = default_collate([clips.clip(number, 0, frames)])
+    return Given(re.sub(r"[^\w.-]+", "_", clip["key"][0]), frames, settings.context, [clip])
+
+
+def _footage(settings: SampleSettings, model: VideoModel[Any]) -> Given:
+    """What the user gives."""
+    from zoo.data.given import count_given, read_given
+
+    path = Path(str(settings.given))
+    if model.source is None:
+        raise ZooError(f"{model.card.name} does not translate; it takes no given=. Try without it.")
+    there = count_given(path, model.spec, model.source)
+    frames = settings.frames or there
+    if frames > there:
+        raise ZooError(f"given={path} has {there} frames at {model.spec.fps:g} a second. Try: frames={there}")
+    context = 0 if model.source == "labels" else settings.context  # maps come without the frames they are maps of
+    return Given(path.stem, frames, context, read_given(path, model.spec, model.source))
+
+
+def _write(model: VideoModel[Any], request: SampleRequest, path: Path) -> list[Path]:
+    """Stream a sample into ``<path>.mp4``; keep a few frames of it, and of what was given, for ``<path>.png``."""
+    from torch import stack
+
+    from zoo.data.decode import VideoWriter
+    from zoo.pictures import kept_frames, save_grid, to_bytes
+
+    kept = kept_frames(request.frames)
+    rows: dict[str, list[Tensor]] = defaultdict(list)
+    request = replace(request, given=_watch(request.given, kept, model, rows))  # type: ignore[arg-type]
+    made: list[Tensor] = []
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with VideoWriter(path.with_suffix(".mp4"), model.spec.fps) as writer:
+        for t, frame in enumerate(_frames(model, request)):
+            picture = to_bytes(frame.video[0])
+            writer.write(picture.permute(1, 2, 0).numpy())
+            if t in kept:
+                made.append(picture)
+    films = {name: stack(row[: len(made)]) for name, row in {**rows, "generated": made}.items()}
+    save_grid(path.with_suffix(".png"), [films])
+    return [path.with_suffix(".mp4"), path.with_suffix(".png")]
+
+
+def _watch(
+    pieces: Iterable[Clip], kept: frozenset[int], model: VideoModel[Any], rows: dict[str, list[Tensor]]
+) -> Iterator[Clip]:
+    """Pass the given on to the model, and keep the pictures of a few of its frames."""
+    from zoo.pictures import given_film, to_bytes
+
+    first = 0
+    for piece in pieces:
+        films = {"given": given_film(piece, 0, model.spec, model.source)} if model.source else {}
+        if "video" in piece:
+            films["real"] = to_bytes(piece["video"][0])
+        for name, film in films.items():
+            rows[name] += [frame for t, frame in enumerate(film, first) if t in kept]
+        first += len(next(iter(films.values())))
+        yield piece
+
+
+def _frames(model: VideoModel[Any], request: SampleRequest) -> Iterator[Sample]:
+    """The frames one by one, from a model that streams and from one that does not."""
+    if model.card.streams:
+        return model.stream(request)
+    whole = replace(request, given=next(iter(request.given), None))  # type: ignore[arg-type, call-overload]
+    return (Sample(frame) for frame in model.sample(whole).video.unbind(1))
+
+
+@hydra_command("sample")
+def main(config: DictConfig) -> list[Path]:
+    """The command."""
+    settings: SampleSettings = OmegaConf.to_object(config)  # type: ignore[assignment]
+    written = sample(settings)
+    print("\n".join(str(path) for path in written))
+    return written
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""Train a model: ``python -m zoo.train model=vid2vid data=puppets``. Everything is in conf/train.yaml.
+
+What can be checked is checked before torch is imported, so a mistake is told in a second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from zoo.card import MODELS, ModelCard
+from zoo.cli import hydra_command, plain
+from zoo.data.base import DATA_SETS, DataConfig
+from zoo.preflight import check
+from zoo.settings import Train
+from zoo.types import ClipSpec, SampleRequest
+
+if TYPE_CHECKING:
+    from lightning import Callback, Trainer
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A training that has passed preflight: the settings, and what follows from them."""
+
+    settings: Train
+    card: ModelCard
+    data: DataConfig
+    spec: ClipSpec
+
+    @property
+    def request(self) -> SampleRequest:
+        """What is sampled from every evaluation clip."""
+        evaluation = self.settings.evaluation
+        return SampleRequest(evaluation.frames or self.spec.frames, context=evaluation.context, seed=evaluation.seed)
+
+    def config(self) -> dict[str, Any]:
+        """The whole as plain data, every choice made: what the run folder and wandb keep."""
+        settings = asdict(self.settings)
+        return settings | {"data": asdict(self.data), "model": asdict(MODELS.config(settings["model"]))}
+
+
+def plan(config: DictConfig) -> Plan:
+    """Check a composed config; a ZooError says what does not fit."""
+    settings: Train = OmegaConf.to_object(config)  # type: ignore[assignment]
+    card = MODELS.find(config.model.name).card
+    data = DATA_SETS.config(plain(config.data)).suited_to(card)
+    settings.model, settings.data = MODELS.config(plain(config.model)), data
+    spec = data.spec()
+    check(card, spec, settings)
+    return Plan(settings, card, data, spec)
+
+
+def train(plan: Plan, run: Path) -> dict[str, float]:
+    """Train as planned, in ``run``; returns the metrics of the last validation."""
+    import torch
+    from lightning import seed_everything
+
+    from zoo.data.module import VideoData
+    from zoo.model import build
+    from zoo.run import begin
+
+    settings = plan.settings
+    if settings.trainer.threads:
+        torch.set_num_threads(settings.trainer.threads)
+    seed_everything(settings.seed, verbose=False)
+    begin(run, plan.config())
+    model = build(asdict(settings.model), plan.spec)
+    model.seed, model.evaluation = settings.seed, plan.request
+    for note in [*plan.data.notes(), *model.notes()]:
+        print(note)
+    clips, frames = settings.evaluation.clips, plan.request.frames
+    data = VideoData(plan.data, plan.card.wanted(), settings.budget.clips, settings.seed, clips, frames)
+    trainer = build_trainer(plan, run)
+    trainer.fit(model, data)
+    return {key: float(value) for key, value in trainer.callback_metrics.items() if key.startswith("val/")}
+
+
+def build_trainer(plan: Plan, run: Path) -> Trainer:
+    """Lightning's trainer: one pass over the budget, validated in rounds."""
+    from lightning import Trainer
+
+    from zoo.loggers import build_loggers
+
+    settings, strategy = plan.settings, plan.settings.strategy
+    steps = max(settings.budget.clips // plan.data.batch_size, 1)
+    return Trainer(
+        default_root_dir=run,
+        accelerator=strategy.accelerator,
+        devices=strategy.devices,
+        strategy=lightning_strategy(strategy.name, plan.card),
+        precision=settings.trainer.precision,  # type: ignore[arg-type]
+        logger=build_loggers(settings, plan.config(), run),
+        callbacks=build_callbacks(plan, run),
+        max_epochs=1,
+        val_check_interval=max(steps // settings.evaluation.rounds, 1),
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        log_every_n_steps=min(settings.trainer.log_every, steps),
+        use_distributed_sampler=False,
+        enable_progress_bar=settings.trainer.progress,
+        enable_model_summary=False,
+    )
+
+
+def lightning_strategy(name: str, card: ModelCard) -> str:
+    """Lightning's name of a strategy; several optimizers leave the others' parameters without a gradient."""
+    if name != "ddp":
+        return "auto"
+    return "ddp_find_unused_parameters_true" if card.adversarial else "ddp"
+
+
+def build_callbacks(plan: Plan, run: Path) -> list[Callback]:
+    """Everything around training; the average first, so that the others see its samples."""
+    from lightning.pytorch.callbacks import ModelCheckpoint
+
+    from zoo.callbacks.clock import Clock
+    from zoo.callbacks.ema import MovingAverage
+    from zoo.callbacks.gallery import Gallery
+    from zoo.callbacks.measure import Measure
+    from zoo.callbacks.progress import Bar, LastRound
+    from zoo.callbacks.throughput import Throughput
+    from zoo.evaluation.paired import BETTER
+    from zoo.evaluation.protocol import Protocol
+
+    settings, spec, request = plan.settings.callbacks, plan.spec, plan.request
+    protocol = Protocol(
+        data=plan.data.name,
+        split="val",
+        clips=plan.settings.evaluation.clips,
+        frames=request.frames,
+        context=request.context,
+        fps=spec.fps,
+        height=spec.height,
+        width=spec.width,
+        seed=request.seed,
+    )
+    monitor = protocol.key(settings.monitor)
+    callbacks: list[Callback] = [
+        MovingAverage(settings.ema_half_life),
+        Clock(),
+        Measure(protocol, run),
+        Gallery(run, settings.gallery_clips, spec.fps),
+        Throughput(),
+        LastRound(),
+        ModelCheckpoint(run, "best", monitor, mode=BETTER[settings.monitor], save_last=True, enable_version_counter=False),
+    ]
+    return [*callbacks, Bar()] if plan.settings.trainer.progress else callbacks
+
+
+@hydra_command("train")
+def main(config: DictConfig) -> dict[str, float]:
+    """The command."""
+    planned = plan(config)
+    run = Path(HydraConfig.get().runtime.output_dir)
+    metrics = train(planned, run)
+    finish(run, metrics)
+    return metrics
+
+
+def finish(run: Path, metrics: dict[str, float]) -> None:
+    """Draw the curves; say where the run is, what to open and what to type next."""
+    from zoo.callbacks.curves import draw_curves
+
+    draw_curves(run / "metrics.csv", run / "curves.png")
+    for key, value in sorted(metrics.items()):
+        print(f"{key:40s} {value:.4f}")
+    print(f"\nrun      {run}\nvideo    {run}/gallery.mp4\ngrid     {run}/gallery.png    given / real / generated")
+    print(f"curves   {run}/curves.png, {run}/metrics.csv")
+    print(f"more     python -m zoo.sample run={run} frames=100 clips=2")
+
+
+if __name__ == "__main__":
+    main()

@@ -126,7 +126,7 @@ def test_confidence_sums_the_squares_of_the_channels():
 
 
 def moved_frames():
-    """A frame, the next one that looks two pixels to its right, and the flow that says so; (1, 1, ., 6, 8)."""
+    """A frame, the next, which looks two pixels to its right, and the flow between; (1, 1, ., 6, 8)."""
     previous = noise(1, 1, 3, 6, 8)
     flow = torch.zeros(1, 1, 2, 6, 8)
     flow[:, :, 0] = 2.0
@@ -230,11 +230,13 @@ def test_vgg19_is_frozen_and_no_part_of_the_model(perceptual):
     perceptual(image, target).backward()
     assert image.grad.abs().max() > 0
     assert target.grad is None
+    assert all(parameter.grad is None for parameter in perceptual._hidden[0].parameters())
 
 
 def test_vgg19_follows_the_pictures_to_their_device(weights):
-    loss = PerceptualLoss(weights)(*torch.empty(2, 1, 3, 32, 32, device="meta"))
-    assert loss.device.type == "meta"
+    perceptual = PerceptualLoss(weights)
+    perceptual(*torch.empty(2, 1, 3, 32, 32, device="meta"))
+    assert all(parameter.is_meta for parameter in perceptual._hidden[0].parameters())
 
 
 def test_perceptual_under_autocast_is_finite_float32(perceptual):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import sys
@@ -12,9 +13,11 @@ from typing import Any
 import hydra
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
@@ -76,15 +79,59 @@ def hydra_command(name: str) -> Callable[[Callable[[DictConfig], Any]], Callable
         @functools.wraps(main)
         def run() -> Any:
             os.environ["HYDRA_FULL_ERROR"] = "1"  # let mistakes through to us instead of printing and exiting
+            mistakes: list[ZooError] = []
+            task = _quiet(main, mistakes)
             try:
                 prepare_hydra()
-                return hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=name)(main)()
+                result = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=name)(task)()
             except (HydraException, OmegaConfBaseException) as problem:
                 raise ZooError(explain(problem)) from problem
+            if mistakes:
+                raise mistakes[0]
+            return result
 
         return run
 
     return decorate
+
+
+def _quiet(main: Callable[[DictConfig], Any], mistakes: list[ZooError]) -> Callable[[DictConfig], Any]:
+    """Carry a user's mistake past Hydra, which would print around it, and take back the folder Hydra made.
+
+    In a sweep Hydra is left to do what it does: the other jobs go on.
+    """
+
+    @functools.wraps(main)
+    def task(config: DictConfig) -> Any:
+        try:
+            refuse_unknown(config)
+            return main(config)
+        except ZooError as mistake:
+            hydra_config = HydraConfig.get()
+            folder = Path(hydra_config.runtime.output_dir)
+            if folder != Path.cwd() and folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+            if hydra_config.mode == RunMode.MULTIRUN:
+                raise
+            mistakes.append(mistake)
+            return None
+
+    return task
+
+
+def refuse_unknown(config: DictConfig, where: str = "") -> None:
+    """Refuse keys that were forced in with ``+`` and that nothing would read."""
+    kind = OmegaConf.get_type(config)
+    if kind is not None and dataclasses.is_dataclass(kind):
+        known = [field.name for field in dataclasses.fields(kind)]
+        for key in config:
+            if str(key) not in known:
+                raise ZooError(
+                    f"There is no setting `{where}{key}`.{nearest(str(key), known)} Known: {listed(known)}."
+                )
+    for key in config:
+        if isinstance(child := config._get_node(key), DictConfig) and not child._is_missing():
+            refuse_unknown(child, f"{where}{key}.")
 
 
 def plain(config: Any) -> Any:

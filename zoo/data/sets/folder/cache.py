@@ -13,6 +13,7 @@ import os
 import secrets
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -78,8 +79,9 @@ def load_index(home: Path) -> dict[str, Any]:
 
 
 def save_index(home: Path, index: dict[str, Any]) -> None:
-    """Keep what is known of files."""
-    _replace(home / "index.json", lambda file: file.write(json.dumps(index, indent=0).encode()))
+    """Keep what is known of files, if it can be kept: without it they are only probed again."""
+    with suppress(OSError):
+        _replace(home / "index.json", lambda file: file.write(json.dumps(index, indent=0).encode()))
 
 
 def _replace(path: Path, write: Callable[[BinaryIO], object]) -> None:

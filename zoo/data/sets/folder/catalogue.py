@@ -19,6 +19,7 @@ from zoo.types import ClipSpec
 SHOWN = 10
 """Sentences about skipped files in one warning."""
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -31,13 +32,19 @@ class MapFolder:
 
 
 @dataclass(frozen=True)
-class Video:
-    """One usable video. length: frames at the clips' frame rate. maps: folders of labels and instances."""
+class Stored:
+    """A readable video, file or folder of frames, as it is stored."""
 
     name: str  # path under the root, with "/"
     path: Path
-    info: VideoInfo
     stamp: str
+    info: VideoInfo
+
+
+@dataclass(frozen=True)
+class Video(Stored):
+    """A usable video. length: frames at the clips' frame rate. maps: its labels and instances, if any."""
+
     length: int
     maps: dict[str, MapFolder]
 
@@ -119,10 +126,9 @@ def open_catalogue(config: FolderConfig) -> Catalogue:
         if setting is not None
     }
     found = find_videos(root, leave_out=maps.values())
-    stamped, unreadable = _attempt(found.videos, lambda path: (path, stamp_of(path)))
-    probed, broken = _probe_all(root, stamped, config)
-    videos, unfit = _attempt(probed, lambda item: _fit(config, root, maps, *item))
-    skipped = (*found.problems, *unreadable, *broken, *unfit)
+    stored, broken = _probe_all(root, found.videos, config)
+    videos, unfit = _attempt(stored, lambda each: _fit(each, config, maps))
+    skipped = (*found.problems, *broken, *unfit)
     if not videos:
         raise ZooError(_nothing_usable(root, found, skipped))
     return Catalogue(config, root, tuple(videos), skipped)
@@ -131,6 +137,11 @@ def open_catalogue(config: FolderConfig) -> Catalogue:
 def _check_settings(config: FolderConfig) -> None:
     one_of("data.condition", config.condition, ("none", "edges"))
     one_of("data.flow", config.flow, ("none", "dis", "raft_small", "raft_large"))
+    for setting in ("frames", "height", "fps"):
+        if getattr(config, setting) <= 0:
+            raise ZooError(f"data.{setting}={getattr(config, setting)} must be more than 0.")
+    if config.flow_weights is not None and not Path(config.flow_weights).is_file():
+        raise ZooError(f"data.flow_weights={config.flow_weights}: there is no such file.")
     if not 0 < config.val_share < 1:
         raise ZooError(
             f"data.val_share={config.val_share} is not a share between 0 and 1. Type data.val_share=0.2."
@@ -156,9 +167,7 @@ def _existing_root(typed: str) -> Path:
     if root.is_file():
         raise ZooError(f"data.root={typed} is a file. Type the folder it is in: data.root={root.parent}.")
     if not root.is_dir():
-        beside = (
-            [path.name for path in root.parent.iterdir() if path.is_dir()] if root.parent.is_dir() else []
-        )
+        beside = [path.name for path in root.parent.glob("*") if path.is_dir()]
         raise ZooError(f"data.root={typed}: there is no such folder.{nearest(root.name, beside)}")
     return root
 
@@ -173,25 +182,23 @@ def _map_root(root: Path, kind: str, setting: str) -> Path:
     raise ZooError(f"data.{kind}={setting}: there is no such folder. Searched: {searched}.")
 
 
-def _probe_all(
-    root: Path, stamped: list[tuple[Path, str]], config: FolderConfig
-) -> tuple[list[tuple[Path, str, VideoInfo]], list[str]]:
+def _probe_all(root: Path, paths: list[Path], config: FolderConfig) -> tuple[list[Stored], list[str]]:
     """Probe what the index does not know yet. Failures are not kept: their cause may lie outside the file."""
     home = cache_home(root)
     index = load_index(home)
 
-    def probe_one(item: tuple[Path, str]) -> tuple[Path, str, VideoInfo]:
-        path, stamp = item
+    def probe_one(path: Path) -> Stored:
+        name, stamp = _name(root, path), stamp_of(path)
         if path.is_dir():
-            return path, stamp, _probe_images(path, config.image_fps or config.fps)
-        known = index.get(_name(root, path))
-        return path, stamp, VideoInfo(**known[stamp]) if known and stamp in known else probe(path)
+            return Stored(name, path, stamp, _probe_images(path, config.image_fps or config.fps))
+        known = index.get(name, {}).get(stamp)
+        return Stored(name, path, stamp, VideoInfo(**known) if known else probe(path))
 
-    probed, broken = _attempt(stamped, probe_one)
-    fresh = {_name(root, path): {stamp: asdict(info)} for path, stamp, info in probed if path.is_file()}
+    stored, broken = _attempt(paths, probe_one)
+    fresh = {each.name: {each.stamp: asdict(each.info)} for each in stored if each.path.is_file()}
     if fresh != index:
         save_index(home, fresh)
-    return probed, broken
+    return stored, broken
 
 
 def _probe_images(folder: Path, fps: float) -> VideoInfo:
@@ -200,26 +207,27 @@ def _probe_images(folder: Path, fps: float) -> VideoInfo:
     return VideoInfo(len(images), fps, height, width)
 
 
-def _fit(
-    config: FolderConfig, root: Path, maps: dict[str, Path], path: Path, stamp: str, info: VideoInfo
-) -> Video:
-    """A probed file as a video of this configuration; a ZooError if it is too short or lacks its maps."""
-    name = _name(root, path)
+def _fit(stored: Stored, config: FolderConfig, maps: dict[str, Path]) -> Video:
+    """A stored video in this configuration; a ZooError if it is too short or lacks its maps."""
+    path, info = stored.path, stored.info
     length = max(1, round(info.frames / info.fps * config.fps))
     if length < config.frames:
         raise ZooError(
             f"{path} is shorter than a clip: {length} frames at data.fps={config.fps:g} "
             f"({info.frames} at {info.fps:g}), data.frames={config.frames}."
         )
-    stem = name if path.is_dir() else str(Path(name).with_suffix(""))
-    folders = {kind: top / stem for kind, top in maps.items()}
-    for kind, folder in folders.items():
-        pictures = len(images_in(folder)) if folder.is_dir() else 0
-        if pictures != info.frames:
-            raise ZooError(f"{path} has {info.frames} frames; its {kind}, {folder}, are {pictures} images.")
-    return Video(
-        name, path, info, stamp, length, {kind: MapFolder(f, stamp_of(f)) for kind, f in folders.items()}
-    )
+    stem = stored.name if path.is_dir() else str(Path(stored.name).with_suffix(""))
+    folders = {kind: _map_folder(stored, kind, top / stem) for kind, top in maps.items()}
+    return Video(stored.name, path, stored.stamp, info, length, folders)
+
+
+def _map_folder(stored: Stored, kind: str, folder: Path) -> MapFolder:
+    pictures = len(images_in(folder)) if folder.is_dir() else 0
+    if pictures != stored.info.frames:
+        raise ZooError(
+            f"{stored.path} has {stored.info.frames} frames; its {kind}, {folder}, are {pictures} images."
+        )
+    return MapFolder(folder, stamp_of(folder))
 
 
 def _name(root: Path, path: Path) -> str:
@@ -231,9 +239,6 @@ def _nothing_usable(root: Path, found: Found, skipped: tuple[str, ...]) -> str:
     reasons = [f"\n  {sentence}" for sentence in skipped[:SHOWN]]
     lead = f"None of the {len(found.videos)} videos" if found.videos else "No video"
     return f"{lead} under data.root={root} can be used. {found.summary()}{''.join(reasons)}"
-
-
-S = TypeVar("S")
 
 
 def _attempt(items: list[S], step: Callable[[S], T]) -> tuple[list[T], list[str]]:
@@ -249,6 +254,5 @@ def _attempt(items: list[S], step: Callable[[S], T]) -> tuple[list[T], list[str]
 
     with ThreadPoolExecutor() as pool:
         outcomes = list(pool.map(guarded, items))
-    return [result for results, _ in outcomes for result in results], [
-        s for _, sentences in outcomes for s in sentences
-    ]
+    results = [result for good, _ in outcomes for result in good]
+    return results, [sentence for _, bad in outcomes for sentence in bad]

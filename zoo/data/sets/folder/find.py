@@ -41,14 +41,13 @@ def find_videos(root: Path, leave_out: Collection[Path] = ()) -> Found:
         found.folders += 1
         files = [name for name in names if not name.startswith(".")]
         videos = [name for name in files if Path(name).suffix.lower() in VIDEO_SUFFIXES]
-        images = [name for name in files if Path(name).suffix.lower() in IMAGE_SUFFIXES]
+        images = [name for name in files if _is_image(name)]
         found.videos += [folder / name for name in videos]
+        used = {*videos}
         if len(images) >= 2 and not videos:
             found.videos.append(folder)
-            images = []
-        found.others.update(
-            Path(name).suffix for name in {*files} - {*videos} if name in images or not _is_image(name)
-        )
+            used = {*images}
+        found.others.update(Path(name).suffix for name in files if name not in used)
     found.videos.sort()
     return found
 
@@ -78,7 +77,7 @@ def images_in(folder: Path) -> list[Path]:
     """The frames in a folder in the order of their numbers: 2.png before 10.png."""
     names = (path for path in folder.iterdir() if _is_image(path.name) and not path.name.startswith("."))
     return sorted(
-        names, key=lambda path: [int(n) if n.isdigit() else n for n in re.split(r"(\d+)", path.name)]
+        names, key=lambda path: [int(n) if n.isdecimal() else n for n in re.split(r"(\d+)", path.name)]
     )
 
 

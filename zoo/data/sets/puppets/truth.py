@@ -154,4 +154,6 @@ def _plane_at(picture: Picture, t: int, x: Floats, y: Floats) -> Ints:
     v = side * (dx * axis[:, 1:] - dy * axis[:, :1])
     covers = depth(u, v, *shape.T[..., None]) > -RIM
     numbers = np.arange(PLANES, PLANES + len(layers), dtype=np.uint8)[:, None]
-    return np.maximum((covers * numbers).max(axis=0), picture.backdrop.plane_at(t, x, np.round(y).astype(int)))
+    return np.maximum(
+        (covers * numbers).max(axis=0), picture.backdrop.plane_at(t, x, np.round(y).astype(int))
+    )

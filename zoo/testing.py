@@ -1,0 +1,202 @@
+"""The contract that every model of the zoo keeps, as tests that other packages can import.
+
+In a plug-in's tests::
+
+    import pytest
+    from zoo.testing import ModelContract
+
+    class TestAcme(ModelContract):
+        @pytest.fixture
+        def name(self) -> str:
+            return "acme"
+
+Shapes: B clips, T frames, H x W pixels.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning import Callback, Trainer
+from torch.utils.data import DataLoader, default_collate
+
+from zoo.card import MODELS
+from zoo.data.base import DataConfig, build_set
+from zoo.data.sets.puppets.config import PuppetsConfig
+from zoo.errors import ZooError
+from zoo.model import VideoModel, build
+from zoo.preflight import check
+from zoo.run import load
+from zoo.settings import Evaluation, Strategy, Train
+from zoo.types import Clip, SampleRequest
+
+FRAMES = 8
+SIZE = 32
+CLIPS = 2
+
+
+def tiny_data(name: str) -> DataConfig:
+    """Puppets at 32 px with every field that the model takes."""
+    card = MODELS.find(name).card
+    data = PuppetsConfig(frames=FRAMES, height=SIZE, width=SIZE, condition="edges", clips=CLIPS, workers=0)
+    return data.suited_to(card)
+
+
+def tiny_model(name: str) -> VideoModel[Any]:
+    """The smallest variant of a model, from the same weights each time."""
+    torch.manual_seed(0)
+    return build(asdict(MODELS.find(name).config.tiny()), tiny_data(name).spec())
+
+
+def tiny_clip(name: str) -> Clip:
+    """A batch of clips for it."""
+    clips = build_set(tiny_data(name), "train", MODELS.find(name).card.wanted(), seed=0)
+    return default_collate([clips.clip(index, 0, FRAMES) for index in range(CLIPS)])  # type: ignore[no-any-return]
+
+
+def request_for(clip: Clip, frames: int = FRAMES, seed: int = 0) -> SampleRequest:
+    """A sample of a clip that shows the model one real frame."""
+    return SampleRequest(frames, clip, context=1, seed=seed)
+
+
+def train_on(model: VideoModel[Any], clip: Clip, steps: int, folder: Path, *callbacks: Callback, **trainer: Any) -> Trainer:
+    """Train on one batch again and again."""
+    loader = DataLoader([clip] * steps, batch_size=None)  # type: ignore[arg-type]
+    runner = Trainer(
+        default_root_dir=folder,
+        accelerator="cpu",
+        max_epochs=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=list(callbacks),
+        **trainer,
+    )
+    runner.fit(model, loader)
+    return runner
+
+
+@contextmanager
+def recorded_reads(kind: type[Any]) -> Iterator[set[str]]:
+    """The fields of a dataclass that are read meanwhile, other than by dataclasses' own functions."""
+    read: set[str] = set()
+    original = kind.__getattribute__
+
+    def record(self: Any, name: str) -> Any:
+        if sys._getframe(1).f_globals.get("__name__") != "dataclasses":
+            read.add(name)
+        return original(self, name)
+
+    kind.__getattribute__ = record
+    try:
+        yield read
+    finally:
+        kind.__getattribute__ = original
+
+
+class ModelContract:
+    """What is promised of every model; a subclass gives the fixture ``name``."""
+
+    def test_gradient_reaches_every_trained_parameter(self, name: str, tmp_path: Path) -> None:
+        """Each parameter that an optimizer holds gets a gradient that is not zero."""
+        model = tiny_model(name)
+        reached: set[str] = set()
+        for key, parameter in model.named_parameters():
+            parameter.register_post_accumulate_grad_hook(
+                lambda p, key=key: reached.add(key) if p.grad.abs().sum() > 0 else None
+            )
+        runner = train_on(model, tiny_clip(name), 4, tmp_path)
+        held = {id(p) for optimizer in runner.optimizers for group in optimizer.param_groups for p in group["params"]}
+        trained = {key for key, parameter in model.named_parameters() if id(parameter) in held}
+        # A bias before a norm without scale has no effect, and its gradient is rounding: it may come out as zero.
+        assert {key for key in trained - reached if not key.endswith("bias")} == set()
+
+    def test_every_parameter_is_trained(self, name: str, tmp_path: Path) -> None:
+        """No parameter is left out of the optimizers."""
+        model = tiny_model(name)
+        runner = train_on(model, tiny_clip(name), 1, tmp_path)
+        held = {id(p) for optimizer in runner.optimizers for group in optimizer.param_groups for p in group["params"]}
+        assert {key for key, p in model.named_parameters() if p.requires_grad and id(p) not in held} == set()
+
+    def test_same_seed_same_sample(self, name: str) -> None:
+        """A request is answered the same way twice, whatever was drawn between."""
+        model, clip = tiny_model(name).eval(), tiny_clip(name)
+        first = model.sample(request_for(clip)).video
+        torch.rand(7)
+        assert torch.equal(first, model.sample(request_for(clip)).video)
+
+    def test_sample_has_the_form_of_a_clip(self, name: str) -> None:
+        """(B, T, 3, H, W) in [-1, 1], the context frames as they were given."""
+        model, clip = tiny_model(name).eval(), tiny_clip(name)
+        video = model.sample(request_for(clip)).video
+        assert video.shape == clip["video"].shape
+        assert video.abs().max() <= 1
+        assert torch.equal(video[:, :1], clip["video"][:, :1])
+
+    def test_longer_sample_starts_with_the_shorter_one(self, name: str) -> None:
+        """A model that streams does not look ahead."""
+        model, clip = tiny_model(name).eval(), tiny_clip(name)
+        if not model.card.streams:
+            with pytest.raises(NotImplementedError):
+                next(model.stream(request_for(clip)))
+            return
+        short = model.sample(request_for(clip, FRAMES // 2)).video
+        long = model.sample(request_for(clip)).video
+        assert torch.equal(short, long[:, : FRAMES // 2])
+
+    def test_checkpoint_gives_the_same_sample(self, name: str, tmp_path: Path) -> None:
+        """What is saved loads with ``weights_only=True`` and samples the same."""
+        model, clip = tiny_model(name), tiny_clip(name)
+        train_on(model, clip, 1, tmp_path).save_checkpoint(tmp_path / "last.ckpt")
+        loaded = load(str(tmp_path))
+        assert loaded.clips_seen == model.clips_seen == CLIPS
+        expected = model.eval().sample(request_for(clip)).video
+        assert torch.equal(loaded.sample(request_for(clip)).video, expected)
+
+    def test_overfits_one_clip(self, name: str, tmp_path: Path) -> None:
+        """On one batch, the distance from sample to clip falls by half."""
+        model, clip = tiny_model(name), tiny_clip(name)
+
+        def distance() -> float:
+            return float((model.eval().sample(request_for(clip)).video - clip["video"]).abs().mean())
+
+        before = distance()
+        train_on(model.train(), clip, 60, tmp_path)
+        assert distance() < 0.5 * before
+
+    def test_stays_finite_in_bfloat16(self, name: str, tmp_path: Path) -> None:
+        """Two steps and a sample under autocast."""
+        model, clip = tiny_model(name), tiny_clip(name)
+        train_on(model, clip, 2, tmp_path, precision="bf16-mixed")
+        assert all(parameter.isfinite().all() for parameter in model.parameters())
+        with torch.autocast("cpu", torch.bfloat16):
+            assert model.eval().sample(request_for(clip)).video.isfinite().all()
+
+    def test_missing_field_is_refused_by_name(self, name: str) -> None:
+        """Preflight names each field that a data set lacks."""
+        card, data = MODELS.find(name).card, tiny_data(name)
+        spec = data.spec()
+        settings = Train(data=data, strategy=Strategy("auto", "cpu", "1"), evaluation=Evaluation())
+        check(card, spec, settings)
+        for group in card.needs:
+            left = tuple(field for field in spec.fields if field not in group)
+            with pytest.raises(ZooError, match=f"{name} needs `{group[0]}`"):
+                check(card, replace(spec, fields=left), settings)
+
+    def test_every_setting_is_read(self, name: str, tmp_path: Path) -> None:
+        """No setting of the model is without effect."""
+        config = MODELS.find(name).config
+        clip = tiny_clip(name)
+        with recorded_reads(config) as read:
+            model = tiny_model(name)
+            train_on(model, clip, 1, tmp_path)
+            model.eval().sample(request_for(clip))
+        assert {field.name for field in fields(config)} - read <= {"name"}

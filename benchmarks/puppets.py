@@ -1,4 +1,4 @@
-"""Clips a second of processor time, one core, all fields: ``python -m benchmarks.puppets``. Median of ten rounds."""
+"""Clips a second of processor time with all fields, median of ten rounds: ``python -m benchmarks.puppets``."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # bits depend on the number of threads, and two cores are soon busy
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # bits depend on the number of threads, and two cores are soon busy
 
 import pytest
 import torch

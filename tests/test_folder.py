@@ -165,7 +165,7 @@ def test_videos_are_split_by_video(root):
     assert names("val", val_share=0.2) < names("val", val_share=0.4)
 
 
-@pytest.mark.parametrize("fps", [25, 12.5, 60])
+@pytest.mark.parametrize("fps", [25, 12.5, 60, 100])
 def test_one_video_is_split_by_time_and_shares_no_frame(tmp_path, fps):
     film(tmp_path / "one.mp4", count=60)
     train, val = (clips(tmp_path, split, fps=fps, frames=4) for split in ("train", "val"))
@@ -210,8 +210,9 @@ def test_labels_and_instances_follow_their_frames(root):
         stem = video.relative_to(root).with_suffix("")
         write_maps(root.parent / "labels" / stem, 30, lambda number: number)
         write_maps(root / "objects" / stem, 30, lambda number: 1000 + number)
-    data = clips(root, labels="labels", instances="objects", label_count=30, fps=12.5, frames=5)
-    assert len(data.stretches) == 4  # the folders of maps under the root are no videos
+    settings = {"labels": "labels", "instances": "objects", "label_count": 30, "fps": 12.5, "frames": 5}
+    data = clips(root, **settings)
+    assert open_catalogue(config(root, **settings)).skipped == ()  # the folders of maps under the root are no videos
     assert config(root, labels="labels", label_names=["sky", "car"]).spec().label_names == ("sky", "car")
     clip = data.clip(0, 0, 5)
     shown = torch.tensor(numbers(clip["video"]))
@@ -335,6 +336,17 @@ def test_a_video_replaced_by_another_is_decoded_anew(root):
     for path in root.rglob("*.m*"):
         write_video(path, (numbered(60 - number) for number in range(30)), 25)
     assert numbers(clips(root, "val").clip(0, 0, 8)["video"]) == list(range(60, 52, -1))
+
+
+def test_videos_that_differ_in_name_alone_do_not_share_entries(tmp_path):
+    for name, level in (("dark", 20), ("light", 200)):
+        (tmp_path / name).mkdir()
+        for number in range(8):
+            path = tmp_path / name / f"{number}.bmp"
+            Image.fromarray(np.full((32, 48, 3), level, np.uint8)).save(path)
+            os.utime(path, (1, 1))
+    levels = {clips(tmp_path, split).clip(0, 0, 8)["video"].mean().item() for split in ("train", "val")}
+    assert sorted(levels) == pytest.approx([20 / 127.5 - 1, 200 / 127.5 - 1])
 
 
 def test_known_files_are_not_probed_again(root, monkeypatch):

@@ -52,6 +52,13 @@ def test_edges_run_along_a_step_and_nowhere_else():
     assert drawn[:, :14].sum() == drawn[:, 18:].sum() == 0
 
 
+def test_edges_are_those_of_luma_with_red_first():
+    frame = np.zeros((32, 32, 3), np.uint8)
+    frame[:, :16, 0] = 87  # luma 0.299 x 87 = 26.0
+    frame[:, 16:, 2] = 228  # luma 0.114 x 228 = 26.0
+    assert edges(frame).sum() == 0
+
+
 def test_faint_noise_on_a_flat_frame_draws_nothing():
     noise = np.random.default_rng(0).integers(0, 4, (64, 64, 1))
     assert edges((100 + noise).repeat(3, axis=2).astype(np.uint8)).sum() == 0

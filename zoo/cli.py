@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -39,9 +41,8 @@ class PluginConf(SearchPathPlugin):
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Append each plug-in's ``conf``."""
-        for entry in [*MODELS.entries(), *DATA_SETS.entries()]:
-            if entry.conf_dir.is_dir():
-                search_path.append(entry.card.name, f"file://{entry.conf_dir}")
+        for folder in [*MODELS.conf_dirs(), *DATA_SETS.conf_dirs()]:
+            search_path.append("zoo-plugin", f"file://{folder}")
 
 
 def prepare_hydra() -> None:
@@ -124,14 +125,28 @@ def refuse_unknown(config: DictConfig, where: str = "") -> None:
     kind = OmegaConf.get_type(config)
     if kind is not None and dataclasses.is_dataclass(kind):
         known = [field.name for field in dataclasses.fields(kind)]
-        for key in config:
-            if str(key) not in known:
-                raise ZooError(
-                    f"There is no setting `{where}{key}`.{nearest(str(key), known)} Known: {listed(known)}."
-                )
-    for key in config:
+        for key in map(str, config):
+            if key not in known:
+                raise ZooError(f"There is no setting `{where}{key}`.{nearest(key, known)} Known: {listed(known)}.")
+    for key in map(str, config):
         if isinstance(child := config._get_node(key), DictConfig) and not child._is_missing():
             refuse_unknown(child, f"{where}{key}.")
+
+
+HARMLESS = (
+    ".*isinstance\\(treespec, LeafSpec\\).*",  # Lightning 2.6 with torch 2.14, at each fit
+    ".*exists and is not empty.*",  # the run folder holds the config before the trainer comes
+    ".*does not have many workers.*",  # evaluation clips are few
+    ".*no pre-optimization state was saved.*",  # of manual optimization: the state after the step is right
+)
+
+
+def hush_libraries() -> None:
+    """Leave the terminal to the zoo: silence Lightning's tips and the warnings that concern no user."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    for message in HARMLESS:
+        warnings.filterwarnings("ignore", message=message)
 
 
 def plain(config: Any) -> Any:

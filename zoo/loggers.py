@@ -43,7 +43,7 @@ def _wandb_logger(settings: Train, config: dict[str, Any], run: Path) -> WandbLo
     return WandbLogger(experiment=opened) if opened else WandbLogger(offline=True, save_dir=run)
 
 
-@rank_zero_only  # type: ignore[untyped-decorator]
+@rank_zero_only
 def _open(arguments: dict[str, Any], mode: str) -> Run:
     """Open a wandb run: online where asked or where a key is at hand, offline where the server does not answer."""
     import wandb
@@ -51,13 +51,14 @@ def _open(arguments: dict[str, Any], mode: str) -> Run:
     run = None
     if mode == "online" or (mode == "auto" and has_key()):
         try:
-            patient = wandb.Settings(init_timeout=PATIENCE)
+            patient = wandb.Settings(init_timeout=PATIENCE, silent=True)
             run = wandb.init(mode="online", settings=patient, **arguments)
         except wandb.errors.Error as problem:
             rank_zero_warn(
-                f"wandb did not answer ({problem}); this run is logged offline. Later: wandb sync {arguments['dir']}/wandb"
+                f"wandb did not answer ({problem}); this run is logged offline. "
+                "Later: wandb sync <run>/wandb/offline-run-*"
             )
-    run = run or wandb.init(mode="offline", **arguments)
+    run = run or wandb.init(mode="offline", settings=wandb.Settings(silent=True), **arguments)
     run.define_metric(CLOCK)
     run.define_metric("*", step_metric=CLOCK)
     return run

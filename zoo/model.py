@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from lightning import LightningModule
@@ -17,9 +17,6 @@ from torch import Tensor, nn
 
 from zoo.card import MODELS, ModelCard
 from zoo.types import Clip, ClipSpec, Sample, SampleRequest
-
-if TYPE_CHECKING:
-    from lightning.pytorch import Trainer
 
 ConfigT = TypeVar("ConfigT")
 
@@ -42,7 +39,7 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         self.clips_seen = 0
         self.evaluation = SampleRequest(frames=spec.frames)
         # Plain data, so that a checkpoint rebuilds the model without unpickling code.
-        self.save_hyperparameters({"model": asdict(config), "spec": asdict(spec)})  # type: ignore[call-overload]
+        self.save_hyperparameters({"model": asdict(config), "spec": asdict(spec)}, logger=False)  # type: ignore[call-overload]
 
     # ---------------------------------------------------------------- what a model gives
 
@@ -80,7 +77,7 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         """Log each part of the loss as ``train/loss/<part>``."""
         self.log_dict({f"train/loss/{part}": value.detach() for part, value in losses.items()})
 
-    def validation_step(self, clip: Clip, batch_idx: int) -> tuple[Clip, Sample]:
+    def validation_step(self, clip: Clip, batch_idx: int) -> tuple[Clip, Sample]:  # type: ignore[override]
         """Sample once for all the callbacks that look at it or measure it."""
         request = self.evaluation
         given = SampleRequest(request.frames, clip, request.context, request.seed, request.draw)
@@ -97,12 +94,6 @@ class VideoModel(LightningModule, Generic[ConfigT]):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Set the clock."""
         self.clips_seen = checkpoint["clips_seen"]
-
-    if TYPE_CHECKING:  # Lightning types it as possibly unattached
-
-        @property
-        def trainer(self) -> Trainer:  # type: ignore[override]
-            """The trainer of the running command."""
 
 
 def build(model: Mapping[str, Any], spec: ClipSpec) -> VideoModel[Any]:

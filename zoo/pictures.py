@@ -6,7 +6,7 @@ Shapes: T frames, C channels, H x W pixels; a picture is (3, H, W), a film (T, 3
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -92,7 +92,7 @@ def tile(films: list[Tensor]) -> Tensor:
     return torch.cat([F.pad(film, (0, GAP, 0, GAP), value=255) for film in films], dim=-1)
 
 
-def side_by_side(clips: list[Mapping[str, Tensor]]) -> Tensor:
+def side_by_side(clips: Sequence[Mapping[str, Tensor]]) -> Tensor:
     """A film with a column a clip and a row a name: (T, 3, rows, columns)."""
     names = list(clips[0])
     rows = [tile([enlarge(clip[name]) for clip in clips]) for name in names]
@@ -117,11 +117,11 @@ def kept_frames(frames: int) -> frozenset[int]:
     return frozenset(round(i * (frames - 1) / max(columns - 1, 1)) for i in range(columns))
 
 
-def save_film(path: Path, clips: list[Mapping[str, Tensor]], fps: float) -> None:
+def save_film(path: Path, clips: Sequence[Mapping[str, Tensor]], fps: float) -> None:
     """Write clips side by side as an mp4."""
     write_video(path, rearrange(side_by_side(clips), "t c h w -> t h w c").numpy(), fps)
 
 
-def save_grid(path: Path, clips: list[Mapping[str, Tensor]]) -> None:
+def save_grid(path: Path, clips: Sequence[Mapping[str, Tensor]]) -> None:
     """Write filmstrips below each other as a PNG."""
     write_png(torch.cat([filmstrip(clip) for clip in clips], dim=-2), str(path))

@@ -1,4 +1,4 @@
-"""Does the model fit the data, the strategy and the evaluation? Each mismatch in one sentence, before torch is imported."""
+"""Does the model fit the data, the strategy and the evaluation? Each mismatch in a sentence, before torch comes in."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ def _fields(card: ModelCard, spec: ClipSpec, data: str) -> list[str]:
         names = " or ".join(f"`{name}`" for name in group)
         sets = [entry.card.name for entry in DATA_SETS.entries() if fits(card, entry.card)]
         sentences.append(
-            f"{card.name} needs {names} in every clip; data set `{data}`, as it is set, provides {listed(spec.fields)}.\n"
+            f"{card.name} needs {names} in every clip; "
+            f"data set `{data}`, as it is set, provides {listed(spec.fields)}.\n"
             f"{_how_to_get(group, data)}"
             f"Data sets that can provide it: {listed(sets)}.    "
             f"Try: python -m zoo.train model={card.name} data=puppets"

@@ -89,6 +89,10 @@ class Registry(Generic[CardT]):
         """Every entry, sorted by name."""
         return [self._all()[name] for name in self.names()]
 
+    def conf_dirs(self) -> list[Path]:
+        """The conf folders that entries bring along."""
+        return sorted({entry.conf_dir for entry in self.entries() if entry.conf_dir.is_dir()})
+
     def find(self, name: str) -> Entry[CardT]:
         """The entry of that name; a ZooError with the nearest known name if there is none."""
         entries = self._all()

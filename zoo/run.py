@@ -21,7 +21,17 @@ from zoo.types import ClipSpec
 
 CONFIG, COMMAND, ENVIRONMENT = "config.yaml", "command.txt", "environment.json"
 CHECKPOINTS = ("last.ckpt", "best.ckpt")
-VERSIONS = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy", "av", "wandb")
+VERSIONS = (
+    "torch",
+    "torchvision",
+    "lightning",
+    "torchmetrics",
+    "hydra-core",
+    "omegaconf",
+    "numpy",
+    "av",
+    "wandb",
+)
 
 
 def begin(run: Path, config: dict[str, Any]) -> None:
@@ -72,7 +82,9 @@ def find_checkpoint(path: str) -> Path:
         if (asked / name).is_file():
             return asked / name
     found = ", ".join(sorted(p.name for p in asked.iterdir())[:8]) or "nothing"
-    raise ZooError(f"{path} holds no {' or '.join(CHECKPOINTS)}; it holds {found}. A training writes them at each round.")
+    raise ZooError(
+        f"{path} holds no {' or '.join(CHECKPOINTS)}; it holds {found}. A training writes them at each round."
+    )
 
 
 def load(path: str) -> VideoModel[Any]:

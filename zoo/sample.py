@@ -126,7 +126,7 @@ def _frames(model: VideoModel[Any], request: SampleRequest) -> Iterator[Sample]:
     """The frames one by one, from a model that streams and from one that does not."""
     if model.card.streams:
         return model.stream(request)
-    whole = replace(request, given=next(iter(request.given), None))  # type: ignore[arg-type, call-overload]
+    whole = replace(request, given=next(iter(request.given), None))  # type: ignore[arg-type]
     return (Sample(frame) for frame in model.sample(whole).video.unbind(1))
 
 

@@ -19,6 +19,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +67,11 @@ def request_for(clip: Clip, frames: int = FRAMES, seed: int = 0) -> SampleReques
     return SampleRequest(frames, clip, context=1, seed=seed)
 
 
-def train_on(model: VideoModel[Any], clip: Clip, steps: int, folder: Path, *callbacks: Callback, **trainer: Any) -> Trainer:
+def train_on(
+    model: VideoModel[Any], clip: Clip, steps: int, folder: Path, *callbacks: Callback, **trainer: Any
+) -> Trainer:
     """Train on one batch again and again."""
-    loader = DataLoader([clip] * steps, batch_size=None)  # type: ignore[arg-type]
+    loader: DataLoader[Clip] = DataLoader([clip] * steps, batch_size=None)  # type: ignore[arg-type]
     runner = Trainer(
         default_root_dir=folder,
         accelerator="cpu",
@@ -88,18 +91,22 @@ def train_on(model: VideoModel[Any], clip: Clip, steps: int, folder: Path, *call
 def recorded_reads(kind: type[Any]) -> Iterator[set[str]]:
     """The fields of a dataclass that are read meanwhile, other than by dataclasses' own functions."""
     read: set[str] = set()
-    original = kind.__getattribute__
+    original: Any = kind.__getattribute__
 
     def record(self: Any, name: str) -> Any:
         if sys._getframe(1).f_globals.get("__name__") != "dataclasses":
             read.add(name)
         return original(self, name)
 
-    kind.__getattribute__ = record
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kind, "__getattribute__", record)
         yield read
-    finally:
-        kind.__getattribute__ = original
+
+
+def note_gradient(reached: set[str], key: str, parameter: torch.Tensor) -> None:
+    """A hook: remember the parameter if its gradient is not zero."""
+    if parameter.grad is not None and parameter.grad.abs().sum() > 0:
+        reached.add(key)
 
 
 class ModelContract:
@@ -110,9 +117,8 @@ class ModelContract:
         model = tiny_model(name)
         reached: set[str] = set()
         for key, parameter in model.named_parameters():
-            parameter.register_post_accumulate_grad_hook(
-                lambda p, key=key: reached.add(key) if p.grad.abs().sum() > 0 else None
-            )
+            hook = partial(note_gradient, reached, key)
+            parameter.register_post_accumulate_grad_hook(hook)  # type: ignore[no-untyped-call]
         runner = train_on(model, tiny_clip(name), 4, tmp_path)
         held = {id(p) for optimizer in runner.optimizers for group in optimizer.param_groups for p in group["params"]}
         trained = {key for key, parameter in model.named_parameters() if id(parameter) in held}

@@ -5,7 +5,7 @@ What can be checked is checked before torch is imported, so a mistake is told in
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from zoo.card import MODELS, ModelCard
-from zoo.cli import hydra_command, plain
+from zoo.cli import hush_libraries, hydra_command, plain
 from zoo.data.base import DATA_SETS, DataConfig
 from zoo.preflight import check
 from zoo.settings import Train
@@ -64,6 +64,7 @@ def train(plan: Plan, run: Path) -> dict[str, float]:
     from zoo.model import build
     from zoo.run import begin
 
+    hush_libraries()
     settings = plan.settings
     if settings.trainer.threads:
         torch.set_num_threads(settings.trainer.threads)
@@ -147,7 +148,9 @@ def build_callbacks(plan: Plan, run: Path) -> list[Callback]:
         Gallery(run, settings.gallery_clips, spec.fps),
         Throughput(),
         LastRound(),
-        ModelCheckpoint(run, "best", monitor, mode=BETTER[settings.monitor], save_last=True, enable_version_counter=False),
+        ModelCheckpoint(
+            run, "best", monitor, mode=BETTER[settings.monitor], save_last=True, enable_version_counter=False
+        ),
     ]
     return [*callbacks, Bar()] if plan.settings.trainer.progress else callbacks
 
@@ -167,11 +170,19 @@ def finish(run: Path, metrics: dict[str, float]) -> None:
     from zoo.callbacks.curves import draw_curves
 
     draw_curves(run / "metrics.csv", run / "curves.png")
+    here = run.relative_to(Path.cwd()) if run.is_relative_to(Path.cwd()) else run
+    print()
     for key, value in sorted(metrics.items()):
-        print(f"{key:40s} {value:.4f}")
-    print(f"\nrun      {run}\nvideo    {run}/gallery.mp4\ngrid     {run}/gallery.png    given / real / generated")
-    print(f"curves   {run}/curves.png, {run}/metrics.csv")
-    print(f"more     python -m zoo.sample run={run} frames=100 clips=2")
+        print(f"{key:32s} {value:.4f}")
+    print(
+        f"\nrun      {here}"
+        f"\nvideo    {here}/gallery.mp4"
+        f"\ngrid     {here}/gallery.png    rows: given, real, generated, and what it was made from"
+        f"\ncurves   {here}/curves.png, {here}/metrics.csv"
+        f"\nmore     python -m zoo.sample run={here} frames=100"
+    )
+    for offline in sorted(here.glob("wandb/offline-run-*")):
+        print(f"wandb    wandb sync {offline}")
 
 
 if __name__ == "__main__":

@@ -5,19 +5,17 @@ Shapes: N images, C channels, H x W pixels. Every convolution has a bias; every 
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import Tensor, nn
 
-Norm = Literal["instance", "batch"]
+NORMS = {"instance": nn.InstanceNorm2d, "batch": nn.BatchNorm2d}
 
 
-def norm_layer(norm: Norm, channels: int) -> nn.Module:
-    """Instance norm without, or batch norm with, a learnt scale and shift."""
-    return nn.InstanceNorm2d(channels) if norm == "instance" else nn.BatchNorm2d(channels)
+def norm_layer(norm: str, channels: int) -> nn.Module:
+    """``instance`` norm without, or ``batch`` norm with, a learnt scale and shift."""
+    return NORMS[norm](channels)
 
 
-def stem(channels_in: int, channels: int, norm: Norm) -> list[nn.Module]:
+def stem(channels_in: int, channels: int, norm: str) -> list[nn.Module]:
     """7 x 7 convolution at full resolution: (N, Cin, H, W) -> (N, C, H, W)."""
     return [
         nn.ReflectionPad2d(3),
@@ -27,7 +25,7 @@ def stem(channels_in: int, channels: int, norm: Norm) -> list[nn.Module]:
     ]
 
 
-def down(channels: int, norm: Norm) -> list[nn.Module]:
+def down(channels: int, norm: str) -> list[nn.Module]:
     """Half the resolution, twice the channels: (N, C, H, W) -> (N, 2C, H/2, W/2)."""
     return [
         nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1),
@@ -36,7 +34,7 @@ def down(channels: int, norm: Norm) -> list[nn.Module]:
     ]
 
 
-def up(channels: int, norm: Norm) -> list[nn.Module]:
+def up(channels: int, norm: str) -> list[nn.Module]:
     """Twice the resolution, half the channels: (N, C, H, W) -> (N, C/2, 2H, 2W)."""
     return [
         nn.ConvTranspose2d(channels, channels // 2, 3, stride=2, padding=1, output_padding=1),
@@ -53,7 +51,7 @@ def head(channels: int, channels_out: int) -> list[nn.Module]:
 class ResidualBlock(nn.Module):
     """Two 3 x 3 convolutions beside the identity, nothing after the sum (pix2pixHD, arXiv 1711.11585)."""
 
-    def __init__(self, channels: int, norm: Norm) -> None:
+    def __init__(self, channels: int, norm: str) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             nn.ReflectionPad2d(1),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.blocks.convolution import Norm, initialise, norm_layer
+from zoo.blocks.convolution import initialise, norm_layer
 
 MAX_CHANNELS = 512
 
@@ -16,7 +16,7 @@ MAX_CHANNELS = 512
 class PatchDiscriminator(nn.Module):
     """A stack of 4 x 4 convolutions whose last map holds a score a patch."""
 
-    def __init__(self, channels: int, width: int, layers: int, norm: Norm) -> None:
+    def __init__(self, channels: int, width: int, layers: int, norm: str) -> None:
         super().__init__()
         stages = [nn.Sequential(nn.Conv2d(channels, width, 4, stride=2, padding=2), nn.LeakyReLU(0.2))]
         for layer in range(1, layers + 1):
@@ -45,7 +45,7 @@ class PatchDiscriminator(nn.Module):
 class MultiScaleDiscriminator(nn.Module):
     """The same kind of judge at full, half, quarter … resolution, each with its own weights."""
 
-    def __init__(self, channels: int, width: int, layers: int = 3, scales: int = 2, norm: Norm = "instance") -> None:
+    def __init__(self, channels: int, width: int, layers: int = 3, scales: int = 2, norm: str = "instance") -> None:
         super().__init__()
         # Coarser judges are wider, up to 64 channels, as in the original release.
         self.judges = nn.ModuleList(

@@ -12,11 +12,11 @@ from zoo.model import VideoModel
 class Clock(Callback):
     """Logs ``seen/clips``; Lightning takes ``step`` as the x-axis of its loggers in place of its own count."""
 
-    def on_train_batch_start(self, trainer: Trainer, model: VideoModel[Any], batch: Any, batch_idx: int) -> None:  # type: ignore[override]
+    def on_train_batch_start(self, trainer: Trainer, model: VideoModel[Any], batch: Any, batch_idx: int) -> None:
         """Log the clock with the losses of the step."""
         self._log(model)
 
-    def on_validation_epoch_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:  # type: ignore[override]
+    def on_validation_epoch_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:
         """Log the clock with the metrics of the round."""
         self._log(model)
 

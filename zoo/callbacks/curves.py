@@ -33,7 +33,11 @@ def draw_curves(metrics: Path, picture: Path) -> None:
     figure, axes = pyplot.subplots(1, len(panels), figsize=(5 * len(panels), 4), squeeze=False)
     for axis, (title, lines) in zip(axes[0], panels.items(), strict=True):
         for key, curve in lines.items():
-            axis.plot(*zip(*curve, strict=True), label=key.rpartition("/")[2], marker="." if len(curve) < 20 else None)
+            axis.plot(
+                *zip(*curve, strict=True),
+                label=key.rpartition("/")[2],
+                marker="." if len(curve) < 20 else None,
+            )
         axis.set(title=title, xlabel=CLOCK)
         if title == "losses":
             axis.set_yscale("log")

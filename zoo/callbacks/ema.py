@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from itertools import chain
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ class MovingAverage(Callback):
         self.half_life = half_life
         self.averages: dict[str, nn.Module] = {}
 
-    def setup(self, trainer: Trainer, model: VideoModel[Any], stage: str) -> None:  # type: ignore[override]
+    def setup(self, trainer: Trainer, model: VideoModel[Any], stage: str) -> None:
         """Start from the weights as they are."""
         if not self.averages:
             self.averages = {name: deepcopy(part).requires_grad_(False) for name, part in model.ema_parts().items()}
@@ -34,7 +35,7 @@ class MovingAverage(Callback):
         return float(0.5 ** (step_clips / max(min(self.half_life, RAMP * clips_seen), 1e-8)))
 
     @torch.no_grad()
-    def on_train_batch_end(  # type: ignore[override]
+    def on_train_batch_end(
         self, trainer: Trainer, model: VideoModel[Any], outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Move every average a step towards the weights; buffers are copied."""
@@ -46,11 +47,11 @@ class MovingAverage(Callback):
             for kept, buffer in zip(average.buffers(), part.buffers(), strict=True):
                 kept.copy_(buffer)
 
-    def on_validation_start(self, trainer: Trainer, model: VideoModel[Any]) -> None:  # type: ignore[override]
+    def on_validation_start(self, trainer: Trainer, model: VideoModel[Any]) -> None:
         """Evaluate the averages."""
         self._swap(model)
 
-    def on_validation_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:  # type: ignore[override]
+    def on_validation_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:
         """Go on training the weights."""
         self._swap(model)
 
@@ -58,15 +59,16 @@ class MovingAverage(Callback):
     def _swap(self, model: VideoModel[Any]) -> None:
         for name, part in model.ema_parts().items():
             average = self.averages[name].to(model.device)
-            pairs = [*zip(average.parameters(), part.parameters(), strict=True)]
-            for mean, weight in pairs + [*zip(average.buffers(), part.buffers(), strict=True)]:
+            parameters = zip(average.parameters(), part.parameters(), strict=True)
+            buffers = zip(average.buffers(), part.buffers(), strict=True)
+            for mean, weight in chain(parameters, buffers):
                 mean.data, weight.data = weight.data, mean.data
 
-    def on_save_checkpoint(self, trainer: Trainer, model: VideoModel[Any], checkpoint: dict[str, Any]) -> None:  # type: ignore[override]
+    def on_save_checkpoint(self, trainer: Trainer, model: VideoModel[Any], checkpoint: dict[str, Any]) -> None:
         """Keep the averages under ``ema``, part by part, where ``zoo.load`` looks for them."""
         checkpoint["ema"] = {name: average.state_dict() for name, average in self.averages.items()}
 
-    def on_load_checkpoint(self, trainer: Trainer, model: VideoModel[Any], checkpoint: dict[str, Any]) -> None:  # type: ignore[override]
+    def on_load_checkpoint(self, trainer: Trainer, model: VideoModel[Any], checkpoint: dict[str, Any]) -> None:
         """Go on from the averages of the checkpoint."""
         for name, state in checkpoint["ema"].items():
             self.averages[name].load_state_dict(state)

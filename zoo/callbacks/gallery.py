@@ -18,18 +18,18 @@ KEY = "gallery"
 
 
 class Gallery(Callback):
-    """Writes the first clips of every round as ``samples/<clips seen>.mp4`` and ``.png``, the newest as ``gallery.*``."""
+    """Writes the first clips of every round as ``samples/<clips seen>.*``, the newest as ``gallery.*``."""
 
     def __init__(self, run: Path, clips: int, fps: float) -> None:
         self.run, self.clips, self.fps = run, clips, fps
         self.films: list[dict[str, Tensor]] = []
         self.details: list[dict[str, Tensor]] = []
 
-    def on_validation_epoch_start(self, trainer: Trainer, model: VideoModel[Any]) -> None:  # type: ignore[override]
+    def on_validation_epoch_start(self, trainer: Trainer, model: VideoModel[Any]) -> None:
         """Begin an empty gallery."""
         self.films, self.details = [], []
 
-    def on_validation_batch_end(  # type: ignore[override]
+    def on_validation_batch_end(
         self,
         trainer: Trainer,
         model: VideoModel[Any],
@@ -44,7 +44,7 @@ class Gallery(Callback):
             self.films.append(rows_of(clip, sample, index, model.spec, model.source))
             self.details.append(detail_rows(sample, index))
 
-    def on_validation_epoch_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:  # type: ignore[override]
+    def on_validation_epoch_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:
         """Write and log them."""
         if not trainer.is_global_zero or not self.films:
             return
@@ -59,4 +59,4 @@ class Gallery(Callback):
             if isinstance(logger, WandbLogger):
                 import wandb  # takes a second, and not every run has it on
 
-                logger.log_metrics({KEY: wandb.Video(str(film)), "seen/clips": model.clips_seen})
+                logger.experiment.log({KEY: wandb.Video(str(film)), "seen/clips": model.clips_seen})

@@ -24,7 +24,7 @@ class Measure(Callback):
         self.results = run / "results.jsonl"
         self.metrics = paired_metrics()
 
-    def on_validation_batch_end(  # type: ignore[override]
+    def on_validation_batch_end(
         self,
         trainer: Trainer,
         model: VideoModel[Any],
@@ -41,7 +41,7 @@ class Measure(Callback):
         )
         self.metrics.to(model.device).update(made, real)
 
-    def on_validation_epoch_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:  # type: ignore[override]
+    def on_validation_epoch_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:
         """Log the round."""
         values = {name: float(value) for name, value in self.metrics.compute().items()}
         self.metrics.reset()

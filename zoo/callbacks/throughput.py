@@ -26,19 +26,19 @@ class Throughput(Callback):
         self.clips, self.waited, self.since = 0, 0.0, time.perf_counter()
         self.step_ended = self.since
 
-    def on_train_start(self, trainer: Trainer, model: VideoModel[Any]) -> None:  # type: ignore[override]
+    def on_train_start(self, trainer: Trainer, model: VideoModel[Any]) -> None:
         """Start the watch."""
         self._reset()
 
-    def on_validation_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:  # type: ignore[override]
+    def on_validation_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:
         """Start the watch anew, without the validation."""
         self._reset()
 
-    def on_train_batch_start(self, trainer: Trainer, model: VideoModel[Any], batch: Any, batch_idx: int) -> None:  # type: ignore[override]
+    def on_train_batch_start(self, trainer: Trainer, model: VideoModel[Any], batch: Any, batch_idx: int) -> None:
         """The wait is over."""
         self.waited += time.perf_counter() - self.step_ended
 
-    def on_train_batch_end(  # type: ignore[override]
+    def on_train_batch_end(
         self, trainer: Trainer, model: VideoModel[Any], outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count the step; log where the losses are logged too."""

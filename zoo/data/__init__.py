@@ -1,0 +1,1 @@
+"""Clips: data sets, decoding, and the one data module."""

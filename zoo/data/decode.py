@@ -86,11 +86,11 @@ def probe(path: Path) -> VideoInfo:
     timeline = _timeline(path)
     seconds = timeline.seconds()
     frames = len(seconds)
-    fps = (frames - 1) / seconds[-1] if frames > 1 else timeline.rate or 1.0
-    if abs(fps / (timeline.rate or fps) - 1) < 0.01:  # containers round times, to a millisecond in mkv
-        fps = timeline.rate or fps
+    fps = float((frames - 1) / seconds[-1]) if seconds[-1] > 0 else timeline.rate
+    if abs(fps / timeline.rate - 1) < 0.01:  # containers round times, to a millisecond in mkv
+        fps = timeline.rate
     height, width, _ = read_frames(path, [0])[0].shape
-    return VideoInfo(frames, float(fps), height, width)
+    return VideoInfo(frames, fps, height, width)
 
 
 def frame_times(path: Path) -> NDArray[np.float64]:
@@ -181,27 +181,27 @@ def _timeline(path: Path) -> Timeline:
 def _read_timeline(path: Path, size: int, mtime_ns: int) -> Timeline:
     """Read all packets; size and time are there to forget the answer when the file changes."""
     with _opened(path) as (container, stream):
-        packets = [p for p in container.demux(stream) if p.size and not p.is_discard]
-        if any(p.is_corrupt for p in packets):
-            raise ZooError(
-                f"{path} is cut short or damaged: {sum(not p.is_corrupt for p in packets)} frames can be read"
-                + (f" of the {stream.frames} that its header promises." if stream.frames else ".")
-            )
+        packets = [  # not the packets themselves: together they weigh as much as the file
+            (p.pts, p.is_keyframe, p.is_corrupt) for p in container.demux(stream) if p.size and not p.is_discard
+        ]
+        whole = sum(not is_corrupt for _, _, is_corrupt in packets)
+        if whole < len(packets):
+            promised = f" of the {stream.frames} that its header promises" if stream.frames else ""
+            raise ZooError(f"{path} is cut short or damaged: {whole} frames can be read{promised}.")
         if not packets or stream.time_base is None:
             raise ZooError(f"{path} holds no frame.")
-        rate = float(stream.average_rate or stream.guessed_rate or 0)
-        times = [p.pts for p in packets if p.pts is not None]
+        times = [pts for pts, _, _ in packets if pts is not None]
         # AVI stores no presentation times: with B-frames only the order of the decoded frames can be trusted
         reordered = container.format.name == "avi" and bool(stream.codec_context.has_b_frames)
         has_times = len(times) == len(packets) and not reordered
         stamps = np.asarray(times if has_times else range(len(packets)), dtype=np.int64)
         order = np.argsort(stamps, kind="stable")
-        is_key = np.asarray([p.is_keyframe for p in packets])[order]
+        is_key = np.asarray([is_keyframe for _, is_keyframe, _ in packets])[order]
         return Timeline(
             stamps=stamps[order],
             keys=np.flatnonzero(is_key) if has_times and is_key[0] else np.zeros(1, dtype=np.int64),
             time_base=stream.time_base,
-            rate=rate or 25.0,
+            rate=float(stream.average_rate or stream.guessed_rate or 25),
             has_times=has_times,
         )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -17,7 +18,6 @@ from zoo.data.sets.folder.find import images_in
 from zoo.data.transforms import cover, edges, to_signed
 from zoo.errors import ZooError
 from zoo.types import Clip, ClipSpec
-
 
 MOMENT = 1e-6  # seconds; times that differ by less are equal
 
@@ -60,16 +60,18 @@ def _label_pieces(folder: Path, spec: ClipSpec) -> Iterator[Clip]:
             raise ZooError(
                 f"{image} has the label {ids.max()}; this model knows 0 to {len(spec.label_names) - 1}."
             )
-        yield _piece(folder, number, spec) | {"labels": torch.from_numpy(ids)[None, None]}  # type: ignore[return-value]
+        labels = {"labels": torch.from_numpy(ids)[None, None]}
+        yield cast(Clip, _piece(folder, number, spec) | labels)
 
 
 def _footage_pieces(path: Path, spec: ClipSpec) -> Iterator[Clip]:
     for number, frame in enumerate(_frames(path, spec.fps)):
         resized = cover(frame, spec.height, spec.width)
-        yield _piece(path, number, spec) | {  # type: ignore[misc]
+        footage = {
             "video": torch.from_numpy(to_signed(resized[None]))[None],
             "condition": torch.from_numpy(edges(resized))[None, None, None],
         }
+        yield cast(Clip, _piece(path, number, spec) | footage)
 
 
 def _frames(path: Path, fps: float) -> Iterator[Frame]:

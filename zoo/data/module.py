@@ -24,7 +24,7 @@ from zoo.types import Clip
 class ClipKey(NamedTuple):
     """Which clip: everything that it depends on beside the data set."""
 
-    index: int
+    number: int
     epoch: int
     frames: int
 
@@ -157,4 +157,4 @@ class VideoData(LightningDataModule):
                 f"Try: evaluation.clips={len(clips)}"
             )
         keys = [ClipKey(index, 0, self.evaluation_frames) for index in range(self.evaluation_clips)]
-        return DataLoader(KeyedClips(clips), self.config.batch_size, sampler=keys)  # type: ignore[arg-type]
+        return DataLoader(KeyedClips(clips), self.config.batch_size, sampler=keys)

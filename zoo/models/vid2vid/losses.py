@@ -5,6 +5,8 @@ Shapes: B clips, T frames, C channels, H x W pixels, K frames a group.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
@@ -52,6 +54,6 @@ def video_input(frames: Tensor | list[Tensor], flow: Tensor, groups: list[list[i
     inputs = []
     for times in groups:
         pictures = [frames[t] if isinstance(frames, list) else frames[:, t] for t in times]
-        motion = [compose_flow(flow, a, b) / FLOW_RANGE for a, b in zip(times, times[1:], strict=False)]
+        motion = [compose_flow(flow, a, b) / FLOW_RANGE for a, b in pairwise(times)]
         inputs.append(torch.cat(pictures + motion, dim=1))
     return torch.cat(inputs)

@@ -8,21 +8,24 @@ Shapes: B clips, T frames, C channels of the given map, H x W pixels, L past fra
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from zoo.blocks.patchgan import MultiScaleDiscriminator
 from zoo.errors import ZooError
+from zoo.flow.warp import warp
 from zoo.losses.adversarial import discriminator_loss, generator_loss
 from zoo.losses.feature_matching import feature_matching
 from zoo.losses.perceptual import PerceptualLoss, find_vgg19
 from zoo.losses.warping import flow_confidence, flow_loss, masked_l1, warp_loss
-from zoo.flow.warp import warp
 from zoo.model import VideoModel, pieces
 from zoo.models.vid2vid.config import CARD, Vid2VidConfig
 from zoo.models.vid2vid.losses import longest_scale, temporal_groups, video_input
@@ -132,7 +135,9 @@ class Vid2Vid(VideoModel[Vid2VidConfig]):
         for begin in range(start, clip["video"].shape[1], self.config.frames_per_step):
             stop = min(begin + self.config.frames_per_step, clip["video"].shape[1])
             chunk = self._generate_chunk(clip, given, frames, begin, stop)
-            for name, value in {**self._step_generator(clip, chunk), **self._step_judges(clip, chunk)}.items():
+            losses = self._step(0, partial(self.generator_losses, clip, chunk))
+            losses |= self._step(1, partial(self.judge_losses, clip, chunk))
+            for name, value in losses.items():
                 parts.setdefault(name, []).append(value.detach())
             frames = [frame.detach() for frame in chunk.frames]
         self.log_losses({name: torch.stack(values).mean() for name, values in parts.items()})
@@ -175,20 +180,11 @@ class Vid2Vid(VideoModel[Vid2VidConfig]):
             flow=fold([p.flow for p in painted]),
         )
 
-    def _step_generator(self, clip: Clip, chunk: Chunk) -> dict[str, Tensor]:
-        optimizer = self.optimizers()[0]
+    def _step(self, number: int, objective: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+        """One step of one optimizer; the parameters of the other get no gradient."""
+        optimizer = cast("list[LightningOptimizer]", self.optimizers())[number]
         self.toggle_optimizer(optimizer)
-        losses = {**self.image_losses(chunk), **self.video_losses(clip, chunk), **self.flow_losses(clip, chunk)}
-        optimizer.zero_grad()
-        self.manual_backward(torch.stack(list(losses.values())).sum())
-        optimizer.step()
-        self.untoggle_optimizer(optimizer)
-        return losses
-
-    def _step_judges(self, clip: Clip, chunk: Chunk) -> dict[str, Tensor]:
-        optimizer = self.optimizers()[1]
-        self.toggle_optimizer(optimizer)
-        losses = self.judge_losses(clip, chunk)
+        losses = objective()
         optimizer.zero_grad()
         self.manual_backward(torch.stack(list(losses.values())).sum())
         optimizer.step()
@@ -196,6 +192,10 @@ class Vid2Vid(VideoModel[Vid2VidConfig]):
         return losses
 
     # ---------------------------------------------------------------- the objective
+
+    def generator_losses(self, clip: Clip, chunk: Chunk) -> dict[str, Tensor]:
+        """Every part of the generator's side of eq. 5, weighted."""
+        return self.image_losses(chunk) | self.video_losses(clip, chunk) | self.flow_losses(clip, chunk)
 
     def image_losses(self, chunk: Chunk) -> dict[str, Tensor]:
         """L_I of eq. 6 for the generator, with feature and perceptual matching; the intermediate image counts too."""
@@ -222,7 +222,7 @@ class Vid2Vid(VideoModel[Vid2VidConfig]):
         return losses
 
     def flow_losses(self, clip: Clip, chunk: Chunk) -> dict[str, Tensor]:
-        """L_W of eq. 8, and the consistency of the generated frame with the warped one before, where flow is trusted."""
+        """L_W of eq. 8, and that a generated frame agrees with the warped one before, where flow is trusted."""
         start = max(chunk.start, 1)  # the first frame of a clip has none before it
         if start == chunk.stop:
             return {}
@@ -263,9 +263,7 @@ class Vid2Vid(VideoModel[Vid2VidConfig]):
 
     def _temporal_scales(self, chunk: Chunk) -> Iterator[tuple[int, nn.Module, list[list[int]]]]:
         for scale, judge in enumerate(self.video_discriminators):
-            groups = temporal_groups(
-                chunk.stop, chunk.stop - chunk.start, self.config.video_frames, scale
-            )
+            groups = temporal_groups(chunk.stop, chunk.stop - chunk.start, self.config.video_frames, scale)
             if groups:
                 yield scale, judge, groups
 
@@ -311,8 +309,7 @@ class Vid2Vid(VideoModel[Vid2VidConfig]):
                 if made == request.frames:
                     return
         raise ZooError(
-            f"{request.frames} frames were asked for, but what is given has {made}. "
-            f"Give more, or type frames={made}."
+            f"{request.frames} frames were asked for, but what is given has {made}. Give more, or type frames={made}."
         )
 
     @staticmethod

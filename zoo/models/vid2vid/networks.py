@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from zoo.blocks.convolution import Norm, ResidualBlock, down, head, initialise, stem, up
+from zoo.blocks.convolution import ResidualBlock, down, head, initialise, stem, up
 from zoo.flow.warp import warp
 
 FLOW_SCALE = 20.0  # pixels a unit of the flow head, as released
@@ -33,7 +33,7 @@ class SequentialGenerator(nn.Module):
     """F of eq. 4: two encoders whose codes are added, and a decoder each for the image and for flow and mask."""
 
     def __init__(
-        self, given_channels: int, past_frames: int, width: int, downsamplings: int, blocks: int, norm: Norm
+        self, given_channels: int, past_frames: int, width: int, downsamplings: int, blocks: int, norm: str
     ) -> None:
         super().__init__()
         code = width * 2**downsamplings
@@ -60,8 +60,8 @@ class SequentialGenerator(nn.Module):
         self.mask_head = nn.Sequential(*head(width, 1), nn.Sigmoid())
         initialise(self)
         # As released, an untrained network warps by 8 px at random. Ours begins by standing still.
-        nn.init.normal_(self.flow_head[-1].weight, 0.0, 2e-4)
-        nn.init.zeros_(self.flow_head[-1].bias)
+        for parameter in self.flow_head.parameters():
+            nn.init.normal_(parameter, 0.0, 2e-4)
 
     def forward(self, given: Tensor, past: Tensor, warps: bool = True) -> Painted:
         """Paint the next frame.

@@ -1,8 +1,9 @@
 """What stands behind the puppets: a smooth still wall and floor, or a street that scrolls past the camera.
 
-The street is three planes at different distances: sky with clouds, a row of buildings, and the ground. Each is drawn
-once per clip as a strip with FINE columns per pixel; a frame takes every FINE-th column from where the camera stands,
-so the planes move by exact multiples of 1 / FINE pixel. Everything is a function of the absolute place in the
+The street is three planes at different distances: sky with clouds, a row of buildings, and the ground. Each
+is drawn once per clip as a strip with FINE columns per pixel; a frame takes every FINE-th column from where
+the camera stands, so the planes move by exact multiples of 1 / FINE pixel. Everything is a function of the
+absolute place in the
 street: a longer clip sees the same street.
 
 Shapes: T frames, H x W pixels, K fine columns. Colours are RGB in [-1, 1].
@@ -91,7 +92,7 @@ class Room:
         self.size = (frames, height, width)
         self.horizon = horizon
         self.colours = ROOMS[style % len(ROOMS)]
-        self.shift = np.zeros((frames, PLANES))
+        self.shift: Floats = np.zeros((frames, PLANES))
 
     def paint(self) -> tuple[Floats, Ints]:
         """One picture, repeated."""
@@ -110,14 +111,14 @@ class Room:
 
 
 class Street:
-    """``camera`` (T,) is how far the camera has moved to the right, in pixels; ``unit`` a body height in pixels."""
+    """``camera`` (T,) is how far the camera has moved to the right, ``unit`` a body height (pixels)."""
 
     def __init__(self, camera: Floats, height: int, width: int, horizon: int, unit: float, seed: int) -> None:
         self.size = (len(camera), height, width)
         self.horizon, self.unit, self.seed = horizon, unit, seed
         self.mood = MOODS[seed % len(MOODS)]
         self.columns = np.round(camera[:, None] * SPEEDS * FINE).astype(int)
-        self.shift = self.columns / FINE
+        self.shift: Floats = self.columns / FINE
         self.first = self.columns.min(axis=0)
         self.spans = self.columns.max(axis=0) - self.first + (width - 1) * FINE + 1
         self.walls = self._buildings()
@@ -172,7 +173,8 @@ class Street:
             rgb(colour)[:, None, None] for colour in (self.mood.sky_top, self.mood.sky_low, self.mood.cloud)
         )
         sky = top + y / max(self.horizon - 1, 1) * (low - top)
-        return sky + cover * (white - sky)
+        clouded: Floats = sky + cover * (white - sky)
+        return clouded
 
     def _buildings(self) -> Floats:
         """Premultiplied RGB and alpha, (4, horizon, K): flat houses with cornices and windows."""
@@ -183,9 +185,7 @@ class Street:
         top = np.round(self.horizon - unit * (0.35 + 0.75 * self._hash(cell, 5))).astype(int)
         walls = np.array([rgb(colour) for colour in self.mood.walls])
         wall = walls[(self._hash(cell, 6) * len(walls)).astype(int)].T[:, None]
-        glass = np.where(
-            self._hash(cell, 7) < 0.5, *(rgb(c)[:, None] for c in (self.mood.lit, self.mood.window))
-        )
+        glass = np.where(self._hash(cell, 7) < 0.5, *(rgb(c)[:, None] for c in (self.mood.lit, self.mood.window)))
         pane = (np.abs((place / (width / 4)) % 1 - 0.5) < 0.27) & (np.abs(place - right / 2) < 0.4 * right)
         storey, under_roof = round(0.2 * unit), max(round(0.09 * unit), 2)
         lit_rows = ((rows - top - under_roof) % storey < 0.55 * storey) & (rows < self.horizon - 0.06 * unit)
@@ -211,7 +211,7 @@ class Street:
         return _area_mean(strip)
 
     def _hash(self, cell: Ints, salt: int) -> Floats:
-        """A number in [0, 1) for each cell of the street (N,): the same whenever and wherever it is asked for."""
+        """A number in [0, 1) for each cell (N,), the same whenever it is asked for."""
         mixed = (cell + 1_000_003 * salt + 7_368_787 * self.seed).astype(np.uint64)
         for _ in range(2):  # two rounds of the finaliser of splitmix64
             mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -231,12 +231,11 @@ def _area_mean(fine: Floats) -> Floats:
     total = fine[:, :, :count].astype(np.float32)
     for offset in range(1, FINE):
         total += fine[:, :, offset : offset + count]
-    return total / FINE
+    mean: Floats = total / FINE
+    return mean
 
 
 def _by_phase(strip: Floats) -> Floats:
-    """Every FINE-th column side by side, so that a frame is one run of memory: (C, h, K) to (FINE, C, h, K / FINE)."""
+    """Every FINE-th column side by side, which is faster to copy: (C, h, K) to (FINE, C, h, K / FINE)."""
     spare = -strip.shape[2] % FINE
-    return np.ascontiguousarray(
-        rearrange(np.pad(strip, ((0, 0), (0, 0), (0, spare))), "c h (k f) -> f c h k", f=FINE)
-    )
+    return np.ascontiguousarray(rearrange(np.pad(strip, ((0, 0), (0, 0), (0, spare))), "c h (k f) -> f c h k", f=FINE))

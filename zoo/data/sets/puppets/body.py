@@ -6,21 +6,25 @@ Shapes: T frames, J joints. Positions are (x, y) with y down, in pixels unless a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from zoo.data.sets.puppets.layers import Floats
 from zoo.data.sets.puppets.wardrobe import Identity
 
-JOINTS = ("head", "neck", "pelvis") + tuple(
-    f"{side} {joint}"
-    for side in ("near", "far")
-    for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+SIDES = ("near", "far")
+LIMBS = (("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle"))
+JOINTS = (
+    "head",
+    "neck",
+    "pelvis",
+    *(f"{side} {joint}" for side in SIDES for limb in LIMBS for joint in limb),
 )
-BONES = (("neck", "head"), ("pelvis", "neck")) + tuple(
-    (f"{side} {upper}", f"{side} {lower}")
-    for side in ("near", "far")
-    for upper, lower in (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))
+BONES = (
+    ("neck", "head"),
+    ("pelvis", "neck"),
+    *((f"{side} {upper}", f"{side} {lower}") for side in SIDES for limb in LIMBS for upper, lower in pairwise(limb)),
 )
 
 # Lengths in body heights.
@@ -49,7 +53,7 @@ class Pose:
 
 
 def pose(angle: dict[str, Floats], who: Identity, facing: int, unit: float, stand: Floats) -> Pose:
-    """Forward kinematics. ``stand`` (T, 2) is the ground below the pelvis, ``unit`` the body height in pixels.
+    """Forward kinematics. ``stand`` (T, 2) is the ground below the pelvis, ``unit`` a body height in pixels.
 
     The pelvis is set so that the lower of the two feet is ``lift`` above the ground.
     """
@@ -58,7 +62,8 @@ def pose(angle: dict[str, Floats], who: Identity, facing: int, unit: float, stan
     mirror = np.array([facing, 1.0])
 
     def along(radians: Floats) -> Floats:
-        return np.stack([np.sin(radians), np.cos(radians)], axis=1) * mirror
+        direction: Floats = np.stack([np.sin(radians), np.cos(radians)], axis=1) * mirror
+        return direction
 
     up = -along(-angle["lean"])
     head_up = -along(-0.55 * angle["lean"])

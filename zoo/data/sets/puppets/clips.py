@@ -38,7 +38,7 @@ class PuppetClips(ClipSet):
         return self._film(scene, f"puppets/{self.split}-{index:06d}/0", frames)
 
     def perform(self, index: int, actions: Sequence[int], identity: int | None = None) -> Clip:
-        """The clip of that number with the lead's action chosen for every frame, and its identity if given."""
+        """The clip of that number with the lead's action chosen for every frame, and maybe its identity."""
         scene = draw_scene(self.config, self.split, index)
         chosen = scene.lead.identity if identity is None else identity
         timeline = Scripted(tuple(actions), self.config.fps)
@@ -68,9 +68,9 @@ class PuppetClips(ClipSet):
         if "instances" in self.fields:
             wanted["instances"] = truth.instances(picture)
         if "condition" in self.fields:
-            wanted["condition"] = getattr(
-                truth, {"edges": "edges", "pose": "drawn_pose"}[self.config.condition]
-            )(picture)
+            wanted["condition"] = getattr(truth, {"edges": "edges", "pose": "drawn_pose"}[self.config.condition])(
+                picture
+            )
         if "pose" in self.fields:
             wanted["pose"] = truth.joints(picture.poses[0], self.frame.height, self.frame.width)
         if self.fields & {"flow", "visibility"}:

@@ -47,14 +47,15 @@ CARD = DataCard(
 class PuppetsConfig(DataConfig):
     """Which part of the puppets' world to film.
 
-    view: person (the figure fills the frame before a smooth, still background), street (wider: the figure crosses a
-    scrolling street), or auto: street for a model that translates, person for any other. A width of None is the
-    height for person, twice the height for street.
-    condition: what fills the field `condition`: none (the field is absent), edges (one channel, 1 on the borders
-    between parts, else 0), or pose (three channels, the skeletons in colours on black, values in [-1, 1]).
-    clips: number of distinct training clips, one epoch. transitions: share of clips that go back and forth between
-    two actions. crowd: share of street clips in which a second puppet passes; and, drawn independently, the share
-    in which a lamp post or a bush stands in front.
+    view: person (the figure fills the frame before a smooth, still background), street (wider: the figure
+    crosses a scrolling street), or auto: street for a model that translates, person for any other. A width
+    of None is the height for person, twice the height for street.
+    condition: what fills the field `condition`: none (the field is absent), edges (one channel, 1 on the
+    borders between parts, else 0), or pose (three channels, the skeletons in colours on black, values in
+    [-1, 1]).
+    clips: number of distinct training clips, one epoch. transitions: share of clips that go back and forth
+    between two actions. crowd: share of street clips in which a second puppet passes; and, drawn
+    independently, the share in which a lamp post or a bush stands in front.
     """
 
     name: str = "puppets"
@@ -70,9 +71,7 @@ class PuppetsConfig(DataConfig):
         for setting, least in (("clips", 1), ("frames", 1), ("height", 16), ("width", 16)):
             value = getattr(self, setting)
             if value is not None and value < least:
-                raise ZooError(
-                    f"data.{setting}={value} is too small for puppets.    Try: data.{setting}={least}"
-                )
+                raise ZooError(f"data.{setting}={value} is too small for puppets.    Try: data.{setting}={least}")
         if self.fps <= 0:
             raise ZooError(f"data.fps={self.fps} is not a frame rate.    Try: data.fps=12.5")
         for share in ("transitions", "crowd"):

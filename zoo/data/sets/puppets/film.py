@@ -1,6 +1,7 @@
 """From a scene to a picture: sizes in pixels, the camera, the layers, and the painted frames.
 
-Shapes: T frames, H x W pixels, L layers. Planes are numbered from the back: those of the backdrop, then the layers.
+Shapes: T frames, H x W pixels, L layers. Planes are numbered from the back: those of the backdrop, then the
+layers.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from zoo.data.sets.puppets.wardrobe import WARDROBE
 
 @dataclass(frozen=True)
 class Frame:
-    """The frame's measures in pixels: ``unit`` is a body height, ``ground`` the row on which the lead stands."""
+    """The frame's measures in pixels."""
 
     height: int
     width: int
@@ -52,8 +53,8 @@ class Frame:
 class Picture:
     """Painted frames and what they were painted from.
 
-    ``canvas`` (T, 3, H, W) float32 in [-1, 1]; ``plane`` (T, H, W) uint8, the top-most plane at each pixel's centre;
-    ``poses``: one a puppet, the lead first.
+    ``canvas`` (T, 3, H, W) float32 in [-1, 1]; ``plane`` (T, H, W) uint8, the top-most plane at each
+    pixel's centre; ``poses``: one a puppet, the lead first.
     """
 
     canvas: Floats
@@ -69,7 +70,8 @@ def shoot(scene: Scene, frame: Frame, times: Floats) -> Picture:
     ahead = lead.facing * scene.sway * frame.reach * np.sin(scene.pace * times + scene.sway_phase)
     walked = course(lead.timeline, times, lead.phase)
     camera = lead.facing * walked.travelled * frame.unit * WARDROBE[lead.identity].tall - ahead
-    backdrop: Backdrop = (
+    backdrop: Backdrop
+    backdrop = (
         Street(camera, frame.height, frame.width, frame.horizon, frame.unit, scene.style)
         if frame.street
         else Room(len(times), frame.height, frame.width, frame.horizon, scene.style)
@@ -127,6 +129,9 @@ def _lamp(x: Floats, frame: Frame, instance: int) -> list[Layer]:
     ]
 
 
+LEAF: Colour = (128, 182, 112)
+
+
 def _bush(x: Floats, frame: Frame, instance: int) -> list[Layer]:
     """Three round clumps of leaves at the lower edge."""
     unit, foot = frame.unit, frame.height + 0.02 * frame.unit
@@ -138,7 +143,7 @@ def _bush(x: Floats, frame: Frame, instance: int) -> list[Layer]:
     return [
         _fixed(
             x + dx * unit, foot, rise * unit, (radius * unit, radius * unit),
-            Paint(green, ((Spot(rise + 0.06, -0.05, 0.035), (128, 182, 112)), (Spot(rise, 0.08, 0.03), (128, 182, 112)))),
+            Paint(green, ((Spot(rise + 0.06, -0.05, 0.035), LEAF), (Spot(rise, 0.08, 0.03), LEAF))),
             frame, instance,
         )
         for dx, rise, radius, green in clumps

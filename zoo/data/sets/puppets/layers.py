@@ -1,8 +1,8 @@
 """The renderer's one primitive: a tapered capsule that moves rigidly, with paint that sticks to it.
 
-A layer has local coordinates (u, v): u runs along the capsule from its origin, v across it. Where it is in frame t
-is one rotation (with a reflection for puppets that face left) and one translation, so colours, labels, flow and
-visibility all follow from the same few numbers.
+A layer has local coordinates (u, v): u runs along the capsule from its origin, v across it. Where it is in
+frame t is one rotation (with a reflection for puppets that face left) and one translation, so colours,
+labels, flow and visibility all follow from the same few numbers.
 
 Shapes: T frames, N pixels, L layers. Lengths are pixels, except in paint, where they are body heights.
 """
@@ -51,7 +51,8 @@ class Band:
 
     def __call__(self, u: Floats, v: Floats) -> Floats:
         """Signed distance."""
-        return np.abs(u - self.centre) - self.width / 2
+        distance: Floats = np.abs(u - self.centre) - self.width / 2
+        return distance
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ class Stripes:
     def __call__(self, u: Floats, v: Floats) -> Floats:
         """Signed distance."""
         across = (v if self.lengthwise else u) / self.period
-        return (np.abs(across - np.round(across)) - 0.25) * self.period
+        distance: Floats = (np.abs(across - np.round(across)) - 0.25) * self.period
+        return distance
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ class Dots:
         """Signed distance."""
         du = u - self.period * np.round(u / self.period)
         dv = v - self.period * np.round(v / self.period)
-        return np.sqrt(du * du + dv * dv) - self.radius
+        distance: Floats = np.sqrt(du * du + dv * dv) - self.radius
+        return distance
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,8 @@ class Spot:
         """Signed distance (exact for a circle)."""
         du = (u - self.u) / self.stretch
         dv = v - self.v
-        return np.sqrt(du * du + dv * dv) - self.radius
+        distance: Floats = np.sqrt(du * du + dv * dv) - self.radius
+        return distance
 
 
 @dataclass(frozen=True)
@@ -133,8 +137,8 @@ def dim(colour: Colour, share: float) -> Colour:
 class Layer:
     """A capsule over time: ``origin`` (T, 2) and unit ``axis`` (T, 2), both (x, y), in float64.
 
-    ``side`` is 1 or -1: v points to ``side * (axis_y, -axis_x)``. ``unit`` is the number of pixels in the body height
-    that its paint is measured in.
+    ``side`` is 1 or -1: v points to ``side * (axis_y, -axis_x)``. ``unit`` is the number of pixels in the
+    body height that its paint is measured in.
     """
 
     origin: Floats
@@ -159,7 +163,7 @@ class Layer:
 
 
 def depth(u: Floats, v: Floats, length: Number, start_radius: Number, end_radius: Number) -> Floats:
-    """How deep inside a tapered capsule local points lie; negative outside. Exact when the radii are equal."""
+    """How deep inside a tapered capsule local points lie; negative outside. Exact for equal radii."""
     along = np.minimum(np.maximum(u, 0), length)
     beside = u - along
     taper = (end_radius - start_radius) / np.maximum(length, 1e-6)
@@ -168,7 +172,10 @@ def depth(u: Floats, v: Floats, length: Number, start_radius: Number, end_radius
 
 @dataclass(frozen=True)
 class Footprint:
-    """The N pixels that a layer touches: ``pixel`` indexes (T, H, W) flattened, u and v in pixels, cover in (0, 1]."""
+    """The N pixels that a layer touches.
+
+    ``pixel`` indexes (T, H, W) flattened; ``u`` and ``v`` are in pixels, ``cover`` in (0, 1].
+    """
 
     pixel: Ints
     u: Floats
@@ -177,7 +184,7 @@ class Footprint:
 
 
 def footprint(layer: Layer, height: int, width: int) -> Footprint:
-    """Rasterise one layer in all frames at once, inside a window that is as large as its largest bounding box."""
+    """Rasterise one layer in all frames at once, in windows as large as its largest bounding box."""
     reach = max(layer.start_radius, layer.end_radius) + 2
     far_end = layer.origin + layer.length * layer.axis
     low, high = np.minimum(layer.origin, far_end) - reach, np.maximum(layer.origin, far_end) + reach
@@ -199,7 +206,7 @@ def footprint(layer: Layer, height: int, width: int) -> Footprint:
 
 
 def composite(canvas: Floats, plane: Ints | None, layers: Sequence[Layer], first: int) -> None:
-    """Paint layers, backmost first, over ``canvas`` (T, 3, H, W); write ``first + i`` into ``plane`` (T, H, W).
+    """Paint layers, backmost first, on ``canvas`` (T, 3, H, W); write ``first + i`` into ``plane`` (T, H, W).
 
     A pixel belongs to the top-most layer that covers its centre, so the plane map has no soft edges.
     """

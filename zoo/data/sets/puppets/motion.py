@@ -1,8 +1,8 @@
 """The ten actions as periodic joint angles, and the course of a puppet through them.
 
-Angles are radians from straight down, positive to the front (for the torso: from straight up). Elbows and knees
-are relative to the segment above. ``near`` is the side towards the viewer when the puppet walks, and its front side
-when it faces the viewer (``turn`` = 1, shoulders and hips apart).
+Angles are radians from straight down, positive to the front (for the torso: from straight up). Elbows and
+knees are relative to the segment above. ``near`` is the side towards the viewer when the puppet walks, and
+its front side when it faces the viewer (``turn`` = 1, shoulders and hips apart).
 
 Shapes: T frames. Times are seconds, lengths body heights.
 """
@@ -20,7 +20,7 @@ from zoo.data.sets.puppets.layers import Floats, Ints
 BLEND = 0.2
 """Seconds from one action to the next; the label changes when the blend begins."""
 TICK = 0.01
-"""Seconds between the steps in which speeds are summed to paths: fixed, so a path never depends on the frame rate."""
+"""Seconds between the steps in which speeds are summed: fixed, so a path never depends on the frame rate."""
 
 TAU = 2 * np.pi
 Timeline = Callable[[Floats], Ints]
@@ -130,7 +130,8 @@ def bend(phase: Floats) -> Posture:
     down = 0.5 - 0.5 * np.cos(phase)
     return Posture(
         lean=0.03 + 1.75 * down, near_shoulder=0.08 + 0.25 * down, far_shoulder=-0.02 + 0.15 * down,
-        near_elbow=0.12, far_elbow=0.12, near_hip=-0.22 * down, far_hip=-0.2 * down, near_knee=0.04, far_knee=0.04,
+        near_elbow=0.12, far_elbow=0.12, near_hip=-0.22 * down, far_hip=-0.2 * down,
+        near_knee=0.04, far_knee=0.04,
     )  # fmt: skip
 
 
@@ -185,29 +186,30 @@ class Course:
 
 
 def course(timeline: Timeline, times: Floats, phase: float) -> Course:
-    """Angles and path at ``times``, from phase ``phase`` at time 0. What comes later changes nothing before it."""
+    """Angles and path at ``times``, from ``phase`` at time 0. What comes later changes nothing before it."""
     ticks = np.arange(int(times[-1] / TICK) + 2) * TICK
     ids = timeline(ticks)
     weights = {int(i): _ease(ids == i) for i in np.unique(ids)}
-    turns = TAU * _path(sum(w * REPERTOIRE[i].rate for i, w in weights.items())) + phase
-    travelled = _path(sum(w * REPERTOIRE[i].speed for i, w in weights.items()))
+    turns = TAU * _path([w * REPERTOIRE[i].rate for i, w in weights.items()]) + phase
+    travelled = _path([w * REPERTOIRE[i].speed for i, w in weights.items()])
     now = np.interp(times, ticks, turns)
-    angles = {name: np.zeros(len(times)) for name in ANGLES}
+    angles: dict[str, Floats] = {name: np.zeros(len(times)) for name in ANGLES}
     for action, weight in weights.items():
         share = np.interp(times, ticks, weight)
         posture = REPERTOIRE[action].posture(now)
         for name in ANGLES:
-            angles[name] += share * getattr(posture, name)
+            angles[name] = angles[name] + share * getattr(posture, name)
     return Course(angles, np.interp(times, ticks, travelled))
 
 
 def _ease(active: Floats) -> Floats:
-    """Share of an action at each tick: the mean of its past ``BLEND`` seconds; before time 0 all is as at 0."""
+    """Share of an action at each tick: its mean over the past ``BLEND`` seconds; before 0 all is as at 0."""
     past = round(BLEND / TICK)
     count = np.cumsum(np.concatenate([np.repeat(active[:1], past), active]))
-    return (count[past:] - count[:-past]) / past
+    share: Floats = (count[past:] - count[:-past]) / past
+    return share
 
 
-def _path(rates: Floats) -> Floats:
-    """Integral over the ticks, starting at 0."""
-    return np.concatenate([[0.0], np.cumsum(rates[:-1])]) * TICK
+def _path(rates: Sequence[Floats]) -> Floats:
+    """Integral over the ticks of the sum of all rates, starting at 0."""
+    return np.concatenate([[0.0], np.cumsum(np.sum(rates, axis=0)[:-1])]) * TICK

@@ -5,7 +5,7 @@ A scene is a function of time, never of the length of a clip. Lengths are body h
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -43,7 +43,8 @@ class Scripted:
     def __call__(self, times: Floats) -> Ints:
         """Action at each time."""
         frame = np.floor(times * self.fps + 1e-6).astype(int)
-        return np.array(self.actions)[np.minimum(frame, len(self.actions) - 1)]
+        played: Ints = np.array(self.actions)[np.minimum(frame, len(self.actions) - 1)]
+        return played
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,9 @@ class Role:
 class Scene:
     """One clip's world.
 
-    The camera follows the lead so that it stands ``sway * sin(pace * t + sway_phase)`` ahead of the middle, where
-    1 is as far as it can go without leaving the frame. ``guest`` passes and ``prop`` stands in front: their starts are
-    shares of the distance after which they come round again.
+    The camera follows the lead so that it stands ``sway * sin(pace * t + sway_phase)`` ahead of the middle,
+    where 1 is as far as it can go without leaving the frame. ``guest`` passes and ``prop`` stands in front:
+    their starts are shares of the distance after which they come round again.
     """
 
     style: int
@@ -83,6 +84,8 @@ def draw_scene(config: PuppetsConfig, split: Split, index: int) -> Scene:
     style, guest_style = (int(n) for n in rng.integers(1 << 20, size=2))
     lead = _role(rng, config.transitions)
     guest = _role(rng, config.transitions)
+    if guest.identity == lead.identity:
+        guest = replace(guest, identity=(guest.identity + 1) % len(IDENTITIES))
     crowded = config.shows_street
     return Scene(
         style=style,

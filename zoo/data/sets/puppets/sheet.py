@@ -1,6 +1,7 @@
 """The contact sheet of the README: ``python -m zoo.data.sets.puppets.sheet docs/puppets.png``.
 
-Nine identities, ten actions, and one frame of the street with its ground truth. Pictures are (H, W, 3), uint8, RGB.
+Nine identities, ten actions, and one frame of the street with its ground truth. Pictures are (H, W, 3),
+uint8, RGB.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from zoo.data.sets.puppets.clips import PuppetClips
 from zoo.data.sets.puppets.config import ACTIONS, IDENTITIES, LABELS, PuppetsConfig
@@ -68,7 +70,7 @@ def _street() -> Image:
     return np.concatenate([_named(picture, name) for name, picture in panels.items()], axis=1)
 
 
-def _frame(video: Any, t: int) -> Image:
+def _frame(video: Tensor, t: int) -> Image:
     picture = (video[t].permute(1, 2, 0).numpy() + 1) * 127.5
     return np.clip(np.round(picture), 0, 255).astype(np.uint8)
 

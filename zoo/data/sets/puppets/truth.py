@@ -60,9 +60,7 @@ def _bone(body: Pose, start: str, end: str, colour: Colour) -> Layer:
     bone = body.joints[end] - origin
     length = np.linalg.norm(bone, axis=1, keepdims=True)
     radius = max(0.016 * body.unit, 0.6)
-    return Layer(
-        origin, bone / length, float(length[0, 0]), radius, radius, 1, body.unit, Paint(colour), 0, 0
-    )
+    return Layer(origin, bone / length, float(length[0, 0]), radius, radius, 1, body.unit, Paint(colour), 0, 0)
 
 
 def joints(body: Pose, height: int, width: int) -> Floats:
@@ -77,7 +75,7 @@ def joints(body: Pose, height: int, width: int) -> Floats:
 
 
 def flow(picture: Picture) -> Floats:
-    """Backward flow (T-1, 2, H, W), pixels: the same material point in frame t, minus the pixel of frame t + 1."""
+    """Backward flow (T-1, 2, H, W), pixels: where a pixel's material was in frame t, from the pixel."""
     plane = picture.plane[1:]
     steps, height, width = plane.shape
     moved = np.zeros((steps, PLANES + len(picture.layers)), np.float32)
@@ -95,7 +93,7 @@ def flow(picture: Picture) -> Floats:
 
 
 def _steps(layers: list[Layer]) -> tuple[Floats, Floats]:
-    """From frame t + 1 back to frame t: ``source = linear @ point + offset``; (L, T-1, 2, 2) and (L, T-1, 2)."""
+    """From frame t + 1 to frame t: ``source = linear @ point + offset``; (L, T-1, 2, 2) and (L, T-1, 2)."""
     origin = np.stack([layer.origin for layer in layers])
     basis = np.stack([np.stack([layer.axis, layer.across], axis=2) for layer in layers])
     linear = basis[:, :-1] @ basis[:, 1:].swapaxes(2, 3)
@@ -154,6 +152,6 @@ def _plane_at(picture: Picture, t: int, x: Floats, y: Floats) -> Ints:
     v = side * (dx * axis[:, 1:] - dy * axis[:, :1])
     covers = depth(u, v, *shape.T[..., None]) > -RIM
     numbers = np.arange(PLANES, PLANES + len(layers), dtype=np.uint8)[:, None]
-    return np.maximum(
-        (covers * numbers).max(axis=0), picture.backdrop.plane_at(t, x, np.round(y).astype(int))
-    )
+    behind = picture.backdrop.plane_at(t, x, np.round(y).astype(int))
+    top: Ints = np.maximum((covers * numbers).max(axis=0), behind)
+    return top

@@ -1,7 +1,7 @@
 """The nine identities: proportions, palette, hair and clothes. All lengths are body heights.
 
-Local coordinates of paint: on limbs u runs from the upper joint to the lower one; on the torso from the hips up to
-the neck, on the head from its middle to the crown. v points to the puppet's front.
+Local coordinates of paint: on limbs u runs from the upper joint to the lower one; on the torso from the
+hips up to the neck, on the head from its middle to the crown. v points to the puppet's front.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from zoo.data.sets.puppets.layers import Band, Colour, Dots, HalfPlane, Mark, Pa
 
 INK: Colour = (48, 40, 52)
 WHITE: Colour = (250, 247, 240)
+RIBBON: tuple[Mark, Colour] = (Band(0.01, 0.035), (206, 62, 70))
 
 
 Place = Literal["behind", "front"]
@@ -20,7 +21,7 @@ Place = Literal["behind", "front"]
 
 @dataclass(frozen=True)
 class Trim:
-    """A capsule fixed to the head: hair that stands out, a hat, a brim. From (u, v) to (u, v), with two radii."""
+    """A capsule fixed to the head from (u, v) to (u, v): hair that stands out, a hat, a brim."""
 
     start: tuple[float, float]
     end: tuple[float, float]
@@ -33,9 +34,9 @@ class Trim:
 class Identity:
     """Everything that distinguishes one puppet from another.
 
-    tall, stout: scale of the whole figure's height and of its width. pattern: marks on the shirt. sleeve: share of
-    the arm that is covered; trouser: share of the leg. skirt: its length, 0 for none. crown: marks on the head, hair,
-    hat or beard.
+    tall, stout: scale of the whole figure's height and of its width. pattern: marks on the shirt. sleeve:
+    share of the arm that is covered; trouser: share of the leg. skirt: its length, 0 for none. crown: marks
+    on the head, hair, hat or beard.
     """
 
     skin: Colour
@@ -76,7 +77,11 @@ def _wardrobe() -> tuple[Identity, ...]:
             Trim((0.06, 0.0), (0.075, 0.0), (0.105, 0.095), Paint((52, 140, 132)), "behind"),
             Trim((0.055, 0.06), (0.05, 0.165), (0.022, 0.018), Paint((38, 110, 108))),
         ),
-        crown=((HalfPlane(0.02, 0.1, -0.99), (92, 62, 44)), (HalfPlane(0.045), (52, 140, 132)), (Band(0.053, 0.018), WHITE),),
+        crown=(
+            (HalfPlane(0.02, 0.1, -0.99), (92, 62, 44)),
+            (HalfPlane(0.045), (52, 140, 132)),
+            (Band(0.053, 0.018), WHITE),
+        ),
     )  # fmt: skip
     cleo = Identity(
         deep, (246, 196, 72), (246, 196, 72), (206, 74, 92),
@@ -94,7 +99,10 @@ def _wardrobe() -> tuple[Identity, ...]:
         pale, (124, 92, 160), (86, 72, 110), (240, 236, 228),
         tall=0.9, head=0.128, pattern=((Dots(0.075, 0.02), (244, 214, 126)),),
         trims=(Trim((0.11, 0.0), (0.15, -0.05), (0.05, 0.03), Paint((240, 200, 104)), "behind"),),
-        crown=((HalfPlane(0.055, 0.94, -0.34), (240, 200, 104)), (Spot(0.07, 0.05, 0.04), (240, 200, 104)),),
+        crown=(
+            (HalfPlane(0.055, 0.94, -0.34), (240, 200, 104)),
+            (Spot(0.07, 0.05, 0.04), (240, 200, 104)),
+        ),
     )  # fmt: skip
     fay = Identity(
         tan, (234, 132, 152), (92, 76, 116), (250, 247, 240),
@@ -111,10 +119,13 @@ def _wardrobe() -> tuple[Identity, ...]:
         tall=1.0, stout=1.1,
         pattern=((HalfPlane(0.03, 0.0, 1.0), WHITE), (Spot(0.2, 0.06, 0.022), (206, 62, 70))),
         trims=(
-            Trim((0.1, 0.0), (0.21, 0.0), (0.078, 0.082), Paint((52, 50, 62), ((Band(0.01, 0.035), (206, 62, 70)),))),
+            Trim((0.1, 0.0), (0.21, 0.0), (0.078, 0.082), Paint((52, 50, 62), (RIBBON,))),
             Trim((0.085, 0.13), (0.085, -0.13), (0.017, 0.017), Paint((52, 50, 62))),
         ),
-        crown=((HalfPlane(0.045, 0.25, -0.97), (176, 176, 180)), (Spot(-0.028, 0.048, 0.032, 0.35), (176, 176, 180)),),
+        crown=(
+            (HalfPlane(0.045, 0.25, -0.97), (176, 176, 180)),
+            (Spot(-0.028, 0.048, 0.032, 0.35), (176, 176, 180)),
+        ),
     )  # fmt: skip
     hana = Identity(
         olive, (250, 246, 238), (52, 128, 138), (226, 106, 78),
@@ -129,7 +140,11 @@ def _wardrobe() -> tuple[Identity, ...]:
             Trim((0.06, 0.0), (0.085, 0.0), (0.11, 0.09), Paint((66, 82, 136)), "behind"),
             Trim((0.19, 0.0), (0.19, 0.0), (0.034, 0.034), Paint(WHITE)),
         ),
-        crown=((Spot(-0.105, 0.02, 0.085, 0.6), (70, 48, 40)), (HalfPlane(0.045), (66, 82, 136)), (Band(0.053, 0.032), WHITE),),
+        crown=(
+            (Spot(-0.105, 0.02, 0.085, 0.6), (70, 48, 40)),
+            (HalfPlane(0.045), (66, 82, 136)),
+            (Band(0.053, 0.032), WHITE),
+        ),
     )  # fmt: skip
     return ada, bo, cleo, dev, emil, fay, gus, hana, ivo
 

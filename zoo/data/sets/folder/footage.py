@@ -1,8 +1,8 @@
 """One video at the clips' frame rate and size: its frames, maps and flow by frame number.
 
-They are made in chunks of ``CHUNK`` frames when first asked for and kept in the cache. An hour of footage
-need not be decoded before the first step, and later a clip costs one or two reads: measured, 1.5 ms where
-decoding 176x144 takes 77 ms and 1280x720 takes 216 ms. Imports no torch.
+They are made in chunks of ``CHUNK`` frames when first asked for and kept in the cache. An hour of footage need not
+be decoded before the first step, and later a clip is one or two reads: 8 frames of 224x128 took 1.5 ms, against
+77 ms to decode them from 176x144 and 216 ms from 1280x720. Imports no torch.
 
 Shapes: T frames, H x W pixels.
 """

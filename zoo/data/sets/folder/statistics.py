@@ -1,7 +1,7 @@
 """What can be told of a video from a few of its frames, and what is worth a second look. Imports no torch.
 
-Swapped red and blue is not among it: a test for skin colours took the sky of one real clip for skin and
-missed a real face with its channels swapped, so that is left to the eye, on the contact sheet.
+Swapped red and blue is not among it: tried on two real clips, a test for skin colours suspected one whose channels
+were right and passed one whose channels were swapped. That is left to the eye, on the contact sheet.
 
 Shapes: T frames, H x W pixels.
 """

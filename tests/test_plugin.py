@@ -1,0 +1,51 @@
+"""A package outside the zoo adds a model with no edit to the zoo, installed editable and not."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+PLUGIN = Path(__file__).parent / "fixtures" / "plugin"
+
+
+@pytest.fixture(scope="module", params=["editable", "installed"])
+def python(request, tmp_path_factory) -> Path:
+    """The Python of an environment that has the zoo of this one and, besides, the plug-in."""
+    folder = tmp_path_factory.mktemp(request.param)
+    source = shutil.copytree(PLUGIN, folder / "source")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
+    python = folder / "venv" / "bin" / "python"
+    packages = next((folder / "venv").glob("lib/python*/site-packages"))
+    import zoo
+
+    here = [sysconfig.get_path("purelib"), str(Path(zoo.__file__).parents[1])]
+    (packages / "outer.pth").write_text("".join(f"import site; site.addsitedir({path!r})\n" for path in here))
+    flags = ["--no-deps", "--no-build-isolation", "--quiet"] + ["-e"] * (request.param == "editable")
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", *flags, str(source)]
+    subprocess.run(pip, check=True)
+    return python
+
+
+def run(python: Path, *words: str, cwd: Path) -> str:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run([python, *words], cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_plugin_is_listed_and_keeps_the_contract(python, tmp_path):
+    assert "carry" in run(python, "-m", "zoo.list", cwd=tmp_path)
+    tests = str(python.parents[2] / "source" / "tests")
+    assert "10 passed" in run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests, cwd=tmp_path)
+
+
+def test_plugin_is_trained_by_the_zoos_command(python, tmp_path):
+    words = ["model=carry", "debug=smoke", "data.workers=0", "logger.wandb=disabled", "trainer.progress=false"]
+    assert "gallery.mp4" in run(python, "-m", "zoo.train", *words, "model.kernel=5", cwd=tmp_path)
+    config = next(tmp_path.glob("runs/carry-puppets-*/config.yaml")).read_text()
+    assert "kernel: 5" in config
+    assert "view: person" in config

@@ -92,9 +92,7 @@ def _write_sheet(path: Path, rows: Sequence[Frame]) -> None:
     for number, row in enumerate(rows, start=1):
         label = np.full((row.shape[0], MARGIN, 3), 255, dtype=np.uint8)
         cv2.putText(label, str(number), (2, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
-        numbered.append(
-            np.pad(np.concatenate([label, row], axis=1), ((0, 2), (0, 0), (0, 0)), constant_values=255)
-        )
+        numbered.append(np.pad(np.concatenate([label, row], axis=1), ((0, 2), (0, 0), (0, 0)), constant_values=255))
     _, png = cv2.imencode(".png", np.concatenate(numbered)[..., ::-1])
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(png.tobytes())

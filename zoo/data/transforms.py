@@ -41,9 +41,7 @@ def cover(image: NDArray[Pixels], height: int, width: int, ids: bool = False) ->
 
 def to_signed(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
     """uint8 (T, H, W, 3) to float32 (T, 3, H, W) in [-1, 1]: 0 becomes -1, 255 becomes 1."""
-    return np.ascontiguousarray(frames.transpose(0, 3, 1, 2), dtype=np.float32) / np.float32(
-        127.5
-    ) - np.float32(1)
+    return np.ascontiguousarray(frames.transpose(0, 3, 1, 2), dtype=np.float32) / np.float32(127.5) - np.float32(1)
 
 
 def to_uint8(video: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
@@ -61,9 +59,7 @@ def edges(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
     """
     grey = cv2.GaussianBlur(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), (3, 3), 0)
     across, down = (cv2.Sobel(grey, cv2.CV_16S, *axis) for axis in ((1, 0), (0, 1)))
-    gradient = np.abs(across.astype(np.int32)) + np.abs(
-        down.astype(np.int32)
-    )  # the L1 norm that cv2.Canny compares
+    gradient = np.abs(across.astype(np.int32)) + np.abs(down.astype(np.int32))  # the L1 norm that cv2.Canny compares
     strong = max(float(np.quantile(gradient, 1 - EDGE_SHARE)), FAINTEST_EDGE)
     found: Any = cv2.Canny(across, down, WEAK_TO_STRONG * strong, strong)
     return np.asarray(found > 0, dtype=np.float32)

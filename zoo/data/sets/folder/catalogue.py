@@ -143,9 +143,7 @@ def _check_settings(config: FolderConfig) -> None:
     if config.flow_weights is not None and not Path(config.flow_weights).is_file():
         raise ZooError(f"data.flow_weights={config.flow_weights}: there is no such file.")
     if not 0 < config.val_share < 1:
-        raise ZooError(
-            f"data.val_share={config.val_share} is not a share between 0 and 1. Type data.val_share=0.2."
-        )
+        raise ZooError(f"data.val_share={config.val_share} is not a share between 0 and 1. Type data.val_share=0.2.")
     if config.labels is not None and not label_names(config):
         raise ZooError(
             f"data.labels={config.labels} needs the number of classes: type data.label_count=<number>, "
@@ -160,9 +158,7 @@ def _check_settings(config: FolderConfig) -> None:
 
 def _existing_root(typed: str) -> Path:
     if not typed:
-        raise ZooError(
-            f"data=folder needs to know where the videos are: type data.root=<folder>. It takes {LAYOUT}."
-        )
+        raise ZooError(f"data=folder needs to know where the videos are: type data.root=<folder>. It takes {LAYOUT}.")
     root = Path(typed).expanduser()
     if root.is_file():
         raise ZooError(f"data.root={typed} is a file. Type the folder it is in: data.root={root.parent}.")
@@ -224,9 +220,7 @@ def _fit(stored: Stored, config: FolderConfig, maps: dict[str, Path]) -> Video:
 def _map_folder(stored: Stored, kind: str, folder: Path) -> MapFolder:
     pictures = len(images_in(folder)) if folder.is_dir() else 0
     if pictures != stored.info.frames:
-        raise ZooError(
-            f"{stored.path} has {stored.info.frames} frames; its {kind}, {folder}, are {pictures} images."
-        )
+        raise ZooError(f"{stored.path} has {stored.info.frames} frames; its {kind}, {folder}, are {pictures} images.")
     return MapFolder(folder, stamp_of(folder))
 
 

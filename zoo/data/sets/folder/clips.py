@@ -43,9 +43,7 @@ class FolderClips(ClipSet):
         self.seed = seed
         self.flow = EstimatedFlow(config.flow, config.flow_weights)
         cache = ArrayCache(cache_home(catalogue.root))
-        footage = [
-            Footage(video, self.spec.height, self.spec.width, config.fps, cache) for video in catalogue.videos
-        ]
+        footage = [Footage(video, self.spec.height, self.spec.width, config.fps, cache) for video in catalogue.videos]
         self.stretches = split_footage(footage, split, config.val_share, config.frames)
         self.counts = [stretch.length // config.frames for stretch in self.stretches]
         self.ends = list(accumulate(self.counts))

@@ -12,9 +12,7 @@ from pathlib import Path
 from zoo.data.decode import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from zoo.errors import listed
 
-LAYOUT = (
-    f"video files ({' '.join(VIDEO_SUFFIXES)}) or folders of two frames and more ({' '.join(IMAGE_SUFFIXES)})"
-)
+LAYOUT = f"video files ({' '.join(VIDEO_SUFFIXES)}) or folders of two frames and more ({' '.join(IMAGE_SUFFIXES)})"
 
 
 @dataclass
@@ -28,9 +26,7 @@ class Found:
 
     def summary(self) -> str:
         """What was searched, what would have matched, what was there."""
-        others = listed(
-            f"{count} {suffix or 'without suffix'}" for suffix, count in self.others.most_common(6)
-        )
+        others = listed(f"{count} {suffix or 'without suffix'}" for suffix, count in self.others.most_common(6))
         return f"Searched {self.folders} folders for {LAYOUT}. Other files there: {others or 'none'}."
 
 
@@ -76,9 +72,7 @@ def _walk(root: Path, leave_out: Collection[Path], found: Found) -> Iterator[tup
 def images_in(folder: Path) -> list[Path]:
     """The frames in a folder in the order of their numbers: 2.png before 10.png."""
     names = (path for path in folder.iterdir() if _is_image(path.name) and not path.name.startswith("."))
-    return sorted(
-        names, key=lambda path: [int(n) if n.isdecimal() else n for n in re.split(r"(\d+)", path.name)]
-    )
+    return sorted(names, key=lambda path: [int(n) if n.isdecimal() else n for n in re.split(r"(\d+)", path.name)])
 
 
 def stamp_of(path: Path) -> str:

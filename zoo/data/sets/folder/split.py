@@ -29,11 +29,7 @@ def split_footage(footage: list[Footage], split: Split, share: float, frames: in
     if len(footage) == 1:
         return [_split_time(footage[0], split, share, frames)]
     chosen = _held_out([each.video.name for each in footage], share)
-    return [
-        Stretch(each, 0, each.video.length)
-        for each in footage
-        if (each.video.name in chosen) == (split == "val")
-    ]
+    return [Stretch(each, 0, each.video.length) for each in footage if (each.video.name in chosen) == (split == "val")]
 
 
 def _held_out(names: list[str], share: float) -> set[str]:

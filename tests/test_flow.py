@@ -27,9 +27,7 @@ def constant_flow(dx, dy, height, width):
 # ---------------------------------------------------------------- warp
 
 
-@pytest.mark.parametrize(
-    "shape", [(3, 8, 8), (2, 3, 33, 47), (2, 4, 1, 96, 200), (1, 3, 12, 512), (1, 3, 1, 1)]
-)
+@pytest.mark.parametrize("shape", [(3, 8, 8), (2, 3, 33, 47), (2, 4, 1, 96, 200), (1, 3, 12, 512), (1, 3, 1, 1)])
 def test_zero_flow_returns_the_image_itself(shape):
     image = noise(*shape)
     assert torch.equal(warp(image, torch.zeros(*shape[:-3], 2, *shape[-2:])), image)

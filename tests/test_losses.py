@@ -35,10 +35,7 @@ def log1pexp(x):
         ("hinge", (0 + 0.5) / 2 + 2 + (0 + 2) / 2 + 1, (2 - 1) / 2 + 0),
         (
             "original",
-            (log1pexp(-3) + log1pexp(-0.5)) / 2
-            + log1pexp(1)
-            + (log1pexp(-2) + log1pexp(1)) / 2
-            + log1pexp(0),
+            (log1pexp(-3) + log1pexp(-0.5)) / 2 + log1pexp(1) + (log1pexp(-2) + log1pexp(1)) / 2 + log1pexp(0),
             (log1pexp(2) + log1pexp(-1)) / 2 + log1pexp(0),
         ),
     ],

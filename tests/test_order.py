@@ -1,0 +1,87 @@
+"""The order of clips is a function of integers alone."""
+
+import pytest
+import torch
+
+from zoo.data.base import build_set
+from zoo.data.module import ClipKey, ClipLoader, Order, VideoData
+from zoo.data.sets.puppets.config import PuppetsConfig
+from zoo.errors import ZooError
+from zoo.randomness import generator, mix
+
+
+def order(**changes) -> Order:
+    return Order(**{"clips": 5, "budget": 12, "batch_size": 2, "frames": 4, "seed": 1} | changes)
+
+
+def test_every_epoch_shows_every_clip_once():
+    keys = [key for batch in order() for key in batch]
+    assert len(keys) == 12
+    assert sorted(key.number for key in keys[:5]) == [0, 1, 2, 3, 4] == sorted(key.number for key in keys[5:10])
+    assert [key.epoch for key in keys] == [0] * 5 + [1] * 5 + [2] * 2
+    assert [key.number for key in keys[:5]] != [key.number for key in keys[5:10]]
+    assert all(key.frames == 4 for key in keys)
+
+
+def test_seed_changes_the_order_and_nothing_else_does():
+    assert list(order()) == list(order())
+    assert list(order()) != list(order(seed=2))
+
+
+def test_ranks_share_the_steps_of_one_process():
+    whole = [set(batch) for batch in order(batch_size=4)]
+    halves = zip(order(rank=0, ranks=2), order(rank=1, ranks=2), strict=True)
+    assert [set(a) | set(b) for a, b in halves] == whole
+
+
+def test_incomplete_last_step_is_left_out():
+    assert len(order(budget=13)) == len(list(order(budget=13))) == 6
+    assert len(order(budget=1)) == 1
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_loader_goes_on_from_its_state(workers):
+    config = PuppetsConfig(height=16, width=16, frames=2, view="person")
+
+    def loader() -> ClipLoader:
+        return ClipLoader(build_set(config, "train", frozenset(), 1), order(clips=100), workers)
+
+    whole = [clip["key"] for clip in loader()]
+    first = loader()
+    begun = iter(first)
+    assert [next(begun)["key"] for _ in range(2)] == whole[:2]
+    second = loader()
+    second.load_state_dict(first.state_dict())
+    assert [clip["key"] for clip in second] == whole[2:]
+    assert len(whole) == 6
+
+
+def test_evaluation_clips_are_the_same_for_every_seed():
+    def keys(seed: int) -> list[str]:
+        config = PuppetsConfig(height=16, width=16, view="person")
+        data = VideoData(config, frozenset({"labels"}), 4, seed, evaluation_clips=3, evaluation_frames=5)
+        clips = list(data.val_dataloader())
+        assert {clip["video"].shape[1] for clip in clips} == {5}
+        assert all("labels" in clip and "flow" not in clip for clip in clips)
+        return [key for clip in clips for key in clip["key"]]
+
+    assert keys(1) == keys(2)
+    assert len(set(keys(1))) == 3
+
+
+def test_too_many_evaluation_clips_are_refused():
+    config = PuppetsConfig(height=16, width=16, view="person")
+    data = VideoData(config, frozenset(), 4, 1, evaluation_clips=10**6, evaluation_frames=5)
+    with pytest.raises(ZooError, match=r"Try: evaluation\.clips="):
+        data.val_dataloader()
+
+
+def test_mixing_is_fixed_and_tells_places_apart():
+    assert mix(1, 2) != mix(2, 1) != mix(1, 2, 0)
+    assert mix(0) != mix(0, 0)
+    assert mix(7) == mix(7) < 2**63
+    assert torch.equal(torch.rand(3, generator=generator(1, 2)), torch.rand(3, generator=generator(1, 2)))
+
+
+def test_key_is_plain():
+    assert ClipKey(1, 2, 3) == (1, 2, 3)

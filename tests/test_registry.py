@@ -1,0 +1,63 @@
+import subprocess
+import sys
+
+import pytest
+
+from zoo import ZooError, list_models
+from zoo.card import MODELS, ModelCard
+from zoo.errors import nearest, one_of
+from zoo.registry import Registry
+
+
+def test_models_are_listed_by_pattern():
+    assert "vid2vid" in list_models()
+    assert list_models("vid*") == ["vid2vid"]
+    assert list_models("nothing*") == []
+
+
+def test_unknown_name_gets_the_nearest():
+    with pytest.raises(ZooError, match=r"no model `vid2vidd`\. Did you mean `vid2vid`\?"):
+        MODELS.find("vid2vidd")
+
+
+def test_unknown_setting_gets_the_nearest():
+    with pytest.raises(ZooError, match=r"no setting `widht`\. Did you mean `width`\?"):
+        MODELS.config({"name": "vid2vid", "widht": 3})
+    with pytest.raises(ZooError, match="chosen by `name`"):
+        MODELS.config({"width": 3})
+
+
+def test_two_packages_cannot_take_one_name():
+    registry: Registry[ModelCard] = Registry("model", package="zoo.models", group="none")
+    card = MODELS.find("vid2vid").card
+    registry.register(card, builds=".model:A")(type("A", (), {"__module__": "one.config"}))
+    with pytest.raises(ZooError, match=r"one\.config and two\.config"):
+        registry.register(card, builds=".model:B")(type("B", (), {"__module__": "two.config"}))
+
+
+def test_broken_plugin_is_skipped_with_a_warning():
+    registry: Registry[ModelCard] = Registry("model", package="zoo.models", group="none")
+    with pytest.warns(UserWarning, match=r"plug-in `broken` .* skipped: importing no_such_module failed"):
+        registry._load_plugin("broken", "no_such_module")
+
+
+def test_choices():
+    one_of("data.view", "street", ("street", "person"))
+    with pytest.raises(ZooError, match=r"data\.view=strret is not a choice\. Did you mean `street`\?"):
+        one_of("data.view", "strret", ("street", "person"))
+    assert nearest("qqq", ["street"]) == ""
+
+
+def test_a_card_names_fields_and_tasks_that_exist():
+    words = {"title": "", "paper": "", "year": 1, "code_licence": "", "weights_licence": ""}
+    with pytest.raises(AssertionError, match="vido"):
+        ModelCard("x", tasks=frozenset({"predict"}), needs=(("vido",),), **words)
+    with pytest.raises(AssertionError, match="guess"):
+        ModelCard("x", tasks=frozenset({"guess"}), needs=(("video",),), **words)
+
+
+def test_cards_lists_and_preflight_import_no_torch():
+    code = (
+        "import sys, zoo, zoo.list, zoo.train, zoo.sample; zoo.cli.prepare_hydra(); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,8 +1,6 @@
 import os
 
-os.environ.setdefault(
-    "OMP_NUM_THREADS", "1"
-)  # bits depend on the number of threads, and two cores are soon busy
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # bits depend on the number of threads, and two cores are soon busy
 
 import pytest
 import torch
@@ -14,4 +12,3 @@ torch.set_num_threads(1)
 def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test may find a key and go online."""
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    monkeypatch.setenv("WANDB_SILENT", "true")

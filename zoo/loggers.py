@@ -64,6 +64,13 @@ def _open(arguments: dict[str, Any], mode: str) -> Run:
     return run
 
 
+def close_loggers(loggers: list[Logger]) -> None:
+    """Write what is still in memory; wandb would do so only when the process ends."""
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            logger.experiment.finish()
+
+
 def has_key() -> bool:
     """Whether wandb could log in without asking: a key in the environment or in the user's netrc."""
     if os.environ.get("WANDB_API_KEY"):

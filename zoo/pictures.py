@@ -16,7 +16,6 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange, repeat
 from torch import Tensor
-from torchvision.io import write_png
 
 from zoo.data.decode import write_video
 from zoo.types import Clip, ClipSpec, Sample
@@ -43,10 +42,11 @@ def palette(classes: int) -> Tensor:
 
 
 def given_film(clip: Clip, index: int, spec: ClipSpec, source: str) -> Tensor:
-    """The conditioning of one clip of a batch as a film: labels in colours, a dense map in grey or colour."""
+    """The conditioning of one clip of a batch: labels in colours, a drawing in [-1, 1], or edges in {0, 1}."""
     if source == "labels":
         return rearrange(palette(len(spec.label_names))[clip["labels"][index].cpu()], "t h w c -> t c h w")
-    return map_film(clip["condition"][index] * 2 - 1)
+    condition = clip["condition"][index]
+    return map_film(condition if condition.shape[1] == 3 else condition * 2 - 1)
 
 
 def map_film(video: Tensor) -> Tensor:
@@ -124,4 +124,6 @@ def save_film(path: Path, clips: Sequence[Mapping[str, Tensor]], fps: float) -> 
 
 def save_grid(path: Path, clips: Sequence[Mapping[str, Tensor]]) -> None:
     """Write filmstrips below each other as a PNG."""
-    write_png(torch.cat([filmstrip(clip) for clip in clips], dim=-2), str(path))
+    picture = torch.cat([filmstrip(clip) for clip in clips], dim=-2).permute(1, 2, 0).numpy()
+    _, png = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    path.write_bytes(png.tobytes())

@@ -61,6 +61,7 @@ def train(plan: Plan, run: Path) -> dict[str, float]:
     from lightning import seed_everything
 
     from zoo.data.module import VideoData
+    from zoo.loggers import close_loggers
     from zoo.model import build
     from zoo.run import begin
 
@@ -72,12 +73,15 @@ def train(plan: Plan, run: Path) -> dict[str, float]:
     begin(run, plan.config())
     model = build(asdict(settings.model), plan.spec)
     model.seed, model.evaluation = settings.seed, plan.request
-    for note in [*plan.data.notes(), *model.notes()]:
+    for note in model.notes():
         print(note)
     clips, frames = settings.evaluation.clips, plan.request.frames
     data = VideoData(plan.data, plan.card.wanted(), settings.budget.clips, settings.seed, clips, frames)
     trainer = build_trainer(plan, run)
-    trainer.fit(model, data)
+    try:
+        trainer.fit(model, data)
+    finally:
+        close_loggers(trainer.loggers)
     return {key: float(value) for key, value in trainer.callback_metrics.items() if key.startswith("val/")}
 
 

@@ -12,8 +12,10 @@ from zoo.model import VideoModel
 class Clock(Callback):
     """Logs ``seen/clips``; Lightning takes ``step`` as the x-axis of its loggers in place of its own count."""
 
-    def on_train_batch_start(self, trainer: Trainer, model: VideoModel[Any], batch: Any, batch_idx: int) -> None:
-        """Log the clock with the losses of the step."""
+    def on_train_batch_end(
+        self, trainer: Trainer, model: VideoModel[Any], outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Log the clock with the losses of the step; the model has counted the step when it began."""
         self._log(model)
 
     def on_validation_epoch_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:

@@ -50,10 +50,6 @@ class DataConfig:
         """
         raise NotImplementedError
 
-    def notes(self) -> list[str]:
-        """Sentences for the user about what was found; asked once, before training."""
-        return []
-
     def suited_to(self, card: ModelCard) -> DataConfig:
         """This config with every choice that was left to the model made; most leave none."""
         return self

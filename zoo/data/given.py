@@ -13,19 +13,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from zoo.data.decode import VIDEO_SUFFIXES, Frame, frame_times, iter_frames, read_ids, read_image
+from zoo.data.decode import VIDEO_SUFFIXES, frame_times, read_ids
 from zoo.data.sets.folder.find import images_in
+from zoo.data.sets.folder.footage import nearest_frames, stored_frames
 from zoo.data.transforms import cover, edges, to_signed
 from zoo.errors import ZooError
 from zoo.types import Clip, ClipSpec
 
-MOMENT = 1e-6  # seconds; times that differ by less are equal
+MOMENT = 1e-6  # of a frame; the last one may be that much late
 
 
 def count_given(path: Path, spec: ClipSpec, source: str) -> int:
     """How many frames ``read_given`` will yield."""
     _check(path, spec, source)
-    return len(images_in(path)) if path.is_dir() else len(_resampled(path, spec.fps))
+    return len(_resampled(path, spec.fps))
 
 
 def read_given(path: Path, spec: ClipSpec, source: str) -> Iterator[Clip]:
@@ -65,7 +66,7 @@ def _label_pieces(folder: Path, spec: ClipSpec) -> Iterator[Clip]:
 
 
 def _footage_pieces(path: Path, spec: ClipSpec) -> Iterator[Clip]:
-    for number, frame in enumerate(_frames(path, spec.fps)):
+    for number, frame in enumerate(stored_frames(path, _resampled(path, spec.fps))):
         resized = cover(frame, spec.height, spec.width)
         footage = {
             "video": torch.from_numpy(to_signed(resized[None]))[None],
@@ -74,18 +75,12 @@ def _footage_pieces(path: Path, spec: ClipSpec) -> Iterator[Clip]:
         yield cast(Clip, _piece(path, number, spec) | footage)
 
 
-def _frames(path: Path, fps: float) -> Iterator[Frame]:
-    """A video at the wanted frame rate; a folder frame by frame."""
-    if path.is_dir():
-        return (read_image(image) for image in images_in(path))
-    return iter_frames(path, _resampled(path, fps))
-
-
 def _resampled(path: Path, fps: float) -> NDArray[np.int64]:
-    """The frame that is shown at each tick of the wanted frame rate: the latest that has begun."""
+    """The stored frames to show: of a folder all, of a video those nearest to the ticks of the frame rate."""
+    if path.is_dir():
+        return np.arange(len(images_in(path)))
     times = frame_times(path)
-    ticks = np.arange(0, times[-1] + MOMENT, 1 / fps)
-    return np.searchsorted(times, ticks + MOMENT, side="right") - 1
+    return nearest_frames(times, fps, length=int(times[-1] * fps + MOMENT) + 1)
 
 
 def _piece(path: Path, number: int, spec: ClipSpec) -> dict[str, object]:

@@ -34,7 +34,8 @@ class Vid2VidConfig:
     past_frames: L, frames and maps of the past that the generator sees. width, downsamplings, blocks: of the
     generator. norm: instance or batch. video_frames: K, frames that D_V sees. temporal_scales: scales of D_V.
     frames_per_step: generated frames per optimizer step. backprop_frames: frames through which the gradient runs
-    back. objective: ls, hinge or original. vgg19: a file of weights; without one torch's cache is searched.
+    back. pixel_weight: of the L1 distance of pixels, which the paper does not have; it shortens a training of minutes, and
+    0 is the paper's objective. objective: ls, hinge or original. vgg19: a file of weights; without one torch's cache is searched.
     generated_start: share of steps whose clip starts from nothing; the others start from 1 to L real frames.
     """
 
@@ -57,6 +58,7 @@ class Vid2VidConfig:
     flow_weight: float = 10.0
     feature_weight: float = 10.0
     perceptual_weight: float = 10.0
+    pixel_weight: float = 20.0
     vgg19: str | None = None
     lr: float = 2e-4
     beta1: float = 0.5

@@ -206,6 +206,7 @@ class Vid2Vid(VideoModel[Vid2VidConfig]):
             fake = self.image_discriminator(torch.cat([chunk.given, image], 1))
             losses[f"gan_{name}"] = generator_loss(scores(fake), self.config.objective)
             losses[f"features_{name}"] = self.config.feature_weight * feature_matching(fake, real)
+            losses[f"pixels_{name}"] = self.config.pixel_weight * F.l1_loss(image, chunk.real)
             if self.perceptual is not None:
                 losses[f"perceptual_{name}"] = self.config.perceptual_weight * self.perceptual(image, chunk.real)
         return losses

@@ -1,0 +1,273 @@
+"""The commands themselves: a training with everything on, what it leaves, and sampling from that."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from contextlib import ExitStack
+from dataclasses import fields
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import yaml
+from hydra import compose, initialize_config_dir
+
+import zoo
+from zoo import ZooError, settings
+from zoo.callbacks.curves import draw_curves, read_curves
+from zoo.cli import conf_dir, prepare_hydra
+from zoo.data.base import DATA_SETS
+from zoo.data.decode import probe, read_frames, read_image, write_video
+from zoo.loggers import has_key
+from zoo.pictures import to_bytes
+from zoo.run import find_checkpoint, load
+from zoo.sample import sample
+from zoo.settings import SampleSettings
+from zoo.testing import recorded_reads
+from zoo.train import plan, train
+
+TINY = [
+    "model.width=8",
+    "model.downsamplings=1",
+    "model.blocks=2",
+    "model.discriminator_width=8",
+    "model.discriminator_layers=2",
+    "data.height=32",
+    "data.width=32",
+    "data.workers=0",
+    "data.batch_size=1",
+    "budget.clips=5",
+    "evaluation.rounds=2",
+    "evaluation.clips=3",
+    "callbacks.gallery_clips=2",
+    "trainer.progress=false",
+    "trainer.log_every=1",
+    "trainer.threads=1",
+]
+GROUPS = [
+    settings.Budget,
+    settings.Strategy,
+    settings.TrainerSettings,
+    settings.Evaluation,
+    settings.Callbacks,
+    settings.Logger,
+]
+SLUG = "3x8f-c1-32x32px"
+
+
+def trained(run: Path, *overrides: str) -> dict[str, float]:
+    prepare_hydra()
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        return train(plan(compose("train", overrides=[*TINY, *overrides])), run)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    """A run with every sink on, and what was read of the settings meanwhile."""
+    run = tmp_path_factory.mktemp("run")
+    with ExitStack() as stack:
+        reads = {kind: stack.enter_context(recorded_reads(kind)) for kind in GROUPS}
+        trained(run, "logger.wandb=offline", "evaluation.frames=8")
+    (run / "reads.json").write_text(json.dumps({kind.__name__: sorted(read) for kind, read in reads.items()}))
+    return run
+
+
+def test_every_setting_of_the_command_is_read(run):
+    reads = json.loads((run / "reads.json").read_text())
+    for kind in GROUPS:
+        assert {field.name for field in fields(kind)} - set(reads[kind.__name__]) == set(), kind
+
+
+@pytest.mark.parametrize("name", DATA_SETS.names())
+def test_every_setting_of_a_data_set_is_read(name, tmp_path):
+    """Through the whole path: checks, both splits, loading."""
+    for folder, shape in (("data/a", (32, 32, 3)), ("labels/a", (32, 32))):
+        (tmp_path / folder).mkdir(parents=True)
+        for frame in range(40):
+            cv2.imwrite(
+                f"{tmp_path}/{folder}/{frame}.png", np.random.default_rng(frame).integers(0, 5, shape, np.uint8)
+            )
+    root = [f"data.root={tmp_path}/data", f"data.labels={tmp_path}/labels", "data.label_count=5"]
+    root = root if name == "folder" else []
+    kind = DATA_SETS.find(name).config
+    with recorded_reads(kind) as read:
+        trained(
+            tmp_path / "run", f"data={name}", *root, "logger.wandb=disabled", "budget.clips=1", "evaluation.clips=1"
+        )
+    assert {field.name for field in fields(kind)} - read == set()
+
+
+def test_run_folder_is_complete(run):
+    expected = {
+        "config.yaml",
+        "command.txt",
+        "environment.json",
+        "metrics.csv",
+        "results.jsonl",
+        "last.ckpt",
+        "best.ckpt",
+    }
+    assert expected | {"gallery.mp4", "gallery.png", "samples"} <= {path.name for path in run.iterdir()}
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["model"]["width"] == 8
+    assert config["data"]["view"] == "street"
+    environment = json.loads((run / "environment.json").read_text())
+    assert environment["versions"]["torch"] == torch.__version__.partition("+")[0]
+
+
+def test_curves_stand_on_clips_seen(run):
+    curves = read_curves(run / "metrics.csv")
+    assert [seen for seen, _ in curves["train/loss/flow"]] == [1, 2, 3, 4, 5]
+    # two rounds of five steps: after two, after four, and at the end
+    assert [seen for seen, _ in curves[f"val/l1@{SLUG}"]] == [2, 4, 5]
+    assert {"perf/clips_per_s", "perf/wait_share", "perf/peak_memory_mib"} <= set(curves)
+    assert all(0 <= share <= 1 for _, share in curves["perf/wait_share"])
+    with (run / "metrics.csv").open() as file:
+        assert all(row["step"] == row["seen/clips"].removesuffix(".0") for row in csv.DictReader(file))
+
+
+def test_curves_are_drawn(run):
+    draw_curves(run / "metrics.csv", run / "curves.png")
+    assert read_image(run / "curves.png").std() > 10
+
+
+def test_results_carry_their_protocol(run):
+    lines = [json.loads(line) for line in (run / "results.jsonl").read_text().splitlines()]
+    assert [line["seen/clips"] for line in lines] == [2, 4, 5]
+    assert lines[-1]["protocol"]["context"] == 1
+    assert lines[-1]["protocol"]["data"] == "puppets"
+    assert set(lines[-1]["metrics"]) == {"l1", "psnr", "ssim"}
+
+
+def test_best_and_last_are_told_apart(run):
+    rounds = [json.loads(line) for line in (run / "results.jsonl").read_text().splitlines()]
+    best = min(rounds, key=lambda line: line["metrics"]["l1"])["seen/clips"]
+    assert load(str(run / "best.ckpt")).clips_seen == best
+    assert load(str(run)).clips_seen == 5
+    assert find_checkpoint(str(run)).name == "last.ckpt"
+
+
+def test_loaded_model_samples_what_validation_measured(run):
+    """The averaged weights are the ones that were measured, and the ones that are loaded."""
+    from torch.utils.data import default_collate
+
+    from zoo.data.base import build_set
+    from zoo.evaluation.paired import paired_metrics
+    from zoo.run import data_config
+    from zoo.types import SampleRequest
+
+    model = zoo.load(str(run))
+    clips = build_set(data_config(str(run)), "val", model.card.wanted(), seed=0)
+    clip = default_collate([clips.clip(index, 0, 8) for index in range(3)])
+    made = model.sample(SampleRequest(8, clip, context=1)).video
+    metrics = paired_metrics()
+    metrics.update(made[:, 1:].flatten(0, 1), clip["video"][:, 1:].flatten(0, 1))
+    last = json.loads((run / "results.jsonl").read_text().splitlines()[-1])["metrics"]
+    assert metrics.compute()["l1"].item() == pytest.approx(last["l1"], rel=1e-5)
+
+
+def test_gallery_shows_what_it_says(run):
+    """Rows given, real, generated; the real row of the PNG is the real clip."""
+    from zoo.data.base import build_set
+    from zoo.run import data_config
+
+    picture = torch.from_numpy(read_image(run / "gallery.png")).permute(2, 0, 1)
+    clip = build_set(data_config(str(run)), "val", frozenset({"labels"}), seed=0).clip(0, 0, 8)
+    real = to_bytes(clip["video"][0])
+    row, left = 1 * (128 + 2), 84  # 32 px are enlarged four times; two pixels between the rows; names at the left
+    assert torch.equal(picture[:, row : row + 128 : 4, left : left + 128 : 4], real)
+    film = probe(run / "gallery.mp4")
+    assert (film.frames, film.fps) == (8, 12.5)
+
+
+def test_wandb_run_holds_the_same_curves_and_a_video_that_plays(run):
+    offline = next(run.glob("wandb/offline-run-*"))
+    done = subprocess.run(
+        [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(next(offline.glob("*.wandb")))],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    records = done.stdout
+    for key in ("seen/clips", "train/loss/flow", f"val/l1@{SLUG}", "gallery", "vid2vid-s1"):
+        assert key in records, key
+    videos = sorted(offline.rglob("*.mp4"))
+    assert len(videos) == 3
+    assert probe(videos[0]).frames == 8
+
+
+def test_sample_writes_videos_of_any_length(run, tmp_path):
+    written = sample(SampleSettings(run=str(run), frames=30, clips=1, draws=2, out=str(tmp_path)))
+    assert [path.suffix for path in written] == [".mp4", ".png"] * 2
+    assert probe(written[0]).frames == 30
+    assert "draw1" in written[2].name
+
+
+def test_sample_begins_with_its_context(run, tmp_path):
+    film = sample(SampleSettings(run=str(run), frames=4, clips=1, context=2, out=str(tmp_path)))[0]
+    from zoo.data.base import build_set
+    from zoo.run import data_config
+
+    clip = build_set(data_config(str(run)), "val", frozenset(), seed=0).clip(0, 0, 4)
+    real = to_bytes(clip["video"]).permute(0, 2, 3, 1).float()
+    error = (torch.from_numpy(read_frames(film, range(4))).float() - real).abs().mean((1, 2, 3))
+    assert (error[:2] < 8).all()
+    assert (error[2:] > 12).all()
+
+
+def test_sample_paints_given_footage(tmp_path):
+    frames = torch.randint(0, 255, (40, 32, 32, 3), dtype=torch.uint8).numpy()
+    write_video(tmp_path / "data" / "a.mp4", frames, 12.5)
+    run = tmp_path / "run"
+    trained(
+        run,
+        "data=folder",
+        f"data.root={tmp_path / 'data'}",
+        "data.condition=edges",
+        "logger.wandb=disabled",
+        "evaluation.clips=1",
+    )
+    write_video(tmp_path / "other.mp4", frames[:20], 25.0)
+    made = sample(SampleSettings(run=str(run), given=str(tmp_path / "other.mp4"), out=str(tmp_path)))
+    assert probe(made[0]).frames == 10  # 20 frames at 25 a second are 10 at the 12.5 of the run
+    with pytest.raises(ZooError, match=r"has 10 frames at 12\.5 a second\. Try: frames=10"):
+        sample(SampleSettings(run=str(run), given=str(tmp_path / "other.mp4"), frames=11))
+    with pytest.raises(ZooError, match="is not there"):
+        sample(SampleSettings(run=str(run), given="no.mp4"))
+
+
+def test_same_command_gives_the_same_weights(run, tmp_path):
+    trained(tmp_path, "logger.wandb=disabled")
+    ours, theirs = (torch.load(folder / "last.ckpt", weights_only=True)["state_dict"] for folder in (tmp_path, run))
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def test_what_is_no_run_gets_a_sentence(run, tmp_path):
+    with pytest.raises(ZooError, match="There is no"):
+        load(str(tmp_path / "nothing"))
+    with pytest.raises(ZooError, match=r"holds no last\.ckpt or best\.ckpt; it holds nothing"):
+        load(str(tmp_path))
+    (tmp_path / "text.ckpt").write_text("hello")
+    with pytest.raises(ZooError, match="cannot be read as a checkpoint"):
+        load(str(tmp_path / "text.ckpt"))
+    torch.save({"a": 1}, tmp_path / "other.ckpt")
+    with pytest.raises(ZooError, match="no checkpoint of the zoo"):
+        load(str(tmp_path / "other.ckpt"))
+    shutil.copy(run / "last.ckpt", tmp_path / "last.ckpt")
+    with pytest.raises(ZooError, match=r"holds no config\.yaml"):
+        sample(SampleSettings(run=str(tmp_path)))
+
+
+def test_wandb_key_is_looked_for_and_not_asked_for(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert not has_key()
+    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+    assert has_key()
+    monkeypatch.delenv("WANDB_API_KEY")
+    (tmp_path / ".netrc").write_text("machine api.wandb.ai login user password secret\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    assert has_key()

@@ -1,0 +1,82 @@
+"""How well does a run paint the held-out part of real footage from its edges?
+
+    python experiments/footage/evaluate.py <run folder>
+
+The whole held-out part is painted as one video, after one real frame. It is compared, by the same metrics on the same
+frames, with (a) the mean of the training frames and (b) the same network untrained. Appends to results.jsonl and
+writes a grid beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import default_collate
+
+from zoo.data.base import build_set
+from zoo.evaluation.paired import paired_metrics
+from zoo.model import build
+from zoo.pictures import rows_of, save_film, save_grid
+from zoo.run import commit, data_config, load
+from zoo.types import Sample, SampleRequest
+
+HERE = Path(__file__).parent
+CONTEXT = 1
+
+
+def measure(video: Tensor, real: Tensor) -> dict[str, float]:
+    """L1, PSNR and SSIM of (1, T, 3, H, W) after the context."""
+    metrics = paired_metrics()
+    metrics.update(video[0, CONTEXT:], real[0, CONTEXT:])
+    return {name: round(float(value), 4) for name, value in metrics.compute().items()}
+
+
+def mean_frame(config, fields, like: Tensor) -> Tensor:
+    """The mean of the frames that the run was trained on, standing still."""
+    clips = build_set(config, "train", fields, seed=0)
+    frames = torch.cat([clips.clip(index, 0, config.frames)["video"] for index in range(len(clips))])
+    return frames.mean(0).expand_as(like)
+
+
+def main(run: str) -> None:
+    model, config = load(run), data_config(run)
+    fields = model.card.wanted()
+    held_out = build_set(config, "val", fields, seed=0)
+    length = held_out.stretches[0].length
+    whole = build_set(replace(config, frames=length), "val", fields, seed=0)
+    clip = default_collate([whole.clip(0, 0, length)])
+    request = SampleRequest(length, clip, context=CONTEXT)
+    torch.manual_seed(0)
+    untrained = build(asdict(model.config), model.spec).eval()
+    videos = {
+        "trained": model.sample(request).video,
+        "untrained": untrained.sample(request).video,
+        "mean frame": mean_frame(config, fields, clip["video"]),
+    }
+    name = clip["key"][0].split("/")[1].rpartition(".")[0]
+    line = {
+        "video": name,
+        "size": list(clip["video"].shape[-2:]),
+        "fps": model.spec.fps,
+        "held_out_frames": length,
+        "context": CONTEXT,
+        "clips_seen": model.clips_seen,
+        "seed": model.seed,
+        "commit": commit(),
+        "results": {kind: measure(video, clip["video"]) for kind, video in videos.items()},
+    }
+    with (HERE / "results.jsonl").open("a") as file:
+        file.write(json.dumps(line) + "\n")
+    print(json.dumps(line, indent=2))
+    rows = rows_of(clip, Sample(videos["trained"]), 0, model.spec, model.source)
+    save_grid(HERE / f"{name}.png", [rows])
+    save_film(Path(run) / f"{name}.mp4", [rows], model.spec.fps)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

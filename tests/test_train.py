@@ -271,3 +271,18 @@ def test_wandb_key_is_looked_for_and_not_asked_for(monkeypatch, tmp_path):
     (tmp_path / ".netrc").write_text("machine api.wandb.ai login user password secret\n")
     (tmp_path / ".netrc").chmod(0o600)
     assert has_key()
+
+
+def test_two_processes_do_the_work_of_one(tmp_path):
+    """Half the batch each, from one command: the same clips, and near enough the same weights."""
+    common = ["data.batch_size=2", "budget.clips=4", "logger.wandb=disabled", "evaluation.rounds=1"]
+    trained(tmp_path / "one", *common)
+    words = [*TINY, *common, "data.batch_size=1", "strategy=ddp", "strategy.accelerator=cpu", "strategy.devices=2"]
+    two = tmp_path / "two"
+    subprocess.run([sys.executable, "-m", "zoo.train", *words, f"hydra.run.dir={two}"], check=True, capture_output=True)
+    one, both = (torch.load(folder / "last.ckpt", weights_only=True) for folder in (tmp_path / "one", two))
+    assert one["clips_seen"] == both["clips_seen"] == 4
+    for key, weight in one["state_dict"].items():
+        # A bias before a norm has no effect: its gradient is rounding, which Adam blows up to steps of its own.
+        if key.endswith("weight"):
+            assert (weight - both["state_dict"][key]).norm() < 1e-3 * weight.norm(), key

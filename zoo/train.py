@@ -59,6 +59,7 @@ def train(plan: Plan, run: Path) -> dict[str, float]:
     """Train as planned, in ``run``; returns the metrics of the last validation."""
     import torch
     from lightning import seed_everything
+    from lightning.pytorch.utilities import rank_zero_only
 
     from zoo.data.module import VideoData
     from zoo.loggers import close_loggers
@@ -73,8 +74,7 @@ def train(plan: Plan, run: Path) -> dict[str, float]:
     begin(run, plan.config())
     model = build(asdict(settings.model), plan.spec)
     model.seed, model.evaluation = settings.seed, plan.request
-    for note in model.notes():
-        print(note)
+    rank_zero_only(print)(*model.notes(), sep="\n")
     clips, frames = settings.evaluation.clips, plan.request.frames
     data = VideoData(plan.data, plan.card.wanted(), settings.budget.clips, settings.seed, clips, frames)
     trainer = build_trainer(plan, run)
@@ -92,7 +92,6 @@ def build_trainer(plan: Plan, run: Path) -> Trainer:
     from zoo.loggers import build_loggers
 
     settings, strategy = plan.settings, plan.settings.strategy
-    steps = max(settings.budget.clips // plan.data.batch_size, 1)
     return Trainer(
         default_root_dir=run,
         accelerator=strategy.accelerator,
@@ -102,10 +101,9 @@ def build_trainer(plan: Plan, run: Path) -> Trainer:
         logger=build_loggers(settings, plan.config(), run),
         callbacks=build_callbacks(plan, run),
         max_epochs=1,
-        val_check_interval=max(steps // settings.evaluation.rounds, 1),
-        check_val_every_n_epoch=None,
+        val_check_interval=1.0 / settings.evaluation.rounds,
         num_sanity_val_steps=0,
-        log_every_n_steps=min(settings.trainer.log_every, steps),
+        log_every_n_steps=settings.trainer.log_every,
         use_distributed_sampler=False,
         enable_progress_bar=settings.trainer.progress,
         enable_model_summary=False,
@@ -163,9 +161,11 @@ def build_callbacks(plan: Plan, run: Path) -> list[Callback]:
 def main(config: DictConfig) -> dict[str, float]:
     """The command."""
     planned = plan(config)
+    from lightning.pytorch.utilities import rank_zero_only
+
     run = Path(HydraConfig.get().runtime.output_dir)
     metrics = train(planned, run)
-    finish(run, metrics)
+    rank_zero_only(finish)(run, metrics)
     return metrics
 
 

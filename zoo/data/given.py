@@ -43,24 +43,18 @@ def _check(path: Path, spec: ClipSpec, source: str) -> None:
         raise ZooError(f"given={path} is not there. A video or a folder of frames is expected.")
     if source == "labels":
         if not path.is_dir() or not images_in(path):
-            raise ZooError(
-                f"This model paints label maps: given={path} must be a folder with a PNG of ids a frame."
-            )
+            raise ZooError(f"This model paints label maps: given={path} must be a folder with a PNG of ids a frame.")
     elif spec.condition_channels != 1:
         raise ZooError("This model does not paint edges; edges are all that can be drawn from footage.")
     if path.is_dir() and not images_in(path):
-        raise ZooError(
-            f"given={path} holds no frames. A video ({', '.join(VIDEO_SUFFIXES)}) or frames are expected."
-        )
+        raise ZooError(f"given={path} holds no frames. A video ({', '.join(VIDEO_SUFFIXES)}) or frames are expected.")
 
 
 def _label_pieces(folder: Path, spec: ClipSpec) -> Iterator[Clip]:
     for number, image in enumerate(images_in(folder)):
         ids = cover(read_ids(image), spec.height, spec.width, ids=True)
         if ids.min() < 0 or ids.max() >= len(spec.label_names):
-            raise ZooError(
-                f"{image} has the label {ids.max()}; this model knows 0 to {len(spec.label_names) - 1}."
-            )
+            raise ZooError(f"{image} has the label {ids.max()}; this model knows 0 to {len(spec.label_names) - 1}.")
         labels = {"labels": torch.from_numpy(ids)[None, None]}
         yield cast(Clip, _piece(folder, number, spec) | labels)
 

@@ -141,9 +141,7 @@ class VideoData(LightningDataModule):
         """The whole training as one pass."""
         clips = build_set(self.config, "train", self.fields, self.seed)
         rank, ranks = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        order = Order(
-            len(clips), self.budget, self.config.batch_size, self.config.frames, self.seed, rank, ranks
-        )
+        order = Order(len(clips), self.budget, self.config.batch_size, self.config.frames, self.seed, rank, ranks)
         return ClipLoader(clips, order, self.config.workers)
 
     def val_dataloader(self) -> DataLoader[Clip]:

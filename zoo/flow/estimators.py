@@ -73,9 +73,7 @@ class ExactFlow(FlowEstimator):
 
     def __call__(self, video: Tensor) -> tuple[Tensor, Tensor]:
         """Always a ZooError: a video alone, such as one that a model made, comes with no exact flow."""
-        raise ZooError(
-            "There is no exact flow of a video alone, such as a model makes.    Try: data.flow=dis"
-        )
+        raise ZooError("There is no exact flow of a video alone, such as a model makes.    Try: data.flow=dis")
 
 
 class PairwiseFlow(FlowEstimator):
@@ -92,9 +90,7 @@ class PairwiseFlow(FlowEstimator):
         later = rearrange(video[:, 1:].float(), "b t c h w -> (b t) c h w")
         backward = self.between(later, earlier)
         visibility = forward_backward_visibility(backward, self.between(earlier, later))
-        backward, visibility = (
-            rearrange(x, "(b t) c h w -> b t c h w", b=len(video)) for x in (backward, visibility)
-        )
+        backward, visibility = (rearrange(x, "(b t) c h w -> b t c h w", b=len(video)) for x in (backward, visibility))
         return backward, visibility
 
 

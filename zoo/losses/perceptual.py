@@ -7,26 +7,20 @@ Shapes: ``...`` any leading axes, H x W pixels.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from pickle import UnpicklingError
 
 import torch
 from torch import Tensor, nn
+from torchvision.models import vgg19
 
 from zoo.errors import ZooError
 
-VGG19 = "vgg19-dcbb9e9d.pth"  # torchvision's ImageNet weights
-VGG19_URL = f"https://download.pytorch.org/models/{VGG19}"
+VGG19 = "vgg19-dcbb9e9d.pth"  # torchvision's VGG19_Weights.IMAGENET1K_V1
 
 LAYER_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)  # of relu1_1, relu2_1, relu3_1, relu4_1, relu5_1
-# From one of these layers to the next: the widths of the convolutions, each with a ReLU; 0 is a max-pooling.
-STAGES: tuple[tuple[int, ...], ...] = (
-    (64,),
-    (64, 0, 128),
-    (128, 0, 256),
-    (256, 256, 256, 0, 512),
-    (512, 512, 512, 0, 512),
-)
+STAGE_ENDS = (2, 7, 12, 21, 30)  # each of these layers is the last of a stage of torchvision's `features`
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -42,7 +36,7 @@ def find_vgg19(weights: str | None) -> Path | None:
     path = Path(weights)
     if not path.is_file():
         raise ZooError(
-            f"model.vgg19={weights} is not a file. It should be torchvision's {VGG19} ({VGG19_URL}). "
+            f"model.vgg19={weights} is not a file. It should be torchvision's {VGG19}. "
             "Leave model.vgg19 out to train without the perceptual loss."
         )
     return path
@@ -79,31 +73,18 @@ class PerceptualLoss(nn.Module):
         return maps
 
 
-def _load_features(path: Path) -> nn.Sequential:
+def _load_features(path: Path) -> nn.ModuleList:
     """VGG-19 up to relu5_1, one module a stage, frozen; a ZooError if the file does not hold its weights."""
-    stages = _build_stages()
-    layers = [layer for stage in stages for layer in stage.children()]
+    with torch.device("meta"):  # the classifier behind the features is never allocated
+        layers = vgg19().features[: STAGE_ENDS[-1]]
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        for number, layer in enumerate(layers):  # torchvision numbers them the same way
-            layer.load_state_dict({name: state[f"features.{number}.{name}"] for name in layer.state_dict()})
+        features = {name: state[f"features.{name}"] for name in layers.state_dict()}
+        layers.load_state_dict(features, assign=True)
     except (RuntimeError, UnpicklingError, EOFError, KeyError, TypeError) as problem:
         raise ZooError(
-            f"{path} does not hold torchvision's VGG-19: {str(problem).splitlines()[0]} Download {VGG19_URL}."
+            f"{path} does not hold torchvision's VGG-19: {str(problem).splitlines()[0]} "
+            f"A file with the weights IMAGENET1K_V1, such as {VGG19}, is expected."
         ) from problem
-    return nn.Sequential(*stages).requires_grad_(False)
-
-
-def _build_stages() -> list[nn.Sequential]:
-    stages = []
-    channels = 3
-    for widths in STAGES:
-        layers: list[nn.Module] = []
-        for width in widths:
-            if width:
-                layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(inplace=True)]
-                channels = width
-            else:
-                layers.append(nn.MaxPool2d(2))
-        stages.append(nn.Sequential(*layers))
-    return stages
+    stages = [layers[start:end] for start, end in pairwise((0, *STAGE_ENDS))]
+    return nn.ModuleList(stages).requires_grad_(False)

@@ -24,9 +24,7 @@ def masked_l1(a: Tensor, b: Tensor, confidence: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def flow_confidence(
-    current: Tensor, previous: Tensor, flow: Tensor, threshold: float = TRUSTED_BELOW
-) -> Tensor:
+def flow_confidence(current: Tensor, previous: Tensor, flow: Tensor, threshold: float = TRUSTED_BELOW) -> Tensor:
     """1 where the flow explains the frame: Σ_RGB (x_t − warp(x_{t-1}, w))² < threshold, else 0.
 
     current, previous: (..., 3, H, W); flow: (..., 2, H, W), from current to previous. Returns (..., 1, H, W).

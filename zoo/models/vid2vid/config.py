@@ -34,9 +34,10 @@ class Vid2VidConfig:
     past_frames: L, frames and maps of the past that the generator sees. width, downsamplings, blocks: of the
     generator. norm: instance or batch. video_frames: K, frames that D_V sees. temporal_scales: scales of D_V.
     frames_per_step: generated frames per optimizer step. backprop_frames: frames through which the gradient runs
-    back. pixel_weight: of the L1 distance of pixels, which the paper does not have; it shortens a training of minutes, and
-    0 is the paper's objective. objective: ls, hinge or original. vgg19: a file of weights; without one torch's cache is searched.
-    generated_start: share of steps whose clip starts from nothing; the others start from 1 to L real frames.
+    back. generated_start: share of steps whose clip starts from nothing; the others start from 1 to L real frames.
+    objective: ls, hinge or original. pixel_weight: of the L1 distance of pixels, which the paper does not have; it
+    shortens a training of minutes, and 0 is the paper's objective. vgg19: a file of weights; without one torch's cache
+    is searched.
     """
 
     name: str = "vid2vid"

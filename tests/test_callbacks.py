@@ -1,0 +1,66 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from zoo.callbacks.ema import MovingAverage
+
+
+class Part(nn.Module):
+    """One weight and one buffer, as a model with one part to average."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+        self.register_buffer("count", torch.zeros(1))
+        self.device, self.clips_seen = torch.device("cpu"), 10**9
+
+    def ema_parts(self) -> dict[str, nn.Module]:
+        return {"part": self}
+
+
+TRAINER = SimpleNamespace(world_size=2)
+BATCH = {"video": torch.zeros(4, 1, 3, 1, 1)}  # two processes: a step of eight clips
+
+
+def test_half_life_is_in_clips():
+    average = MovingAverage(half_life=8)
+    assert average.decay(8, 10**9) == 0.5
+    assert average.decay(4, 10**9) == pytest.approx(0.5**0.5)
+    assert MovingAverage(half_life=500).decay(4, 100) == pytest.approx(0.5**0.4)  # early on: a tenth of 100 clips
+
+
+def test_average_moves_half_way_in_a_half_life():
+    model, average = Part(), MovingAverage(half_life=8)
+    average.setup(TRAINER, model, "fit")
+    for weight, expected in ((4.0, 2.0), (0.0, 1.0), (5.0, 3.0)):
+        model.weight.data.fill_(weight)
+        model.count.fill_(weight)
+        average.on_train_batch_end(TRAINER, model, None, BATCH, 0)
+        assert average.averages["part"].weight.item() == pytest.approx(expected)
+        assert average.averages["part"].count.item() == weight  # buffers are copied
+
+
+def test_validation_sees_the_average_and_training_goes_on_with_the_weights():
+    model, average = Part(), MovingAverage(half_life=8)
+    average.setup(TRAINER, model, "fit")
+    model.weight.data.fill_(4.0)
+    average.on_train_batch_end(TRAINER, model, None, BATCH, 0)
+    average.on_validation_start(TRAINER, model)
+    assert model.weight.item() == 2.0
+    average.on_validation_end(TRAINER, model)
+    assert model.weight.item() == 4.0
+    assert average.averages["part"].weight.item() == 2.0
+
+
+def test_average_survives_a_checkpoint():
+    model, average, checkpoint = Part(), MovingAverage(half_life=8), {}
+    average.setup(TRAINER, model, "fit")
+    model.weight.data.fill_(4.0)
+    average.on_train_batch_end(TRAINER, model, None, BATCH, 0)
+    average.on_save_checkpoint(TRAINER, model, checkpoint)
+    other = MovingAverage(half_life=8)
+    other.setup(TRAINER, Part(), "fit")
+    other.on_load_checkpoint(TRAINER, model, checkpoint)
+    assert other.averages["part"].weight.item() == 2.0

@@ -40,7 +40,7 @@ class DataConfig:
     height: int = 64
     width: int | None = None
     fps: float = 12.5
-    batch_size: int = 2
+    batch_size: int = 1
     workers: int = 2
 
     def spec(self) -> ClipSpec:

@@ -52,7 +52,7 @@ class Vid2VidConfig:
     discriminator_scales: int = 2
     video_frames: int = 3
     temporal_scales: int = 2
-    frames_per_step: int = 3
+    frames_per_step: int = 2
     backprop_frames: int = 1
     generated_start: float = 0.2
     objective: str = "ls"
@@ -61,7 +61,7 @@ class Vid2VidConfig:
     perceptual_weight: float = 10.0
     pixel_weight: float = 20.0
     vgg19: str | None = None
-    lr: float = 2e-4
+    lr: float = 1e-3
     beta1: float = 0.5
     beta2: float = 0.999
 

@@ -37,7 +37,7 @@ class Vid2VidConfig:
     back. generated_start: share of steps whose clip starts from nothing; the others start from 1 to L real frames.
     objective: ls, hinge or original. pixel_weight: of the L1 distance of pixels, which the paper does not have; it
     shortens a training of minutes, and 0 is the paper's objective. vgg19: a file of weights; without one torch's cache
-    is searched.
+    is searched. lr, discriminator_lr: of Adam; the paper has 2e-4 for both.
     """
 
     name: str = "vid2vid"
@@ -62,6 +62,7 @@ class Vid2VidConfig:
     pixel_weight: float = 20.0
     vgg19: str | None = None
     lr: float = 1e-3
+    discriminator_lr: float = 2e-4
     beta1: float = 0.5
     beta2: float = 0.999
 

@@ -122,7 +122,7 @@ class Vid2Vid(VideoModel[Vid2VidConfig]):
         betas = (self.config.beta1, self.config.beta2)
         return [
             torch.optim.Adam(self.generator.parameters(), self.config.lr, betas),
-            torch.optim.Adam(discriminators, self.config.lr, betas),
+            torch.optim.Adam(discriminators, self.config.discriminator_lr, betas),
         ]
 
     def training_step(self, clip: Clip, batch_idx: int) -> None:
@@ -145,9 +145,10 @@ class Vid2Vid(VideoModel[Vid2VidConfig]):
     def _set_learning_rate(self) -> None:
         """Constant in the first half of the budget, then linearly to zero."""
         factor = min(1.0, 2.0 * (1.0 - self.progress))
-        for optimizer in self.trainer.optimizers:
+        rates = (self.config.lr, self.config.discriminator_lr)
+        for optimizer, rate in zip(self.trainer.optimizers, rates, strict=True):
             for group in optimizer.param_groups:
-                group["lr"] = factor * self.config.lr
+                group["lr"] = factor * rate
 
     def _context(self) -> int:
         """How many real frames this step starts from: 0 in a share of the steps, else 1 to L."""

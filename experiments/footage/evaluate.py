@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import default_collate
 
-from zoo.data.base import build_set
+from zoo.data.base import DataConfig, build_set
 from zoo.evaluation.paired import paired_metrics
 from zoo.model import build
 from zoo.pictures import rows_of, save_film, save_grid
@@ -36,7 +36,7 @@ def measure(video: Tensor, real: Tensor) -> dict[str, float]:
     return {name: round(float(value), 4) for name, value in metrics.compute().items()}
 
 
-def mean_frame(config, fields, like: Tensor) -> Tensor:
+def mean_frame(config: DataConfig, fields: frozenset[str], like: Tensor) -> Tensor:
     """The mean of the frames that the run was trained on, standing still."""
     clips = build_set(config, "train", fields, seed=0)
     frames = torch.cat([clips.clip(index, 0, config.frames)["video"] for index in range(len(clips))])

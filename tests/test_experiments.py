@@ -1,0 +1,30 @@
+"""The command at the head of each experiment runs."""
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from zoo.cli import conf_dir
+from zoo.data.decode import write_video
+
+EXPERIMENTS = sorted(conf_dir().glob("experiment/*.yaml"))
+SMALL = ["debug=smoke", "data.workers=0", "data.height=32", "data.width=32", "data.batch_size=1", "data.frames=4"]
+SMALLER = ["budget.clips=1", "model.width=8", "model.blocks=2", "model.discriminator_width=8", "evaluation.clips=1"]
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=[path.stem for path in EXPERIMENTS])
+def test_header_command_runs(experiment: Path, tmp_path: Path):
+    command = next(line for line in experiment.read_text().splitlines() if line.startswith("# python -m zoo."))
+    frames = np.random.default_rng(0).integers(0, 255, (60, 32, 32, 3), np.uint8)
+    write_video(tmp_path / "videos" / "a.mp4", frames, 15)
+    words = shlex.split(command.removeprefix("# python ").replace("<folder of mp4s>", str(tmp_path / "videos")))
+    words = [sys.executable, *words, *SMALL, *SMALLER, "logger.wandb=disabled", "trainer.progress=false"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(tmp_path.glob("runs/*/gallery.mp4"))

@@ -15,6 +15,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
+import yaml
 from torch import Tensor
 from torch.utils.data import default_collate
 
@@ -32,7 +33,7 @@ CONTEXT = 1
 def measure(video: Tensor, real: Tensor) -> dict[str, float]:
     """L1, PSNR and SSIM of (1, T, 3, H, W) after the context."""
     metrics = paired_metrics()
-    metrics.update(video[0, CONTEXT:], real[0, CONTEXT:])
+    metrics.update(video[0, CONTEXT:].contiguous(), real[0, CONTEXT:].contiguous())
     return {name: round(float(value), 4) for name, value in metrics.compute().items()}
 
 
@@ -66,7 +67,7 @@ def main(run: str) -> None:
         "held_out_frames": length,
         "context": CONTEXT,
         "clips_seen": model.clips_seen,
-        "seed": model.seed,
+        "seed": yaml.safe_load((Path(run) / "config.yaml").read_text())["seed"],
         "commit": commit(),
         "results": {kind: measure(video, clip["video"]) for kind, video in videos.items()},
     }

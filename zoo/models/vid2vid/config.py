@@ -62,7 +62,7 @@ class Vid2VidConfig:
     pixel_weight: float = 20.0
     vgg19: str | None = None
     lr: float = 1e-3
-    discriminator_lr: float = 2e-4
+    discriminator_lr: float = 1e-3
     beta1: float = 0.5
     beta2: float = 0.999
 

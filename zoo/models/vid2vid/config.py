@@ -74,4 +74,4 @@ class Vid2VidConfig:
     @classmethod
     def tiny(cls) -> Vid2VidConfig:
         """The smallest one that has every part, for tests."""
-        return cls(width=8, downsamplings=1, blocks=2, discriminator_width=8, discriminator_layers=2, lr=1e-3)
+        return cls(width=8, downsamplings=1, blocks=2, discriminator_width=8, discriminator_layers=2)

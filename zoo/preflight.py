@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from zoo.card import ModelCard
 from zoo.data.base import DATA_SETS, DataCard
-from zoo.errors import ZooError, listed
+from zoo.errors import ZooError, listed, one_of
+from zoo.evaluation.protocol import BETTER
 from zoo.settings import Train
 from zoo.types import ClipSpec
 
@@ -74,6 +75,9 @@ def _strategy(card: ModelCard, strategy: str) -> list[str]:
 
 
 def _evaluation(spec: ClipSpec, settings: Train) -> list[str]:
+    one_of("callbacks.monitor", settings.callbacks.monitor, BETTER)
+    if settings.evaluation.rounds < 1:
+        return [f"evaluation.rounds={settings.evaluation.rounds}: a training is evaluated at its end at least. Try: 1"]
     frames = settings.evaluation.frames or spec.frames
     if settings.evaluation.context < frames:
         return []

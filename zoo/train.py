@@ -127,8 +127,7 @@ def build_callbacks(plan: Plan, run: Path) -> list[Callback]:
     from zoo.callbacks.measure import Measure
     from zoo.callbacks.progress import Bar, LastRound
     from zoo.callbacks.throughput import Throughput
-    from zoo.evaluation.paired import BETTER
-    from zoo.evaluation.protocol import Protocol
+    from zoo.evaluation.protocol import BETTER, Protocol
 
     settings, spec, request = plan.settings.callbacks, plan.spec, plan.request
     protocol = Protocol(
@@ -143,6 +142,7 @@ def build_callbacks(plan: Plan, run: Path) -> list[Callback]:
         seed=request.seed,
     )
     monitor = protocol.key(settings.monitor)
+    each_round: dict[str, Any] = {"save_on_train_epoch_end": False, "enable_version_counter": False}
     callbacks: list[Callback] = [
         MovingAverage(settings.ema_half_life),
         Clock(),
@@ -150,9 +150,9 @@ def build_callbacks(plan: Plan, run: Path) -> list[Callback]:
         Gallery(run, settings.gallery_clips, spec.fps),
         Throughput(),
         LastRound(),
-        ModelCheckpoint(
-            run, "best", monitor, mode=BETTER[settings.monitor], save_last=True, enable_version_counter=False
-        ),
+        # Two, since Lightning's own `save_last` writes the last state only where that is also the best.
+        ModelCheckpoint(run, "last", **each_round),
+        ModelCheckpoint(run, "best", monitor=monitor, mode=BETTER[settings.monitor], **each_round),
     ]
     return [*callbacks, Bar()] if plan.settings.trainer.progress else callbacks
 

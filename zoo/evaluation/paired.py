@@ -5,13 +5,10 @@ All on frames as (N, 3, H, W) in [-1, 1]; the range of values is 2, and is given
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torchmetrics import MeanAbsoluteError, MetricCollection
 from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMeasure
 
 VALUE_RANGE = (-1.0, 1.0)
-BETTER: dict[str, Literal["min", "max"]] = {"l1": "min", "psnr": "max", "ssim": "max"}
 
 
 def paired_metrics() -> MetricCollection:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from zoo.types import Split
+
+BETTER: dict[str, Literal["min", "max"]] = {"l1": "min", "psnr": "max", "ssim": "max"}
+"""The metrics of a validation round, and which way is better."""
 
 
 @dataclass(frozen=True)

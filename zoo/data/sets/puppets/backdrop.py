@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from einops import rearrange
 
 from zoo.data.sets.puppets.layers import Colour, Floats, Ints, rgb
 
@@ -144,7 +143,8 @@ class Street:
     def plane_at(self, t: int, x: Floats, y: Ints) -> Ints:
         """Ground below the horizon; above it, what the strip of buildings leaves free is sky."""
         start = self.columns[t, BUILDING] - self.first[BUILDING]
-        column = np.clip(start + np.round(x * FINE).astype(int), 0, self.spans[BUILDING] - 1)
+        column = np.round(x * FINE).astype(int) + start
+        column = np.minimum(np.maximum(column, 0), self.spans[BUILDING] - 1)
         solid = self.walls[3, np.minimum(y, self.horizon - 1), column] > 0.5
         return np.where(y >= self.horizon, GROUND, np.where(solid, BUILDING, SKY))
 
@@ -188,12 +188,15 @@ class Street:
         glass = np.where(self._hash(cell, 7) < 0.5, *(rgb(c)[:, None] for c in (self.mood.lit, self.mood.window)))
         pane = (np.abs((place / (width / 4)) % 1 - 0.5) < 0.27) & (np.abs(place - right / 2) < 0.4 * right)
         storey, under_roof = round(0.2 * unit), max(round(0.09 * unit), 2)
-        lit_rows = ((rows - top - under_roof) % storey < 0.55 * storey) & (rows < self.horizon - 0.06 * unit)
-        window = lit_rows & pane & (rows >= top + under_roof)
-        solid = (rows >= top) & (place < right)
-        cornice = rows < top + max(0.04 * unit, 1)
-        house = np.where(window, glass[:, None], np.where(cornice, 0.5 * wall, wall)) * solid
-        return _area_mean(np.concatenate([house, solid[None]], dtype=np.float32))
+        below = rows - top
+        lit_rows = ((below - under_roof) % storey < 0.55 * storey) & (rows < self.horizon - 0.06 * unit)
+        solid = (below >= 0) & (place < right)
+        house = np.zeros((4, *solid.shape), np.float32)
+        np.copyto(house[:3], wall, where=solid)
+        np.copyto(house[:3], 0.5 * wall, where=solid & (below < max(0.04 * unit, 1)))
+        np.copyto(house[:3], glass[:, None], where=solid & lit_rows & pane & (below >= under_roof))
+        house[3] = solid
+        return _area_mean(house)
 
     def _ground(self) -> Floats:
         """Pavement with joints, a kerb, and a road with dashes, (3, H - horizon, K)."""
@@ -231,11 +234,15 @@ def _area_mean(fine: Floats) -> Floats:
     total = fine[:, :, :count].astype(np.float32)
     for offset in range(1, FINE):
         total += fine[:, :, offset : offset + count]
-    mean: Floats = total / FINE
-    return mean
+    total /= FINE
+    return total
 
 
 def _by_phase(strip: Floats) -> Floats:
     """Every FINE-th column side by side, which is faster to copy: (C, h, K) to (FINE, C, h, K / FINE)."""
-    spare = -strip.shape[2] % FINE
-    return np.ascontiguousarray(rearrange(np.pad(strip, ((0, 0), (0, 0), (0, spare))), "c h (k f) -> f c h k", f=FINE))
+    channels, rows, columns = strip.shape
+    phases = np.zeros((FINE, channels, rows, -(-columns // FINE)), np.float32)
+    for phase, side_by_side in enumerate(phases):
+        part = strip[:, :, phase::FINE]
+        side_by_side[:, :, : part.shape[2]] = part
+    return phases

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -109,12 +110,14 @@ class Paint:
     marks: tuple[tuple[Mark, Colour], ...] = ()
 
     def __call__(self, u: Floats, v: Floats, pixel: float) -> Floats:
-        """Colours (3, N) in [-1, 1] at local points (N,) in body heights; ``pixel`` is the size of one."""
-        colours = np.empty((3, len(u)), np.float32)
-        colours[:] = rgb(self.base)[:, None]
+        """Colours in [-1, 1] at local points (N,) in body heights: (3, N), or (3, 1) without marks.
+
+        ``pixel`` is the size of one in body heights.
+        """
+        colours = rgb(self.base)[:, None]
         for mark, colour in self.marks:
             cover = np.minimum(np.maximum(0.5 - mark(u, v) / pixel, 0), 1)
-            colours += cover * (rgb(colour)[:, None] - colours)
+            colours = colours + cover * (rgb(colour)[:, None] - colours)
         return colours
 
     def darker(self, share: float) -> Paint:
@@ -152,14 +155,16 @@ class Layer:
     label: int
     instance: int
 
-    @property
+    @cached_property
     def across(self) -> Floats:
         """Unit vector of v, (T, 2)."""
-        return self.side * np.stack([self.axis[:, 1], -self.axis[:, 0]], axis=1)
+        across: Floats = self.axis[:, ::-1] * (self.side, -self.side)
+        return across
 
-    def depth(self, u: Floats, v: Floats) -> Floats:
-        """How deep inside the capsule local points lie, in pixels; negative outside."""
-        return depth(u, v, self.length, self.start_radius, self.end_radius)
+    @property
+    def shape(self) -> Floats:
+        """Length, start radius and end radius, (3,) float32: what ``depth`` asks for."""
+        return np.array((self.length, self.start_radius, self.end_radius), np.float32)
 
 
 def depth(u: Floats, v: Floats, length: Number, start_radius: Number, end_radius: Number) -> Floats:
@@ -197,12 +202,12 @@ def footprint(layer: Layer, height: int, width: int) -> Footprint:
         (dx * e[:, :1]).astype(np.float32)[:, None, :] + (dy * e[:, 1:]).astype(np.float32)[:, :, None]
         for e in (layer.axis, layer.across)
     )
-    inner = layer.depth(u, v) + np.float32(0.5)
+    inner = depth(u, v, *layer.shape) + np.float32(0.5)
     inside = np.flatnonzero(inner > 0)
     frame = np.arange(len(rows))[:, None] * height
     pixel = ((frame + rows) * width)[:, :, None] + columns[:, None, :]
-    cover = np.minimum(inner.ravel()[inside], 1)
-    return Footprint(pixel.ravel()[inside], u.ravel()[inside], v.ravel()[inside], cover)
+    cover = np.minimum(inner.take(inside), 1)
+    return Footprint(pixel.take(inside), u.take(inside), v.take(inside), cover)
 
 
 def composite(canvas: Floats, plane: Ints | None, layers: Sequence[Layer], first: int) -> None:
@@ -216,7 +221,7 @@ def composite(canvas: Floats, plane: Ints | None, layers: Sequence[Layer], first
         touched = footprint(layer, height, width)
         paint = layer.paint(touched.u / layer.unit, touched.v / layer.unit, 1 / layer.unit)
         place = touched.pixel + touched.pixel // (height * width) * (2 * height * width) + channels
-        under = flat[place]
+        under = flat.take(place)
         flat[place] = under + touched.cover * (paint - under)
         if plane is not None:
             plane.reshape(-1)[touched.pixel[touched.cover > 0.5]] = number

@@ -5,7 +5,10 @@ Shapes: T frames, H x W pixels, P planes (those of the backdrop, then the layers
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
 
 from zoo.data.sets.puppets.backdrop import BUILDING, GROUND, PLANES, SKY
 from zoo.data.sets.puppets.body import BONES, JOINTS, Pose
@@ -25,12 +28,17 @@ def labels(picture: Picture) -> Ints:
     """The class of each pixel's top-most plane, (T, H, W) int64."""
     backdrop = {SKY: "sky", BUILDING: "building", GROUND: "ground"}
     ids = [LABELS.index(backdrop[plane]) for plane in range(PLANES)]
-    return np.array(ids + [layer.label for layer in picture.layers])[picture.plane]
+    return _by_plane(picture, ids + [layer.label for layer in picture.layers])
 
 
 def instances(picture: Picture) -> Ints:
     """Which puppet or occluder each pixel belongs to, from 1; 0 is the backdrop. (T, H, W) int64."""
-    return np.array([0] * PLANES + [layer.instance for layer in picture.layers])[picture.plane]
+    return _by_plane(picture, [0] * PLANES + [layer.instance for layer in picture.layers])
+
+
+def _by_plane(picture: Picture, ids: list[int]) -> Ints:
+    """The id (below 256) of each pixel's plane; looked up in bytes, which is faster."""
+    return np.array(ids, np.uint8)[picture.plane].astype(np.int64)
 
 
 def edges(picture: Picture) -> Floats:
@@ -82,20 +90,24 @@ def flow(picture: Picture) -> Floats:
     moved[:, :PLANES] = np.diff(picture.backdrop.shift, axis=0)
     result = np.zeros((steps, 2, height, width), np.float32)
     for step in range(steps):
-        result[step, 0] = moved[step, plane[step]]
-    t, y, x = np.unravel_index(np.flatnonzero(plane >= PLANES), plane.shape)
+        result[step, 0] = moved[step].take(plane[step])
+    pixel = np.flatnonzero(plane >= PLANES)
+    t, place = np.divmod(pixel, height * width)
+    y, x = np.divmod(place, width)
     linear, offset = _steps(picture.layers)
-    number = plane[t, y, x] - PLANES
+    number = plane.ravel()[pixel] - PLANES
     turn, shift = linear[number, t], offset[number, t]
-    result[t, 0, y, x] = turn[:, 0, 0] * x + turn[:, 0, 1] * y + shift[:, 0] - x
-    result[t, 1, y, x] = turn[:, 1, 0] * x + turn[:, 1, 1] * y + shift[:, 1] - y
+    pairs = result.reshape(steps, 2, height * width)
+    pairs[t, 0, place] = turn[:, 0, 0] * x + turn[:, 0, 1] * y + shift[:, 0] - x
+    pairs[t, 1, place] = turn[:, 1, 0] * x + turn[:, 1, 1] * y + shift[:, 1] - y
     return result
 
 
 def _steps(layers: list[Layer]) -> tuple[Floats, Floats]:
     """From frame t + 1 to frame t: ``source = linear @ point + offset``; (L, T-1, 2, 2) and (L, T-1, 2)."""
     origin = np.stack([layer.origin for layer in layers])
-    basis = np.stack([np.stack([layer.axis, layer.across], axis=2) for layer in layers])
+    axis, across = np.stack([layer.axis for layer in layers]), np.stack([layer.across for layer in layers])
+    basis = np.stack([axis, across], axis=3)
     linear = basis[:, :-1] @ basis[:, 1:].swapaxes(2, 3)
     return linear, origin[:, :-1] - np.squeeze(linear @ origin[:, 1:, :, None], axis=3)
 
@@ -103,15 +115,48 @@ def _steps(layers: list[Layer]) -> tuple[Floats, Floats]:
 def visibility(picture: Picture, backward: Floats) -> Floats:
     """1 where the material point was inside the earlier frame with nothing before it; (T-1, 1, H, W)."""
     seen = np.empty((len(backward), 1, *picture.plane.shape[1:]), np.float32)
-    uniform = _uniform(picture.plane[:-1])
+    uniform, shapes = _uniform(picture.plane[:-1]), _shapes(picture.layers)
     for t, offsets in enumerate(backward):
-        seen[t, 0] = _seen(picture, t, offsets, uniform[t])
+        seen[t, 0] = _seen(picture, shapes, t, offsets, uniform[t])
     return seen
 
 
 MIXED = 255
 RIM = 1e-3
 """Pixels: a point on the rim of its own layer, or of the frame, belongs to it whatever the rounding."""
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """All layers, backmost first, as float32 arrays.
+
+    ``origin``, ``axis`` and ``across`` (T, L, 2); ``shape`` (3, L, 1); ``columns`` (T, 2), left and right of
+    which there is no layer.
+    """
+
+    origin: Floats
+    axis: Floats
+    across: Floats
+    shape: Floats
+    columns: Floats
+
+    def cover(self, t: int, x: Floats, y: Floats) -> NDArray[np.bool_]:
+        """Which layers lie over points (N,) of frame t, (L, N)."""
+        dx, dy = x - self.origin[t, :, :1], y - self.origin[t, :, 1:]
+        u, v = (dx * e[t, :, :1] + dy * e[t, :, 1:] for e in (self.axis, self.across))
+        return depth(u, v, *self.shape) > -RIM
+
+
+def _shapes(layers: list[Layer]) -> Shapes:
+    origin = np.array([layer.origin for layer in layers], np.float32).swapaxes(0, 1)
+    axis = np.array([layer.axis for layer in layers], np.float32).swapaxes(0, 1)
+    across = np.array([layer.across for layer in layers], np.float32).swapaxes(0, 1)
+    shape = np.array([layer.shape for layer in layers]).T[..., None]
+    x = origin[:, :, 0]
+    ends = np.concatenate([x, x + shape[0, :, 0] * axis[:, :, 0]], axis=1)
+    reach = shape[1:].max() + 1
+    columns = np.stack([ends.min(axis=1) - reach, ends.max(axis=1) + reach], axis=1)
+    return Shapes(origin, axis, across, shape, columns)
 
 
 def _uniform(plane: Ints) -> Ints:
@@ -122,7 +167,7 @@ def _uniform(plane: Ints) -> Ints:
     return np.where(pair == below, pair, np.uint8(MIXED))
 
 
-def _seen(picture: Picture, t: int, offsets: Floats, uniform: Ints) -> Ints:
+def _seen(picture: Picture, shapes: Shapes, t: int, offsets: Floats, uniform: Ints) -> Ints:
     """Which pixels of frame t + 1 show what frame t shows at their source, (H, W) bool.
 
     Where the four pixels around the source show the same plane there is nothing to ask. Elsewhere the shapes
@@ -133,25 +178,19 @@ def _seen(picture: Picture, t: int, offsets: Floats, uniform: Ints) -> Ints:
     x = offsets[0] + np.arange(width, dtype=np.float32)
     y = offsets[1] + np.arange(height, dtype=np.float32)[:, None]
     seen: Ints = (x >= -RIM) & (x <= width - 1 + RIM) & (y >= -RIM) & (y <= height - 1 + RIM)
-    left = np.minimum(np.maximum(x, 0), width - 1).astype(int)
-    top = np.minimum(np.maximum(y, 0), height - 1).astype(int)
-    asked = np.nonzero(seen & (uniform[top, left] != plane))
-    seen[asked] = plane[asked] == _plane_at(picture, t, x[asked], y[asked])
+    left, top = np.clip(x, 0, width - 1).astype(int), np.clip(y, 0, height - 1).astype(int)
+    asked = np.flatnonzero(seen & (uniform.take(top * width + left) != plane))
+    source = x.ravel()[asked], y.ravel()[asked]
+    seen.ravel()[asked] = plane.ravel()[asked] == _plane_at(picture, shapes, t, *source)
     return seen
 
 
-def _plane_at(picture: Picture, t: int, x: Floats, y: Floats) -> Ints:
+def _plane_at(picture: Picture, shapes: Shapes, t: int, x: Floats, y: Floats) -> Ints:
     """The top-most plane at points (N,) of frame t, from the shapes."""
-    layers = picture.layers
-    origin = np.array([layer.origin[t] for layer in layers], np.float32)
-    axis = np.array([layer.axis[t] for layer in layers], np.float32)
-    side = np.array([layer.side for layer in layers], np.float32)[:, None]
-    shape = np.array([(layer.length, layer.start_radius, layer.end_radius) for layer in layers], np.float32)
-    dx, dy = x - origin[:, :1], y - origin[:, 1:]
-    u = dx * axis[:, :1] + dy * axis[:, 1:]
-    v = side * (dx * axis[:, 1:] - dy * axis[:, :1])
-    covers = depth(u, v, *shape.T[..., None]) > -RIM
-    numbers = np.arange(PLANES, PLANES + len(layers), dtype=np.uint8)[:, None]
-    behind = picture.backdrop.plane_at(t, x, np.round(y).astype(int))
-    top: Ints = np.maximum((covers * numbers).max(axis=0), behind)
+    top = picture.backdrop.plane_at(t, x, np.round(y).astype(int))
+    first, last = shapes.columns[t]
+    near = np.flatnonzero((x >= first) & (x <= last))
+    numbers = np.arange(PLANES, PLANES + len(picture.layers), dtype=np.uint8)[:, None]
+    layer = (shapes.cover(t, x[near], y[near]) * numbers).max(axis=0)
+    top[near] = np.maximum(layer, top[near])
     return top

@@ -274,8 +274,13 @@ def test_wandb_key_is_looked_for_and_not_asked_for(monkeypatch, tmp_path):
 
 
 def test_two_processes_do_the_work_of_one(tmp_path):
-    """Half the batch each, from one command: the same clips, and near enough the same weights."""
-    common = ["data.batch_size=2", "budget.clips=4", "logger.wandb=disabled", "evaluation.rounds=1"]
+    """Half the batch each, from one command: the same clips and the same weights.
+
+    At small rates: after 16 steps of Adam the weights have moved by 1e-4, half a per cent of their size, and agree
+    a thousand times better than that. At 1e-3 two adversaries blow the last bits of a sum up to per cents.
+    """
+    rates = ["model.lr=1e-5", "model.discriminator_lr=1e-5"]
+    common = ["data.batch_size=2", "budget.clips=4", "logger.wandb=disabled", "evaluation.rounds=1", *rates]
     trained(tmp_path / "one", *common)
     words = [*TINY, *common, "data.batch_size=1", "strategy=ddp", "strategy.accelerator=cpu", "strategy.devices=2"]
     two = tmp_path / "two"
@@ -285,4 +290,4 @@ def test_two_processes_do_the_work_of_one(tmp_path):
     for key, weight in one["state_dict"].items():
         # A bias before a norm has no effect: its gradient is rounding, which Adam blows up to steps of its own.
         if key.endswith("weight"):
-            assert (weight - both["state_dict"][key]).norm() < 1e-3 * weight.norm(), key
+            assert (weight - both["state_dict"][key]).norm() < 5e-6 * weight.norm(), key

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning import Callback
 from torch import nn
 
 from zoo.blocks.patchgan import MultiScaleDiscriminator
@@ -14,7 +15,7 @@ from zoo.models.vid2vid.config import Vid2VidConfig
 from zoo.models.vid2vid.losses import compose_flow, longest_scale, temporal_groups, video_input
 from zoo.models.vid2vid.model import Chunk, Vid2Vid
 from zoo.models.vid2vid.networks import SequentialGenerator, blend
-from zoo.testing import tiny_clip, tiny_model
+from zoo.testing import tiny_clip, tiny_model, train_on
 from zoo.types import ClipSpec, SampleRequest
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -237,6 +238,20 @@ def test_backpropagation_is_truncated(backprop_frames, reaches):
     first, second = chunk.frames[2:]
     gradient = torch.autograd.grad(second.sum(), first, allow_unused=True)[0]
     assert (gradient is not None) == reaches
+
+
+def test_rates_are_constant_for_half_the_budget_and_then_fall_to_zero(tmp_path):
+    model, seen = tiny_model("vid2vid"), []
+
+    class Watch(Callback):
+        def on_train_batch_end(self, trainer, *_):
+            seen.append([optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers])
+
+    model.config.lr, model.config.discriminator_lr = 1.0e-3, 0.5e-3
+    train_on(model, tiny_clip("vid2vid"), 4, tmp_path, Watch())
+    # before the steps 0, 1, 2 and 3 of 4 are behind: min(1, 2·(1 - share)) = 1, 1, 1, 1/2
+    assert [generator for generator, _ in seen] == pytest.approx([1e-3, 1e-3, 1e-3, 0.5e-3])
+    assert [judge for _, judge in seen] == pytest.approx([0.5e-3, 0.5e-3, 0.5e-3, 0.25e-3])
 
 
 def test_paint_sees_the_latest_maps_and_frames():

@@ -69,9 +69,9 @@ class VideoModel(LightningModule, Generic[ConfigT]):
 
     @property
     def progress(self) -> float:
-        """The share of the training budget that is behind, in [0, 1]."""
-        total = float(self.trainer.num_training_batches)
-        return self.trainer.fit_loop.epoch_loop.batch_progress.current.ready / total
+        """The share of the training budget that is behind: 0 in the first step, just under 1 in the last."""
+        done = self.trainer.fit_loop.epoch_loop.batch_progress.current.completed
+        return done / float(self.trainer.num_training_batches)
 
     def log_losses(self, losses: Mapping[str, Tensor]) -> None:
         """Log each part of the loss as ``train/loss/<part>``."""

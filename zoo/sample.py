@@ -60,7 +60,8 @@ def _clip(settings: SampleSettings, model: VideoModel[Any], number: int) -> Give
 
     config = data_config(settings.run)
     frames = settings.frames or model.spec.frames
-    clips = build_set(replace(config, frames=frames), "val", model.card.wanted(), seed=0)
+    wanted = model.card.wanted() - {"flow", "visibility"}  # what training compares with, and sampling does not see
+    clips = build_set(replace(config, frames=frames), "val", wanted, seed=0)
     if number >= len(clips):
         raise ZooError(f"There are {len(clips)} validation clips of {frames} frames. Try: clips={len(clips)}")
     clip = default_collate([clips.clip(number, 0, frames)])

@@ -74,7 +74,8 @@ def train(plan: Plan, run: Path) -> dict[str, float]:
     begin(run, plan.config())
     model = build(asdict(settings.model), plan.spec)
     model.seed, model.evaluation = settings.seed, plan.request
-    rank_zero_only(print)(*model.notes(), sep="\n")
+    for note in model.notes():
+        rank_zero_only(print)(note)
     clips, frames = settings.evaluation.clips, plan.request.frames
     data = VideoData(plan.data, plan.card.wanted(), settings.budget.clips, settings.seed, clips, frames)
     trainer = build_trainer(plan, run)

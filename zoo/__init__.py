@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from zoo.card import MODELS, ModelCard, register
+from zoo.card import MODELS, ModelCard, ModelConfig, register
 from zoo.errors import ZooError
 from zoo.types import Clip, ClipSpec, Sample, SampleRequest
 
@@ -18,6 +18,7 @@ __all__ = [
     "Clip",
     "ClipSpec",
     "ModelCard",
+    "ModelConfig",
     "Sample",
     "SampleRequest",
     "ZooError",

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 from zoo.registry import Registry
-from zoo.types import FIELDS, Task
-
-if TYPE_CHECKING:
-    from zoo.types import ClipSpec
+from zoo.types import FIELDS, ClipSpec, Task
 
 
 @dataclass(frozen=True)
@@ -19,7 +16,8 @@ class ModelCard:
     needs: each entry is one field of a clip, or several of which one is enough. uses: fields that are taken along
     where a data set has them. min_frames: shortest training clip. size_multiple: height and width are multiples
     of it. adversarial: trained by several optimizers in turn. strategies: the conf/strategy options that are
-    tested. streams: frames come one after another, at constant memory, for any length.
+    tested. streams: frames come one after another, at constant memory, for any length. options: the
+    ``SampleRequest.options`` that the model understands.
     """
 
     name: str
@@ -36,6 +34,7 @@ class ModelCard:
     adversarial: bool = False
     strategies: frozenset[str] = frozenset({"auto", "cpu"})
     streams: bool = False
+    options: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         named = {name for group in self.needs for name in group} | self.uses
@@ -49,6 +48,17 @@ class ModelCard:
     def wanted(self) -> frozenset[str]:
         """Every field that a data set should provide if it can."""
         return frozenset(name for group in self.needs for name in group) | self.uses
+
+
+@dataclass
+class ModelConfig:
+    """The settings of a model: plain data, so that a checkpoint holds them and OmegaConf checks them."""
+
+    name: str
+
+    def problems(self, spec: ClipSpec) -> list[str]:
+        """Sentences about what in these settings does not fit clips of that form; preflight prints them."""
+        return []
 
 
 MODELS: Registry[ModelCard] = Registry("model", package="zoo.models", group="zoo.models")

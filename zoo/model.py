@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import islice
-from typing import Any, ClassVar, Generic, TypeVar
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import torch
 from lightning import LightningModule
 from torch import Tensor, nn
 
 from zoo.card import MODELS, ModelCard
-from zoo.types import Clip, ClipSpec, Sample, SampleRequest
+from zoo.errors import ZooError
+from zoo.types import Clip, ClipSpec, Sample, SampleRequest, Stage
 
 ConfigT = TypeVar("ConfigT")
 
@@ -37,6 +39,8 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         self.spec = spec
         self.seed = 0
         self.clips_seen = 0
+        self.step_clips = 0  # of them, those of the batch at hand
+        self.losses: dict[str, Tensor] = {}  # of the last step, by part
         self.evaluation = SampleRequest(frames=spec.frames)
         # Plain data, so that a checkpoint rebuilds the model without unpickling code.
         self.save_hyperparameters({"model": asdict(config), "spec": asdict(spec)}, logger=False)  # type: ignore[call-overload]
@@ -61,6 +65,19 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         """The parts that sampling uses, by attribute name: their moving average is kept and sampled from."""
         return {}
 
+    def stage(self, clips_seen: int) -> Stage:
+        """Where the curriculum stands when so many clips have been seen; the data module asks, too."""
+        return Stage()
+
+    def for_sampling(self) -> Self:
+        """Give up the parts that only training uses."""
+        return self
+
+    @classmethod
+    def convert(cls, folder: Path, settings: Mapping[str, Any]) -> VideoModel[Any]:
+        """A model from a checkpoint of the original release; a ZooError for what is none."""
+        raise ZooError(f"{cls.card.name} reads no checkpoints of another release.")
+
     def notes(self) -> list[str]:
         """Sentences for the user about choices that this model made for the machine or the data at hand."""
         return []
@@ -75,17 +92,18 @@ class VideoModel(LightningModule, Generic[ConfigT]):
 
     def log_losses(self, losses: Mapping[str, Tensor]) -> None:
         """Log each part of the loss as ``train/loss/<part>``."""
-        self.log_dict({f"train/loss/{part}": value.detach() for part, value in losses.items()})
+        self.losses = {part: value.detach() for part, value in losses.items()}
+        self.log_dict({f"train/loss/{part}": value for part, value in self.losses.items()})
 
     def validation_step(self, clip: Clip, batch_idx: int) -> tuple[Clip, Sample]:  # type: ignore[override]
         """Sample once for all the callbacks that look at it or measure it."""
         request = self.evaluation
-        given = SampleRequest(request.frames, clip, request.context, request.seed, request.draw)
-        return clip, self.sample(given)
+        return clip, self.sample(replace(request, given=clip))
 
     def on_train_batch_start(self, batch: Clip, batch_idx: int) -> None:
         """Count clips over all ranks; the clock of every curve."""
-        self.clips_seen += len(batch["video"]) * self.trainer.world_size
+        self.step_clips = len(batch["video"]) * self.trainer.world_size
+        self.clips_seen += self.step_clips
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the clock."""

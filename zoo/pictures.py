@@ -18,6 +18,7 @@ from einops import rearrange, repeat
 from torch import Tensor
 
 from zoo.data.decode import write_video
+from zoo.flow.colour import flow_to_rgb
 from zoo.types import Clip, ClipSpec, Sample
 
 GAP = 2  # pixels between pictures
@@ -65,11 +66,14 @@ def rows_of(clip: Clip, sample: Sample, index: int, spec: ClipSpec, source: str 
 
 
 def detail_rows(sample: Sample, index: int) -> dict[str, Tensor]:
-    """Name to film of what a sample was made from; a mask in [0, 1] is shown as black to white."""
-    return {
-        name: map_film(video[index] * 2 - 1 if video.shape[2] == 1 else video[index])
-        for name, video in sample.details.items()
-    }
+    """Name to film of what a sample was made from: a mask in [0, 1] from black to white, flow as a colour wheel."""
+    films = {}
+    for name, video in sample.details.items():
+        if video.shape[2] == 2:
+            films[name] = to_bytes(flow_to_rgb(video[index]))
+        else:
+            films[name] = map_film(video[index] * 2 - 1 if video.shape[2] == 1 else video[index])
+    return films
 
 
 def enlarge(film: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ def check(card: ModelCard, spec: ClipSpec, settings: Train) -> None:
     found = [
         *_fields(card, spec, settings.data.name),
         *_shape(card, spec),
+        *settings.model.problems(spec),
         *_strategy(card, settings.strategy.name),
         *_evaluation(spec, settings),
     ]

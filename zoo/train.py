@@ -77,7 +77,8 @@ def train(plan: Plan, run: Path) -> dict[str, float]:
     for note in model.notes():
         rank_zero_only(print)(note)
     clips, frames = settings.evaluation.clips, plan.request.frames
-    data = VideoData(plan.data, plan.card.wanted(), settings.budget.clips, settings.seed, clips, frames)
+    fields = plan.card.wanted()
+    data = VideoData(plan.data, fields, settings.budget.clips, settings.seed, clips, frames, model.stage)
     trainer = build_trainer(plan, run)
     try:
         trainer.fit(model, data)

@@ -13,9 +13,9 @@ Shapes: B clips, T frames, C channels, H x W pixels, J joints. This file imports
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,8 +56,38 @@ class ClipSpec:
     width: int
     fps: float
     label_names: tuple[str, ...] = ()  # semantic classes in the order of their ids
+    foreground: tuple[str, ...] = ()  # those of label_names that move before the rest, as the data set declares
+    condition_kind: str = "none"  # what `condition` holds, in the data set's own word, such as edges
     condition_channels: int = 0
     attributes: dict[str, tuple[str, ...]] = field(default_factory=dict)  # name -> its values, by id
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where a curriculum stands: a pure function of clips seen, which the data module and the model both follow.
+
+    frames: length of a clip, None for the whole. shrink: clips come at 1/shrink of their height and width.
+    finest_alone: of generators coarse to fine, only the finest learns.
+    """
+
+    frames: int | None = None
+    shrink: int = 1
+    finest_alone: bool = False
+
+
+@dataclass(frozen=True)
+class Look:
+    """A picture whose appearance one instance of a sample should have.
+
+    image: (3, H, W) in [-1, 1]. instance: which one of the sample. labels, instances: (H, W) int64, of the picture;
+    without labels all of it is taken. source: which instance of the picture; None is all of it.
+    """
+
+    image: Tensor
+    instance: int = 0
+    labels: Tensor | None = None
+    instances: Tensor | None = None
+    source: int | None = None
 
 
 @dataclass(frozen=True)
@@ -65,7 +95,8 @@ class SampleRequest:
     """What to make. One request is one draw: ask again with another ``draw`` for another sample.
 
     ``given`` holds the conditioning: one clip, or consecutive pieces of a clip too long for memory.
-    Of ``given["video"]`` a model sees the first ``context`` frames and no more.
+    Of ``given["video"]`` a model sees the first ``context`` frames and no more. ``options`` are the model's own; its
+    card lists those that it understands.
     """
 
     frames: int
@@ -73,6 +104,7 @@ class SampleRequest:
     context: int = 0
     seed: int = 0
     draw: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

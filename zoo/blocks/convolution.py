@@ -5,40 +5,69 @@ Shapes: N images, C channels, H x W pixels. Every convolution has a bias; every 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-NORMS = {"instance": nn.InstanceNorm2d, "batch": nn.BatchNorm2d}
+from zoo.errors import one_of
+
+Norm = Callable[[int], nn.Module]
+"""Builds a normalisation layer for a number of channels."""
 
 
-def norm_layer(norm: str, channels: int) -> nn.Module:
-    """``instance`` norm without, or ``batch`` norm with, a learnt scale and shift."""
-    return NORMS[norm](channels)
+class BatchNorm(nn.BatchNorm2d):
+    """Batch norm that in use, too, takes the statistics of the picture at hand, each picture's its own.
+
+    The released models were trained and used so, with one clip a batch: statistics of a batch of several would make
+    a sample depend on its neighbours.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, track_running_stats=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        if self.training:
+            return super().forward(x)
+        return F.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.eps)
 
 
-def stem(channels_in: int, channels: int, norm: str) -> list[nn.Module]:
+NORMS: dict[tuple[str, str], Norm] = {
+    ("instance", "batch"): nn.InstanceNorm2d,
+    ("instance", "running"): partial(nn.InstanceNorm2d, track_running_stats=True),
+    ("batch", "batch"): BatchNorm,
+    ("batch", "running"): nn.BatchNorm2d,
+}
+
+
+def find_norm(norm: str, statistics: str = "batch") -> Norm:
+    """``instance`` norm without, or ``batch`` norm with, a learnt scale and shift.
+
+    statistics: what evaluation normalises by: those of the picture at hand (``batch``), or averages over training
+    (``running``).
+    """
+    one_of("model.norm", norm, ("instance", "batch"))
+    one_of("model.norm_statistics", statistics, ("batch", "running"))
+    return NORMS[norm, statistics]
+
+
+def stem(channels_in: int, channels: int, norm: Norm) -> list[nn.Module]:
     """7 x 7 convolution at full resolution: (N, Cin, H, W) -> (N, C, H, W)."""
+    return [nn.ReflectionPad2d(3), nn.Conv2d(channels_in, channels, 7), norm(channels), nn.ReLU(inplace=True)]
+
+
+def down(channels_in: int, channels: int, norm: Norm) -> list[nn.Module]:
+    """Half the resolution: (N, Cin, H, W) -> (N, C, H/2, W/2)."""
+    return [nn.Conv2d(channels_in, channels, 3, stride=2, padding=1), norm(channels), nn.ReLU(inplace=True)]
+
+
+def up(channels_in: int, channels: int, norm: Norm) -> list[nn.Module]:
+    """Twice the resolution: (N, Cin, H, W) -> (N, C, 2H, 2W)."""
     return [
-        nn.ReflectionPad2d(3),
-        nn.Conv2d(channels_in, channels, 7),
-        norm_layer(norm, channels),
-        nn.ReLU(inplace=True),
-    ]
-
-
-def down(channels: int, norm: str) -> list[nn.Module]:
-    """Half the resolution, twice the channels: (N, C, H, W) -> (N, 2C, H/2, W/2)."""
-    return [
-        nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1),
-        norm_layer(norm, 2 * channels),
-        nn.ReLU(inplace=True),
-    ]
-
-
-def up(channels: int, norm: str) -> list[nn.Module]:
-    """Twice the resolution, half the channels: (N, C, H, W) -> (N, C/2, 2H, 2W)."""
-    return [
-        nn.ConvTranspose2d(channels, channels // 2, 3, stride=2, padding=1, output_padding=1),
-        norm_layer(norm, channels // 2),
+        nn.ConvTranspose2d(channels_in, channels, 3, stride=2, padding=1, output_padding=1),
+        norm(channels),
         nn.ReLU(inplace=True),
     ]
 
@@ -51,21 +80,42 @@ def head(channels: int, channels_out: int) -> list[nn.Module]:
 class ResidualBlock(nn.Module):
     """Two 3 x 3 convolutions beside the identity, nothing after the sum (pix2pixHD, arXiv 1711.11585)."""
 
-    def __init__(self, channels: int, norm: str) -> None:
+    def __init__(self, channels: int, norm: Norm) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             nn.ReflectionPad2d(1),
             nn.Conv2d(channels, channels, 3),
-            norm_layer(norm, channels),
+            norm(channels),
             nn.ReLU(inplace=True),
             nn.ReflectionPad2d(1),
             nn.Conv2d(channels, channels, 3),
-            norm_layer(norm, channels),
+            norm(channels),
         )
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W)."""
         return x + self.layers(x)  # type: ignore[no-any-return]
+
+
+def residual_blocks(number: int, channels: int, norm: Norm) -> list[nn.Module]:
+    """So many of them, one after another."""
+    return [ResidualBlock(channels, norm) for _ in range(number)]
+
+
+def encoder(channels_in: int, width: int, downsamplings: int, blocks: int, norm: Norm) -> nn.Sequential:
+    """Stem, ``downsamplings`` that each double the channels, residual blocks: -> (N, width·2^d, H/2^d, W/2^d)."""
+    layers = stem(channels_in, width, norm)
+    for level in range(downsamplings):
+        layers += down(width * 2**level, width * 2 ** (level + 1), norm)
+    return nn.Sequential(*layers, *residual_blocks(blocks, width * 2**downsamplings, norm))
+
+
+def decoder(width: int, downsamplings: int, blocks: int, norm: Norm) -> nn.Sequential:
+    """Residual blocks and the way up again: (N, width·2^d, H/2^d, W/2^d) -> (N, width, H, W)."""
+    layers = residual_blocks(blocks, width * 2**downsamplings, norm)
+    for level in reversed(range(downsamplings)):
+        layers += up(width * 2 ** (level + 1), width * 2**level, norm)
+    return nn.Sequential(*layers)
 
 
 def initialise(network: nn.Module) -> None:

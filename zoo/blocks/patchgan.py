@@ -5,30 +5,26 @@ Shapes: N images, C channels, H x W pixels.
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.blocks.convolution import initialise, norm_layer
+from zoo.blocks.convolution import Norm, initialise
+from zoo.blocks.maps import halve
 
 MAX_CHANNELS = 512
+MAX_BASE = 64  # channels behind the first layer of a coarser judge, at most
 
 
 class PatchDiscriminator(nn.Module):
     """A stack of 4 x 4 convolutions whose last map holds a score a patch."""
 
-    def __init__(self, channels: int, width: int, layers: int, norm: str) -> None:
+    def __init__(self, channels: int, width: int, layers: int, norm: Norm) -> None:
         super().__init__()
         stages = [nn.Sequential(nn.Conv2d(channels, width, 4, stride=2, padding=2), nn.LeakyReLU(0.2))]
         for layer in range(1, layers + 1):
             wider = min(2 * width, MAX_CHANNELS)
             stride = 2 if layer < layers else 1
-            stages.append(
-                nn.Sequential(
-                    nn.Conv2d(width, wider, 4, stride=stride, padding=2),
-                    norm_layer(norm, wider),
-                    nn.LeakyReLU(0.2),
-                )
-            )
+            convolution = nn.Conv2d(width, wider, 4, stride=stride, padding=2)
+            stages.append(nn.Sequential(convolution, norm(wider), nn.LeakyReLU(0.2)))
             width = wider
         stages.append(nn.Sequential(nn.Conv2d(width, 1, 4, stride=1, padding=2)))
         self.stages = nn.ModuleList(stages)
@@ -45,12 +41,11 @@ class PatchDiscriminator(nn.Module):
 class MultiScaleDiscriminator(nn.Module):
     """The same kind of judge at full, half, quarter … resolution, each with its own weights."""
 
-    def __init__(self, channels: int, width: int, layers: int = 3, scales: int = 2, norm: str = "instance") -> None:
+    def __init__(self, channels: int, width: int, layers: int, scales: int, norm: Norm) -> None:
         super().__init__()
-        # Coarser judges are wider, up to 64 channels, as in the original release.
-        self.judges = nn.ModuleList(
-            PatchDiscriminator(channels, min(64, width * 2**scale), layers, norm) for scale in range(scales)
-        )
+        # Coarser judges are wider, as in the original release.
+        widths = [min(MAX_BASE, width * 2**scale) for scale in range(scales)]
+        self.judges = nn.ModuleList(PatchDiscriminator(channels, w, layers, norm) for w in widths)
         initialise(self)
 
     def forward(self, x: Tensor) -> list[list[Tensor]]:
@@ -58,6 +53,11 @@ class MultiScaleDiscriminator(nn.Module):
         results = []
         for scale, judge in enumerate(self.judges):
             if scale:
-                x = F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
+                x = halve(x)
             results.append(judge(x))
         return results
+
+
+def scores(maps: list[list[Tensor]]) -> list[Tensor]:
+    """The last map of every scale: the score of each patch."""
+    return [scale[-1] for scale in maps]

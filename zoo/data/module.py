@@ -7,36 +7,59 @@ on from any position, and a curriculum can be a function of the position too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 from lightning import LightningDataModule
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from zoo.data.base import ClipSet, DataConfig, build_set
 from zoo.errors import ZooError
 from zoo.randomness import generator
-from zoo.types import Clip
+from zoo.types import Clip, Split, Stage
 
 
 class ClipKey(NamedTuple):
-    """Which clip: everything that it depends on beside the data set."""
+    """Which clip: everything that it depends on beside the data set. shrink: it comes at 1/shrink of its size."""
 
     number: int
     epoch: int
     frames: int
+    shrink: int = 1
+
+
+Curriculum = Callable[[int], Stage]
+"""Clips seen to the stage that the next ones are made for."""
+
+
+def no_curriculum(clips_seen: int) -> Stage:
+    """Whole clips from the start."""
+    return Stage()
 
 
 class Order(Sampler[list[ClipKey]]):
-    """Batches of keys for one rank; ``start`` is the position, over all ranks, to begin at."""
+    """Batches of keys for one rank; ``start`` is the position, over all ranks, to begin at.
+
+    stage: the curriculum. All clips of a step are made for the stage that the step begins in, on every rank; the key
+    carries it, so that workers that stay alive follow, too.
+    """
 
     def __init__(
-        self, clips: int, budget: int, batch_size: int, frames: int, seed: int, rank: int = 0, ranks: int = 1
+        self,
+        clips: int,
+        budget: int,
+        batch_size: int,
+        frames: int,
+        seed: int,
+        rank: int = 0,
+        ranks: int = 1,
+        stage: Curriculum = no_curriculum,
     ) -> None:
         self.clips, self.budget, self.frames, self.seed = clips, budget, frames, seed
         self.batch_size, self.rank, self.ranks = batch_size, rank, ranks
+        self.stage = stage
         self.start = 0
 
     @property
@@ -52,7 +75,8 @@ class Order(Sampler[list[ClipKey]]):
         """The clip at a position of the training."""
         epoch, place = divmod(position, self.clips)
         order = self._permutation(epoch)
-        return ClipKey(int(order[place]), epoch, self.frames)
+        stage = self.stage(position - position % self.step)
+        return ClipKey(int(order[place]), epoch, min(stage.frames or self.frames, self.frames), stage.shrink)
 
     def __iter__(self) -> Iterator[list[ClipKey]]:
         for step in range(self.start // self.step, len(self)):
@@ -67,25 +91,52 @@ class Order(Sampler[list[ClipKey]]):
 
 
 class KeyedClips(Dataset[Clip]):
-    """A clip set as PyTorch's loader wants it."""
+    """One split of a data set as PyTorch's loader wants it: at every size that a curriculum asks for.
 
-    def __init__(self, clips: ClipSet) -> None:
-        self.clips = clips
+    A ZooError is handed on as a value: PyTorch would bury its sentence in the stack trace of a worker.
+    """
 
-    def __getitem__(self, key: ClipKey) -> Clip:
-        return self.clips.clip(*key)
+    def __init__(self, config: DataConfig, split: Split, fields: frozenset[str], seed: int) -> None:
+        self.config, self.split, self.fields, self.seed = config, split, fields, seed
+        self.sets: dict[int, ClipSet] = {}
+        self.whole = self.at(1)
+
+    def at(self, shrink: int) -> ClipSet:
+        """The clips at 1/shrink of their size; opened when first asked for."""
+        if shrink not in self.sets:
+            config = self.config
+            if shrink > 1:
+                spec = config.spec()
+                config = replace(config, height=spec.height // shrink, width=spec.width // shrink)
+            self.sets[shrink] = build_set(config, self.split, self.fields, self.seed)
+        return self.sets[shrink]
+
+    def __getitem__(self, key: ClipKey) -> Clip | ZooError:  # type: ignore[override]
+        try:
+            return self.at(key.shrink).clip(key.number, key.epoch, key.frames)
+        except ZooError as mistake:
+            return mistake
+
+
+def collate(clips: list[Clip | ZooError]) -> Clip | ZooError:
+    """Clips to a batch; the first mistake, where there is one, in its place."""
+    for clip in clips:
+        if isinstance(clip, ZooError):
+            return clip
+    return default_collate(clips)  # type: ignore[no-any-return]
 
 
 class ClipLoader(DataLoader[Clip]):
     """A loader that knows its position, so that Lightning saves it and goes on from it in mid-pass."""
 
-    def __init__(self, clips: ClipSet, order: Order, workers: int) -> None:
-        self.order = order
+    def __init__(self, clips: KeyedClips, order: Order, workers: int) -> None:
+        self.clips, self.order = clips, order
         self.done = 0
         super().__init__(
-            KeyedClips(clips),
+            clips,
             batch_sampler=order,
             num_workers=workers,
+            collate_fn=collate,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=one_thread if workers else None,
         )
@@ -93,9 +144,16 @@ class ClipLoader(DataLoader[Clip]):
     def __iter__(self) -> Iterator[Clip]:  # type: ignore[override]
         self.done = self.order.start
         for batch in super().__iter__():
+            if isinstance(batch, ZooError):
+                raise batch
             self.done += self.order.step
             yield batch
         self.order.start = 0
+
+    def first_clips(self, number: int) -> Iterator[Clip]:
+        """The first clips of the data set, one a batch, the same whenever they are asked for."""
+        for index in range(min(number, len(self.clips.whole))):
+            yield default_collate([self.clips.whole.clip(index, 0, self.order.frames)])
 
     def state_dict(self) -> dict[str, int]:
         """The position, over all ranks."""
@@ -104,6 +162,16 @@ class ClipLoader(DataLoader[Clip]):
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Begin the next pass at that position."""
         self.order.start = state["position"]
+
+
+class EvaluationLoader(DataLoader[Clip]):
+    """A loader that raises a mistake as what it is."""
+
+    def __iter__(self) -> Iterator[Clip]:  # type: ignore[override]
+        for batch in super().__iter__():
+            if isinstance(batch, ZooError):
+                raise batch
+            yield batch
 
 
 def one_thread(worker: int) -> None:
@@ -121,7 +189,8 @@ class VideoData(LightningDataModule):
     """Training clips and evaluation clips of one data set.
 
     budget: training clips over all ranks. fields: those a model wants. evaluation_clips, evaluation_frames: how many
-    clips are evaluated on, and their length; always the first ones of the split ``val``, in order.
+    clips are evaluated on, and their length; always the first ones of the split ``val``, in order. stage: the model's
+    curriculum.
     """
 
     def __init__(
@@ -132,27 +201,31 @@ class VideoData(LightningDataModule):
         seed: int,
         evaluation_clips: int,
         evaluation_frames: int,
+        stage: Curriculum = no_curriculum,
     ) -> None:
         super().__init__()
+        self.stage = stage
         self.config, self.fields, self.budget, self.seed = config, fields, budget, seed
         self.evaluation_clips, self.evaluation_frames = evaluation_clips, evaluation_frames
 
     def train_dataloader(self) -> ClipLoader:
         """The whole training as one pass."""
-        clips = build_set(self.config, "train", self.fields, self.seed)
+        clips = KeyedClips(self.config, "train", self.fields, self.seed)
         rank, ranks = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        order = Order(len(clips), self.budget, self.config.batch_size, self.config.frames, self.seed, rank, ranks)
-        return ClipLoader(clips, order, self.config.workers)
+        config, length = self.config, len(clips.whole)
+        order = Order(length, self.budget, config.batch_size, config.frames, self.seed, rank, ranks, self.stage)
+        return ClipLoader(clips, order, config.workers)
 
     def val_dataloader(self) -> DataLoader[Clip]:
         """The evaluation clips in their order, the same for every model and seed."""
         config = replace(self.config, frames=self.evaluation_frames)
-        clips = build_set(config, "val", self.fields, self.seed)
-        if len(clips) < self.evaluation_clips:
+        clips = KeyedClips(config, "val", self.fields, self.seed)
+        there = len(clips.whole)
+        if there < self.evaluation_clips:
             raise ZooError(
-                f"The data set `{self.config.name}` has {len(clips)} evaluation clips of "
+                f"The data set `{self.config.name}` has {there} evaluation clips of "
                 f"{self.evaluation_frames} frames; {self.evaluation_clips} were asked for. "
-                f"Try: evaluation.clips={len(clips)}"
+                f"Try: evaluation.clips={there}"
             )
         keys = [ClipKey(index, 0, self.evaluation_frames) for index in range(self.evaluation_clips)]
-        return DataLoader(KeyedClips(clips), self.config.batch_size, sampler=keys)
+        return EvaluationLoader(clips, self.config.batch_size, sampler=keys, collate_fn=collate)

@@ -1,90 +1,62 @@
-"""Perceptual loss: distance of two pictures in the features of an image classifier, VGG-19.
+"""Perceptual loss: distance of two pictures in the features of a network that learnt to tell photographs apart.
 
-Source: Johnson et al., Perceptual Losses for Real-Time Style Transfer and Super-Resolution, ECCV 2016; layers
-and weights of pix2pixHD (Wang et al., CVPR 2018), which vid2vid shares.
+Source: Johnson et al., Perceptual Losses for Real-Time Style Transfer and Super-Resolution, ECCV 2016; on VGG-19
+with the layers and weights of pix2pixHD (Wang et al., CVPR 2018), which vid2vid shares.
 Shapes: ``...`` any leading axes, H x W pixels.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
-from pathlib import Path
-from pickle import UnpicklingError
+from contextlib import suppress
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import vgg19
 
-from zoo.errors import ZooError
+from zoo.errors import one_of
+from zoo.losses.classifiers import Classifier, NotInstalledError, load_lite0, load_vgg19
 
-VGG19 = "vgg19-dcbb9e9d.pth"  # torchvision's VGG19_Weights.IMAGENET1K_V1
-
-LAYER_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)  # of relu1_1, relu2_1, relu3_1, relu4_1, relu5_1
-STAGE_ENDS = (2, 7, 12, 21, 30)  # each of these layers is the last of a stage of torchvision's `features`
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+LOADERS = {"vgg19": load_vgg19, "efficientnet_lite0": load_lite0}  # in the order in which `auto` tries them
+PERCEPTUAL = ("auto", *LOADERS, "none")
 
 
-def find_vgg19(weights: str | None) -> Path | None:
-    """The file of VGG-19's weights: the given one, else that in torch's cache, else None. Downloads nothing.
+def find_perceptual(name: str, weights: str | None) -> PerceptualLoss | None:
+    """The loss on the named classifier; ``auto``: on the first that is on this machine; None for ``none`` or without.
 
-    Raises ZooError when a file is given and does not exist.
+    weights: the classifier's file (VGG-19's for ``auto``) instead of the one in torch's cache or in the extra
+    `features`. Raises ZooError when the name, the file or what was asked for by name is missing.
     """
-    if weights is None:
-        cached = Path(torch.hub.get_dir(), "checkpoints", VGG19)
-        return cached if cached.is_file() else None
-    path = Path(weights)
-    if not path.is_file():
-        raise ZooError(
-            f"model.vgg19={weights} is not a file. It should be torchvision's {VGG19}. "
-            "Leave model.vgg19 out to train without the perceptual loss."
-        )
-    return path
+    one_of("model.perceptual", name, PERCEPTUAL)
+    if name == "none":
+        return None
+    if name != "auto" or weights:
+        load = LOADERS["vgg19" if name == "auto" else name]
+        return PerceptualLoss(load(weights))
+    for load in LOADERS.values():
+        with suppress(NotInstalledError):
+            return PerceptualLoss(load(None))
+    return None
 
 
 class PerceptualLoss(nn.Module):
-    """Σ_i w_i mean|φ_i(x) − φ_i(y)| over five layers of a frozen VGG-19.
+    """Σ_i w_i mean|φ_i(x) − φ_i(y)| over five maps φ_i of a frozen classifier.
 
-    The release of vid2vid feeds [-1, 1] as it is; here pictures get the normalisation that VGG-19 was trained
-    with. The network is no part of this module's parameters or state, so that no optimizer, checkpoint or DDP
-    broadcast carries it; it follows the pictures to their device.
+    The release of vid2vid feeds VGG-19 pictures in [-1, 1] as they are; here they get the normalisation that the
+    classifier was trained with. The network is no part of this module's parameters or state, so that no optimizer,
+    checkpoint or DDP broadcast carries it; it follows the pictures to their device.
     """
 
-    def __init__(self, weights: Path) -> None:
+    def __init__(self, classifier: Classifier) -> None:
         super().__init__()
-        self._hidden = (_load_features(weights),)  # a tuple, so that nn.Module does not register it
+        self.classifier = classifier  # no nn.Module itself, so it is not registered
+
+    @property
+    def name(self) -> str:
+        """Of the classifier: the loss is logged under what it is."""
+        return self.classifier.name
 
     def forward(self, image: Tensor, target: Tensor) -> Tensor:
         """Distance of two pictures (..., 3, H, W) in [-1, 1]; a scalar, no gradient to ``target``."""
         with torch.no_grad():
-            wanted = self.features(target)
-        pairs = zip(LAYER_WEIGHTS, self.features(image), wanted, strict=True)
-        return torch.stack([w * (x.float() - y.float()).abs().mean() for w, x, y in pairs]).sum()
-
-    def features(self, image: Tensor) -> list[Tensor]:
-        """relu1_1, relu2_1, relu3_1, relu4_1 and relu5_1 of pictures (..., 3, H, W) in [-1, 1]."""
-        x = image.float().reshape(-1, *image.shape[-3:])
-        mean, std = (x.new_tensor(c).view(3, 1, 1) for c in (IMAGENET_MEAN, IMAGENET_STD))
-        x = ((x + 1) / 2 - mean) / std
-        maps = []
-        for stage in self._hidden[0].to(x.device):
-            x = stage(x)
-            maps.append(x)
-        return maps
-
-
-def _load_features(path: Path) -> nn.ModuleList:
-    """VGG-19 up to relu5_1, one module a stage, frozen; a ZooError if the file does not hold its weights."""
-    with torch.device("meta"):  # the classifier behind the features is never allocated
-        layers = vgg19().features[: STAGE_ENDS[-1]]
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        features = {name: state[f"features.{name}"] for name in layers.state_dict()}
-        layers.load_state_dict(features, assign=True)
-    except (RuntimeError, UnpicklingError, EOFError, KeyError, TypeError) as problem:
-        raise ZooError(
-            f"{path} does not hold torchvision's VGG-19: {str(problem).splitlines()[0]} "
-            f"A file with the weights IMAGENET1K_V1, such as {VGG19}, is expected."
-        ) from problem
-    stages = [layers[start:end] for start, end in pairwise((0, *STAGE_ENDS))]
-    return nn.ModuleList(stages).requires_grad_(False)
+            wanted = self.classifier.maps(target)
+        terms = zip(self.classifier.weights, self.classifier.maps(image), wanted, strict=True)
+        return torch.stack([w * (x.float() - y.float()).abs().mean() for w, x, y in terms]).sum()

@@ -1,84 +1,184 @@
-"""The sequential generator of vid2vid: from label maps and past frames to the next frame (arXiv 1808.06601, sec. 3).
+"""The sequential generator of vid2vid, coarse to fine: from maps and past frames to the next frame (sec. 3).
 
-It paints an intermediate image, predicts the flow from the frame before and a mask, and blends:
-what can be seen in the frame before is warped, what cannot is painted.
+At every scale it paints an intermediate image, predicts the flow from the frame before and a mask, and blends: what
+can be seen in the frame before is warped, what cannot is painted. A finer scale starts from the features of the
+coarser one (sec. 3.3, "spatio-temporally progressive"): the paper's G1 is ``scales[0]``, G2 and G3 follow.
 
-Shapes: N clips, L past frames, C channels of the given map, H x W pixels.
+Shapes: N clips, L past frames, C channels of the map of one frame, H x W pixels of a scale.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
-from zoo.blocks.convolution import ResidualBlock, down, head, initialise, stem, up
+from zoo.blocks.convolution import Norm, decoder, encoder, head, initialise
 from zoo.flow.warp import warp
 
-FLOW_SCALE = 20.0  # pixels a unit of the flow head, as released
+FLOW_RANGE = 20.0  # pixels of the coarsest scale that a unit of the flow head stands for, as released
 
 
 @dataclass(frozen=True)
 class Painted:
-    """One generated frame and what it was made from, each (N, ., H, W)."""
+    """One generated frame at one scale and what it was made from, each (N, ., H, W)."""
 
     frame: Tensor  # the result, in [-1, 1]
     intermediate: Tensor  # h, painted from nothing, in [-1, 1]
-    flow: Tensor  # w, pixels, backward: where in the frame before a pixel comes from
-    mask: Tensor  # m in [0, 1]: 1 paints, 0 warps
+    flow: Tensor | None  # w, pixels, backward: where in the frame before a pixel comes from
+    mask: Tensor | None  # m in [0, 1]: 1 paints, 0 warps
+    image_features: Tensor  # what the finer scale starts from
+    flow_features: Tensor | None
+    foreground_features: Tensor | None
+
+    def detached(self) -> Painted:
+        """The same without gradients: the finer scale learns alone."""
+        return Painted(*(None if x is None else x.detach() for x in vars(self).values()))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class ScalePlan:
+    """The form of one scale's generator.
+
+    blocks: residual blocks of (each encoder, each decoder, the foreground's decoder). flow_range: pixels of a unit of
+    the flow head.
+    """
+
+    width: int
+    foreground_width: int
+    downsamplings: int
+    blocks: tuple[int, int, int]
+    flow_range: float
+
+
+def plan_scales(scales: int, width: int, downsamplings: int, blocks: int, local_blocks: int) -> list[ScalePlan]:
+    """The published plan, coarsest first: each finer scale has half the channels and one downsampling."""
+    plans = []
+    for scale in range(scales):
+        w = width // 2**scale
+        foreground = w // 2 if downsamplings > 2 else w
+        flow_range = FLOW_RANGE * 2**scale
+        if scale == 0:
+            numbers = (blocks - blocks // 2, blocks // 2, blocks)
+            plans.append(ScalePlan(w, foreground, downsamplings, numbers, flow_range))
+        else:
+            plans.append(ScalePlan(w, foreground, 1, (0, local_blocks, local_blocks), flow_range))
+    return plans
+
+
+class ScaleGenerator(nn.Module):
+    """F of eq. 4 at one scale: two encoders whose codes are added, a decoder for the image, one for flow and mask.
+
+    With ``foreground`` a third way paints the foreground classes from their map alone (sec. 3.3).
+    """
+
+    def __init__(
+        self, given_channels: int, past_frames: int, plan: ScalePlan, norm: Norm, uses_flow: bool, foreground: bool
+    ) -> None:
+        super().__init__()
+        width, down = plan.width, plan.downsamplings
+        encoding, decoding, foreground_blocks = plan.blocks
+        maps = (past_frames + 1) * given_channels
+        self.flow_range, self.past_frames = plan.flow_range, past_frames
+        self.given_encoder = encoder(maps, width, down, encoding, norm)
+        self.past_encoder = encoder(past_frames * 3, width, down, encoding, norm)
+        self.image_decoder = decoder(width, down, decoding, norm)
+        self.image_head = nn.Sequential(*head(width, 3), nn.Tanh())
+        self.uses_flow, self.paints_foreground = uses_flow, foreground
+        if uses_flow:
+            self.flow_decoder = decoder(width, down, decoding, norm)
+            self.flow_head = nn.Sequential(*head(width, 2))
+            self.mask_head = nn.Sequential(*head(width, 1), nn.Sigmoid())
+        if foreground:
+            self.foreground_encoder = encoder(maps, plan.foreground_width, down, 0, norm)
+            self.foreground_decoder = decoder(plan.foreground_width, down, foreground_blocks, norm)
+            self.foreground_head = nn.Sequential(*head(plan.foreground_width, 3), nn.Tanh())
+
+    def forward(
+        self, given: Tensor, past: Tensor, warps: bool, foreground: Tensor | None, below: Painted | None
+    ) -> Painted:
+        """Paint the next frame at this scale.
+
+        given: (N, (L+1)·C, H, W), the maps of the L frames before and of this one, oldest first. past: (N, L·3, H, W).
+        foreground: (N, 1, H, W) in [0, 1], 1 where the foreground is. below: the next coarser scale's frame.
+        """
+        code = self.given_encoder(given) + self.past_encoder(past)
+        image_features = self.image_decoder(_plus(code, below and below.image_features))
+        intermediate = frame = self.image_head(image_features)
+        flow = mask = flow_features = foreground_features = None
+        if self.uses_flow:
+            flow_features = self.flow_decoder(_plus(code, below and below.flow_features))
+            flow = self.flow_range * self.flow_head(flow_features)
+            mask = self.mask_head(flow_features)
+            if warps:
+                frame = blend(mask, intermediate, warp(past[:, -3:], flow))
+        if self.paints_foreground:
+            assert foreground is not None, "a foreground branch needs the mask of the foreground"
+            code = self.foreground_encoder(given)
+            foreground_features = self.foreground_decoder(_plus(code, below and below.foreground_features))
+            figure = self.foreground_head(foreground_features)
+            # As released: the foreground is laid over both pictures, and never warped.
+            intermediate, frame = (blend(foreground, figure, picture) for picture in (intermediate, frame))
+        return Painted(frame, intermediate, flow, mask, image_features, flow_features, foreground_features)
 
 
 class SequentialGenerator(nn.Module):
-    """F of eq. 4: two encoders whose codes are added, and a decoder each for the image and for flow and mask."""
+    """The generators of all scales, coarsest first.
+
+    foreground: numbers of the channels of a map that are foreground classes; none builds no branch for them.
+    """
 
     def __init__(
-        self, given_channels: int, past_frames: int, width: int, downsamplings: int, blocks: int, norm: str
+        self,
+        given_channels: int,
+        past_frames: int,
+        plans: Sequence[ScalePlan],
+        norm: Norm,
+        uses_flow: bool = True,
+        foreground: Sequence[int] = (),
     ) -> None:
         super().__init__()
-        code = width * 2**downsamplings
-        encoding, decoding = blocks - blocks // 2, blocks // 2
-
-        def encoder(channels: int) -> nn.Sequential:
-            layers = stem(channels, width, norm)
-            for level in range(downsamplings):
-                layers += down(width * 2**level, norm)
-            return nn.Sequential(*layers, *(ResidualBlock(code, norm) for _ in range(encoding)))
-
-        def decoder() -> nn.Sequential:
-            layers: list[nn.Module] = [ResidualBlock(code, norm) for _ in range(decoding)]
-            for level in range(downsamplings):
-                layers += up(code // 2**level, norm)
-            return nn.Sequential(*layers)
-
-        self.given_encoder = encoder((past_frames + 1) * given_channels)
-        self.past_encoder = encoder(past_frames * 3)
-        self.image_decoder = decoder()
-        self.image_head = nn.Sequential(*head(width, 3), nn.Tanh())
-        self.flow_decoder = decoder()
-        self.flow_head = nn.Sequential(*head(width, 2))
-        self.mask_head = nn.Sequential(*head(width, 1), nn.Sigmoid())
+        self.given_channels = given_channels
+        self.foreground = tuple(foreground)
+        self.scales = nn.ModuleList(
+            ScaleGenerator(given_channels, past_frames, plan, norm, uses_flow, bool(foreground)) for plan in plans
+        )
         initialise(self)
         # As released, an untrained network warps by 8 px at random. Ours begins by standing still.
-        for parameter in self.flow_head.parameters():
-            nn.init.normal_(parameter, 0.0, 2e-4)
+        for scale in self.scales:
+            for parameter in scale.flow_head.parameters() if uses_flow else ():
+                nn.init.normal_(parameter, 0.0, 2e-4)
 
-    def forward(self, given: Tensor, past: Tensor, warps: bool = True) -> Painted:
-        """Paint the next frame.
+    def forward(
+        self, given: Sequence[Tensor], past: Sequence[Tensor], warps: bool = True, finest_alone: bool = False
+    ) -> list[Painted]:
+        """Paint the next frame at as many scales as are given, coarsest first.
 
-        given: (N, (L+1)·C, H, W), the maps of the L frames before and of this one, oldest first. past: (N, L·3, H, W),
-        the L frames before, oldest first. warps: False when there is no frame before, and the frame is all painted.
+        given: per scale (N, (L+1)·C, H, W), the maps of the L frames before and of this one, oldest first. past: per
+        scale (N, L·3, H, W), the L frames before. warps: False when there is no frame before: all is painted.
+        finest_alone: no gradient goes to the coarser scales.
         """
-        code = self.given_encoder(given) + self.past_encoder(past)
-        intermediate = self.image_head(self.image_decoder(code))
-        motion = self.flow_decoder(code)
-        flow = FLOW_SCALE * self.flow_head(motion)
-        mask = self.mask_head(motion)
-        if not warps:
-            return Painted(intermediate, intermediate, flow, torch.ones_like(mask))
-        return Painted(blend(mask, intermediate, warp(past[:, -3:], flow)), intermediate, flow, mask)
+        painted: list[Painted] = []
+        for scale, maps, frames in zip(self.scales, given, past, strict=False):
+            below = painted[-1] if painted else None
+            if below is not None and finest_alone:
+                below = below.detached()
+            painted.append(scale(maps, frames, warps, self.foreground_mask(maps), below))
+        return painted
+
+    def foreground_mask(self, given: Tensor) -> Tensor | None:
+        """Where this frame's map says foreground, (N, (L+1)·C, H, W) -> (N, 1, H, W); soft at coarser scales."""
+        if not self.foreground:
+            return None
+        return given[:, -self.given_channels :][:, list(self.foreground)].sum(1, keepdim=True).clamp(0, 1)
 
 
-def blend(mask: Tensor, intermediate: Tensor, warped: Tensor) -> Tensor:
-    """Eq. 4: F = (1 - m) ⊙ w(x[t-1]) + m ⊙ h."""
-    return (1 - mask) * warped + mask * intermediate
+def _plus(code: Tensor, features: Tensor | None) -> Tensor:
+    return code if features is None else code + features
+
+
+def blend(mask: Tensor, painted: Tensor, other: Tensor) -> Tensor:
+    """Eq. 4: m ⊙ painted + (1 - m) ⊙ other."""
+    return mask * painted + (1 - mask) * other
+

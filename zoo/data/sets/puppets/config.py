@@ -31,8 +31,10 @@ LABELS = (
     "far thigh",
     "far lower leg",
 )
+FOREGROUND = LABELS[LABELS.index("head") :]
+"""The figure's own parts; the occluder stands still before the street."""
 VIEWS = ("auto", "person", "street")
-CONDITION_CHANNELS = {"none": 0, "edges": 1, "pose": 3}
+CONDITION_CHANNELS = {"none": 0, "edges": 1, "distance": 2, "pose": 3}
 
 CARD = DataCard(
     name="puppets",
@@ -51,8 +53,8 @@ class PuppetsConfig(DataConfig):
     crosses a scrolling street), or auto: street for a model that translates, person for any other. A width
     of None is the height for person, twice the height for street.
     condition: what fills the field `condition`: none (the field is absent), edges (one channel, 1 on the
-    borders between parts, else 0), or pose (three channels, the skeletons in colours on black, values in
-    [-1, 1]).
+    borders between parts, else 0), distance (two channels, the edges and how far each pixel is from one, in [0, 1]),
+    or pose (three channels, the skeletons in colours on black, values in [-1, 1]).
     clips: number of distinct training clips, one epoch. transitions: share of clips that go back and forth
     between two actions. crowd: share of street clips in which a second puppet passes; and, drawn
     independently, the share in which a lamp post or a bush stands in front.
@@ -89,6 +91,8 @@ class PuppetsConfig(DataConfig):
             width=self.pixel_width,
             fps=self.fps,
             label_names=LABELS,
+            foreground=FOREGROUND,
+            condition_kind=self.condition,
             condition_channels=CONDITION_CHANNELS[self.condition],
             attributes={"identity": IDENTITIES, "action": ACTIONS},
         )

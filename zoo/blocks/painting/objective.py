@@ -1,0 +1,124 @@
+"""The objective of single pictures, L_I: judges at several scales, a judge of a region, likeness to the real picture.
+
+Shapes: N pictures, C channels of a map, H x W pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from zoo.blocks.convolution import Norm
+from zoo.blocks.painting.config import PaintingConfig
+from zoo.blocks.patchgan import MultiScaleDiscriminator
+from zoo.losses.judged import generator_terms, judge_loss
+from zoo.losses.perceptual import find_perceptual
+
+REGION_SHARE = 4  # the square around a region has a quarter of the picture's shorter side, as released for faces
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What is compared: maps (N, C, H, W), real pictures and each kind of painted ones (N, 3, H, W).
+
+    painted: by name; the first kind is the result. labels: (N, H, W), for models that look at a region.
+    """
+
+    given: Tensor
+    real: Tensor
+    painted: Mapping[str, Tensor]
+    labels: Tensor | None = None
+
+
+class PictureObjective(nn.Module):
+    """L_I of vid2vid (eq. 6) and the objective of pix2pixHD (eq. 3 and 5), for the generator and for the judges.
+
+    region: ids of the classes that have a judge of their own.
+    """
+
+    def __init__(self, config: PaintingConfig, map_channels: int, norm: Norm, region: Sequence[int]) -> None:
+        super().__init__()
+        self.config = config
+        self.region = tuple(region)
+        self.image = self._judge(map_channels + 3, config.discriminator_scales, norm)
+        self.around: MultiScaleDiscriminator | None = None
+        if region:
+            self.around = self._judge(map_channels + 3, max(1, config.discriminator_scales - 2), norm)
+        self.perceptual = find_perceptual(
+            config.perceptual if config.perceptual_weight else "none", config.perceptual_file
+        )
+
+    def _judge(self, channels: int, scales: int, norm: Norm) -> MultiScaleDiscriminator:
+        config = self.config
+        return MultiScaleDiscriminator(channels, config.discriminator_width, config.discriminator_layers, scales, norm)
+
+    def generator_losses(self, pictures: Pictures) -> dict[str, Tensor]:
+        """Every part for the painter, weighted: adversarial, feature matching, likeness; and around the region."""
+        config, losses = self.config, {}
+        fakes = [torch.cat([pictures.given, image], 1) for image in pictures.painted.values()]
+        real = torch.cat([pictures.given, pictures.real], 1)
+        terms = generator_terms(self.image, real, fakes, config.objective)
+        for (name, image), (adversarial, features) in zip(pictures.painted.items(), terms, strict=True):
+            losses[f"gan_{name}"] = adversarial
+            losses[f"features_{name}"] = config.feature_weight * features
+            losses |= self._likeness(name, image, pictures.real)
+        if self.around is not None and (box := self._box(pictures)) is not None:
+            real, fake = inside([real, fakes[0]], box)
+            scales = config.discriminator_scales  # as released: feature matching counts those of the other judge
+            ((adversarial, features),) = generator_terms(self.around, real, [fake], config.objective, scales)
+            losses["gan_region"] = config.region_weight * adversarial
+            losses["features_region"] = config.region_weight * config.feature_weight * features
+        return losses
+
+    def judge_losses(self, pictures: Pictures) -> dict[str, Tensor]:
+        """For the judges, each the mean of its real and its painted half."""
+        fakes = [torch.cat([pictures.given, image.detach()], 1) for image in pictures.painted.values()]
+        real = torch.cat([pictures.given, pictures.real], 1)
+        losses = {"judge_image": judge_loss(self.image, real, fakes, self.config.objective)}
+        if self.around is not None and (box := self._box(pictures)) is not None:
+            real, fake = inside([real, fakes[0]], box)
+            losses["judge_region"] = judge_loss(self.around, real, [fake], self.config.objective)
+        return losses
+
+    def _likeness(self, name: str, image: Tensor, real: Tensor) -> dict[str, Tensor]:
+        """Distances of a painted picture from the real one, in pixels and in the features of a classifier."""
+        losses = {}
+        if self.config.pixel_weight:
+            losses[f"pixels_{name}"] = self.config.pixel_weight * F.l1_loss(image, real)
+        if self.perceptual is not None:
+            distance = self.perceptual(image, real)
+            losses[f"perceptual_{self.perceptual.name}_{name}"] = self.config.perceptual_weight * distance
+        return losses
+
+    def _box(self, pictures: Pictures) -> tuple[slice, slice] | None:
+        assert pictures.labels is not None, "a region is found by its labels"
+        classes = torch.tensor(self.region, device=pictures.labels.device)
+        side = min(pictures.labels.shape[-2:]) // REGION_SHARE
+        return region_box(torch.isin(pictures.labels, classes), side)
+
+
+def region_box(region: Tensor, side: int) -> tuple[slice, slice] | None:
+    """Rows and columns of one square around a region, the same for all pictures; None where there is no region.
+
+    region: (..., H, W) bool. side: of the square, pixels; it lies inside the picture.
+    """
+    where = region.nonzero()
+    if not len(where):
+        return None
+
+    def around(positions: Tensor, size: int) -> slice:
+        middle = (int(positions.min()) + int(positions.max())) // 2
+        start = min(max(middle - side // 2, 0), size - side)
+        return slice(start, start + side)
+
+    height, width = region.shape[-2:]
+    return around(where[:, -2], height), around(where[:, -1], width)
+
+
+def inside(pictures: Sequence[Tensor], box: tuple[slice, slice]) -> list[Tensor]:
+    """The part of each picture (..., H, W) that lies in the box."""
+    return [picture[..., box[0], box[1]] for picture in pictures]

@@ -1,0 +1,1 @@
+"""pix2pixHD: high-resolution image synthesis from label maps."""

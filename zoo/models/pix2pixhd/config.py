@@ -1,0 +1,61 @@
+"""Card and config of pix2pixHD: plain data, imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zoo.blocks.painting.config import PaintingConfig
+from zoo.card import ModelCard, register
+
+CARD = ModelCard(
+    name="pix2pixhd",
+    title="High-Resolution Image Synthesis and Semantic Manipulation with Conditional GANs",
+    paper="Wang et al., CVPR 2018, arXiv 1711.11585",
+    year=2018,
+    code_licence="Apache-2.0, written from the paper",
+    weights_licence="none published here",
+    tasks=frozenset({"translate"}),
+    needs=(("labels", "condition"),),
+    uses=frozenset({"instances"}),
+    min_frames=1,
+    size_multiple=4,
+    adversarial=True,
+    strategies=frozenset({"auto", "cpu", "ddp"}),
+    streams=True,
+    options=frozenset({"look"}),
+)
+
+
+@register(CARD, builds=".model:Pix2PixHD")
+@dataclass
+class Pix2PixHDConfig(PaintingConfig):
+    """Every frame by itself: the per-frame baseline of vid2vid. The settings stand in ``PaintingConfig``.
+
+    scales: 1 is the global generator, 2 puts it into a local enhancer of twice its resolution. frames_per_step: frames
+    of a clip per optimizer step, as for vid2vid.
+    """
+
+    name: str = "pix2pixhd"
+    frames_per_step: int = 2
+
+    @property
+    def most_scales(self) -> int:
+        """The global generator, and one around it."""
+        return 2
+
+    @classmethod
+    def tiny(cls) -> Pix2PixHDConfig:
+        """The smallest one that has every part, for tests."""
+        return cls(
+            width=8,
+            downsamplings=1,
+            blocks=2,
+            scales=2,
+            given="labels",
+            appearance_features=2,
+            appearance_width=4,
+            appearance_downsamplings=1,
+            discriminator_width=8,
+            discriminator_layers=2,
+            region=["head"],
+        )

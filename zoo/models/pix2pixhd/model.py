@@ -1,0 +1,107 @@
+"""pix2pixHD: paint single images from label maps or drawings (Wang et al. 2018, arXiv 1711.11585).
+
+A global generator, and around it a local enhancer of twice the resolution; discriminators at several scales judge the
+picture with its map. Frames of a clip are pictures like any others: what vid2vid is compared with.
+
+Shapes: B clips, T frames, N = B·n pictures of a step, C channels of a map, D of a look, H x W pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zoo.blocks.image_generator import GlobalGenerator, LocalEnhancer
+from zoo.blocks.painting.model import PaintingModel, cut, folded
+from zoo.blocks.painting.objective import Pictures
+from zoo.blocks.painting.wardrobe import Wardrobe
+from zoo.model import pieces
+from zoo.models.pix2pixhd.config import CARD, Pix2PixHDConfig
+from zoo.types import Clip, ClipSpec, Sample, SampleRequest
+
+
+class Pix2PixHD(PaintingModel[Pix2PixHDConfig]):
+    """The generator and its multi-scale discriminator."""
+
+    card = CARD
+    generator: GlobalGenerator | LocalEnhancer
+
+    def __init__(self, config: Pix2PixHDConfig, spec: ClipSpec) -> None:
+        super().__init__(config, spec)
+        form = (config.downsamplings, config.blocks, self.norm, config.appearance_features)
+        if config.scales == 1:
+            self.generator = GlobalGenerator(self.map_channels, config.width, *form)
+        else:
+            paints_coarse = config.clips_per_scale > 0
+            self.generator = LocalEnhancer(self.map_channels, config.width // 2, *form, paints_coarse)
+
+    # ---------------------------------------------------------------- training
+
+    def training_step(self, clip: Clip, batch_idx: int) -> None:
+        """Steps of the generator and of the judge for every few frames of the clip."""
+        self.set_learning_rate()
+        stage = self.stage_of_this_step
+        parts: dict[str, list[Tensor]] = {}
+        for start in range(0, clip["video"].shape[1], self.config.frames_per_step):
+            some = cut(clip, start, start + self.config.frames_per_step)
+            pictures = self.paint(some, self.scales_at(stage), stage.finest_alone)
+            losses = {
+                **self.step(0, partial(self.objective.generator_losses, pictures)),
+                **self.step(1, partial(self.objective.judge_losses, pictures)),
+            }
+            for name, value in losses.items():
+                parts.setdefault(name, []).append(value.detach())
+        self.log_losses({name: torch.stack(values).mean() for name, values in parts.items()})
+
+    def paint(self, clip: Clip, scales: int, finest_alone: bool) -> Pictures:
+        """Every frame of a clip, painted with its own look."""
+        given = self.encode(clip)
+        image = self._paint(folded(self.with_looks(clip, given)), scales, finest_alone)
+        labels = folded(clip["labels"]) if "labels" in clip else None
+        return Pictures(folded(given), folded(clip["video"]), {"image": image}, labels)
+
+    def _paint(self, dressed: Tensor, scales: int, finest_alone: bool = False) -> Tensor:
+        """Maps with their looks, (N, C+D, H, W), to pictures (N, 3, H, W), by so many generators."""
+        features = self.config.appearance_features
+        given, look = (dressed[:, :-features], dressed[:, -features:]) if features else (dressed, None)
+        if isinstance(self.generator, GlobalGenerator):
+            return self.generator(given, look)  # type: ignore[no-any-return]
+        if scales == 1:
+            return self.generator.coarse(given, look)  # type: ignore[no-any-return]
+        return self.generator(given, look, finest_alone)  # type: ignore[no-any-return]
+
+    # ---------------------------------------------------------------- sampling
+
+    @torch.no_grad()
+    def stream(self, request: SampleRequest) -> Iterator[Sample]:
+        """Each frame from its own map; the first ``context`` frames are the given ones."""
+        wardrobes: list[Wardrobe] | None = None
+        made = 0
+        for piece in pieces(request.given):
+            given = self.encode(piece)
+            if wardrobes is None:
+                wardrobes = self.wardrobes(request, len(given))
+            for t in range(given.shape[1]):
+                moment, seen = cut(piece, t, t + 1), made < request.context
+                dressed = self.dressed(moment, given[:, t], wardrobes, seen)
+                made += 1
+                if seen:
+                    yield Sample(moment["video"][:, 0])
+                else:
+                    image = self._paint(self.scaled(dressed)[-1], self.trained_scales)
+                    yield Sample(self.full_size(image))
+                if made == request.frames:
+                    return
+        raise self.too_short(request, made)
+
+    @classmethod
+    def convert(cls, folder: Path, settings: Mapping[str, Any]) -> Pix2PixHD:
+        """A model from the original release's ``<epoch>_net_G.pth`` and, where it is there, its ``_net_D.pth``."""
+        from zoo.models.pix2pixhd.convert import convert
+
+        return convert(folder, settings)

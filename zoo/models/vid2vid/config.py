@@ -56,7 +56,7 @@ class Vid2VidConfig(PaintingConfig):
     past_frames: int = 2
     local_blocks: int = 3
     uses_flow: bool = True
-    foreground: bool = True
+    foreground: bool = False
     video_frames: int = 3
     temporal_scales: int = 2
     sparse_groups: bool = False
@@ -92,6 +92,7 @@ class Vid2VidConfig(PaintingConfig):
             discriminator_width=8,
             discriminator_layers=2,
             region=["head"],
+            foreground=True,
         )
 
     def foreground_channels(self, spec: ClipSpec) -> tuple[int, ...]:

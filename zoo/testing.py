@@ -30,6 +30,7 @@ from torch.utils.data import DataLoader, default_collate
 
 from zoo.card import MODELS
 from zoo.data.base import DataConfig, build_set
+from zoo.data.module import VideoData
 from zoo.data.sets.puppets.config import PuppetsConfig
 from zoo.errors import ZooError
 from zoo.model import VideoModel, build
@@ -72,7 +73,14 @@ def train_on(
 ) -> Trainer:
     """Train on one batch again and again."""
     loader: DataLoader[Clip] = DataLoader([clip] * steps, batch_size=None)  # type: ignore[arg-type]
-    runner = Trainer(
+    runner = quiet_trainer(folder, *callbacks, **trainer)
+    runner.fit(model, loader)
+    return runner
+
+
+def quiet_trainer(folder: Path, *callbacks: Callback, **trainer: Any) -> Trainer:
+    """A trainer of one pass that writes and shows nothing."""
+    return Trainer(
         default_root_dir=folder,
         accelerator="cpu",
         max_epochs=1,
@@ -81,9 +89,18 @@ def train_on(
         enable_progress_bar=False,
         enable_model_summary=False,
         callbacks=list(callbacks),
+        use_distributed_sampler=False,
         **trainer,
     )
-    runner.fit(model, loader)
+
+
+def train_as_commanded(model: VideoModel[Any], name: str, budget: int, folder: Path) -> Trainer:
+    """Train for so many clips on what the data module gives, through every stage of a curriculum, and validate."""
+    fields = MODELS.find(name).card.wanted()
+    data = replace(tiny_data(name), batch_size=CLIPS)
+    loaders = VideoData(data, fields, budget, 0, CLIPS, FRAMES, model.stage)
+    runner = quiet_trainer(folder, num_sanity_val_steps=0)
+    runner.fit(model, loaders)
     return runner
 
 
@@ -190,7 +207,8 @@ class ModelContract:
         """Preflight names each field that a data set lacks."""
         card, data = MODELS.find(name).card, tiny_data(name)
         spec = data.spec()
-        settings = Train(data=data, strategy=Strategy("auto", "cpu", "1"), evaluation=Evaluation())
+        model = MODELS.find(name).config.tiny()
+        settings = Train(model, data, Strategy("auto", "cpu", "1"), evaluation=Evaluation())
         check(card, spec, settings)
         for group in card.needs:
             left = tuple(field for field in spec.fields if field not in group)
@@ -203,6 +221,6 @@ class ModelContract:
         clip = tiny_clip(name)
         with recorded_reads(config) as read:
             model = tiny_model(name)
-            train_on(model, clip, 1, tmp_path)
+            train_as_commanded(model, name, 3 * CLIPS, tmp_path)
             model.eval().sample(request_for(clip))
         assert {field.name for field in fields(config)} - read <= {"name"}

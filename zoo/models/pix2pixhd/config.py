@@ -51,6 +51,8 @@ class Pix2PixHDConfig(PaintingConfig):
             downsamplings=1,
             blocks=2,
             scales=2,
+            clips_per_scale=2,
+            finest_alone_clips=2,
             given="labels",
             appearance_features=2,
             appearance_width=4,

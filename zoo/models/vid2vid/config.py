@@ -84,7 +84,11 @@ class Vid2VidConfig(PaintingConfig):
             downsamplings=1,
             blocks=2,
             scales=2,
+            clips_per_scale=2,
+            finest_alone_clips=2,
             local_blocks=1,
+            clip_frames=4,
+            double_clips=2,
             appearance_features=2,
             appearance_width=4,
             appearance_downsamplings=1,
@@ -111,10 +115,15 @@ class Vid2VidConfig(PaintingConfig):
     def problems(self, spec: ClipSpec) -> list[str]:
         """Sentences about what does not fit the clips."""
         sentences = super().problems(spec)
-        if self.first_frame == "image" and not (self.image_run or self.image_model):
+        if not (self.image_run or self.image_model) and self.first_frame == "image":
             sentences.append(
                 "model.first_frame=image needs a model that paints the first frame: model.image_run=<run folder of "
                 "pix2pixhd>. Train one: python -m zoo.train model=pix2pixhd"
+            )
+        if self.scales > 1 and not self.clips_per_scale and self.backprop_frames == 1:
+            sentences.append(
+                f"model.scales={self.scales}: every loss looks at the finest scale, so the coarser ones learn to paint "
+                "only before a finer one joins. Try: model.clips_per_scale=<clips that each scale is trained before>"
             )
         if self.clip_frames and self.clip_frames <= self.past_frames:
             sentences.append(

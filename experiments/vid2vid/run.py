@@ -59,7 +59,7 @@ def run_all() -> None:
 def run_one(variant: str, seed: int) -> None:
     run = RUNS / f"{variant.replace(' ', '-')}-s{seed}"
     words = ["-m", "zoo.train", *VARIANTS[variant], *COMMON, f"seed={seed}", f"hydra.run.dir={run}"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(HERE.parents[1])}
     began = time.time()
     subprocess.run([sys.executable, *words], check=True, env=environment, stdout=subprocess.DEVNULL)
     seconds = round(time.time() - began)

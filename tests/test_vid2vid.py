@@ -179,7 +179,9 @@ def chunk_of(flow, mask=None, made=(0.2, 0.4)):
     """Two frames of constant colour, of which the second is the chunk."""
     ones = torch.ones(1, 3, 32, 32)
     frames = [[made[0] * ones], [made[1] * ones]]
-    return Chunk(1, 2, (1, 2), frames, ones[:, None], 0.5 * ones[:, None], made[1] * ones[:, None], ones, flow, mask, None)
+    return Chunk(
+        1, 2, (1, 2), frames, ones[:, None], 0.5 * ones[:, None], made[1] * ones[:, None], ones, flow, mask, None
+    )
 
 
 def test_flow_losses_by_hand():
@@ -236,6 +238,20 @@ def test_backpropagation_is_truncated(backprop_frames, reaches):
     assert (gradient is not None) == reaches
 
 
+class KeptForBackward(Callback):
+    """Numbers that graphs keep, from one optimizer step to the next."""
+
+    def __init__(self):
+        self.sizes = [0]
+
+    def count(self, tensor):
+        self.sizes[-1] += tensor.numel()
+        return tensor
+
+    def on_before_optimizer_step(self, *_):
+        self.sizes.append(0)
+
+
 @pytest.mark.parametrize("frames_per_step", [1, 2])
 def test_memory_of_a_step_follows_the_chunk_and_not_the_clip(frames_per_step, tmp_path):
     """What the backward passes keep, in bytes, at most for one step of the generator."""
@@ -243,19 +259,10 @@ def test_memory_of_a_step_follows_the_chunk_and_not_the_clip(frames_per_step, tm
     for frames in (4, 8):
         model = plain_model(frames_per_step=frames_per_step, temporal_scales=1, generated_start=1.0)
         clip = {name: field[:, :frames] for name, field in tiny_clip("vid2vid").items() if name in FIELDS_IN_TIME}
-        sizes = [0]
-
-        def count(tensor):
-            sizes[-1] += tensor.numel()
-            return tensor
-
-        class NewStep(Callback):
-            def on_before_optimizer_step(self, *_):
-                sizes.append(0)
-
-        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-            train_on(model, clip, 1, tmp_path, NewStep())
-        kept[frames] = max(sizes)
+        watch = KeptForBackward()
+        with torch.autograd.graph.saved_tensors_hooks(watch.count, lambda tensor: tensor):
+            train_on(model, clip, 1, tmp_path, watch)
+        kept[frames] = max(watch.sizes)
     assert kept[8] <= 1.02 * kept[4]
     assert kept[4] > 1000
 

@@ -78,6 +78,11 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         """A model from a checkpoint of the original release; a ZooError for what is none."""
         raise ZooError(f"{cls.card.name} reads no checkpoints of another release.")
 
+    @property
+    def knows_looks(self) -> bool:
+        """Whether one map can be painted in several ways, so that draws differ."""
+        return False
+
     def notes(self) -> list[str]:
         """Sentences for the user about choices that this model made for the machine or the data at hand."""
         return []

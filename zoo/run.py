@@ -34,11 +34,11 @@ VERSIONS = (
 )
 
 
-def begin(run: Path, config: dict[str, Any]) -> None:
-    """Write the composed config, the command and the environment into a new run folder."""
+def begin(run: Path, config: dict[str, Any], module: str = "zoo.train") -> None:
+    """Write the composed config, the command ``python -m <module>`` and the environment into a new run folder."""
     run.mkdir(parents=True, exist_ok=True)
     (run / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-    (run / COMMAND).write_text(shlex.join(["python", "-m", "zoo.train", *sys.argv[1:]]) + "\n")
+    (run / COMMAND).write_text(shlex.join(["python", "-m", module, *sys.argv[1:]]) + "\n")
     (run / ENVIRONMENT).write_text(json.dumps(environment(), indent=2) + "\n")
 
 
@@ -111,4 +111,7 @@ def data_config(path: str) -> DataConfig:
     file = folder / CONFIG
     if not file.is_file():
         raise ZooError(f"{folder} holds no {CONFIG}, so its data set is not known. Type given=<video or folder>.")
-    return DATA_SETS.config(yaml.safe_load(file.read_text())["data"])  # type: ignore[no-any-return]
+    config = yaml.safe_load(file.read_text())
+    if "data" not in config:
+        raise ZooError(f"{folder} was converted, and not trained on a data set. Type given=<folder of maps>.")
+    return DATA_SETS.config(config["data"])  # type: ignore[no-any-return]

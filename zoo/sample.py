@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from zoo.cli import hydra_command
-from zoo.errors import ZooError
+from zoo.errors import ZooError, listed
 from zoo.settings import SampleSettings
 from zoo.types import Clip, Sample, SampleRequest
 
@@ -40,15 +40,41 @@ def sample(settings: SampleSettings) -> list[Path]:
     from zoo.run import find_checkpoint, load
 
     model = load(settings.run)
+    settings = replace(settings, context=_context(settings, model))
+    options = _options(settings, model)
     out = Path(settings.out) if settings.out else find_checkpoint(settings.run).parent / "samples"
     written = []
     for number in range(1 if settings.given else settings.clips):
         for draw in range(settings.draws):
             given = _footage(settings, model) if settings.given else _clip(settings, model, number)
-            request = SampleRequest(given.frames, given.pieces, given.context, settings.seed, draw)
+            request = SampleRequest(given.frames, given.pieces, given.context, settings.seed, draw, options)
             stem = f"{given.name}-seed{settings.seed}-draw{draw}"
             written += _write(model, request, out / stem)
     return written
+
+
+def _context(settings: SampleSettings, model: VideoModel[Any]) -> int:
+    """How many real frames are shown first: as asked, else one, else none where that would decide what is to vary."""
+    if settings.context is not None:
+        return settings.context
+    varies = settings.draws > 1 and model.knows_looks
+    return 0 if varies or settings.first_frame in ("image", "generated") else 1
+
+
+def _options(settings: SampleSettings, model: VideoModel[Any]) -> dict[str, Any]:
+    """The options of the request; a ZooError for one that the model does not know."""
+    options: dict[str, Any] = {}
+    if settings.first_frame is not None:
+        options["first_frame"] = settings.first_frame
+    if settings.look.image is not None:
+        from zoo.data.look import read_look
+
+        options["look"] = read_look(settings.look, model.spec)
+    for name in options:
+        if name not in model.card.options:
+            known = listed(sorted(model.card.options)) or "none"
+            raise ZooError(f"{model.card.name} has no sampling option `{name}`; it has {known}. Leave it out.")
+    return options
 
 
 def _clip(settings: SampleSettings, model: VideoModel[Any], number: int) -> Given:
@@ -65,12 +91,13 @@ def _clip(settings: SampleSettings, model: VideoModel[Any], number: int) -> Give
     if number >= len(clips):
         raise ZooError(f"There are {len(clips)} validation clips of {frames} frames. Try: clips={len(clips)}")
     clip = default_collate([clips.clip(number, 0, frames)])
-    return Given(re.sub(r"[^\w.-]+", "_", clip["key"][0]), frames, settings.context, [clip])
+    return Given(re.sub(r"[^\w.-]+", "_", clip["key"][0]), frames, settings.context or 0, [clip])
 
 
 def _footage(settings: SampleSettings, model: VideoModel[Any]) -> Given:
     """What the user gives."""
     from zoo.data.given import count_given, read_given
+    from zoo.data.transforms import DRAWN_CHANNELS
 
     path = Path(str(settings.given))
     if model.source is None:
@@ -79,8 +106,10 @@ def _footage(settings: SampleSettings, model: VideoModel[Any]) -> Given:
     frames = settings.frames or there
     if frames > there:
         raise ZooError(f"given={path} has {there} frames at {model.spec.fps:g} a second. Try: frames={there}")
-    context = 0 if model.source == "labels" else settings.context  # maps come without the frames they are maps of
-    return Given(path.stem, frames, context, read_given(path, model.spec, model.source))
+    shows_frames = model.source == "condition" and model.spec.condition_kind in DRAWN_CHANNELS
+    context = settings.context or 0 if shows_frames else 0  # maps come without the frames they are maps of
+    instances = Path(settings.given_instances) if settings.given_instances else None
+    return Given(path.stem, frames, context, read_given(path, model.spec, model.source, instances))
 
 
 def _write(model: VideoModel[Any], request: SampleRequest, path: Path) -> list[Path]:

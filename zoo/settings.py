@@ -87,12 +87,31 @@ class Train:
 
 
 @dataclass
+class LookSettings:
+    """The look of one thing of a sample, taken from a picture, for models that know several.
+
+    image: the picture. instance: which instance of the sample. labels, instances: PNGs of ids, of the picture; with
+    labels each class takes the look of its like, without them all of it is taken. source: which instance of the
+    picture; None is all of it.
+    """
+
+    image: str | None = None
+    instance: int = 0
+    labels: str | None = None
+    instances: str | None = None
+    source: int | None = None
+
+
+@dataclass
 class SampleSettings:
     """Everything `python -m zoo.sample` takes.
 
     run: a run folder or a checkpoint. frames: length; None is that of the run's evaluation. clips: how many of the data
-    set's validation clips are given. given: footage, a video or a folder of frames, instead of the data set.
-    context: real frames that the model may see first. out: where to write; None is <run>/samples.
+    set's validation clips are given. given: footage, a video or a folder of frames or maps, instead of the data set;
+    given_instances: instance maps beside given label maps. context: real frames that the model may see first; None is
+    one, and none where several draws or a first frame are asked for. first_frame: given, image or generated, for models
+    that know more than one way to begin; None is the model's own. look: of one thing. out: where to write; None is
+    <run>/samples.
     """
 
     run: str = MISSING
@@ -100,6 +119,9 @@ class SampleSettings:
     clips: int = 2
     draws: int = 1
     seed: int = 0
-    context: int = 1
+    context: int | None = None
+    first_frame: str | None = None
+    look: LookSettings = field(default_factory=LookSettings)
     given: str | None = None
+    given_instances: str | None = None
     out: str | None = None

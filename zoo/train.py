@@ -125,6 +125,7 @@ def build_callbacks(plan: Plan, run: Path) -> list[Callback]:
 
     from zoo.callbacks.clock import Clock
     from zoo.callbacks.ema import MovingAverage
+    from zoo.callbacks.finite import Finite
     from zoo.callbacks.gallery import Gallery
     from zoo.callbacks.measure import Measure
     from zoo.callbacks.progress import Bar, LastRound
@@ -146,6 +147,7 @@ def build_callbacks(plan: Plan, run: Path) -> list[Callback]:
     monitor = protocol.key(settings.monitor)
     each_round: dict[str, Any] = {"save_on_train_epoch_end": False, "enable_version_counter": False}
     callbacks: list[Callback] = [
+        Finite(run),
         MovingAverage(settings.ema_half_life),
         Clock(),
         Measure(protocol, run),

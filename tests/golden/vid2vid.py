@@ -172,9 +172,7 @@ def replay_losses(record: Record) -> dict[str, Any]:
     if config.get("add_face_disc"):
         face = face_terms(judges["netD_f"], seen[0], seen[1], record.get("face_region"), config["num_D"], features)
     temporal = [
-        temporal_terms(judges[name], inputs, features)
-        for name in sorted(states)
-        if re.fullmatch(r"netD_T\d+", name)
+        temporal_terms(judges[name], inputs, features) for name in sorted(states) if re.fullmatch(r"netD_T\d+", name)
     ]
     losses |= face
     generator_parts = [value for name, value in losses.items() if not name.startswith("D_")]
@@ -311,7 +309,10 @@ def replay_chunks(record: Record) -> dict[str, Any]:
             "fake_B_prev": torch.cat([made[:, -1:] if chunks else real[:, first - 1 : first], made[:, :-1]], 1),
         }
         with suppress(TypeError):  # without flow there are none
-            chunk |= {"flow": torch.stack([p.flow for p in finest], 1), "weight": torch.stack([p.mask for p in finest], 1)}
+            chunk |= {
+                "flow": torch.stack([p.flow for p in finest], 1),
+                "weight": torch.stack([p.mask for p in finest], 1),
+            }
         chunks.append(chunk)
         film = [*film, *([scale.frame.detach() for scale in frame] for frame in painted)]
     return {"chunks": chunks}

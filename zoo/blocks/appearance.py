@@ -57,7 +57,7 @@ def region_mean(features: Tensor, regions: Tensor) -> Tensor:
 
 def region_looks(features: Tensor, regions: Tensor) -> dict[int, Tensor]:
     """The mean over each region of one picture, (D, H, W) and (H, W): number to (D,)."""
-    numbers = regions.unique()  # ascending, as the rows of _means are
+    numbers = torch.unique(regions)  # ascending, as the rows of _means are
     _, means = _means(features[None], regions[None])
     return dict(zip(numbers.tolist(), means, strict=True))
 
@@ -66,7 +66,7 @@ def _means(features: Tensor, regions: Tensor) -> tuple[Tensor, Tensor]:
     """Where each pixel's region stands among all regions of all pictures, (N·H·W,), and their means, (R, D)."""
     picture = torch.arange(len(regions), device=regions.device).view(-1, 1, 1)
     numbers = picture * (int(regions.max()) + 1) + regions
-    _, index, count = numbers.unique(return_inverse=True, return_counts=True)
+    _, index, count = torch.unique(numbers, return_inverse=True, return_counts=True)
     index = index.flatten()
     pixels = features.movedim(1, -1).flatten(0, -2)
     sums = pixels.new_zeros(len(count), pixels.shape[1]).index_add(0, index, pixels)
@@ -121,4 +121,3 @@ class AppearanceMixtures(nn.Module):
         mode = int(torch.multinomial(self.weights[label].cpu(), 1, generator=source))
         noise = torch.randn(self.means.shape[-1], generator=source).to(self.means)
         return (self.means[label, mode] + self.factors[label, mode] @ noise).clamp(-1, 1)
-

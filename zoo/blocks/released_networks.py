@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -22,6 +23,11 @@ class JudgeForm:
     layers: int
     scales: int
     norm: str
+
+    def settings(self) -> dict[str, Any]:
+        """Those that are settings of a painter."""
+        names = ("width", "layers", "scales")
+        return {f"discriminator_{name}": getattr(self, name) for name in names}
 
 
 def translate_discriminator(state: State) -> tuple[JudgeForm, dict[str, Tensor]]:
@@ -121,6 +127,10 @@ class EncoderForm:
     width: int
     downsamplings: int
     norm: str
+
+    def settings(self) -> dict[str, Any]:
+        """Those that are settings of a painter."""
+        return {"appearance_width": self.width, "appearance_downsamplings": self.downsamplings}
 
 
 def translate_encoder(state: State) -> tuple[EncoderForm, dict[str, Tensor]]:

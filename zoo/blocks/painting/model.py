@@ -62,7 +62,8 @@ class PaintingModel(VideoModel[ConfigT], Generic[ConfigT]):
         if self.config.perceptual_weight and self.config.perceptual == "auto" and self.objective.perceptual is None:
             return [
                 "The perceptual loss is off: no features of an image classifier here. To have it, type "
-                "pip install 'video-zoo[features]', or give VGG-19: model.perceptual=vgg19 model.perceptual_file=<file>."
+                "pip install 'video-zoo[features]', or give VGG-19: model.perceptual=vgg19 "
+                "model.perceptual_file=<file>."
             ]
         return []
 
@@ -149,6 +150,11 @@ class PaintingModel(VideoModel[ConfigT], Generic[ConfigT]):
         return losses
 
     # ---------------------------------------------------------------- several looks
+
+    @property
+    def knows_looks(self) -> bool:
+        """Whether there is an encoder of looks."""
+        return self.appearance is not None
 
     def with_looks(self, clip: Clip, maps: Tensor) -> Tensor:
         """In training: beside each map the look of every region as the real frame has it, (B, T, C+D, H, W)."""

@@ -27,7 +27,7 @@ class ChosenLook:
                 raise ZooError(f"look.source={look.source} names an instance of the picture. Add look.instances=<PNG>.")
             taken = look.instances == look.source
             if not taken.any():
-                known = sorted(look.instances.unique().tolist())
+                known = sorted(torch.unique(look.instances).tolist())
                 raise ZooError(f"The picture has no instance {look.source}; it has {known}.")
         self.anywhere = features[:, taken].mean(1)
         self.by_class: Looks = {}
@@ -64,6 +64,6 @@ class Wardrobe:
 
     def paint(self, regions: Tensor) -> Tensor:
         """Each pixel gets the look of its region: (H, W) -> (D, H, W)."""
-        numbers, index = regions.unique(return_inverse=True)
+        numbers, index = torch.unique(regions, return_inverse=True)
         table = torch.stack([self.look(number) for number in numbers.tolist()])
         return table[index].movedim(-1, 0)

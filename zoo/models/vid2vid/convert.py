@@ -7,14 +7,14 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from zoo.blocks.released import State, find_files, fit_state, norm_of, numbers, read_state, rename
+from zoo.blocks.painting.converted import clip_spec, refuse_unknown
+from zoo.blocks.released import BLOCK, State, find_files, fit_state, norm_of, numbers, read_state, rename
 from zoo.blocks.released_networks import translate_discriminator
-from zoo.errors import ZooError, listed, nearest
+from zoo.errors import ZooError, listed
 from zoo.models.vid2vid.config import Vid2VidConfig
 from zoo.models.vid2vid.model import Vid2Vid
-from zoo.types import ClipSpec
 
 
 @dataclass(frozen=True)
@@ -71,13 +71,12 @@ def translate_generators(states: Sequence[State]) -> tuple[GeneratorForm, dict[s
 
 def _downsamplings(coarse: State) -> int:
     """Steps down of G0: convolutions of the encoder outside its residual blocks, less the stem."""
-    return sum(
-        value.ndim == 4 for key, value in coarse.items() if key.startswith("model_down_seg.") and "conv_block" not in key
-    ) - 1
+    plain = [key for key in coarse if key.startswith("model_down_seg.") and BLOCK not in key]
+    return sum(coarse[key].ndim == 4 for key in plain) - 1
 
 
 def _translate_scale(state: State, what: str) -> dict[str, Tensor]:
-    moved = {}
+    moved: dict[str, Tensor] = {}
     for name in ("img", "flow"):
         moved |= _decoder(state, f"model_res_{name}", f"model_up_{name}")
     moved |= _decoder(state, "indv_res", "indv_up")
@@ -112,96 +111,43 @@ def _decoder(state: State, residual: str, up: str) -> dict[str, Tensor]:
     return moved
 
 
-ASKED = ("label_count", "condition", "height", "width", "fps", "foreground", "norm_statistics", "first_frame")
-
-
 def convert(folder: Path, settings: Mapping[str, Any]) -> Vid2Vid:
-    """Build the model that a folder of released weights describes, and load them, every tensor of them.
+    """Build the model that ``<epoch>_net_G0.pth`` and its fellows describe, and load every tensor of them.
 
-    settings: what the tensors do not determine. epoch: which files. label_count: classes of the label maps, or
-    condition: the kind of the drawing. height, width: of a frame. fps. foreground: numbers of the foreground classes.
-    norm_statistics: batch (default; as the release uses its weights) or running.
+    Discriminators are loaded where they are there; that of a region (D_f) where ``region`` says which classes it looks
+    at. settings: as ``zoo.blocks.painting.converted`` asks for them.
     """
-    for key in settings:
-        if key not in (*ASKED, "epoch"):
-            raise ZooError(f"zoo.convert has no setting `{key}`.{nearest(key, ASKED)} Known: {listed((*ASKED, 'epoch'))}.")
+    refuse_unknown(settings)
     files = find_files(folder, str(settings.get("epoch", "latest")))
     if "G0" not in files:
-        hint = " `G` alone is a single-image generator: python -m zoo.convert pix2pixhd from=…" if "G" in files else ""
-        raise ZooError(f"from={folder} holds {listed(path.name for path in files.values())}, but no …_net_G0.pth.{hint}")
-    states = {part: read_state(path) for part, path in files.items() if part[0] in "GD"}
-    generators = [states[f"G{scale}"] for scale in range(len(states)) if f"G{scale}" in states]
-    form, generator = translate_generators(generators)
-    judges = {part: translate_discriminator(state) for part, state in states.items() if part[0] == "D"}
-    spec = clip_spec(form, settings)
+        hint = " G alone is a generator of images: python -m zoo.convert pix2pixhd from=…" if "G" in files else ""
+        raise ZooError(
+            f"from={folder} holds {listed(path.name for path in files.values())}, but no …_net_G0.pth.{hint}"
+        )
+    scales = next(scale for scale in range(len(files) + 1) if f"G{scale}" not in files)
+    form, generator = translate_generators([read_state(files[f"G{scale}"]) for scale in range(scales)])
+    judges = {part: translate_discriminator(read_state(path)) for part, path in files.items() if part[0] == "D"}
+    temporal_scales = sum(part.startswith("D_T") for part in judges)
+    video_frames = (judges["D_T0"][0].channels + 2) // 5 if temporal_scales else 3  # 3K and 2(K-1) channels
+    frames = max(8, video_frames ** max(temporal_scales - 1, 0) * (video_frames - 1) + 1)
+    spec = clip_spec(form.map_channels, settings, form.foreground, frames)
     config = Vid2VidConfig(
         **form.settings(),
         given="labels" if spec.label_names else "condition",
         norm_statistics=str(settings.get("norm_statistics", "batch")),
-        first_frame=str(settings.get("first_frame", "given")),
-        region=["region"] if "D_f" in judges else [],
-        **_judge_settings(judges),
+        first_frame="given",
+        region=[str(number) for number in settings.get("region", ())],
+        video_frames=video_frames,
+        temporal_scales=temporal_scales,
+        backprop_frames=2,  # so that training goes on at every scale
+        **(judges["D"][0].settings() if "D" in judges else {}),
     )
     model = Vid2Vid(config, spec)
-    _load(model, generator, judges)
-    return model.eval()
-
-
-def clip_spec(form: GeneratorForm, settings: Mapping[str, Any]) -> ClipSpec:
-    """The form of the clips; a ZooError that asks by name for what is missing."""
-    for name in ("height", "width"):
-        if name not in settings:
-            raise ZooError(f"The size of a frame is not in the weights. Type height=<pixels> width=<pixels>; no {name} was.")
-    channels, foreground = form.map_channels, [int(n) for n in settings.get("foreground", ())]
-    size = {"frames": 8, "height": int(settings["height"]), "width": int(settings["width"])}
-    common: dict[str, Any] = {**size, "fps": float(settings.get("fps", 17))}
-    if "condition" in settings:
-        fields_ = ("video", "condition", "flow")
-        return ClipSpec(fields_, **common, condition_kind=str(settings["condition"]), condition_channels=channels)
-    count = int(settings.get("label_count", -1))
-    if count not in (channels, channels - 1):
-        raise ZooError(
-            f"The generator takes {channels} channels a frame. Type label_count={channels - 1} for {channels - 1} classes "
-            f"and the borders of instances, label_count={channels} for classes alone, or condition=<kind>, such as "
-            f"edges, for a drawing of {channels} channels."
-        )
-    if form.foreground and not foreground:
-        raise ZooError(
-            "The generator has a foreground branch, and which classes it paints is not in the weights. Type "
-            "foreground=[26], the release's default (car of Cityscapes), or others."
-        )
-    names = tuple(str(number) for number in range(count))
-    return ClipSpec(
-        ("video", "labels", *(("instances",) if count < channels else ()), "flow"),
-        **common,
-        label_names=names,
-        foreground=tuple(names[number] for number in foreground),
-    )
-
-
-def _judge_settings(judges: Mapping[str, tuple[Any, dict[str, Tensor]]]) -> dict[str, Any]:
-    """What the discriminators determine: their form, and how many frames and temporal scales D_V has."""
-    found: dict[str, Any] = {"temporal_scales": sum(part.startswith("D_T") for part in judges)}
-    if "D" in judges:
-        form = judges["D"][0]
-        found |= {
-            "discriminator_width": form.width,
-            "discriminator_layers": form.layers,
-            "discriminator_scales": form.scales,
-        }
-    if "D_T0" in judges:
-        found["video_frames"] = (judges["D_T0"][0].channels + 2) // 5  # 3 a frame and 2 a flow: 3K + 2(K-1)
-    return found
-
-
-def _load(model: Vid2Vid, generator: State, judges: Mapping[str, tuple[Any, dict[str, Tensor]]]) -> None:
-    """Every tensor into its place; parts that the release did not keep stay as they were made."""
-    parts = {"G": (model.generator, generator)}
-    if "D" in judges:
-        parts["D"] = (model.objective.image, judges["D"][1])
-    if "D_f" in judges:
-        parts["D_f"] = (model.objective.around, judges["D_f"][1])
-    for scale, judge in enumerate(model.video_discriminators):
-        parts[f"D_T{scale}"] = (judge, judges[f"D_T{scale}"][1])
+    parts: dict[str, tuple[nn.Module | None, State]] = {"G": (model.generator, generator)}
+    networks: dict[str, nn.Module | None] = {"D": model.objective.image, "D_f": model.objective.around}
+    networks |= {f"D_T{scale}": judge for scale, judge in enumerate(model.video_discriminators)}
+    parts |= {name: (network, judges[name][1]) for name, network in networks.items() if name in judges}
     for name, (network, state) in parts.items():
-        network.load_state_dict(fit_state(state, network.state_dict(), name))
+        if network is not None:
+            network.load_state_dict(fit_state(state, network.state_dict(), name))
+    return model.eval()

@@ -142,7 +142,7 @@ class Vid2Vid(PaintingModel[Vid2VidConfig]):
         stage = self.stage_of_this_step
         start = self._context()
         frames = [pyramid(frame, self.scales_at(stage)) for frame in clip["video"][:, :start].unbind(1)]
-        ends = (start,) if start else ()
+        ends: tuple[int, ...] = (start,) if start else ()
         parts: dict[str, list[Tensor]] = {}
         for begin in range(start, clip["video"].shape[1], self.config.frames_per_step):
             stop = min(begin + self.config.frames_per_step, clip["video"].shape[1])
@@ -296,7 +296,9 @@ class Vid2Vid(PaintingModel[Vid2VidConfig]):
         how: str = asked or ("given" if request.context else self.config.first_frame)
         one_of("first_frame", how, FIRST_FRAMES)
         if how == "given" and not request.context:
-            raise ZooError("first_frame=given needs a real frame to begin with. Type context=1, or first_frame=generated.")
+            raise ZooError(
+                "first_frame=given needs a real frame to begin with. Type context=1, or first_frame=generated."
+            )
         if how != "given" and request.context:
             raise ZooError(f"first_frame={how} and context={request.context} contradict each other. Type context=0.")
         if how == "image" and self.image_model is None:
@@ -340,4 +342,3 @@ class Vid2Vid(PaintingModel[Vid2VidConfig]):
 
 def _stacked(images: list[Tensor | None]) -> Tensor | None:
     return None if images[0] is None else torch.stack(cast("list[Tensor]", images), 1)
-

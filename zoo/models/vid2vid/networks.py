@@ -104,11 +104,11 @@ class ScaleGenerator(nn.Module):
         foreground: (N, 1, H, W) in [0, 1], 1 where the foreground is. below: the next coarser scale's frame.
         """
         code = self.given_encoder(given) + self.past_encoder(past)
-        image_features = self.image_decoder(_plus(code, below and below.image_features))
+        image_features = self.image_decoder(_plus(code, None if below is None else below.image_features))
         intermediate = frame = self.image_head(image_features)
         flow = mask = flow_features = foreground_features = None
         if self.uses_flow:
-            flow_features = self.flow_decoder(_plus(code, below and below.flow_features))
+            flow_features = self.flow_decoder(_plus(code, None if below is None else below.flow_features))
             flow = self.flow_range * self.flow_head(flow_features)
             mask = self.mask_head(flow_features)
             if warps:
@@ -116,7 +116,9 @@ class ScaleGenerator(nn.Module):
         if self.paints_foreground:
             assert foreground is not None, "a foreground branch needs the mask of the foreground"
             code = self.foreground_encoder(given)
-            foreground_features = self.foreground_decoder(_plus(code, below and below.foreground_features))
+            foreground_features = self.foreground_decoder(
+                _plus(code, None if below is None else below.foreground_features)
+            )
             figure = self.foreground_head(foreground_features)
             # As released: the foreground is laid over both pictures, and never warped.
             intermediate, frame = (blend(foreground, figure, picture) for picture in (intermediate, frame))
@@ -146,8 +148,8 @@ class SequentialGenerator(nn.Module):
         )
         initialise(self)
         # As released, an untrained network warps by 8 px at random. Ours begins by standing still.
-        for scale in self.scales:
-            for parameter in scale.flow_head.parameters() if uses_flow else ():
+        for name, parameter in self.named_parameters():
+            if ".flow_head." in name:
                 nn.init.normal_(parameter, 0.0, 2e-4)
 
     def forward(
@@ -181,4 +183,3 @@ def _plus(code: Tensor, features: Tensor | None) -> Tensor:
 def blend(mask: Tensor, painted: Tensor, other: Tensor) -> Tensor:
     """Eq. 4: m ⊙ painted + (1 - m) ⊙ other."""
     return mask * painted + (1 - mask) * other
-

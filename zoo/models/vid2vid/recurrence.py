@@ -25,7 +25,9 @@ class Painter:
     past_frames: int
     finest_alone: bool = False
 
-    def __call__(self, maps: Sequence[Tensor], past: Sequence[Frame], t: int, warps: bool | None = None) -> list[Painted]:
+    def __call__(
+        self, maps: Sequence[Tensor], past: Sequence[Frame], t: int, warps: bool | None = None
+    ) -> list[Painted]:
         """Frame t at every scale.
 
         maps: per scale (B, T, C, H, W), coarsest first. past: the frames before, the latest last. warps: whether the

@@ -1,0 +1,198 @@
+"""Released checkpoints become runs: what tensors say is read off, the rest is asked for, anything else is refused."""
+
+import pickle
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+import zoo
+from tests.golden.vid2vid import build_generator, encode
+from zoo import ZooError
+from zoo.convert import convert, read_arguments
+from zoo.data.decode import probe
+from zoo.models.vid2vid.recurrence import Painter
+from zoo.sample import sample
+from zoo.settings import SampleSettings
+from zoo.types import SampleRequest
+
+GOLDEN = Path(__file__).parent / "golden"
+SIZE = {"height": 16, "width": 32}
+
+
+def golden(name: str) -> dict:
+    return torch.load(GOLDEN / f"{name}.pt", weights_only=True)
+
+
+def saved(folder: Path, **states: dict) -> Path:
+    """State dicts as the release names their files."""
+    folder.mkdir(exist_ok=True)
+    for part, state in states.items():
+        torch.save(state, folder / f"latest_net_{part}.pth")
+    return folder
+
+
+@pytest.fixture
+def two_scales(tmp_path) -> Path:
+    """Two generators, with the discriminators of another record."""
+    coarse, fine = golden("g1g2_batch")["state_dict"]
+    judges = golden("losses_plain")["state_dict"]
+    return saved(
+        tmp_path / "weights", G0=coarse, G1=fine, D=judges["netD"], D_T0=judges["netD_T0"], D_T1=judges["netD_T1"]
+    )
+
+
+def test_form_is_read_off_the_tensors(two_scales, tmp_path):
+    convert("vid2vid", two_scales, tmp_path / "run", {"label_count": 5, **SIZE})
+    config = zoo.load(str(tmp_path / "run")).config
+    assert (config.scales, config.width, config.downsamplings, config.blocks, config.local_blocks) == (2, 4, 2, 4, 3)
+    assert (config.past_frames, config.norm, config.uses_flow, config.foreground) == (2, "batch", True, False)
+    assert (config.discriminator_width, config.discriminator_layers, config.discriminator_scales) == (2, 3, 2)
+    assert (config.video_frames, config.temporal_scales) == (3, 2)
+    assert config.norm_statistics == "batch"
+
+
+def test_converted_run_paints_what_the_original_does(tmp_path):
+    """With statistics of the batch, which here has one clip: the original in train mode, from two real frames."""
+    record = golden("train_chunk_bp2_first")
+    weights = saved(tmp_path / "w", G0=record["state_dict"][0], G1=record["state_dict"][1])
+    convert("vid2vid", weights, tmp_path / "run", {"label_count": 5, **SIZE})
+    clip = {"labels": record["label"][:, :, 0].long(), "video": record["real"]}
+    made = zoo.load(str(tmp_path / "run")).sample(SampleRequest(6, clip, context=2)).video[:, 2:]
+    for number, chunk in enumerate(record["chunks"]):
+        expected = chunk["fake_B"]
+        assert (made[:, 2 * number : 2 * number + 2] - expected).norm() < 1e-3 * expected.norm()
+
+
+def test_a_sample_does_not_depend_on_its_neighbours(tmp_path):
+    """Statistics of the picture at hand, not of the batch."""
+    record = golden("g1_batch")
+    convert("vid2vid", saved(tmp_path / "w", G0=record["state_dict"][0]), tmp_path / "run", {"label_count": 5, **SIZE})
+    model = zoo.load(str(tmp_path / "run"))
+    clip = {"labels": record["label"][:, :, 0].long(), "video": record["prev_images"][:, [0, 1, 1]]}
+    both = model.sample(SampleRequest(3, clip, context=1)).video
+    alone = model.sample(SampleRequest(3, {k: v[1:] for k, v in clip.items()}, context=1)).video
+    assert torch.allclose(both[1:], alone, atol=1e-5)
+
+
+def test_running_statistics_are_a_choice(tmp_path):
+    record = golden("rollout_no_first_img_eval")
+    settings = {"label_count": 5, "norm_statistics": "running", **SIZE}
+    convert("vid2vid", saved(tmp_path / "w", G0=record["state_dict"][0]), tmp_path / "run", settings)
+    model, generator = zoo.load(str(tmp_path / "run")), build_generator(record).eval()
+    maps = encode(record, generator)
+    with torch.no_grad():
+        theirs = Painter(generator, 2)(maps, [], 2)[-1].frame
+        ours = Painter(model.generator, 2)(maps, [], 2)[-1].frame
+    assert torch.equal(ours, theirs)
+
+
+def test_foreground_and_instances_are_asked_for(tmp_path):
+    weights = saved(tmp_path / "w", G0=golden("g1_fg_inst_instance")["state_dict"][0])
+    with pytest.raises(ZooError, match="takes 6 channels a frame. Type label_count=5 for 5 classes and the borders"):
+        convert("vid2vid", weights, tmp_path / "run", SIZE)
+    with pytest.raises(ZooError, match=r"which classes it paints is not in the weights. Type foreground="):
+        convert("vid2vid", weights, tmp_path / "run", {"label_count": 5, **SIZE})
+    with pytest.raises(ZooError, match=r"foreground=7 is no class: there are 5, 0 to 4"):
+        convert("vid2vid", weights, tmp_path / "run", {"label_count": 5, "foreground": [7], **SIZE})
+    convert("vid2vid", weights, tmp_path / "run", {"label_count": 5, "foreground": [3], **SIZE})
+    model = zoo.load(str(tmp_path / "run"))
+    assert model.draws_instances
+    assert model.generator.foreground == (3,)
+
+
+def test_converted_run_samples_given_maps(tmp_path):
+    weights = saved(tmp_path / "w", G0=golden("g1_fg_inst_instance")["state_dict"][0])
+    convert("vid2vid", weights, tmp_path / "run", {"label_count": 5, "foreground": [3], **SIZE})
+    for folder in ("labels", "instances"):
+        (tmp_path / folder).mkdir()
+        for frame in range(4):
+            cv2.imwrite(f"{tmp_path}/{folder}/{frame}.png", np.full((16, 32), frame, np.uint8))
+    settings = SampleSettings(run=str(tmp_path / "run"), given=str(tmp_path / "labels"), first_frame="generated")
+    with pytest.raises(ZooError, match="Type given_instances="):
+        sample(settings)
+    settings.given_instances = str(tmp_path / "instances")
+    assert probe(sample(settings)[0]).frames == 4
+    settings.first_frame = None  # the release starts from real frames, and maps come without any
+    with pytest.raises(ZooError, match="first_frame=given needs a real frame"):
+        sample(settings)
+    with pytest.raises(ZooError, match="was converted, and not trained on a data set. Type given="):
+        sample(SampleSettings(run=str(tmp_path / "run")))
+
+
+@pytest.mark.parametrize("name", ["single_global", "single_local"])
+def test_image_generators_become_pix2pixhd(name, tmp_path):
+    entry = golden("misc")[name]
+    weights = saved(tmp_path / "w", G=entry["state_dict"])
+    convert("pix2pixhd", weights, tmp_path / "run", {"condition": "drawings", "height": 32, "width": 64})
+    clip = {"condition": entry["x"][:, None], "video": torch.zeros(1, 1, 3, 32, 64)}
+    made = zoo.load(str(tmp_path / "run")).sample(SampleRequest(1, clip)).video[:, 0]
+    assert (made - entry["train"]).norm() < 1e-4 * entry["train"].norm()  # instance statistics
+
+
+def test_files_of_torch_04_lack_a_counter(tmp_path):
+    state = {k: v for k, v in golden("g1_batch")["state_dict"][0].items() if not k.endswith("num_batches_tracked")}
+    settings = {"label_count": 5, "norm_statistics": "running", **SIZE}
+    convert("vid2vid", saved(tmp_path / "w", G0=state), tmp_path / "run", settings)
+    assert zoo.load(str(tmp_path / "run"))
+
+
+def test_loading_is_strict(tmp_path):
+    state = dict(golden("g1_batch")["state_dict"][0])
+    settings = {"label_count": 5, **SIZE}
+    del state["model_res_flow.1.conv_block.5.weight"]
+    with pytest.raises(ZooError, match="G does not fit .*: 1 missing, such as scales.0.flow_decoder.1.layers.5.weight"):
+        convert("vid2vid", saved(tmp_path / "a", G0=state), tmp_path / "run", settings)
+    with pytest.raises(ZooError, match="G0 has the layer extra.weight, which the released networks have not"):
+        convert("vid2vid", saved(tmp_path / "b", G0={**state, "extra.weight": torch.ones(1)}), tmp_path / "run", settings)
+    assert not (tmp_path / "run").exists()
+
+
+class Evil:
+    def __reduce__(self):
+        return Path.touch, (Path("unpickled"),)
+
+
+def test_what_is_no_checkpoint_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "weights"
+    with pytest.raises(ZooError, match="there is no such folder"):
+        convert("vid2vid", folder, tmp_path / "run", {})
+    folder.mkdir()
+    (folder / "10_net_G0.pth").write_bytes(b"nonsense")
+    with pytest.raises(ZooError, match=r"holds no latest_net_<part>.pth; it holds 10_net_G0.pth. Type epoch=10"):
+        convert("vid2vid", folder, tmp_path / "run", {})
+    with pytest.raises(ZooError, match="cannot be read as weights alone"):
+        convert("vid2vid", folder, tmp_path / "run", {"epoch": 10})
+    (folder / "10_net_G0.pth").write_bytes(pickle.dumps({"weight": Evil()}))
+    with pytest.raises(ZooError, match="cannot be read as weights alone"):
+        convert("vid2vid", folder, tmp_path / "run", {"epoch": 10})
+    assert not (tmp_path / "unpickled").exists()
+    saved(folder, G=golden("misc")["single_global"]["state_dict"])
+    with pytest.raises(ZooError, match=r"no …_net_G0.pth. G alone is a generator of images: python -m zoo.convert pix2"):
+        convert("vid2vid", folder, tmp_path / "run", {})
+    saved(folder, G0=golden("misc")["single_global"]["state_dict"])
+    with pytest.raises(ZooError, match="no weights of vid2vid's generator"):
+        convert("vid2vid", folder, tmp_path / "run", {})
+    saved(folder, G0={"epoch": 3})
+    with pytest.raises(ZooError, match="no state dict"):
+        convert("vid2vid", folder, tmp_path / "run", {})
+    with pytest.raises(ZooError, match=r"has no setting `label_cout`. Did you mean `label_count`"):
+        convert("vid2vid", folder, tmp_path / "run", {"label_cout": 3})
+
+
+def test_nothing_is_overwritten(two_scales, tmp_path):
+    convert("vid2vid", two_scales, tmp_path / "run", {"label_count": 5, **SIZE})
+    with pytest.raises(ZooError, match="holds a run already"):
+        convert("vid2vid", two_scales, tmp_path / "run", {"label_count": 5, **SIZE})
+
+
+def test_command_line():
+    words = ["vid2vid", "from=a", "to=b", "label_count=35", "foreground=[26, 24]"]
+    assert read_arguments(words) == ("vid2vid", Path("a"), Path("b"), {"label_count": 35, "foreground": [26, 24]})
+    with pytest.raises(ZooError, match="found no to="):
+        read_arguments(["vid2vid", "from=a"])
+    with pytest.raises(ZooError, match="found 2 models"):
+        read_arguments(["vid2vid", "svg", "from=a", "to=b"])

@@ -1,0 +1,65 @@
+"""What the weights of a released painter do not determine: asked for by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from zoo.errors import ZooError, listed, nearest
+from zoo.types import ClipSpec
+
+ASKED = ("epoch", "label_count", "condition", "height", "width", "fps", "foreground", "region", "norm_statistics")
+"""epoch: which files, latest if left out. label_count: classes of the label maps; or condition: the kind of the
+drawing. height, width: of a frame. fps. foreground, region: numbers of classes. norm_statistics: batch, as the releases
+use their weights, or running."""
+
+
+def refuse_unknown(settings: Mapping[str, Any]) -> None:
+    """A ZooError for a setting that is not asked for."""
+    for key in settings:
+        if key not in ASKED:
+            raise ZooError(f"zoo.convert has no setting `{key}`.{nearest(key, ASKED)} Known: {listed(ASKED)}.")
+
+
+def clip_spec(channels: int, settings: Mapping[str, Any], foreground: bool, frames: int = 8) -> ClipSpec:
+    """The form of the clips; a ZooError that asks by name for what is missing.
+
+    channels: of the map of one frame. foreground: whether the weights have a branch for foreground classes.
+    """
+    for name in ("height", "width"):
+        if name not in settings:
+            raise ZooError(f"The {name} of a frame is not in the weights. Type height=<pixels> width=<pixels>.")
+    size = {"frames": frames, "height": int(settings["height"]), "width": int(settings["width"])}
+    common: dict[str, Any] = {**size, "fps": float(settings.get("fps", 17))}
+    if "condition" in settings:
+        kind = str(settings["condition"])
+        return ClipSpec(("video", "condition", "flow"), **common, condition_kind=kind, condition_channels=channels)
+    count = int(settings.get("label_count", -1))
+    if count not in (channels, channels - 1):
+        raise ZooError(
+            f"The generator takes {channels} channels a frame. Type label_count={channels - 1} for {channels - 1} "
+            f"classes and the borders of instances, label_count={channels} for classes alone, or condition=<kind>, "
+            f"such as edges, for a drawing of {channels} channels."
+        )
+    names = tuple(str(number) for number in range(count))
+    has_instances = count < channels
+    return ClipSpec(
+        ("video", "labels", *(("instances",) if has_instances else ()), "flow"),
+        **common,
+        label_names=names,
+        foreground=_classes("foreground", settings, names) if foreground else (),
+    )
+
+
+def _classes(asked: str, settings: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, ...]:
+    """Numbers of classes as their names."""
+    if asked not in settings:
+        raise ZooError(
+            "The generator has a foreground branch, and which classes it paints is not in the weights. Type "
+            "foreground=[26], the release's default (car of Cityscapes), or others."
+        )
+    chosen = settings[asked] if isinstance(settings[asked], list) else [settings[asked]]
+    for number in chosen:
+        if str(number) not in names:
+            raise ZooError(f"{asked}={number} is no class: there are {len(names)}, 0 to {len(names) - 1}.")
+    return tuple(str(number) for number in chosen)

@@ -1,0 +1,65 @@
+"""Weights of an original release as a run: ``python -m zoo.convert vid2vid from=<folder> to=<run> label_count=35 …``.
+
+What the tensors determine is read off them; the rest is asked for by name. The run samples like any other.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from zoo.card import MODELS
+from zoo.cli import command
+from zoo.errors import ZooError, listed
+
+USAGE = "python -m zoo.convert <model> from=<folder of the release's weights> to=<new run folder> [<setting>=<value> …]"
+
+
+def convert(name: str, source: Path, run: Path, settings: dict[str, Any]) -> Path:
+    """Write a run folder with the converted weights; returns its checkpoint."""
+    import torch
+
+    from zoo.run import CHECKPOINTS, begin
+
+    entry = MODELS.find(name)
+    if run.exists() and any((run / checkpoint).exists() for checkpoint in CHECKPOINTS):
+        raise ZooError(f"to={run} holds a run already, and nothing is overwritten. Type another folder.")
+    model = entry.load().convert(source, settings)
+    begin(run, {"model": asdict(model.config), "converted": {"from": str(source), **settings}}, "zoo.convert")
+    checkpoint = {
+        "state_dict": model.state_dict(),
+        "hyper_parameters": {"model": asdict(model.config), "spec": asdict(model.spec)},
+        "clips_seen": 0,
+    }
+    path = run / CHECKPOINTS[0]
+    torch.save(checkpoint, path)
+    return path
+
+
+def read_arguments(words: Sequence[str]) -> tuple[str, Path, Path, dict[str, Any]]:
+    """The model, where from, where to, and the settings, of which values are YAML."""
+    named = {key: value for key, found, value in (word.partition("=") for word in words) if found}
+    plain = [word for word in words if "=" not in word]
+    missing = [f"{key}=" for key in ("from", "to") if key not in named]
+    if len(plain) != 1 or missing:
+        found = f"{len(plain)} models ({listed(plain)})" if len(plain) != 1 else f"no {listed(missing)}"
+        raise ZooError(f"One model, from= and to= are needed; found {found}.\n{USAGE}")
+    settings = {key: yaml.safe_load(value) for key, value in named.items() if key not in ("from", "to")}
+    return plain[0], Path(named["from"]).expanduser(), Path(named["to"]).expanduser(), settings
+
+
+@command
+def main() -> None:
+    """The command."""
+    name, source, run, settings = read_arguments(sys.argv[1:])
+    written = convert(name, source, run, settings)
+    print(f"{written}\nmore     python -m zoo.sample run={run} given=<folder of label maps or drawings>")
+
+
+if __name__ == "__main__":
+    main()

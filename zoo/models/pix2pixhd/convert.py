@@ -1,0 +1,59 @@
+"""Checkpoints of the original release: what their tensors determine is read off, the rest is asked for by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from zoo.blocks.painting.converted import clip_spec, refuse_unknown
+from zoo.blocks.released import find_files, fit_state, read_state
+from zoo.blocks.released_networks import (
+    EncoderForm,
+    translate_discriminator,
+    translate_encoder,
+    translate_image_generator,
+)
+from zoo.errors import ZooError, listed
+from zoo.models.pix2pixhd.config import Pix2PixHDConfig
+from zoo.models.pix2pixhd.model import Pix2PixHD
+
+
+def convert(folder: Path, settings: Mapping[str, Any]) -> Pix2PixHD:
+    """Build the model that ``<epoch>_net_G.pth`` describes, and load it, with D and E where they are there.
+
+    settings: as ``zoo.blocks.painting.converted`` asks for them.
+    """
+    refuse_unknown(settings)
+    files = find_files(folder, str(settings.get("epoch", "latest")))
+    if "G" not in files:
+        hint = " G0 is a generator of videos: python -m zoo.convert vid2vid from=…" if "G0" in files else ""
+        raise ZooError(f"from={folder} holds {listed(path.name for path in files.values())}, but no …_net_G.pth.{hint}")
+    form, generator = translate_image_generator(read_state(files["G"]))
+    judge = translate_discriminator(read_state(files["D"])) if "D" in files else None
+    encoder: EncoderForm | None = None
+    if form.appearance:
+        if "E" not in files:
+            raise ZooError(
+                f"from={folder}: the generator takes a look of {form.appearance} channels, but there is no E."
+            )
+        encoder, looks = translate_encoder(read_state(files["E"]))
+    config = Pix2PixHDConfig(
+        given="condition" if "condition" in settings else "labels",
+        scales=1 + form.enhanced,
+        width=form.width * (1 + form.enhanced),
+        downsamplings=form.downsamplings,
+        blocks=form.blocks,
+        norm=form.norm,
+        norm_statistics=str(settings.get("norm_statistics", "batch")),
+        appearance_features=form.appearance,
+        **(encoder.settings() if encoder else {}),
+        **(judge[0].settings() if judge else {}),
+    )
+    model = Pix2PixHD(config, clip_spec(form.channels, settings, foreground=False))
+    model.generator.load_state_dict(fit_state(generator, model.generator.state_dict(), "G"))
+    if judge:
+        model.objective.image.load_state_dict(fit_state(judge[1], model.objective.image.state_dict(), "D"))
+    if encoder and model.appearance is not None:
+        model.appearance.load_state_dict(fit_state(looks, model.appearance.state_dict(), "E"))
+    return model.eval()

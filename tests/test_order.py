@@ -3,11 +3,12 @@
 import pytest
 import torch
 
-from zoo.data.base import build_set
-from zoo.data.module import ClipKey, ClipLoader, Order, VideoData
+from zoo.data.base import ClipSet
+from zoo.data.module import ClipKey, ClipLoader, KeyedClips, Order, VideoData
 from zoo.data.sets.puppets.config import PuppetsConfig
 from zoo.errors import ZooError
 from zoo.randomness import generator, mix
+from zoo.types import Stage
 
 
 def order(**changes) -> Order:
@@ -44,7 +45,7 @@ def test_loader_goes_on_from_its_state(workers):
     config = PuppetsConfig(height=16, width=16, frames=2, view="person")
 
     def loader() -> ClipLoader:
-        return ClipLoader(build_set(config, "train", frozenset(), 1), order(clips=100), workers)
+        return ClipLoader(KeyedClips(config, "train", frozenset(), 1), order(clips=100), workers)
 
     whole = [clip["key"] for clip in loader()]
     first = loader()
@@ -84,4 +85,55 @@ def test_mixing_is_fixed_and_tells_places_apart():
 
 
 def test_key_is_plain():
-    assert ClipKey(1, 2, 3) == (1, 2, 3)
+    assert ClipKey(1, 2, 3) == (1, 2, 3, 1)
+
+
+def growing(seen: int) -> Stage:
+    """Two frames at half the size, then four, then whole."""
+    return Stage(frames=2 if seen < 4 else 4 if seen < 8 else None, shrink=2 if seen < 6 else 1)
+
+
+def test_keys_follow_the_curriculum_step_by_step():
+    keys = [(key.frames, key.shrink) for batch in order(frames=5, stage=growing) for key in batch]
+    assert keys == [(2, 2)] * 4 + [(4, 2)] * 2 + [(4, 1)] * 2 + [(5, 1)] * 4
+    # three clips a step: all take the stage that the step begins in, 0, 3, 6 and 9
+    keys = [(key.frames, key.shrink) for batch in order(frames=5, batch_size=3, stage=growing) for key in batch]
+    assert keys == [(2, 2)] * 3 + [(2, 2)] * 3 + [(4, 1)] * 3 + [(5, 1)] * 3
+    first, second = (
+        [(key.frames, key.shrink) for (key,) in order(frames=5, batch_size=1, rank=rank, ranks=2, stage=growing)]
+        for rank in (0, 1)
+    )
+    assert first == second
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_workers_that_stay_alive_follow_the_curriculum(workers):
+    config = PuppetsConfig(height=32, width=64, frames=5, view="street", workers=workers)
+    data = VideoData(config, frozenset({"flow"}), 12, 1, 1, 5, growing)
+    shapes = [tuple(clip["video"].shape) for clip in data.train_dataloader()]
+    assert shapes == [
+        *[(1, 2, 3, 16, 32)] * 4,
+        *[(1, 4, 3, 16, 32)] * 2,
+        *[(1, 4, 3, 32, 64)] * 2,
+        *[(1, 5, 3, 32, 64)] * 4,
+    ]
+
+
+class BrokenClips(ClipSet):
+    """The third clip cannot be used."""
+
+    def __len__(self) -> int:
+        return 5
+
+    def clip(self, index: int, epoch: int, frames: int):
+        if index == 2:
+            raise ZooError("clip 2 is torn")
+        return {"video": torch.zeros(1, 3, 4, 4), "fps": torch.tensor(1.0), "key": str(index)}
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_mistake_in_a_worker_keeps_its_sentence(workers, monkeypatch):
+    monkeypatch.setattr("zoo.data.module.build_set", lambda *_: BrokenClips())
+    loader = ClipLoader(KeyedClips(PuppetsConfig(), "train", frozenset(), 1), order(), workers)
+    with pytest.raises(ZooError, match=r"^clip 2 is torn$"):
+        list(loader)

@@ -14,11 +14,12 @@ from PIL import Image
 
 from zoo.data.base import DATA_SETS, build_set
 from zoo.data.decode import write_video
+from zoo.data.sequences.cache import ArrayCache, Origin, cache_home
+from zoo.data.sequences.footage import CHUNK, Footage
 from zoo.data.sets.folder import catalogue, footage
-from zoo.data.sets.folder.cache import ArrayCache, cache_home
 from zoo.data.sets.folder.catalogue import open_catalogue
 from zoo.data.sets.folder.config import CARD
-from zoo.data.sets.folder.footage import CHUNK, Footage, nearest_frames
+from zoo.data.sets.folder.footage import nearest_frames
 from zoo.errors import ZooError
 from zoo.flow.warp import warp
 
@@ -239,6 +240,33 @@ def test_videos_without_all_their_labels_are_skipped(root):
     assert "are 29 images" in found.skipped[0]
 
 
+def test_maps_of_another_size_than_their_frame_are_refused(root):
+    for video in root.rglob("*.m*"):
+        write_maps(root / "labels" / video.relative_to(root).with_suffix(""), 30, lambda number: 1)
+    data = clips(root, labels="labels", label_count=2)
+    wrong = root / "labels" / Path(data.stretches[0].footage.video.name).with_suffix("") / "frame3.png"
+    cv2.imwrite(str(wrong), np.zeros((16, 24), np.uint8))
+    with pytest.raises(ZooError, match=rf"{wrong} is 24x16 pixels; the frames of .* are 48x32 .*nearest"):
+        data.clip(0, 0, 8)
+
+
+def test_the_file_with_a_label_beyond_the_classes_is_named(root):
+    for video in root.rglob("*.m*"):
+        write_maps(root / "labels" / video.relative_to(root).with_suffix(""), 30, lambda number: number == 29)
+    data = clips(root, "val", labels="labels", label_count=1)
+    with pytest.raises(ZooError, match=rf"{root}/labels/.*/frame29.png holds the label 1; 1 classes were given"):
+        data.clip(2, 0, 8)
+
+
+def test_distance_is_drawn_with_the_edges(root):
+    settings = {"condition": "distance", "fields": {"condition"}}
+    assert config(root, condition="distance").spec().condition_channels == 2
+    condition = clips(root, "val", **settings).clip(0, 0, 8)["condition"]
+    assert condition.shape == (8, 2, 32, 48)
+    assert torch.equal(condition[:, :1], clips(root, "val", condition="edges").clip(0, 0, 8)["condition"])
+    assert (condition[:, 1] == 1).all()  # these frames are grey all over
+
+
 # Bad input
 
 
@@ -375,11 +403,39 @@ def test_where_nothing_can_be_written_a_users_cache_serves(root, tmp_path, monke
 
 
 def test_makers_of_the_same_entry_do_not_harm_each_other(tmp_path):
-    cache = ArrayCache(tmp_path)
+    cache, origin = ArrayCache(tmp_path), Origin("x", "1", "frames", (4, 4))
     with ThreadPoolExecutor(8) as pool:
-        arrays = list(pool.map(lambda _: cache.get("x/0", lambda: np.arange(100_000)), range(32)))
+        arrays = list(pool.map(lambda _: cache.get("x/0", origin, (100_000,), lambda: np.arange(100_000)), range(32)))
     assert all(np.array_equal(array, np.arange(100_000)) for array in arrays)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["0.npy"]
+
+
+def test_an_entry_of_another_video_is_refused(root):
+    """Flow of one video, copied over another's: the same shape, and not the same flow."""
+    data = clips(root, flow="dis")
+    all_clips(data)
+    names = [stretch.footage.video.name for stretch in data.stretches[:2]]
+    kept = {path: path.read_bytes() for path in (root / ".zoo").rglob("*.npy")}
+    first, second = (
+        next(path for path, data in kept.items() if b'"flow dis"' in data and f'"{name}"'.encode() in data)
+        for name in names
+    )
+    shutil.copy(first, second)
+    with pytest.raises(ZooError) as problem:
+        all_clips(clips(root, flow="dis"))
+    said = str(problem.value)
+    assert said.startswith(f"{second} holds flow dis of {names[0]} at 48x32")
+    assert f"here belong flow dis of {names[1]} at 48x32" in said
+    assert "Delete it" in said
+    second.unlink()
+    assert len(all_clips(clips(root, flow="dis"))) == len(data)
+
+
+def test_an_entry_of_another_shape_is_refused(tmp_path):
+    cache, origin = ArrayCache(tmp_path), Origin("x", "1", "frames", (4, 4))
+    cache.get("x/0", origin, (3, 2), lambda: np.zeros((3, 2)))
+    with pytest.raises(ZooError, match=r"0.npy holds frames of x at 4x4 .*shape \(3, 2\); here .*shape \(2, 2\)"):
+        cache.get("x/0", origin, (2, 2), lambda: np.zeros((2, 2)))
 
 
 # Flow

@@ -353,6 +353,17 @@ def test_edges_are_where_the_labels_change():
     assert 0.02 < edge.mean() < 0.3
 
 
+def test_distance_is_that_to_the_exact_edges():
+    edge = clips(view="person").clip(0, 0, 2)["condition"]
+    clip = clips(view="person", condition="distance").clip(0, 0, 2)["condition"]
+    assert clip.shape == (2, 2, 64, 64)
+    assert torch.equal(clip[:, :1], edge)
+    y, x = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
+    pixels = torch.stack([y, x], dim=-1).reshape(-1, 2).float()
+    steps = torch.cdist(pixels, pixels[edge[1, 0].flatten() == 1], p=1).amin(1)
+    torch.testing.assert_close(clip[1, 1].flatten(), (3 * steps).clamp(max=255) / 255)
+
+
 def test_the_puppet_stays_inside_and_crosses_the_street():
     config = PuppetsConfig(view="street", height=64, crowd=0.0)
     walked = []
@@ -380,7 +391,7 @@ def test_auto_follows_the_model():
     ("settings", "sentence"),
     [
         ({"view": "stret"}, "Did you mean `street`"),
-        ({"condition": "depth"}, "Choices: none, edges, pose"),
+        ({"condition": "depth"}, "Choices: none, edges, distance, pose"),
         ({"crowd": 1.5}, "data.crowd=1.5 is not a share"),
         ({"clips": 0}, "data.clips=0 is too small"),
         ({"fps": 0.0}, "not a frame rate"),

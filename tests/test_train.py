@@ -91,8 +91,13 @@ def test_every_setting_of_a_data_set_is_read(name, tmp_path):
             cv2.imwrite(
                 f"{tmp_path}/{folder}/{frame}.png", np.random.default_rng(frame).integers(0, 5, shape, np.uint8)
             )
-    root = [f"data.root={tmp_path}/data", f"data.labels={tmp_path}/labels", "data.label_count=5"]
-    root = root if name == "folder" else []
+    root = {"folder": [f"data.root={tmp_path}/data", f"data.labels={tmp_path}/labels", "data.label_count=5"]}.get(
+        name, []
+    )
+    layout = Path(__file__).parent / "fixtures" / name
+    if layout.is_dir():
+        root = [f"data.root={shutil.copytree(layout, tmp_path / name)}"]
+        root += ["data.label_count=14"] if name == "paired" else []
     kind = DATA_SETS.find(name).config
     with recorded_reads(kind) as read:
         trained(

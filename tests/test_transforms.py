@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from zoo.data.transforms import cover, edges, to_signed, to_uint8
+from zoo.data.transforms import cover, cover_points, distance_map, drawing, edges, to_signed, to_uint8
 
 
 def test_cover_takes_the_middle_and_keeps_proportions():
@@ -69,3 +69,39 @@ def test_dim_footage_gives_the_drawing_of_the_bright():
     bright[8:24, 8:24] = 200
     dim = bright // 4
     assert edges(dim).sum() == edges(bright).sum() > 4 * 12
+
+
+def test_points_go_where_cover_takes_their_pixels():
+    """A white pixel of a 6x16 frame that is cropped to its middle 12 columns and halved."""
+    frame = np.zeros((6, 16), np.uint8)
+    frame[2, 5] = 255
+    np.testing.assert_array_equal(np.argwhere(cover(frame, 3, 6)), [[1, 1]])
+    # column 5 is column 3 of the window, whose middle is at 3.5 of 12, 1.75 of 6: the pixel 1.25
+    np.testing.assert_allclose(cover_points(np.array([[5, 2]], np.float32), 6, 16, 3, 6), [[1.25, 0.75]])
+    corners = np.array([[-0.5, -0.5], [15.5, 5.5]], np.float32)
+    np.testing.assert_allclose(cover_points(corners, 6, 16, 12, 32), [[-0.5, -0.5], [31.5, 11.5]])
+
+
+def test_distance_is_counted_in_steps_across_and_down():
+    lines = np.zeros((3, 4), np.float32)
+    lines[0, 0] = 1
+    expected = np.array([[0, 3, 6, 9], [3, 6, 9, 12], [6, 9, 12, 15]]) / 255
+    distance = distance_map(lines)
+    assert distance.dtype == np.float32
+    np.testing.assert_allclose(distance, expected, rtol=1e-6)
+
+
+def test_distance_ends_at_85_pixels_and_without_edges_all_is_far():
+    lines = np.zeros((1, 200), np.float32)
+    lines[0, 0] = 1
+    distance = distance_map(lines)[0]
+    np.testing.assert_allclose(distance[[84, 85, 86, 199]], [252 / 255, 1, 1, 1], rtol=1e-6)
+    assert (distance_map(np.zeros((4, 5), np.float32)) == 1).all()
+
+
+def test_drawings_are_edges_alone_or_with_their_distance():
+    frame = np.full((16, 16, 3), 60, np.uint8)
+    frame[:, 8:] = 160
+    lines = edges(frame)
+    np.testing.assert_array_equal(drawing(frame, "edges"), lines[None])
+    np.testing.assert_array_equal(drawing(frame, "distance"), [lines, distance_map(lines)])

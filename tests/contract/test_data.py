@@ -1,5 +1,6 @@
 """Every registered data set yields clips of the form that its spec promises."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +12,26 @@ from zoo.data.decode import write_video
 from zoo.types import FIELDS
 
 T, H, W = 4, 32, 48
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+SETTINGS = {
+    "puppets": {"condition": "edges"},
+    "folder": {"condition": "edges", "val_share": 0.5},
+    "paired": {"condition": "distance", "label_count": 14},
+}
+"""Beside size, root and name, so that a data set provides as much as it can."""
 
 
 @pytest.fixture(params=DATA_SETS.names())
 def config(request: pytest.FixtureRequest, tmp_path: Path) -> DataConfig:
-    settings = {"name": request.param, "frames": T, "height": H, "width": W, "condition": "edges"}
-    if request.param == "folder":
+    name = request.param
+    settings = {"name": name, "frames": T, "height": H, "width": W, **SETTINGS.get(name, {})}
+    root = tmp_path / "data"
+    if name == "folder":
         frames = np.random.default_rng(0).integers(0, 255, (60, 32, 48, 3), np.uint8)
-        write_video(tmp_path / "a.mp4", frames, 12.5)
-        settings |= {"root": str(tmp_path), "val_share": 0.5}
-    return DATA_SETS.config(settings)
+        write_video(root / "a.mp4", frames, 12.5)
+    elif (FIXTURES / name).is_dir():
+        shutil.copytree(FIXTURES / name, root)
+    return DATA_SETS.config(settings | ({"root": str(root)} if root.exists() else {}))
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
@@ -45,6 +56,10 @@ def test_clip_has_the_promised_form(config, split):
     assert clip["video"].min() >= -1
     assert clip["video"].max() <= 1
     assert clip["video"].std() > 0.1
+    if "pose" in clip:
+        assert (clip["pose"].shape[0], clip["pose"].shape[2]) == (T, 3)
+        assert clip["pose"].dtype == torch.float32
+    assert set(spec.foreground) <= set(spec.label_names)
     if "visibility" in clip:
         assert set(clip["visibility"].unique().tolist()) <= {0.0, 1.0}
     if "labels" in clip:

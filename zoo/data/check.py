@@ -19,11 +19,11 @@ from rich.table import Table
 
 from zoo.cli import command, explain
 from zoo.data.decode import Frame
-from zoo.data.sets.folder.catalogue import Catalogue, Video, open_catalogue
+from zoo.data.sets.folder.catalogue import Catalogue, open_catalogue
 from zoo.data.sets.folder.config import FolderConfig
-from zoo.data.sets.folder.footage import stored_frames
+from zoo.data.sets.folder.footage import Video, stored_frames
 from zoo.data.sets.folder.statistics import LOOKS, RUN, Statistics, statistics
-from zoo.data.transforms import cover, edges
+from zoo.data.transforms import cover, drawing
 from zoo.errors import ZooError
 
 ROWS = 16
@@ -78,12 +78,14 @@ def _look(video: Video) -> tuple[list[Frame], list[Frame]]:
 
 
 def _strips(looks: Sequence[Frame], config: FolderConfig) -> Frame:
-    """A row of the sheet: the frames side by side, their edges below where these are the condition."""
+    """A row of the sheet: the frames side by side, and what is drawn from them below, a row a channel."""
     strip = np.concatenate(looks, axis=1)
-    if config.condition != "edges":
+    if config.condition == "none":
         return strip
-    drawings = np.concatenate([edges(frame) for frame in looks], axis=1)
-    return np.concatenate([strip, np.repeat(drawings[..., None] * 255, 3, axis=2).astype(np.uint8)])
+    drawn = np.concatenate([drawing(frame, config.condition) for frame in looks], axis=2)
+    return np.concatenate(
+        [strip, *(np.repeat(channel[..., None] * 255, 3, axis=2).astype(np.uint8) for channel in drawn)]
+    )
 
 
 def _write_sheet(path: Path, rows: Sequence[Frame]) -> None:

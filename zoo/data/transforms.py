@@ -20,6 +20,11 @@ WEAK_TO_STRONG = 0.4
 FAINTEST_EDGE = 40.0
 """The least gradient that starts an edge, in Sobel units: a step of 10 grey levels. Noise stays below it."""
 
+DRAWN_CHANNELS = {"edges": 1, "distance": 2}
+"""What can be drawn from a frame alone: its edges; its edges and the distance to them."""
+DISTANCE_GAIN = 3
+"""Levels of 255 for each pixel from an edge: 85 pixels away is far."""
+
 
 def cover(image: NDArray[Pixels], height: int, width: int, ids: bool = False) -> NDArray[Pixels]:
     """The rule ``cover``: the largest centred window of the wanted proportion, scaled to height x width.
@@ -28,15 +33,32 @@ def cover(image: NDArray[Pixels], height: int, width: int, ids: bool = False) ->
     ``ids``, the nearest pixel is taken.
     """
     rows, columns = image.shape[:2]
-    scale = min(rows / height, columns / width)
-    window_rows, window_columns = round(height * scale), round(width * scale)
-    top, left = (rows - window_rows) // 2, (columns - window_columns) // 2
+    top, left, window_rows, window_columns = _window(rows, columns, height, width)
     window = image[top : top + window_rows, left : left + window_columns]
     if (window_rows, window_columns) == (height, width):
         return np.ascontiguousarray(window)
-    how = cv2.INTER_NEAREST_EXACT if ids else cv2.INTER_AREA if scale > 1 else cv2.INTER_CUBIC
+    shrinks = window_rows > height or window_columns > width
+    how = cv2.INTER_NEAREST_EXACT if ids else cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     resized: Any = cv2.resize(np.ascontiguousarray(window), (width, height), interpolation=how)
     return resized  # type: ignore[no-any-return]
+
+
+def cover_points(points: NDArray[np.float32], rows: int, columns: int, height: int, width: int) -> NDArray[np.float32]:
+    """Where ``cover`` takes points (..., 2), x and y in pixels of a picture rows x columns.
+
+    Whole numbers are the middles of pixels.
+    """
+    top, left, window_rows, window_columns = _window(rows, columns, height, width)
+    scale = np.array([width / window_columns, height / window_rows], np.float32)
+    corner = np.array([left, top], np.float32)
+    return np.asarray((points - corner + 0.5) * scale - 0.5, np.float32)
+
+
+def _window(rows: int, columns: int, height: int, width: int) -> tuple[int, int, int, int]:
+    """Top, left, height and width of the largest centred window of the proportion of height x width."""
+    scale = min(rows / height, columns / width)
+    window_rows, window_columns = round(height * scale), round(width * scale)
+    return (rows - window_rows) // 2, (columns - window_columns) // 2, window_rows, window_columns
 
 
 def to_signed(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -63,3 +85,21 @@ def edges(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
     strong = max(float(np.quantile(gradient, 1 - EDGE_SHARE)), FAINTEST_EDGE)
     found: Any = cv2.Canny(across, down, WEAK_TO_STRONG * strong, strong)
     return np.asarray(found > 0, dtype=np.float32)
+
+
+def distance_map(edges: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """How far each pixel is from an edge, (H, W) of 0 and 1 to (H, W) in [0, 1]: ``min(3 d, 255) / 255``.
+
+    d is the L1 distance to the nearest edge, in pixels, so 85 pixels and more give 1, as does a frame without edges.
+    It fills the flat parts of a drawing, of which the edges say nothing.
+    """
+    if not edges.any():
+        return np.ones(edges.shape, np.float32)
+    nearest: Any = cv2.distanceTransform((edges == 0).astype(np.uint8), cv2.DIST_L1, 3)
+    return np.asarray(np.minimum(nearest * DISTANCE_GAIN, 255) / 255, np.float32)
+
+
+def drawing(frame: NDArray[np.uint8], kind: str) -> NDArray[np.float32]:
+    """What is drawn from one frame (H, W, 3): (C, H, W), C and the kinds as in ``DRAWN_CHANNELS``."""
+    lines = edges(frame)
+    return lines[None] if kind == "edges" else np.stack([lines, distance_map(lines)])

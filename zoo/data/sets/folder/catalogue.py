@@ -10,10 +10,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from zoo.data.decode import VideoInfo, probe, read_image
-from zoo.data.sets.folder.cache import cache_home, load_index, save_index
+from zoo.data.sequences.cache import cache_home, load_index, save_index
+from zoo.data.sequences.checks import check_footage, class_names, existing_root
+from zoo.data.sequences.collection import proportional
+from zoo.data.sequences.files import files_in, stamp_of
+from zoo.data.sequences.find import LAYOUT, Found, find_videos
 from zoo.data.sets.folder.config import FolderConfig
-from zoo.data.sets.folder.find import LAYOUT, Found, find_videos, images_in, stamp_of
-from zoo.errors import ZooError, nearest, one_of
+from zoo.data.sets.folder.footage import MapFolder, Stored, Video
+from zoo.data.transforms import DRAWN_CHANNELS
+from zoo.errors import ZooError, one_of
 from zoo.types import ClipSpec
 
 SHOWN = 10
@@ -21,32 +26,6 @@ SHOWN = 10
 
 S = TypeVar("S")
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class MapFolder:
-    """One image of ids for each stored frame of a video."""
-
-    path: Path
-    stamp: str
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A readable video, file or folder of frames, as it is stored."""
-
-    name: str  # path under the root, with "/"
-    path: Path
-    stamp: str
-    info: VideoInfo
-
-
-@dataclass(frozen=True)
-class Video(Stored):
-    """A usable video. length: frames at the clips' frame rate. maps: its labels and instances, if any."""
-
-    length: int
-    maps: dict[str, MapFolder]
 
 
 @dataclass(frozen=True)
@@ -62,8 +41,7 @@ class Catalogue:
     def width(self) -> int:
         """The width asked for, or that of the first video's proportion, rounded to a multiple of 16."""
         first = self.videos[0].info
-        exact = self.config.height * first.width / first.height
-        return self.config.width or max(16, round(exact / 16) * 16)
+        return self.config.width or proportional(self.config.height, first.height, first.width)
 
     def spec(self) -> ClipSpec:
         """What every clip of this folder has."""
@@ -72,7 +50,7 @@ class Catalogue:
             "video": True,
             "labels": config.labels is not None,
             "instances": config.instances is not None,
-            "condition": config.condition == "edges",
+            "condition": config.condition != "none",
             "flow": config.flow != "none",
             "visibility": config.flow != "none",
         }
@@ -83,7 +61,8 @@ class Catalogue:
             width=self.width,
             fps=config.fps,
             label_names=label_names(config),
-            condition_channels=int(present["condition"]),
+            condition_kind=config.condition,
+            condition_channels=DRAWN_CHANNELS.get(config.condition, 0),
         )
 
     def notes(self) -> list[str]:
@@ -113,13 +92,15 @@ def label_names(config: FolderConfig) -> tuple[str, ...]:
     """Names of the classes, by id; numbers where only a count is given; empty without labels."""
     if config.labels is None:
         return ()
-    return tuple(config.label_names) or tuple(str(label) for label in range(config.label_count or 0))
+    return class_names(f"data.labels={config.labels}", config.label_names, config.label_count)
 
 
 def open_catalogue(config: FolderConfig) -> Catalogue:
     """Find, probe and check. Raises ZooError if a setting is wrong or nothing can be used."""
-    _check_settings(config)
-    root = _existing_root(config.root)
+    check_footage(config)
+    one_of("data.condition", config.condition, ("none", *DRAWN_CHANNELS))
+    label_names(config)
+    root = existing_root(config, "the videos", LAYOUT)
     maps = {
         kind: _map_root(root, kind, setting)
         for kind, setting in (("labels", config.labels), ("instances", config.instances))
@@ -132,40 +113,6 @@ def open_catalogue(config: FolderConfig) -> Catalogue:
     if not videos:
         raise ZooError(_nothing_usable(root, found, skipped))
     return Catalogue(config, root, tuple(videos), skipped)
-
-
-def _check_settings(config: FolderConfig) -> None:
-    one_of("data.condition", config.condition, ("none", "edges"))
-    one_of("data.flow", config.flow, ("none", "dis", "raft_small", "raft_large"))
-    for setting in ("frames", "height", "fps"):
-        if getattr(config, setting) <= 0:
-            raise ZooError(f"data.{setting}={getattr(config, setting)} must be more than 0.")
-    if config.flow_weights is not None and not Path(config.flow_weights).is_file():
-        raise ZooError(f"data.flow_weights={config.flow_weights}: there is no such file.")
-    if not 0 < config.val_share < 1:
-        raise ZooError(f"data.val_share={config.val_share} is not a share between 0 and 1. Type data.val_share=0.2.")
-    if config.labels is not None and not label_names(config):
-        raise ZooError(
-            f"data.labels={config.labels} needs the number of classes: type data.label_count=<number>, "
-            "or data.label_names=[sky,road,...] in the order of their ids."
-        )
-    if config.label_names and config.label_count not in (None, len(config.label_names)):
-        raise ZooError(
-            f"data.label_count={config.label_count}, but data.label_names has {len(config.label_names)} "
-            "names. Leave one of the two out."
-        )
-
-
-def _existing_root(typed: str) -> Path:
-    if not typed:
-        raise ZooError(f"data=folder needs to know where the videos are: type data.root=<folder>. It takes {LAYOUT}.")
-    root = Path(typed).expanduser()
-    if root.is_file():
-        raise ZooError(f"data.root={typed} is a file. Type the folder it is in: data.root={root.parent}.")
-    if not root.is_dir():
-        beside = [path.name for path in root.parent.glob("*") if path.is_dir()]
-        raise ZooError(f"data.root={typed}: there is no such folder.{nearest(root.name, beside)}")
-    return root
 
 
 def _map_root(root: Path, kind: str, setting: str) -> Path:
@@ -198,7 +145,7 @@ def _probe_all(root: Path, paths: list[Path], config: FolderConfig) -> tuple[lis
 
 
 def _probe_images(folder: Path, fps: float) -> VideoInfo:
-    images = images_in(folder)
+    images = files_in(folder)
     height, width, _ = read_image(images[0]).shape
     return VideoInfo(len(images), fps, height, width)
 
@@ -218,7 +165,7 @@ def _fit(stored: Stored, config: FolderConfig, maps: dict[str, Path]) -> Video:
 
 
 def _map_folder(stored: Stored, kind: str, folder: Path) -> MapFolder:
-    pictures = len(images_in(folder)) if folder.is_dir() else 0
+    pictures = len(files_in(folder)) if folder.is_dir() else 0
     if pictures != stored.info.frames:
         raise ZooError(f"{stored.path} has {stored.info.frames} frames; its {kind}, {folder}, are {pictures} images.")
     return MapFolder(folder, stamp_of(folder))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from zoo.data.base import DataCard, DataConfig, register_data
+from zoo.data.base import DataCard, register_data
+from zoo.data.sequences.config import FootageConfig
 
 if TYPE_CHECKING:
     from zoo.types import ClipSpec
@@ -20,29 +21,24 @@ CARD = DataCard(
 
 @register_data(CARD, builds=".clips:FolderClips")
 @dataclass
-class FolderConfig(DataConfig):
+class FolderConfig(FootageConfig):
     """Video files and folders of frames in any mix, anywhere under ``root``.
 
     Every frame is scaled to cover height x width and centre-cropped. A width of None follows the proportion
     of the first video, rounded to a multiple of 16.
 
-    condition: none, or edges (Canny). labels, instances: folders, inside ``root`` or beside it, that hold
-    for each video a folder of its name (without suffix) with one PNG of ids a frame; labels come with
-    ``label_names`` or ``label_count``. flow: none, dis, raft_small or raft_large, the last two with a local
-    file ``flow_weights``. val_share: the share kept for evaluation, of the videos, or of the time when
-    there is one video. image_fps: frame rate of folders of frames; None takes every frame.
+    condition: none, edges (Canny), or distance (edges, and how far each pixel is from one). labels, instances:
+    folders, inside ``root`` or beside it, that hold for each video a folder of its name (without suffix) with one PNG
+    of ids a frame; labels come with ``label_names`` or ``label_count``. image_fps: frame rate of folders of frames;
+    None takes every frame.
     """
 
     name: str = "folder"
-    root: str = ""
     condition: str = "none"
     labels: str | None = None
     instances: str | None = None
     label_names: list[str] = field(default_factory=list)
     label_count: int | None = None
-    flow: str = "dis"
-    flow_weights: str | None = None
-    val_share: float = 0.2
     image_fps: float | None = None
 
     def spec(self) -> ClipSpec:

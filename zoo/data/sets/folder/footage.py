@@ -1,47 +1,27 @@
-"""One video at the clips' frame rate and size: its frames, maps and flow by frame number.
+"""A video of the folder, file or folder of frames, with its maps: what is stored, read by number. Imports no torch.
 
-They are made in chunks of ``CHUNK`` frames when first asked for and kept in the cache. An hour of footage need not
-be decoded before the first step, and later a clip is one or two reads: 8 frames of 224x128 took 1.5 ms, against
-77 ms to decode them from 176x144 and 216 ms from 1280x720. Imports no torch.
-
-Shapes: T frames, H x W pixels.
+Shapes: T frames, h x w pixels as they are stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.data.decode import Frame, frame_times, iter_frames, read_ids, read_image
-from zoo.data.sets.folder.cache import ArrayCache, entry_name
-from zoo.data.sets.folder.catalogue import Video
-from zoo.data.sets.folder.find import images_in
-from zoo.data.transforms import cover
-
-CHUNK = 64
-
-
-class FlowSource(Protocol):
-    """Flow and visibility of consecutive frames."""
-
-    @property
-    def name(self) -> str:
-        """Tells apart estimators and weights."""
-
-    def __call__(self, frames: NDArray[np.uint8]) -> NDArray[np.float16]:
-        """(T, H, W, 3) to (T-1, 3, H, W): dx, dy, visibility."""
+from zoo.data.decode import Frame, VideoInfo, frame_times, iter_frames, read_ids, read_image
+from zoo.data.sequences.files import files_in
+from zoo.errors import ZooError
 
 
 def stored_frames(path: Path, wanted: NDArray[np.int64]) -> Iterator[Frame]:
     """Frames as they are stored, by ascending number, from a video file or a folder of frames."""
     if path.is_dir():
-        pictures = images_in(path)
+        pictures = files_in(path)
         return (read_image(pictures[i]) for i in wanted)
     return iter_frames(path, wanted)
 
@@ -56,60 +36,58 @@ def nearest_frames(times: NDArray[np.float64], fps: float, length: int) -> NDArr
 
 
 @dataclass(frozen=True)
-class Footage:
-    """A video, resampled: frames are repeated or left out, never blended."""
+class MapFolder:
+    """One image of ids for each stored frame of a video."""
 
-    video: Video
-    height: int
-    width: int
-    fps: float
-    cache: ArrayCache
+    path: Path
+    stamp: str
 
-    @cached_property
-    def stored(self) -> NDArray[np.int64]:
+
+@dataclass(frozen=True)
+class Stored:
+    """A readable video, file or folder of frames, as it is stored."""
+
+    name: str  # path under the root, with "/"
+    path: Path
+    stamp: str
+    info: VideoInfo
+
+
+@dataclass(frozen=True)
+class Video(Stored):
+    """A usable video. length: frames at the clips' frame rate. maps: its labels and instances, if any."""
+
+    length: int
+    maps: dict[str, MapFolder]
+
+    def stored(self, fps: float) -> NDArray[np.int64]:
         """(length,) the number of the stored frame behind each frame."""
-        video = self.video
-        is_images = video.path.is_dir()
-        times = np.arange(video.info.frames) / video.info.fps if is_images else frame_times(video.path)
-        return nearest_frames(times, self.fps, video.length)
+        times = np.arange(self.info.frames) / self.info.fps if self.path.is_dir() else frame_times(self.path)
+        return nearest_frames(times, fps, self.length)
 
-    def frames(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """Frames start to stop, (T, H, W, 3)."""
-        return self._gather("frames", self.video.stamp, start, stop, self._decode)
+    def stamp_of(self, kind: str) -> str:
+        """Another stamp is another content."""
+        return f"{self.stamp if kind == 'frames' else self.maps[kind].stamp} {self.info}"
 
-    def maps(self, kind: str, start: int, stop: int) -> NDArray[np.int32]:
-        """Labels or instances of frames start to stop, (T, H, W)."""
-        folder = self.video.maps[kind]
+    def read(self, kind: str, numbers: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
+        """Frames (h, w, 3), or labels or instances (h, w) int32, of ascending numbers."""
+        if kind == "frames":
+            return stored_frames(self.path, numbers)
+        pictures = files_in(self.maps[kind].path)
+        return (self._ids(pictures[i]) for i in numbers)
 
-        def read(first: int, last: int) -> NDArray[np.int32]:
-            pictures = images_in(folder.path)
-            ids = (read_ids(pictures[i]).astype(np.int32) for i in self.stored[first:last])
-            return np.stack([cover(picture, self.height, self.width, ids=True) for picture in ids])
+    def map_file(self, kind: str, number: int) -> Path:
+        """The file of a stored frame's labels or instances."""
+        return files_in(self.maps[kind].path)[number]
 
-        return self._gather(f"{kind} {folder.path}", folder.stamp, start, stop, read)
-
-    def flow(self, start: int, stop: int, source: FlowSource) -> NDArray[np.float16]:
-        """dx, dy and visibility between frames start to stop, (T-1, 3, H, W); pixels are those of H x W."""
-
-        def estimate(first: int, last: int) -> NDArray[np.float16]:
-            return source(self.frames(first, min(last + 1, self.video.length)))
-
-        if stop - start < 2:
-            return np.zeros((0, 3, self.height, self.width), dtype=np.float16)
-        return self._gather(f"flow {source.name}", self.video.stamp, start, stop - 1, estimate)
-
-    def _decode(self, first: int, last: int) -> NDArray[np.uint8]:
-        images = stored_frames(self.video.path, self.stored[first:last])
-        return np.stack([cover(image, self.height, self.width) for image in images])
-
-    def _gather(
-        self, kind: str, stamp: str, start: int, stop: int, make: Callable[[int, int], NDArray[Any]]
-    ) -> NDArray[Any]:
-        """Entries start to stop from the chunks they lie in; ``make(first, last)`` makes a chunk."""
-        key = entry_name(kind, self.video.name, stamp, self.video.info, self.fps, self.height, self.width)
-        parts = []
-        for chunk in range(start // CHUNK, (stop - 1) // CHUNK + 1):
-            first, last = chunk * CHUNK, min((chunk + 1) * CHUNK, self.video.length)
-            array = self.cache.get(f"{key}/{chunk:06d}", partial(make, first, last))
-            parts.append(array[max(start - first, 0) : stop - first])
-        return np.concatenate(parts)
+    def _ids(self, path: Path) -> NDArray[np.int32]:
+        """One map. A ZooError if it is not of its frame's size."""
+        ids = read_ids(path).astype(np.int32)
+        height, width = ids.shape
+        if (height, width) != (self.info.height, self.info.width):
+            raise ZooError(
+                f"{path} is {width}x{height} pixels; the frames of {self.path} are "
+                f"{self.info.width}x{self.info.height} (width x height). Make the map in the size of its frame, with "
+                "nearest-neighbour scaling."
+            )
+        return ids

@@ -18,6 +18,7 @@ from zoo.data.sets.puppets.scene import Scene, Scripted, draw_scene
 from zoo.types import Clip, Split
 
 VALIDATION_CLIPS = 1000
+DRAWN = {"edges": truth.edges, "distance": truth.edges_and_distance, "pose": truth.drawn_pose}
 
 
 class PuppetClips(ClipSet):
@@ -68,9 +69,7 @@ class PuppetClips(ClipSet):
         if "instances" in self.fields:
             wanted["instances"] = truth.instances(picture)
         if "condition" in self.fields:
-            wanted["condition"] = getattr(truth, {"edges": "edges", "pose": "drawn_pose"}[self.config.condition])(
-                picture
-            )
+            wanted["condition"] = DRAWN[self.config.condition](picture)
         if "pose" in self.fields:
             wanted["pose"] = truth.joints(picture.poses[0], self.frame.height, self.frame.width)
         if self.fields & {"flow", "visibility"}:

@@ -15,6 +15,7 @@ from zoo.data.sets.puppets.body import BONES, JOINTS, Pose
 from zoo.data.sets.puppets.config import LABELS
 from zoo.data.sets.puppets.film import Picture
 from zoo.data.sets.puppets.layers import Colour, Floats, Ints, Layer, Paint, composite, depth
+from zoo.data.transforms import distance_map
 
 BONE_COLOURS: tuple[Colour, ...] = (
     (255, 255, 255), (160, 160, 160),
@@ -48,6 +49,12 @@ def edges(picture: Picture) -> Floats:
     edge[:, :, :-1] |= plane[:, :, :-1] != plane[:, :, 1:]
     edge[:, :-1] |= plane[:, :-1] != plane[:, 1:]
     return edge[:, None].astype(np.float32)
+
+
+def edges_and_distance(picture: Picture) -> Floats:
+    """The edges and the truncated distance to them, (T, 2, H, W) in [0, 1]; see ``transforms.distance_map``."""
+    lines = edges(picture)
+    return np.concatenate([lines, np.stack([distance_map(frame) for frame in lines[:, 0]])[:, None]], axis=1)
 
 
 def drawn_pose(picture: Picture) -> Floats:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from zoo.data.decode import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from zoo.data.sequences.files import has_suffix
 from zoo.errors import listed
 
 LAYOUT = f"video files ({' '.join(VIDEO_SUFFIXES)}) or folders of two frames and more ({' '.join(IMAGE_SUFFIXES)})"
@@ -36,8 +36,8 @@ def find_videos(root: Path, leave_out: Collection[Path] = ()) -> Found:
     for folder, names in _walk(root, {path.resolve() for path in leave_out}, found):
         found.folders += 1
         files = [name for name in names if not name.startswith(".")]
-        videos = [name for name in files if Path(name).suffix.lower() in VIDEO_SUFFIXES]
-        images = [name for name in files if _is_image(name)]
+        videos = [name for name in files if has_suffix(name, VIDEO_SUFFIXES)]
+        images = [name for name in files if has_suffix(name)]
         found.videos += [folder / name for name in videos]
         used = {*videos}
         if len(images) >= 2 and not videos:
@@ -46,10 +46,6 @@ def find_videos(root: Path, leave_out: Collection[Path] = ()) -> Found:
         found.others.update(Path(name).suffix for name in files if name not in used)
     found.videos.sort()
     return found
-
-
-def _is_image(name: str) -> bool:
-    return Path(name).suffix.lower() in IMAGE_SUFFIXES
 
 
 def _walk(root: Path, leave_out: Collection[Path], found: Found) -> Iterator[tuple[Path, list[str]]]:
@@ -67,15 +63,3 @@ def _walk(root: Path, leave_out: Collection[Path], found: Found) -> Iterator[tup
         seen.add(here)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield Path(folder), files
-
-
-def images_in(folder: Path) -> list[Path]:
-    """The frames in a folder in the order of their numbers: 2.png before 10.png."""
-    names = (path for path in folder.iterdir() if _is_image(path.name) and not path.name.startswith("."))
-    return sorted(names, key=lambda path: [int(n) if n.isdecimal() else n for n in re.split(r"(\d+)", path.name)])
-
-
-def stamp_of(path: Path) -> str:
-    """Size and time of a file, or of the images in a folder: another stamp is another content."""
-    stats = [part.stat() for part in (images_in(path) if path.is_dir() else [path])]
-    return f"{len(stats)}-{sum(s.st_size for s in stats)}-{max((s.st_mtime_ns for s in stats), default=0)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from zoo.data.sets.folder.footage import Footage
+from zoo.data.sequences.footage import Footage
 from zoo.errors import ZooError
 from zoo.types import Split
 
@@ -28,11 +28,11 @@ def split_footage(footage: list[Footage], split: Split, share: float, frames: in
     """The stretches of one split; every one has room for a clip of ``frames``."""
     if len(footage) == 1:
         return [_split_time(footage[0], split, share, frames)]
-    chosen = _held_out([each.video.name for each in footage], share)
+    chosen = held_out([each.video.name for each in footage], share)
     return [Stretch(each, 0, each.video.length) for each in footage if (each.video.name in chosen) == (split == "val")]
 
 
-def _held_out(names: list[str], share: float) -> set[str]:
+def held_out(names: list[str], share: float) -> set[str]:
     """Names for evaluation, chosen by a checksum: one more video moves few others between the splits."""
     count = min(max(1, round(share * len(names))), len(names) - 1)
     return set(sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())[:count])

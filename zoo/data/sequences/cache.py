@@ -1,8 +1,8 @@
 """Arrays and probe results kept beside the data, in ``<root>/.zoo``, which may be deleted at any time.
 
-An entry's name holds everything that its content follows from, so a changed file or size finds no old
-entry. Files are written under another name and renamed: of two processes that make the same entry, either
-may win.
+An entry's name stands for everything that its content follows from, so a changed file or size finds no old entry. An
+array's file ends in a line of JSON that says whose it is: one that was copied or moved is refused, not used. Files are
+written under another name and renamed: of two processes that make the same entry, either may win.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import secrets
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,7 +22,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-FORMAT = 1
+from zoo.errors import ZooError
+
+FORMAT = 2
 """Part of every entry's name: raise it when the same settings give other numbers."""
 
 
@@ -49,24 +52,64 @@ def entry_name(*parts: object) -> str:
     return hashlib.sha256(json.dumps([FORMAT, *map(str, parts)]).encode()).hexdigest()[:20]
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Whose array it is: kind, such as frames or a flow, of a video in the data set, at a size (height, width)."""
+
+    video: str
+    stamp: str
+    kind: str
+    size: tuple[int, int]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.video} at {self.size[1]}x{self.size[0]} (stamp {self.stamp})"
+
+
 class ArrayCache:
     """Arrays by name; what is not there is made and kept."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
 
-    def get(self, name: str, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
-        """The array of this name, mapped from disk. Where it cannot be kept it is made again each time."""
+    def get(self, name: str, origin: Origin, shape: tuple[int, ...], make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+        """The array of this name, mapped from disk. Where it cannot be kept it is made again each time.
+
+        Raises ZooError if what is kept under this name has another origin or another shape.
+        """
         path = self.home / f"{name}.npy"
         try:
-            return np.load(path, mmap_mode="r")  # type: ignore[no-any-return]
+            array, found = _load(path)
         except (OSError, ValueError, EOFError):  # not there yet, or not whole
-            array = make()
-        try:
-            _replace(path, lambda file: np.save(file, array))
-        except OSError as problem:
-            warnings.warn(f"{path} cannot be written: {problem.strerror}.", stacklevel=2)
+            return self._keep(path, origin, make())
+        if found != origin or array.shape != shape:
+            raise ZooError(
+                f"{path} holds {found}, of shape {array.shape}; here belong {origin}, of shape {shape}. It was copied "
+                "or moved. Delete it, and it will be made anew."
+            )
         return array
+
+    def _keep(self, path: Path, origin: Origin, array: NDArray[Any]) -> NDArray[Any]:
+        def write(file: BinaryIO) -> None:
+            np.save(file, array)
+            file.write(b"\n" + json.dumps(asdict(origin)).encode())
+
+        try:
+            _replace(path, write)
+        except OSError as problem:
+            warnings.warn(f"{path} cannot be written: {problem.strerror}.", stacklevel=3)
+        return array
+
+
+def _load(path: Path) -> tuple[NDArray[Any], Origin]:
+    """The array, mapped, and the origin behind it; a ValueError if either is not whole."""
+    array = np.load(path, mmap_mode="r")
+    with path.open("rb") as file:
+        file.seek(array.offset + array.nbytes)
+        kept = json.loads(file.read())
+    try:
+        return array, Origin(**kept | {"size": tuple(kept["size"])})
+    except (TypeError, KeyError) as problem:
+        raise ValueError(f"{path} has no origin") from problem
 
 
 def load_index(home: Path) -> dict[str, Any]:

@@ -1,0 +1,90 @@
+"""Card, settings and classes of the data set `cityscapes`. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+from zoo.data.base import DataCard, register_data
+from zoo.data.sequences.config import Layout, SequenceConfig
+
+if TYPE_CHECKING:
+    from zoo.data.sequences.collection import Collection
+
+LABELS = (
+    "unlabeled",
+    "ego vehicle",
+    "rectification border",
+    "out of roi",
+    "static",
+    "dynamic",
+    "ground",
+    "road",
+    "sidewalk",
+    "parking",
+    "rail track",
+    "building",
+    "wall",
+    "fence",
+    "guard rail",
+    "bridge",
+    "tunnel",
+    "pole",
+    "polegroup",
+    "traffic light",
+    "traffic sign",
+    "vegetation",
+    "terrain",
+    "sky",
+    "person",
+    "rider",
+    "car",
+    "truck",
+    "bus",
+    "caravan",
+    "trailer",
+    "train",
+    "motorcycle",
+    "bicycle",
+    "license plate",
+)
+"""The published classes in the order of their ids, 0 to 33; the license plate, published as -1, is 34 here."""
+
+CARD = DataCard(
+    name="cityscapes",
+    title="Cityscapes: street scenes of 50 cities, label maps and instances",
+    fields=frozenset({"video", "labels", "instances", "flow", "visibility"}),
+    licence="Cityscapes terms of use: non-commercial",
+)
+LAYOUT = Layout(
+    marks=("leftImg8bit_sequence", "leftImg8bit", "gtFine"),
+    text=(
+        "<root>/leftImg8bit_sequence/<split>/<city>/<city>_<sequence>_<frame>_leftImg8bit.png with "
+        "<root>/gtFine/<split>/<city>/<city>_<sequence>_<frame>_gtFine_labelIds.png, and maybe _gtFine_instanceIds.png "
+        "beside that; <split> is train or val"
+    ),
+)
+
+
+@register_data(CARD, builds="zoo.data.sequences.clips:SequenceClips")
+@dataclass
+class CityscapesConfig(SequenceConfig):
+    """Runs of consecutive frames that each have a label map.
+
+    The published gtFine annotates one frame in each snippet of 30, which is enough for frames=1; `leftImg8bit`, which
+    holds those frames alone, is read where there is no `leftImg8bit_sequence`. Longer clips take the label maps of a
+    segmenter, saved in the same layout. foreground: classes, by name or id, that move before the rest.
+    """
+
+    name: str = "cityscapes"
+    height: int = 128
+    fps: float = 17.0
+    foreground: list[str] = field(default_factory=lambda: ["car"])
+
+    layout: ClassVar[Layout] = LAYOUT
+
+    def collection(self) -> Collection:
+        """The runs of frames under the root."""
+        from zoo.data.sets.cityscapes.find import find
+
+        return find(self)

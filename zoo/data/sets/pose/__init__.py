@@ -1,0 +1,1 @@
+"""People who move, with their pose as OpenPose or DensePose estimated it."""

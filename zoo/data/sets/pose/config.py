@@ -1,0 +1,84 @@
+"""Card, settings and body parts of the data set `pose`. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from zoo.data.base import DataCard, register_data
+from zoo.data.sequences.config import Layout, SequenceConfig
+
+if TYPE_CHECKING:
+    from zoo.data.sequences.collection import Collection
+
+PARTS = (
+    "background",
+    "torso back",
+    "torso front",
+    "right hand",
+    "left hand",
+    "left foot",
+    "right foot",
+    "right upper leg back",
+    "left upper leg back",
+    "right upper leg front",
+    "left upper leg front",
+    "right lower leg back",
+    "left lower leg back",
+    "right lower leg front",
+    "left lower leg front",
+    "left upper arm front",
+    "right upper arm front",
+    "left upper arm back",
+    "right upper arm back",
+    "left lower arm front",
+    "right lower arm front",
+    "left lower arm back",
+    "right lower arm back",
+    "right head",
+    "left head",
+)
+"""DensePose's 24 parts of the body's surface in the order of their indices, behind the background."""
+KINDS = {"openpose": ("openpose",), "densepose": ("densepose",), "both": ("densepose", "openpose")}
+"""What each condition is made of, in the order of its channels, three each."""
+
+CARD = DataCard(
+    name="pose",
+    title="People and their pose: train_img, train_openpose, train_densepose",
+    fields=frozenset({"video", "condition", "labels", "pose", "flow", "visibility"}),
+    licence="that of the videos",
+)
+LAYOUT = Layout(
+    marks=("train_img", "train_openpose", "train_densepose"),
+    text=(
+        "<root>/train_img/<sequence>/ with the frames, beside <root>/train_openpose/<sequence>/*.json or "
+        "<root>/train_densepose/<sequence>/*.png or both, with a file a frame; and the same under test_ or val_ to "
+        "evaluate on"
+    ),
+)
+
+
+@register_data(CARD, builds=".clips:PoseClips")
+@dataclass
+class PoseConfig(SequenceConfig):
+    """Frames beside OpenPose's keypoints (JSON, BODY_25) or DensePose's pictures (I, U, V) or both.
+
+    condition: densepose (three channels: part index, U, V), openpose (a drawn skeleton in three channels), both (six,
+    densepose first), or auto, which takes what is there. With DensePose, `labels` are its parts; with OpenPose, `pose`
+    is the first person's body. limb_dropout: in training, the probability for each limb that is drawn and each part
+    to be left out of the condition of a whole clip. flip keeps the sides: what was a right hand is shown on the left
+    and still called right, in frames, labels and drawings alike.
+    """
+
+    name: str = "pose"
+    flip: bool = False
+    condition: str = "auto"
+    limb_dropout: float = 0.05
+
+    layout: ClassVar[Layout] = LAYOUT
+
+    def collection(self) -> Collection:
+        """The sequences under the root."""
+        from zoo.data.sets.pose.find import find
+
+        return find(self)

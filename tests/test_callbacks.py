@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from zoo import ZooError
 from zoo.callbacks.ema import MovingAverage
+from zoo.callbacks.finite import Finite
 
 
 class Part(nn.Module):
@@ -14,7 +16,7 @@ class Part(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(1))
         self.register_buffer("count", torch.zeros(1))
-        self.device, self.clips_seen = torch.device("cpu"), 10**9
+        self.device, self.dtype, self.clips_seen = torch.device("cpu"), torch.float32, 10**9
 
     def ema_parts(self) -> dict[str, nn.Module]:
         return {"part": self}
@@ -64,3 +66,29 @@ def test_average_survives_a_checkpoint():
     other.setup(TRAINER, Part(), "fit")
     other.on_load_checkpoint(TRAINER, model, checkpoint)
     assert other.averages["part"].weight.item() == 2.0
+
+
+def step(finite: Finite, clips: int, batch_idx: int, **losses: float) -> None:
+    model = SimpleNamespace(losses={k: torch.tensor(v) for k, v in losses.items()}, clips_seen=clips)
+    finite.on_train_batch_end(SimpleNamespace(log_every_n_steps=4), model, None, BATCH, batch_idx)
+
+
+def test_first_loss_that_is_no_number_is_named(tmp_path):
+    """It is found when losses are logged next, by then others are NaN, too; the one to blame came first."""
+    finite = Finite(tmp_path)
+    step(finite, 8, 0, warp=1.0, gan=1.0)
+    step(finite, 16, 1, warp=float("inf"), gan=1.0)
+    step(finite, 24, 2, warp=float("nan"), gan=float("nan"))
+    with pytest.raises(ZooError, match=r"^train/loss/warp was no finite number at 16 clips.*there is no checkpoint"):
+        step(finite, 32, 3, warp=float("nan"), gan=float("nan"))
+
+
+def test_nothing_is_saved_after_a_loss_that_is_no_number(tmp_path):
+    """A round looks, too, before it saves; and the last good state is named."""
+    finite = Finite(tmp_path)
+    (tmp_path / "last.ckpt").write_text("good")
+    step(finite, 8, 0, warp=1.0)
+    finite.on_validation_start(None, None)
+    step(finite, 16, 1, warp=float("nan"))
+    with pytest.raises(ZooError, match=r"The last good state is .*last\.ckpt"):
+        finite.on_validation_start(None, None)

@@ -146,7 +146,9 @@ def test_loading_is_strict(tmp_path):
     with pytest.raises(ZooError, match="G does not fit .*: 1 missing, such as scales.0.flow_decoder.1.layers.5.weight"):
         convert("vid2vid", saved(tmp_path / "a", G0=state), tmp_path / "run", settings)
     with pytest.raises(ZooError, match="G0 has the layer extra.weight, which the released networks have not"):
-        convert("vid2vid", saved(tmp_path / "b", G0={**state, "extra.weight": torch.ones(1)}), tmp_path / "run", settings)
+        convert(
+            "vid2vid", saved(tmp_path / "b", G0={**state, "extra.weight": torch.ones(1)}), tmp_path / "run", settings
+        )
     assert not (tmp_path / "run").exists()
 
 
@@ -171,7 +173,9 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, monkeypatch):
         convert("vid2vid", folder, tmp_path / "run", {"epoch": 10})
     assert not (tmp_path / "unpickled").exists()
     saved(folder, G=golden("misc")["single_global"]["state_dict"])
-    with pytest.raises(ZooError, match=r"no …_net_G0.pth. G alone is a generator of images: python -m zoo.convert pix2"):
+    with pytest.raises(
+        ZooError, match=r"no …_net_G0.pth. G alone is a generator of images: python -m zoo.convert pix2"
+    ):
         convert("vid2vid", folder, tmp_path / "run", {})
     saved(folder, G0=golden("misc")["single_global"]["state_dict"])
     with pytest.raises(ZooError, match="no weights of vid2vid's generator"):

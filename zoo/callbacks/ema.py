@@ -41,7 +41,7 @@ class MovingAverage(Callback):
         """Move every average a step towards the weights; buffers are copied."""
         decay = self.decay(len(batch["video"]) * trainer.world_size, model.clips_seen)
         for name, part in model.ema_parts().items():
-            average = self.averages[name].to(model.device)
+            average = self.averages[name].to(model.device, model.dtype)
             for mean, weight in zip(average.parameters(), part.parameters(), strict=True):
                 mean.lerp_(weight, 1 - decay)
             for kept, buffer in zip(average.buffers(), part.buffers(), strict=True):
@@ -58,7 +58,7 @@ class MovingAverage(Callback):
     @torch.no_grad()
     def _swap(self, model: VideoModel[Any]) -> None:
         for name, part in model.ema_parts().items():
-            average = self.averages[name].to(model.device)
+            average = self.averages[name].to(model.device, model.dtype)
             parameters = zip(average.parameters(), part.parameters(), strict=True)
             buffers = zip(average.buffers(), part.buffers(), strict=True)
             for mean, weight in chain(parameters, buffers):

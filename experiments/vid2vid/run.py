@@ -36,6 +36,9 @@ COMMON = [
     "data.height=64",
     "data.width=64",
     "data.workers=0",
+    "data.batch_size=4",
+    "model.norm=batch",
+    "model.norm_statistics=running",
     f"budget.clips={CLIPS}",
     "model.perceptual=none",
     "evaluation.rounds=1",
@@ -81,43 +84,63 @@ def run_one(variant: str, seed: int) -> None:
 def measure(run: str) -> None:
     """Sample the evaluation clips and print what comes out, as one line of JSON."""
     import torch
+
+    from zoo.run import commit, load
+
+    torch.set_num_threads(1)
+    model = load(run)
+    protocol = {**EVALUATION, "height": 64, "width": 64, "split": "val", "data": "puppets street"}
+    line = {"clips_seen": model.clips_seen, "commit": commit(), "protocol": protocol, "results": evaluate(model, run)}
+    line["results_batch_statistics"] = evaluate(with_batch_statistics(model), run)
+    print(json.dumps(line))
+
+
+def with_batch_statistics(model):
+    """The same weights, normalised in use by the picture at hand, as the original release does."""
+    from dataclasses import asdict
+
+    from zoo.blocks.released import fit_state
+    from zoo.model import build
+
+    other = build({**asdict(model.config), "norm_statistics": "batch"}, model.spec)
+    other.load_state_dict(fit_state(model.state_dict(), other.state_dict(), "the run"))
+    return other.eval()
+
+
+def evaluate(model, run: str) -> dict[str, float]:
+    """Every figure of one model, over all evaluation clips."""
+    import torch
     from torch.utils.data import default_collate
 
     from zoo.data.base import build_set
     from zoo.evaluation.paired import paired_metrics
     from zoo.evaluation.temporal import warping_error
     from zoo.flow.occlusion import end_point_error
-    from zoo.run import commit, data_config, load
+    from zoo.run import data_config
     from zoo.types import SampleRequest
 
-    torch.set_num_threads(1)
-    model = load(run)
     frames, context = EVALUATION["frames"], EVALUATION["context"]
     config = replace(data_config(run), frames=frames)
     clips = build_set(config, "val", model.card.wanted() | {"flow", "visibility"}, seed=0)
     paired = paired_metrics()
-    made_error, real_error, flow_error, still_error = [], [], [], []
+    values: dict[str, list[float]] = {}
     for index in range(EVALUATION["clips"]):
         clip = default_collate([clips.clip(index, 0, frames)])
         sample = model.sample(SampleRequest(frames, clip, context=context))
         paired.update(sample.video[0, context:], clip["video"][0, context:])
         flow, seen = clip["flow"][:, context:], clip["visibility"][:, context:]
-        made_error.append(float(warping_error(sample.video[:, context:], flow, seen).mean()))
-        real_error.append(float(warping_error(clip["video"][:, context:], flow, seen).mean()))
-        still_error.append(float(end_point_error(torch.zeros_like(flow), flow, seen)))
+        found = {
+            "warping_error": warping_error(sample.video[:, context:], flow, seen).mean(),
+            "real_warping_error": warping_error(clip["video"][:, context:], flow, seen).mean(),
+            "still_flow_error": end_point_error(torch.zeros_like(flow), flow, seen),
+        }
         if "flow" in sample.details:
-            flow_error.append(float(end_point_error(sample.details["flow"][:, context + 1 :], flow, seen)))
-    results = {
-        "warping_error": mean(made_error),
-        "real_warping_error": mean(real_error),
-        "still_flow_error": mean(still_error),
-        **{name: float(value) for name, value in paired.compute().items()},
-    }
-    if flow_error:
-        results["flow_error"] = mean(flow_error)
-    rounded = {name: round(value, 5) for name, value in results.items()}
-    protocol = {**EVALUATION, "height": 64, "width": 64, "split": "val", "data": "puppets street"}
-    print(json.dumps({"clips_seen": model.clips_seen, "commit": commit(), "protocol": protocol, "results": rounded}))
+            found["flow_error"] = end_point_error(sample.details["flow"][:, context + 1 :], flow, seen)
+        for name, value in found.items():
+            values.setdefault(name, []).append(float(value))
+    results = {name: mean(per_clip) for name, per_clip in values.items()}
+    results |= {name: float(value) for name, value in paired.compute().items()}
+    return {name: round(value, 5) for name, value in results.items()}
 
 
 def lines() -> list[dict]:

@@ -40,7 +40,7 @@ class DataConfig:
     height: int = 64
     width: int | None = None
     fps: float = 12.5
-    batch_size: int = 1
+    batch_size: int = 4
     workers: int = 2
 
     def spec(self) -> ClipSpec:

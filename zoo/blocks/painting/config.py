@@ -38,8 +38,8 @@ class PaintingConfig(ModelConfig):
     blocks: int = 4
     clips_per_scale: int = 0
     finest_alone_clips: int = 0
-    norm: str = "instance"
-    norm_statistics: str = "batch"
+    norm: str = "batch"
+    norm_statistics: str = "running"
     appearance_features: int = 0
     appearance_width: int = 16
     appearance_downsamplings: int = 2

@@ -25,6 +25,7 @@ from zoo.model import VideoModel
 from zoo.types import Clip, ClipSpec, Look, SampleRequest, Stage
 
 ConfigT = TypeVar("ConfigT", bound=PaintingConfig)
+SLOW = 0.1  # share of the learning rate for parameters that move their output further than others
 
 
 class PaintingModel(VideoModel[ConfigT], Generic[ConfigT]):
@@ -122,13 +123,22 @@ class PaintingModel(VideoModel[ConfigT], Generic[ConfigT]):
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Adam for what paints, Adam for the discriminators; their losses share no parameter."""
         betas = (self.config.beta1, self.config.beta2)
+        slow = {id(p) for p in self.slow_parameters()}
         painting = [p for part in self.ema_parts().values() for p in part.parameters()]
         held = {id(p) for p in painting}
         judging = [p for p in self.parameters() if p.requires_grad and id(p) not in held]
-        return [
-            torch.optim.Adam(painting, self.config.lr, betas),
-            torch.optim.Adam(judging, self.config.discriminator_lr, betas),
+        groups = [
+            {"params": [p for p in painting if id(p) not in slow], "share": 1.0},
+            {"params": [p for p in painting if id(p) in slow], "share": SLOW},
         ]
+        return [
+            torch.optim.Adam([group for group in groups if group["params"]], self.config.lr, betas),
+            torch.optim.Adam([{"params": judging, "share": 1.0}], self.config.discriminator_lr, betas),
+        ]
+
+    def slow_parameters(self) -> list[nn.Parameter]:
+        """Those that learn at a tenth of the rate."""
+        return []
 
     def set_learning_rate(self) -> None:
         """Constant in the first half of the budget, then linearly to zero."""
@@ -136,7 +146,7 @@ class PaintingModel(VideoModel[ConfigT], Generic[ConfigT]):
         rates = (self.config.lr, self.config.discriminator_lr)
         for optimizer, rate in zip(self.trainer.optimizers, rates, strict=True):
             for group in optimizer.param_groups:
-                group["lr"] = factor * rate
+                group["lr"] = factor * rate * group["share"]
 
     def step(self, number: int, objective: Callable[[], Mapping[str, Tensor]]) -> Mapping[str, Tensor]:
         """One step of one optimizer on the sum of the losses; the parameters of the other get no gradient."""

@@ -136,6 +136,10 @@ class Vid2Vid(PaintingModel[Vid2VidConfig]):
 
     # ---------------------------------------------------------------- training
 
+    def slow_parameters(self) -> list[nn.Parameter]:
+        """The flow heads: their output counts in twenties of pixels, and at the full rate it only jitters."""
+        return [p for name, p in self.generator.named_parameters() if ".flow_head." in name]
+
     def training_step(self, clip: Clip, batch_idx: int) -> None:
         """Generate the clip chunk by chunk; after each, one step of the generator and one of the judges (eq. 5)."""
         self.set_learning_rate()

@@ -16,7 +16,7 @@ class Part(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(1))
         self.register_buffer("count", torch.zeros(1))
-        self.device, self.dtype, self.clips_seen = torch.device("cpu"), torch.float32, 10**9
+        self.clips_seen = 10**9
 
     def ema_parts(self) -> dict[str, nn.Module]:
         return {"part": self}

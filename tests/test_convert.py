@@ -91,7 +91,7 @@ def test_running_statistics_are_a_choice(tmp_path):
 
 def test_foreground_and_instances_are_asked_for(tmp_path):
     weights = saved(tmp_path / "w", G0=golden("g1_fg_inst_instance")["state_dict"][0])
-    with pytest.raises(ZooError, match="takes 6 channels a frame. Type label_count=5 for 5 classes and the borders"):
+    with pytest.raises(ZooError, match=r"takes 6 channels a frame. Type label_count=5 for 5 classes and the borders"):
         convert("vid2vid", weights, tmp_path / "run", SIZE)
     with pytest.raises(ZooError, match=r"which classes it paints is not in the weights. Type foreground="):
         convert("vid2vid", weights, tmp_path / "run", {"label_count": 5, **SIZE})
@@ -111,14 +111,14 @@ def test_converted_run_samples_given_maps(tmp_path):
         for frame in range(4):
             cv2.imwrite(f"{tmp_path}/{folder}/{frame}.png", np.full((16, 32), frame, np.uint8))
     settings = SampleSettings(run=str(tmp_path / "run"), given=str(tmp_path / "labels"), first_frame="generated")
-    with pytest.raises(ZooError, match="Type given_instances="):
+    with pytest.raises(ZooError, match=r"Type given_instances="):
         sample(settings)
     settings.given_instances = str(tmp_path / "instances")
     assert probe(sample(settings)[0]).frames == 4
     settings.first_frame = None  # the release starts from real frames, and maps come without any
-    with pytest.raises(ZooError, match="first_frame=given needs a real frame"):
+    with pytest.raises(ZooError, match=r"first_frame=given needs a real frame"):
         sample(settings)
-    with pytest.raises(ZooError, match="was converted, and not trained on a data set. Type given="):
+    with pytest.raises(ZooError, match=r"was converted, and not trained on a data set. Type given="):
         sample(SampleSettings(run=str(tmp_path / "run")))
 
 
@@ -143,9 +143,11 @@ def test_loading_is_strict(tmp_path):
     state = dict(golden("g1_batch")["state_dict"][0])
     settings = {"label_count": 5, **SIZE}
     del state["model_res_flow.1.conv_block.5.weight"]
-    with pytest.raises(ZooError, match="G does not fit .*: 1 missing, such as scales.0.flow_decoder.1.layers.5.weight"):
+    with pytest.raises(
+        ZooError, match=r"G does not fit .*: 1 missing, such as scales.0.flow_decoder.1.layers.5.weight"
+    ):
         convert("vid2vid", saved(tmp_path / "a", G0=state), tmp_path / "run", settings)
-    with pytest.raises(ZooError, match="G0 has the layer extra.weight, which the released networks have not"):
+    with pytest.raises(ZooError, match=r"G0 has the layer extra.weight, which the released networks have not"):
         convert(
             "vid2vid", saved(tmp_path / "b", G0={**state, "extra.weight": torch.ones(1)}), tmp_path / "run", settings
         )
@@ -160,16 +162,16 @@ class Evil:
 def test_what_is_no_checkpoint_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "weights"
-    with pytest.raises(ZooError, match="there is no such folder"):
+    with pytest.raises(ZooError, match=r"there is no such folder"):
         convert("vid2vid", folder, tmp_path / "run", {})
     folder.mkdir()
     (folder / "10_net_G0.pth").write_bytes(b"nonsense")
     with pytest.raises(ZooError, match=r"holds no latest_net_<part>.pth; it holds 10_net_G0.pth. Type epoch=10"):
         convert("vid2vid", folder, tmp_path / "run", {})
-    with pytest.raises(ZooError, match="cannot be read as weights alone"):
+    with pytest.raises(ZooError, match=r"cannot be read as weights alone"):
         convert("vid2vid", folder, tmp_path / "run", {"epoch": 10})
     (folder / "10_net_G0.pth").write_bytes(pickle.dumps({"weight": Evil()}))
-    with pytest.raises(ZooError, match="cannot be read as weights alone"):
+    with pytest.raises(ZooError, match=r"cannot be read as weights alone"):
         convert("vid2vid", folder, tmp_path / "run", {"epoch": 10})
     assert not (tmp_path / "unpickled").exists()
     saved(folder, G=golden("misc")["single_global"]["state_dict"])
@@ -178,10 +180,10 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, monkeypatch):
     ):
         convert("vid2vid", folder, tmp_path / "run", {})
     saved(folder, G0=golden("misc")["single_global"]["state_dict"])
-    with pytest.raises(ZooError, match="no weights of vid2vid's generator"):
+    with pytest.raises(ZooError, match=r"no weights of vid2vid's generator"):
         convert("vid2vid", folder, tmp_path / "run", {})
     saved(folder, G0={"epoch": 3})
-    with pytest.raises(ZooError, match="no state dict"):
+    with pytest.raises(ZooError, match=r"no state dict"):
         convert("vid2vid", folder, tmp_path / "run", {})
     with pytest.raises(ZooError, match=r"has no setting `label_cout`. Did you mean `label_count`"):
         convert("vid2vid", folder, tmp_path / "run", {"label_cout": 3})
@@ -189,14 +191,14 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, monkeypatch):
 
 def test_nothing_is_overwritten(two_scales, tmp_path):
     convert("vid2vid", two_scales, tmp_path / "run", {"label_count": 5, **SIZE})
-    with pytest.raises(ZooError, match="holds a run already"):
+    with pytest.raises(ZooError, match=r"holds a run already"):
         convert("vid2vid", two_scales, tmp_path / "run", {"label_count": 5, **SIZE})
 
 
 def test_command_line():
     words = ["vid2vid", "from=a", "to=b", "label_count=35", "foreground=[26, 24]"]
     assert read_arguments(words) == ("vid2vid", Path("a"), Path("b"), {"label_count": 35, "foreground": [26, 24]})
-    with pytest.raises(ZooError, match="found no to="):
+    with pytest.raises(ZooError, match=r"found no to="):
         read_arguments(["vid2vid", "from=a"])
-    with pytest.raises(ZooError, match="found 2 models"):
+    with pytest.raises(ZooError, match=r"found 2 models"):
         read_arguments(["vid2vid", "svg", "from=a", "to=b"])

@@ -6,7 +6,9 @@ import torch
 from zoo.callbacks.curves import read_curves
 from zoo.evaluation.paired import paired_metrics
 from zoo.evaluation.protocol import Protocol
-from zoo.pictures import filmstrip, kept_frames, palette, side_by_side, to_bytes
+from zoo.evaluation.temporal import warping_error
+from zoo.pictures import detail_rows, filmstrip, given_film, kept_frames, palette, side_by_side, to_bytes
+from zoo.types import ClipSpec, Sample
 
 
 def measured(made: torch.Tensor, real: torch.Tensor) -> dict[str, float]:
@@ -62,6 +64,43 @@ def test_curves_are_read_against_the_clock(tmp_path):
 
 def test_bytes_of_a_video():
     assert to_bytes(torch.tensor([-1.0, 0.0, 1.0, 3.0])).tolist() == [0, 128, 255, 255]
+
+
+def test_given_film_shows_drawings_and_lines():
+    def film(*levels: float) -> list[float]:
+        condition = torch.tensor(levels).view(1, 1, -1, 1, 1).expand(1, 2, -1, 4, 4)
+        spec = ClipSpec(("condition",), 2, 4, 4, 12.5, condition_channels=len(levels))
+        return given_film({"condition": condition}, 0, spec, "condition")[0, :, 0, 0].tolist()
+
+    assert film(1.0) == [255, 255, 255]  # edges in [0, 1]
+    assert film(1.0, 0.0) == [128, 128, 128]  # edges and distance
+    assert film(-1.0, 0.0, 1.0) == [0, 128, 255]  # a drawing in [-1, 1]
+    assert film(-1.0, 0.0, 1.0, 1.0, 0.0, 1.0) == [128, 128, 255]  # two, laid over each other
+
+
+def test_details_show_flow_in_colours():
+    flow = torch.zeros(1, 1, 2, 4, 4)
+    flow[:, :, 0, :, :2], flow[:, :, 0, :, 2:] = 4.0, -4.0
+    sample = Sample(torch.zeros(1, 1, 3, 4, 4), {"flow": flow, "mask": torch.ones(1, 1, 1, 4, 4)})
+    films = detail_rows(sample, 0)
+    assert films["mask"].unique().tolist() == [255]
+    right, left = films["flow"][0, :, 0, 0].tolist(), films["flow"][0, :, 0, 3].tolist()
+    assert right[0] == 255 > right[2]  # right is red
+    assert left[2] == 255 > left[0]  # left is blue
+
+
+def test_warping_error_by_hand():
+    """Frame 2 is frame 1 moved right by one and brighter by 0.2; the first column has no source and is not seen."""
+    first = torch.arange(4.0).view(1, 1, 1, 4).expand(1, 3, 2, 4) / 10
+    second = torch.cat([first[..., :1], first[..., :-1]], -1) + 0.2
+    flow = torch.zeros(1, 1, 2, 2, 4)
+    flow[:, :, 0] = -1.0
+    seen = torch.ones(1, 1, 1, 2, 4)
+    seen[..., 0] = 0
+    video = torch.stack([first, second], 1)
+    assert warping_error(video, flow, seen)[0].tolist() == pytest.approx([0.2])
+    assert abs(warping_error(video, -flow, seen)[0, 0] - 0.2) > 0.1  # the other way round it does not fit
+    assert warping_error(video, flow, 0 * seen)[0].tolist() == [0.0]
 
 
 def test_kept_frames_are_spread_from_first_to_last():

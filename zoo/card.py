@@ -56,6 +56,11 @@ class ModelConfig:
 
     name: str
 
+    @property
+    def least_context(self) -> int:
+        """How many real frames a sample must be given at least."""
+        return 0
+
     def problems(self, spec: ClipSpec) -> list[str]:
         """Sentences about what in these settings does not fit clips of that form; preflight prints them."""
         return []

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from einops import rearrange, repeat
+from einops import rearrange, reduce, repeat
 from torch import Tensor
 
 from zoo.data.decode import write_video
@@ -43,11 +43,16 @@ def palette(classes: int) -> Tensor:
 
 
 def given_film(clip: Clip, index: int, spec: ClipSpec, source: str) -> Tensor:
-    """The conditioning of one clip of a batch: labels in colours, a drawing in [-1, 1], or edges in {0, 1}."""
+    """The conditioning of one clip of a batch: labels in colours, drawings laid over each other, or lines in grey.
+
+    Drawings have three channels each, in [-1, 1]; edges, and the distance to them, have one each, in [0, 1].
+    """
     if source == "labels":
         return rearrange(palette(len(spec.label_names))[clip["labels"][index].cpu()], "t h w c -> t c h w")
     condition = clip["condition"][index]
-    return map_film(condition if condition.shape[1] == 3 else condition * 2 - 1)
+    if condition.shape[1] % 3 == 0:
+        return map_film(reduce(condition, "t (n c) h w -> t c h w", "mean", c=3))
+    return map_film(condition * 2 - 1)
 
 
 def map_film(video: Tensor) -> Tensor:

@@ -79,7 +79,12 @@ def _evaluation(spec: ClipSpec, settings: Train) -> list[str]:
     one_of("callbacks.monitor", settings.callbacks.monitor, BETTER)
     if settings.evaluation.rounds < 1:
         return [f"evaluation.rounds={settings.evaluation.rounds}: a training is evaluated at its end at least. Try: 1"]
-    frames = settings.evaluation.frames or spec.frames
+    frames, least = settings.evaluation.frames or spec.frames, settings.model.least_context
+    if settings.evaluation.context < least:
+        return [
+            f"evaluation.context={settings.evaluation.context}, but {settings.model.name} as it is set begins with "
+            f"{least} real frame at least. Try: evaluation.context={least}"
+        ]
     if settings.evaluation.context < frames:
         return []
     return [

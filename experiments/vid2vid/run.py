@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean, stdev
+from typing import Any
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.jsonl"
@@ -95,7 +96,7 @@ def measure(run: str) -> None:
     print(json.dumps(line))
 
 
-def with_batch_statistics(model):
+def with_batch_statistics(model: Any) -> Any:
     """The same weights, normalised in use by the picture at hand, as the original release does."""
     from dataclasses import asdict
 
@@ -107,7 +108,7 @@ def with_batch_statistics(model):
     return other.eval()
 
 
-def evaluate(model, run: str) -> dict[str, float]:
+def evaluate(model: Any, run: str) -> dict[str, float]:
     """Every figure of one model, over all evaluation clips."""
     import torch
     from torch.utils.data import default_collate

@@ -41,11 +41,16 @@ class MovingAverage(Callback):
         """Move every average a step towards the weights; buffers are copied."""
         decay = self.decay(len(batch["video"]) * trainer.world_size, model.clips_seen)
         for name, part in model.ema_parts().items():
-            average = self.averages[name].to(model.device, model.dtype)
+            average = self._average(name, model)
             for mean, weight in zip(average.parameters(), part.parameters(), strict=True):
                 mean.lerp_(weight, 1 - decay)
             for kept, buffer in zip(average.buffers(), part.buffers(), strict=True):
                 kept.copy_(buffer)
+
+    def _average(self, name: str, model: VideoModel[Any]) -> nn.Module:
+        """Where the model is, and as precise; Lightning casts the model after `setup`."""
+        like = next(model.parameters())
+        return self.averages[name].to(like.device, like.dtype)
 
     def on_validation_start(self, trainer: Trainer, model: VideoModel[Any]) -> None:
         """Evaluate the averages."""
@@ -58,7 +63,7 @@ class MovingAverage(Callback):
     @torch.no_grad()
     def _swap(self, model: VideoModel[Any]) -> None:
         for name, part in model.ema_parts().items():
-            average = self.averages[name].to(model.device, model.dtype)
+            average = self._average(name, model)
             parameters = zip(average.parameters(), part.parameters(), strict=True)
             buffers = zip(average.buffers(), part.buffers(), strict=True)
             for mean, weight in chain(parameters, buffers):

@@ -52,6 +52,6 @@ class Finite(Callback):
             else "No round was evaluated yet, so there is no checkpoint."
         )
         raise ZooError(
-            f"{terms} was no finite number at {start} clips; the training has stopped. {saved} Try a lower model.lr and "
-            "model.discriminator_lr, or trainer.precision=32-true."
+            f"{terms} was no finite number at {start} clips; the training has stopped. {saved} Try a lower model.lr "
+            "and model.discriminator_lr, or trainer.precision=32-true."
         )

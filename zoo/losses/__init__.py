@@ -1,4 +1,5 @@
 """Losses as plain functions, each with its paper; all compute in float32, also under autocast.
 
-Import from the modules: `zoo.losses.adversarial`, `.feature_matching`, `.warping`, `.perceptual`.
+Import from the modules: `zoo.losses.adversarial`, `.feature_matching`, `.judged`, `.warping`,
+`.perceptual`, `.classifiers`.
 """

@@ -18,7 +18,6 @@ CARD = ModelCard(
     needs=(("labels", "condition"),),
     uses=frozenset({"instances"}),
     min_frames=1,
-    size_multiple=4,
     adversarial=True,
     strategies=frozenset({"auto", "cpu", "ddp"}),
     streams=True,

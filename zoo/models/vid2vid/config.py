@@ -21,7 +21,6 @@ CARD = ModelCard(
     needs=(("labels", "condition"), ("flow",)),
     uses=frozenset({"visibility", "instances"}),
     min_frames=3,
-    size_multiple=4,
     adversarial=True,
     strategies=frozenset({"auto", "cpu", "ddp"}),
     streams=True,
@@ -98,6 +97,11 @@ class Vid2VidConfig(PaintingConfig):
             region=["head"],
             foreground=True,
         )
+
+    @property
+    def least_context(self) -> int:
+        """One where a video begins with nothing else."""
+        return int(self.first_frame == "given")
 
     def foreground_channels(self, spec: ClipSpec) -> tuple[int, ...]:
         """The channels of a map that are foreground classes; none where the branch is off or has nothing to paint."""

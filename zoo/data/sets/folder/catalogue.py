@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from zoo.data.decode import VideoInfo, probe, read_image
 from zoo.data.sequences.cache import cache_home, load_index, save_index
-from zoo.data.sequences.checks import check_footage, class_names, existing_root
+from zoo.data.sequences.checks import check_footage, class_names, existing_root, foreground_names
 from zoo.data.sequences.collection import proportional
 from zoo.data.sequences.files import files_in, stamp_of
 from zoo.data.sequences.find import LAYOUT, Found, find_videos
@@ -61,6 +61,7 @@ class Catalogue:
             width=self.width,
             fps=config.fps,
             label_names=label_names(config),
+            foreground=foreground_names(config.foreground, label_names(config)),
             condition_kind=config.condition,
             condition_channels=DRAWN_CHANNELS.get(config.condition, 0),
         )

@@ -29,8 +29,8 @@ class FolderConfig(FootageConfig):
 
     condition: none, edges (Canny), or distance (edges, and how far each pixel is from one). labels, instances:
     folders, inside ``root`` or beside it, that hold for each video a folder of its name (without suffix) with one PNG
-    of ids a frame; labels come with ``label_names`` or ``label_count``. image_fps: frame rate of folders of frames;
-    None takes every frame.
+    of ids a frame; labels come with ``label_names`` or ``label_count``, and ``foreground`` says which of them move
+    before the rest, by name or id. image_fps: frame rate of folders of frames; None takes every frame.
     """
 
     name: str = "folder"
@@ -39,6 +39,7 @@ class FolderConfig(FootageConfig):
     instances: str | None = None
     label_names: list[str] = field(default_factory=list)
     label_count: int | None = None
+    foreground: list[str] = field(default_factory=list)
     image_fps: float | None = None
 
     def spec(self) -> ClipSpec:

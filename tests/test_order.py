@@ -108,7 +108,7 @@ def test_keys_follow_the_curriculum_step_by_step():
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_workers_that_stay_alive_follow_the_curriculum(workers):
-    config = PuppetsConfig(height=32, width=64, frames=5, view="street", workers=workers)
+    config = PuppetsConfig(height=32, width=64, frames=5, view="street", batch_size=1, workers=workers)
     data = VideoData(config, frozenset({"flow"}), 12, 1, 1, 5, growing)
     shapes = [tuple(clip["video"].shape) for clip in data.train_dataloader()]
     assert shapes == [

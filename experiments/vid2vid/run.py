@@ -1,7 +1,8 @@
 """vid2vid against its own ablations and pix2pixHD, on puppets: trains, measures, appends to results.jsonl.
 
     python experiments/vid2vid/run.py            # every variant and seed that results.jsonl does not hold yet
-    python experiments/vid2vid/run.py table      # the table of what it holds
+    python experiments/vid2vid/run.py table      # the tables of what it holds
+    python experiments/vid2vid/run.py figure     # the same as a picture
 
 Each training is one process with one thread; two run at a time. Shapes: B clips, T frames, H x W pixels.
 """
@@ -156,31 +157,74 @@ def interval(values: list[float]) -> tuple[float, float]:
     return mean(values), T_95[len(values)] * stdev(values) / len(values) ** 0.5
 
 
-def table() -> Iterator[str]:
-    """Markdown: each variant's figures, and below them the differences from the full model, seed by seed."""
-    found: dict[str, dict[int, dict[str, float]]] = {}
+Figures = dict[tuple[str, str], dict[int, dict[str, float]]]  # (variant, statistics) to seed to metric to value
+
+
+def figures() -> Figures:
+    """What results.jsonl holds, under both ways to normalise in use."""
+    found: Figures = {}
     for line in lines():
-        found.setdefault(line["variant"], {})[line["seed"]] = line["results"]
-    metrics = list(BETTER)
-    yield "| variant | seeds | " + " | ".join(metrics) + " |"
-    yield "| --- |" * 1 + " --- |" * (len(metrics) + 1)
-    for variant, seeds in found.items():
-        cells = []
-        for metric in metrics:
-            values = [results[metric] for results in seeds.values() if metric in results]
-            cells.append("{:.4f} ± {:.4f}".format(*interval(values)) if values else "none")
-        yield f"| {variant} | {len(seeds)} | " + " | ".join(cells) + " |"
-    full = found.get("vid2vid", {})
+        for statistics, key in (("running", "results"), ("batch", "results_batch_statistics")):
+            found.setdefault((line["variant"], statistics), {})[line["seed"]] = line[key]
+    return found
+
+
+def better_statistics(found: Figures, variant: str) -> str:
+    """The way to normalise that gives a variant the higher PSNR over its seeds."""
+    return max(("running", "batch"), key=lambda way: mean(results["psnr"] for results in found[variant, way].values()))
+
+
+def table() -> Iterator[str]:
+    """Markdown: every variant under both statistics; then differences from vid2vid, each variant at its better one."""
+    found = figures()
+    heads = " | ".join(BETTER)
+    yield f"| variant | norm statistics | seeds | {heads} |"
+    yield "| --- | --- | --- |" + " --- |" * len(BETTER)
+    for (variant, statistics), seeds in found.items():
+        columns = [[results[m] for results in seeds.values() if m in results] for m in BETTER]
+        yield f"| {variant} | {statistics} | {len(seeds)} | " + " | ".join(shown(values) for values in columns) + " |"
     yield ""
-    yield "| variant minus vid2vid, same seed | " + " | ".join(metrics) + " |"
-    yield "| --- |" + " --- |" * len(metrics)
-    for variant, seeds in found.items():
-        cells = []
-        for metric in metrics:
-            pairs = [(r[metric], full[s][metric]) for s, r in seeds.items() if s in full and metric in r]
-            cells.append("{:+.4f} ± {:.4f}".format(*interval([a - b for a, b in pairs])) if pairs else "none")
-        if variant != "vid2vid":
-            yield f"| {variant} | " + " | ".join(cells) + " |"
+    yield f"| variant minus vid2vid, by seed | norm statistics | {heads} |"
+    yield "| --- | --- |" + " --- |" * len(BETTER)
+    full = found["vid2vid", better_statistics(found, "vid2vid")]
+    for variant in VARIANTS:
+        if variant == "vid2vid" or (variant, "running") not in found:
+            continue
+        statistics = better_statistics(found, variant)
+        seeds = found[variant, statistics]
+        columns = [[r[m] - full[s][m] for s, r in seeds.items() if s in full and m in r] for m in BETTER]
+        yield f"| {variant} | {statistics} | " + " | ".join(shown(values, "+") for values in columns) + " |"
+
+
+def shown(values: list[float], sign: str = "") -> str:
+    return "{:{sign}.4f} ± {:.4f}".format(*interval(values), sign=sign) if values else "none"
+
+
+def draw() -> None:
+    """figure.png: a point a seed, each variant at its better statistics; the dashed line is the real clips' own."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    found = figures()
+    there = [variant for variant in VARIANTS if (variant, "running") in found]
+    canvas, axes = pyplot.subplots(1, len(BETTER), figsize=(4 * len(BETTER), 3.2), sharey=True)
+    for axis, metric in zip(axes, BETTER, strict=True):
+        for row, variant in enumerate(there):
+            seeds = found[variant, better_statistics(found, variant)]
+            values = [results[metric] for results in seeds.values() if metric in results]
+            axis.plot(values, [row] * len(values), "o", color="tab:blue", alpha=0.6)
+            if values:
+                axis.plot([mean(values)], [row], "|", color="black", markersize=18)
+        axis.set(title=f"{metric} ({'lower' if BETTER[metric] is min else 'higher'} is better)")
+        axis.grid(axis="x", alpha=0.3)
+        floor = {"warping_error": "real_warping_error", "flow_error": "still_flow_error"}.get(metric)
+        if floor:
+            axis.axvline(lines()[0]["results"][floor], linestyle="--", color="grey")
+    axes[0].set(yticks=range(len(there)), yticklabels=there, ylim=(len(there) - 0.5, -0.5))
+    canvas.tight_layout()
+    canvas.savefig(HERE / "figure.png", dpi=100)
 
 
 if __name__ == "__main__":
@@ -189,5 +233,7 @@ if __name__ == "__main__":
         measure(sys.argv[2])
     elif what == "table":
         print("\n".join(table()))
+    elif what == "figure":
+        draw()
     else:
         run_all()

@@ -207,7 +207,9 @@ class PaintingModel(VideoModel[ConfigT], Generic[ConfigT]):
                     "model.appearance_features=3."
                 )
             return []
-        chosen = None if look is None else ChosenLook(look, self.appearance.layers(look.image[None])[0])
+        chosen = None
+        if look is not None:
+            chosen = ChosenLook(look, self.appearance.layers(look.image[None].to(self.device))[0])
         return [Wardrobe(self.mixtures, (request.seed, request.draw), chosen) for _ in range(clips)]
 
     def dressed(self, moment: Clip, given: Tensor, wardrobes: list[Wardrobe], seen: bool) -> Tensor:

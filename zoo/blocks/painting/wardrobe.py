@@ -25,14 +25,14 @@ class ChosenLook:
         if look.source is not None:
             if look.instances is None:
                 raise ZooError(f"look.source={look.source} names an instance of the picture. Add look.instances=<PNG>.")
-            taken = look.instances == look.source
+            taken = look.instances.to(features.device) == look.source
             if not taken.any():
                 known = sorted(torch.unique(look.instances).tolist())
                 raise ZooError(f"The picture has no instance {look.source}; it has {known}.")
         self.anywhere = features[:, taken].mean(1)
         self.by_class: Looks = {}
         if look.labels is not None:
-            classes = torch.where(taken, look.labels, -1)
+            classes = torch.where(taken, look.labels.to(features.device), -1)
             self.by_class = region_looks(features, classes)
 
     def of(self, number: int) -> Tensor | None:
@@ -65,5 +65,5 @@ class Wardrobe:
     def paint(self, regions: Tensor) -> Tensor:
         """Each pixel gets the look of its region: (H, W) -> (D, H, W)."""
         numbers, index = torch.unique(regions, return_inverse=True)
-        table = torch.stack([self.look(number) for number in numbers.tolist()])
+        table = torch.stack([self.look(number).to(regions.device) for number in numbers.tolist()])
         return table[index].movedim(-1, 0)

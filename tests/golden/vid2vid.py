@@ -363,8 +363,8 @@ def build_encoder(entry: Record) -> Callable[[bool], Tensor]:
 def build_image_generator(entry: Record) -> Callable[[bool], Tensor]:
     form, state = translate_image_generator(entry["state_dict"])
     norm = find_norm(form.norm, "running")
-    kind = LocalEnhancer if form.enhanced else GlobalGenerator
-    network = kind(form.channels, form.width, form.downsamplings, form.blocks, norm, form.appearance)
+    plan = (form.channels, form.width, form.downsamplings, form.blocks, norm, form.appearance)
+    network = LocalEnhancer(*plan, form.local_blocks) if form.enhanced else GlobalGenerator(*plan)
     loaded(network, state)
     return lambda train: network.train(train)(entry["x"], entry["z"])
 

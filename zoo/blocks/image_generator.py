@@ -12,7 +12,6 @@ from zoo.blocks.convolution import Norm, down, head, initialise, residual_blocks
 from zoo.blocks.maps import pyramid
 
 MAX_CHANNELS = 1024
-ENHANCER_BLOCKS = 3
 
 
 class GlobalGenerator(nn.Module):
@@ -72,7 +71,8 @@ class GlobalGenerator(nn.Module):
 class LocalEnhancer(nn.Module):
     """G2: a second generator around the first, at twice its resolution and half its channels.
 
-    paints_coarse: whether the first one can also paint by itself, which it must to be trained before the second.
+    blocks, local_blocks: residual blocks of the first and of this one. paints_coarse: whether the first one can also
+    paint by itself, which it must to be trained before the second.
     """
 
     def __init__(
@@ -83,6 +83,7 @@ class LocalEnhancer(nn.Module):
         blocks: int,
         norm: Norm,
         appearance: int = 0,
+        local_blocks: int = 3,
         paints_coarse: bool = False,
     ) -> None:
         super().__init__()
@@ -92,7 +93,7 @@ class LocalEnhancer(nn.Module):
             *down(width, 2 * width, norm),
         )
         self.decoder = nn.Sequential(
-            *residual_blocks(ENHANCER_BLOCKS, 2 * width, norm),
+            *residual_blocks(local_blocks, 2 * width, norm),
             *up(2 * width, width, norm),
         )
         self.head = nn.Sequential(*head(width, 3), nn.Tanh())

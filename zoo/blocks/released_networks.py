@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from zoo.blocks.released import State, norm_of, numbers, rename, shifted
+from zoo.blocks.released import BLOCK, State, norm_of, numbers, rename, shifted
 from zoo.errors import ZooError
 
 STEM = 4  # layers of a stem: padding, convolution, norm, ReLU
@@ -59,7 +59,7 @@ def translate_discriminator(state: State) -> tuple[JudgeForm, dict[str, Tensor]]
 
 @dataclass(frozen=True)
 class ImageForm:
-    """The form of a single-image generator. enhanced: global generator within a local enhancer."""
+    """The form of a single-image generator. enhanced: within a local enhancer of ``local_blocks``."""
 
     channels: int
     width: int
@@ -67,6 +67,7 @@ class ImageForm:
     blocks: int
     appearance: int
     enhanced: bool
+    local_blocks: int
     norm: str
 
 
@@ -76,31 +77,33 @@ def translate_image_generator(state: State) -> tuple[ImageForm, dict[str, Tensor
         return _with_features(state)
     enhanced = any(key.startswith("model1_1") for key in state)
     plain = {key: value for key, value in state.items() if key.startswith("model.")}
-    residual = numbers(plain, r"model\.(\d+)\.conv_block")
-    if not residual:
-        raise ZooError("These are no weights of a global generator: there is no residual block in them.")
-    downsamplings = (residual[0] - STEM) // STEP
+    if not plain:
+        raise ZooError("These are no weights of a global generator: there is no layer `model.…` in them.")
+    blocks = len(numbers(plain, r"model\.(\d+)\.conv_block"))
+    # Outside of residual blocks: the stem, as many steps down as up, and the head, which an enhancer leaves out.
+    downsamplings = (sum(v.ndim == 4 and BLOCK not in k for k, v in plain.items()) - 1 - (not enhanced)) // 2
     prefix = "coarse." if enhanced else ""
-    after = residual[-1] + 1
+    trunk = STEM + STEP * downsamplings
+    after = trunk + blocks
     found: dict[str, Tensor] = {}
     for start, stop, part in (
-        (0, residual[0], "encoder"),
-        (residual[0], after, "trunk"),
+        (0, trunk, "encoder"),
+        (trunk, after, "trunk"),
         (after, after + STEP * downsamplings, "decoder"),
         (after + STEP * downsamplings, 1 << 30, "head"),
     ):
         some = {key: value for key, value in plain.items() if start <= int(key.split(".")[1]) < stop}
         found |= shifted(some, "model", prefix + part, by=-start)
+    local_blocks = len(numbers(state, r"model1_2\.(\d+)\.conv_block"))
     if enhanced:
         found |= shifted(state, "model1_1", "encoder", 0)
-        blocks = len(numbers(state, r"model1_2\.(\d+)\.conv_block"))
         inner = {key: value for key, value in state.items() if key.startswith("model1_2.")}
-        last = blocks + STEP
+        last = local_blocks + STEP
         found |= shifted({k: v for k, v in inner.items() if int(k.split(".")[1]) < last}, "model1_2", "decoder", 0)
         found |= shifted({k: v for k, v in inner.items() if int(k.split(".")[1]) >= last}, "model1_2", "head", -last)
     first = state["model1_1.1.weight" if enhanced else "model.1.weight"]
-    form = ImageForm(first.shape[1], first.shape[0], downsamplings, len(residual), 0, enhanced, norm_of(state))
-    return form, found
+    channels, width = first.shape[1], first.shape[0]
+    return ImageForm(channels, width, downsamplings, blocks, 0, enhanced, local_blocks, norm_of(state)), found
 
 
 def _with_features(state: State) -> tuple[ImageForm, dict[str, Tensor]]:
@@ -116,7 +119,7 @@ def _with_features(state: State) -> tuple[ImageForm, dict[str, Tensor]]:
     downsamplings = sum(v.ndim == 4 for k, v in found.items() if k.startswith("encoder.")) - 1  # and the stem
     blocks = len(numbers(found, r"trunk\.(\d+)\."))
     channels = first.shape[1] - appearance
-    return ImageForm(channels, first.shape[0], downsamplings, blocks, appearance, False, norm_of(state)), found
+    return ImageForm(channels, first.shape[0], downsamplings, blocks, appearance, False, 0, norm_of(state)), found
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ class PaintingConfig(ModelConfig):
 
     given: which map of a clip is painted: labels, condition, or auto, which takes the condition where there is one.
     instance_edges: whether the borders of instances are drawn beside the labels, where the data has instances.
-    scales: generators coarse to fine, 1 to 3; width, downsamplings, blocks: of the coarsest. clips_per_scale: clips
+    scales: generators coarse to fine, 1 to 3; width, downsamplings, blocks: of the coarsest; local_blocks: residual
+    blocks of a finer one. clips_per_scale: clips
     after which the next finer scale joins, 0 for all from the start. finest_alone_clips: clips for which a scale that
     joins learns alone. norm: instance or batch. norm_statistics: what sampling normalises by, batch (the picture at
     hand) or running (averages over training).
@@ -36,6 +37,7 @@ class PaintingConfig(ModelConfig):
     width: int = 16
     downsamplings: int = 2
     blocks: int = 4
+    local_blocks: int = 3
     clips_per_scale: int = 0
     finest_alone_clips: int = 0
     norm: str = "batch"

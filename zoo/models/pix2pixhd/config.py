@@ -50,6 +50,7 @@ class Pix2PixHDConfig(PaintingConfig):
             downsamplings=1,
             blocks=2,
             scales=2,
+            local_blocks=1,
             clips_per_scale=2,
             finest_alone_clips=2,
             given="labels",

@@ -44,6 +44,7 @@ def convert(folder: Path, settings: Mapping[str, Any]) -> Pix2PixHD:
         width=form.width * (1 + form.enhanced),
         downsamplings=form.downsamplings,
         blocks=form.blocks,
+        local_blocks=form.local_blocks,
         norm=form.norm,
         norm_statistics=str(settings.get("norm_statistics", "batch")),
         appearance_features=form.appearance,

@@ -38,7 +38,9 @@ class Pix2PixHD(PaintingModel[Pix2PixHDConfig]):
             self.generator = GlobalGenerator(self.map_channels, config.width, *form)
         else:
             paints_coarse = config.clips_per_scale > 0
-            self.generator = LocalEnhancer(self.map_channels, config.width // 2, *form, paints_coarse)
+            self.generator = LocalEnhancer(
+                self.map_channels, config.width // 2, *form, config.local_blocks, paints_coarse
+            )
 
     # ---------------------------------------------------------------- training
 

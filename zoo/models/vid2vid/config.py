@@ -36,7 +36,7 @@ class Vid2VidConfig(PaintingConfig):
     """Symbols are the paper's. Defaults are for a laptop; conf/experiment holds larger settings.
 
     The settings that it shares with pix2pixHD stand in ``PaintingConfig``. past_frames: L, frames and maps of the past
-    that the generator sees. local_blocks: residual blocks of a finer scale. uses_flow: whether the frame before is
+    that the generator sees. uses_flow: whether the frame before is
     warped; without it every frame is painted anew. foreground: whether a branch of its own paints the classes that the
     data set declares as foreground. video_frames: K, frames that D_V sees. temporal_scales: scales of D_V, 0 for none.
     sparse_groups: whether the groups that D_V sees do not overlap.
@@ -53,7 +53,6 @@ class Vid2VidConfig(PaintingConfig):
 
     name: str = "vid2vid"
     past_frames: int = 2
-    local_blocks: int = 3
     uses_flow: bool = True
     foreground: bool = False
     video_frames: int = 3

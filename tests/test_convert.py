@@ -168,10 +168,10 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, monkeypatch):
     (folder / "10_net_G0.pth").write_bytes(b"nonsense")
     with pytest.raises(ZooError, match=r"holds no latest_net_<part>.pth; it holds 10_net_G0.pth. Type epoch=10"):
         convert("vid2vid", folder, tmp_path / "run", {})
-    with pytest.raises(ZooError, match=r"cannot be read as weights alone"):
+    with pytest.raises(ZooError, match=r"is no file of weights alone"):
         convert("vid2vid", folder, tmp_path / "run", {"epoch": 10})
     (folder / "10_net_G0.pth").write_bytes(pickle.dumps({"weight": Evil()}))
-    with pytest.raises(ZooError, match=r"cannot be read as weights alone"):
+    with pytest.raises(ZooError, match=r"is no file of weights alone"):
         convert("vid2vid", folder, tmp_path / "run", {"epoch": 10})
     assert not (tmp_path / "unpickled").exists()
     saved(folder, G=golden("misc")["single_global"]["state_dict"])
@@ -181,6 +181,9 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, monkeypatch):
         convert("vid2vid", folder, tmp_path / "run", {})
     saved(folder, G0=golden("misc")["single_global"]["state_dict"])
     with pytest.raises(ZooError, match=r"no weights of vid2vid's generator"):
+        convert("vid2vid", folder, tmp_path / "run", {})
+    saved(folder, G0={"state_dict": {}})
+    with pytest.raises(ZooError, match=r"is a checkpoint of a training; its entry `state_dict` may be it"):
         convert("vid2vid", folder, tmp_path / "run", {})
     saved(folder, G0={"epoch": 3})
     with pytest.raises(ZooError, match=r"no state dict"):
@@ -202,3 +205,75 @@ def test_command_line():
         read_arguments(["vid2vid", "from=a"])
     with pytest.raises(ZooError, match=r"found 2 models"):
         read_arguments(["vid2vid", "svg", "from=a", "to=b"])
+
+
+def spoilt(folder: Path, *lost: str, **changed: dict) -> Path:
+    """The weights of ``two_scales`` without some files, and with others changed."""
+    for part in lost:
+        (folder / f"latest_net_{part}.pth").unlink()
+    return saved(folder, **changed)
+
+
+def test_parts_that_do_not_belong_together_are_refused(two_scales, tmp_path):
+    settings = {"label_count": 5, **SIZE}
+    judge = golden("losses_plain")["state_dict"]["netD"]
+    first = {
+        key: torch.cat([value, value], 1) if key.endswith("layer0.0.weight") else value for key, value in judge.items()
+    }
+    for lost, changed, sentence in (
+        ((), {"D": first}, r"D takes 16 channels; a map of these generators has 5, and 3 of the picture make 8"),
+        ((), {"D": {**judge, "extra.weight": torch.ones(1)}}, r"of its 51 tensors 50 are known"),
+        ((), {"D": golden("losses_2scale")["state_dict"]["netD"]}, r"D_T0 has 2 scales of 3 layers .*, D has 3 of 3"),
+        (("D_T0",), {"D": judge}, r"D_T0 is missing beside latest_net_D_T1\.pth"),
+        (("D_T1", "D"), {}, r"without D: put"),
+        (("G1",), {"G2": golden("g1g2_batch")["state_dict"][1]}, r"G1 is missing beside .*G0.*G2"),
+    ):
+        folder = tmp_path / f"case{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        for path in two_scales.iterdir():
+            (folder / path.name).write_bytes(path.read_bytes())
+        if "D_T1" in lost:
+            saved(folder, D_T0=golden("losses_plain")["state_dict"]["netD_T0"])
+        with pytest.raises(ZooError, match=sentence):
+            convert("vid2vid", spoilt(folder, *lost, **changed), tmp_path / "run", settings)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_image_generator_with_more_enhancers_is_refused(tmp_path):
+    state = golden("misc")["single_local"]["state_dict"]
+    weights = saved(tmp_path / "w", G={**state, "model2_1.1.weight": torch.ones(8, 12, 7, 7)})
+    with pytest.raises(ZooError, match=r"has the layer model2_1\.1\.weight; no global"):
+        convert("pix2pixhd", weights, tmp_path / "run", {"label_count": 12, **SIZE})
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"height": "abc"}, r"height=abc is no positive whole number"),
+        ({"height": 16.5}, r"height=16\.5 is no positive whole number"),
+        ({"fps": 0}, r"fps=0 is no positive number"),
+        ({"label_count": "x"}, r"label_count=x is no positive whole number"),
+        ({"foreground": [99]}, r"has no foreground branch. Leave foreground= out"),
+    ],
+)
+def test_settings_are_checked(changed, sentence, tmp_path):
+    weights = saved(tmp_path / "w", G0=golden("g1_batch")["state_dict"][0])
+    with pytest.raises(ZooError, match=sentence):
+        convert("vid2vid", weights, tmp_path / "run", {"label_count": 5, **SIZE, **changed})
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    weights = tmp_path / "w"
+    weights.mkdir()
+    (weights / "latest_net_G0.pth").touch()
+    with pytest.raises(ZooError, match=r"cannot be read: it is empty, cut short"):
+        convert("vid2vid", weights, tmp_path / "run", {})
+    (weights / "latest_net_G0.pth").unlink()
+    (weights / "latest_net_G0.pth").mkdir()
+    with pytest.raises(ZooError, match="cannot be read"):
+        convert("vid2vid", weights, tmp_path / "run", {})
+    (tmp_path / "file").touch()
+    with pytest.raises(ZooError, match=r"is a file\. Type a folder"):
+        convert("vid2vid", weights, tmp_path / "file", {})
+    with pytest.raises(ZooError, match="A setting cannot be read"):
+        read_arguments(["vid2vid", "from=a", "to=b", "height=[1"])

@@ -27,6 +27,8 @@ def convert(name: str, source: Path, run: Path, settings: dict[str, Any]) -> Pat
     from zoo.run import CHECKPOINTS, begin
 
     entry = MODELS.find(name)
+    if run.exists() and not run.is_dir():
+        raise ZooError(f"to={run} is a file. Type a folder that is not there yet.")
     if run.exists() and any((run / checkpoint).exists() for checkpoint in CHECKPOINTS):
         raise ZooError(f"to={run} holds a run already, and nothing is overwritten. Type another folder.")
     model = entry.load().convert(source, settings)
@@ -49,7 +51,10 @@ def read_arguments(words: Sequence[str]) -> tuple[str, Path, Path, dict[str, Any
     if len(plain) != 1 or missing:
         found = f"{len(plain)} models ({listed(plain)})" if len(plain) != 1 else f"no {listed(missing)}"
         raise ZooError(f"One model, from= and to= are needed; found {found}.\n{USAGE}")
-    settings = {key: yaml.safe_load(value) for key, value in named.items() if key not in ("from", "to")}
+    try:
+        settings = {key: yaml.safe_load(value) for key, value in named.items() if key not in ("from", "to")}
+    except yaml.YAMLError as problem:
+        raise ZooError(f"A setting cannot be read: {str(problem).splitlines()[0]}.\n{USAGE}") from problem
     return plain[0], Path(named["from"]).expanduser(), Path(named["to"]).expanduser(), settings
 
 

@@ -278,7 +278,7 @@ def in_train_mode(record: Record) -> bool:
         if where.get("mode") in ("train", "eval"):
             return where["mode"] == "train"
     counts = [int(v) for state in record["state_dict"] for k, v in state.items() if k.endswith("num_batches_tracked")]
-    return config.get("norm", "batch") == "batch" and max(counts, default=0) <= UNCALIBRATED
+    return config.get("norm", "batch") == "batch" and 0 < max(counts, default=0) <= UNCALIBRATED
 
 
 UNCALIBRATED = 7

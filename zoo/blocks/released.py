@@ -22,15 +22,20 @@ BLOCK = "conv_block"  # how the releases call the layers of a residual block
 
 def read_state(path: Path) -> dict[str, Tensor]:
     """One file of the release; nothing is unpickled but tensors. A ZooError for anything but a plain state dict."""
+    expected = "A state dict as the original release saves it is expected: a dict of tensors by name."
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, UnpicklingError, EOFError, BadZipFile, ValueError, KeyError) as problem:
+    except UnpicklingError as problem:
         raise ZooError(
-            f"{path} cannot be read as weights alone: {str(problem).splitlines()[0]} "
-            "A state dict as the original release saves it is expected; nothing else is unpickled."
+            f"{path} is no file of weights alone: it is not PyTorch's, or it holds pickled code, which is never run. "
+            f"{expected}"
         ) from problem
+    except (RuntimeError, EOFError, BadZipFile, ValueError, KeyError, OSError) as problem:
+        raise ZooError(f"{path} cannot be read: it is empty, cut short or no file of PyTorch. {expected}") from problem
+    if isinstance(state, dict) and "state_dict" in state:
+        raise ZooError(f"{path} is a checkpoint of a training; its entry `state_dict` may be it. {expected}")
     if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ZooError(f"{path} is a PyTorch file, but no state dict: a dict of tensors by name is expected.")
+        raise ZooError(f"{path} is a PyTorch file, but no state dict. {expected}")
     return {str(name).removeprefix("module."): value for name, value in state.items()}
 
 
@@ -47,6 +52,18 @@ def find_files(folder: Path, epoch: str) -> dict[str, Path]:
             f"from={folder} holds no {epoch}_net_<part>.pth; it holds {listed(found[:8]) or 'nothing'}.{hint}"
         )
     return files
+
+
+def in_a_row(files: Mapping[str, Path], prefix: str) -> list[Path]:
+    """The files of ``<prefix>0``, ``<prefix>1``, …; a ZooError where a number between them is missing."""
+    found = {
+        int(part.removeprefix(prefix)): path for part, path in files.items() if re.fullmatch(rf"{prefix}\d+", part)
+    }
+    for number in range(len(found)):
+        if number not in found:
+            there = listed(path.name for path in found.values())
+            raise ZooError(f"{prefix}{number} is missing beside {there}. Put its file there, or take the others away.")
+    return [found[number] for number in range(len(found))]
 
 
 def rename(state: State, rules: Mapping[str, str | None], what: str) -> dict[str, Tensor]:
@@ -99,5 +116,5 @@ def fit_state(state: State, wanted: State, what: str) -> dict[str, Tensor]:
     if missing or more or other:
         faults = {"missing": missing, "not known": more, "of another shape": other}
         found = "; ".join(f"{len(keys)} {kind}, such as {keys[0]}" for kind, keys in faults.items() if keys)
-        raise ZooError(f"{what} does not fit the network that its own tensors describe: {found}.")
+        raise ZooError(f"{what} does not fit the network that the tensors describe: {found}.")
     return fitted

@@ -50,8 +50,11 @@ def translate_discriminator(state: State) -> tuple[JudgeForm, dict[str, Tensor]]
                 for rest in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
                     if (key := f"layer{number}.{layer}.{rest}") in state:
                         found[f"{judge}.{stage}.{part}.{rest}"] = state[key]
-    if not found:
-        raise ZooError("The discriminator holds no layers of the released form.")
+    if len(found) != len(state) or any(f"judges.{scale}.stages.0.0.weight" not in found for scale in range(scales)):
+        raise ZooError(
+            f"The discriminator is not of the released form: of its {len(state)} tensors {len(found)} are known, and "
+            "each of its scales needs a first layer."
+        )
     first = found["judges.0.stages.0.0.weight"]
     layers = max(numbers(found, r"judges\.0\.stages\.(\d+)\.")) - 1
     return JudgeForm(first.shape[1], first.shape[0], layers, scales, norm_of(state)), found
@@ -94,6 +97,9 @@ def translate_image_generator(state: State) -> tuple[ImageForm, dict[str, Tensor
     ):
         some = {key: value for key, value in plain.items() if start <= int(key.split(".")[1]) < stop}
         found |= shifted(some, "model", prefix + part, by=-start)
+    strange = [key for key in state if not key.startswith(("model.", "model1_1.", "model1_2."))]
+    if strange:
+        raise ZooError(f"The generator has the layer {strange[0]}; no global generator, enhanced or not, has it.")
     local_blocks = len(numbers(state, r"model1_2\.(\d+)\.conv_block"))
     if enhanced:
         found |= shifted(state, "model1_1", "encoder", 0)

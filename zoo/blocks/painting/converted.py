@@ -29,12 +29,15 @@ def clip_spec(channels: int, settings: Mapping[str, Any], foreground: bool, fram
     for name in ("height", "width"):
         if name not in settings:
             raise ZooError(f"The {name} of a frame is not in the weights. Type height=<pixels> width=<pixels>.")
-    size = {"frames": frames, "height": int(settings["height"]), "width": int(settings["width"])}
-    common: dict[str, Any] = {**size, "fps": float(settings.get("fps", 17))}
+    if not foreground and "foreground" in settings:
+        raise ZooError("The generator has no foreground branch. Leave foreground= out.")
+    height, width = (positive_number(settings, name, int) for name in ("height", "width"))
+    fps = positive_number(settings, "fps", float) if "fps" in settings else 17.0
+    common: dict[str, Any] = {"frames": frames, "height": height, "width": width, "fps": fps}
     if "condition" in settings:
         kind = str(settings["condition"])
         return ClipSpec(("video", "condition", "flow"), **common, condition_kind=kind, condition_channels=channels)
-    count = int(settings.get("label_count", -1))
+    count = positive_number(settings, "label_count", int) if "label_count" in settings else -1
     if count not in (channels, channels - 1):
         raise ZooError(
             f"The generator takes {channels} channels a frame. Type label_count={channels - 1} for {channels - 1} "
@@ -49,6 +52,15 @@ def clip_spec(channels: int, settings: Mapping[str, Any], foreground: bool, fram
         label_names=names,
         foreground=_classes("foreground", settings, names) if foreground else (),
     )
+
+
+def positive_number(settings: Mapping[str, Any], name: str, kind: type) -> Any:
+    """A setting as a number of that kind; a ZooError for anything else."""
+    value = settings[name]
+    fits = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
+    if not fits or value <= 0:
+        raise ZooError(f"{name}={value} is no positive {'whole ' if kind is int else ''}number. Type {name}=<number>.")
+    return kind(value)
 
 
 def _classes(asked: str, settings: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, ...]:

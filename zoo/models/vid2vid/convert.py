@@ -10,8 +10,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from zoo.blocks.painting.converted import clip_spec, refuse_unknown
-from zoo.blocks.released import BLOCK, State, find_files, fit_state, norm_of, numbers, read_state, rename
-from zoo.blocks.released_networks import translate_discriminator
+from zoo.blocks.released import BLOCK, State, find_files, fit_state, in_a_row, norm_of, numbers, read_state, rename
+from zoo.blocks.released_networks import JudgeForm, translate_discriminator
 from zoo.errors import ZooError, listed
 from zoo.models.vid2vid.config import Vid2VidConfig
 from zoo.models.vid2vid.model import Vid2Vid
@@ -124,10 +124,14 @@ def convert(folder: Path, settings: Mapping[str, Any]) -> Vid2Vid:
         raise ZooError(
             f"from={folder} holds {listed(path.name for path in files.values())}, but no …_net_G0.pth.{hint}"
         )
-    scales = next(scale for scale in range(len(files) + 1) if f"G{scale}" not in files)
-    form, generator = translate_generators([read_state(files[f"G{scale}"]) for scale in range(scales)])
-    judges = {part: translate_discriminator(read_state(path)) for part, path in files.items() if part[0] == "D"}
-    temporal_scales = sum(part.startswith("D_T") for part in judges)
+    form, generator = translate_generators([read_state(path) for path in in_a_row(files, "G")])
+    judges = {
+        part: translate_discriminator(read_state(path))
+        for part, path in files.items()
+        if part == "D" or part.startswith("D_T") or (part == "D_f" and "region" in settings)
+    }
+    temporal_scales = len(in_a_row(files, "D_T"))
+    _check_judges(judges, form)
     video_frames = (judges["D_T0"][0].channels + 2) // 5 if temporal_scales else 3  # 3K and 2(K-1) channels
     frames = max(8, video_frames ** max(temporal_scales - 1, 0) * (video_frames - 1) + 1)
     spec = clip_spec(form.map_channels, settings, form.foreground, frames)
@@ -151,3 +155,21 @@ def convert(folder: Path, settings: Mapping[str, Any]) -> Vid2Vid:
         if network is not None:
             network.load_state_dict(fit_state(state, network.state_dict(), name))
     return model.eval()
+
+
+def _check_judges(judges: Mapping[str, tuple[JudgeForm, State]], form: GeneratorForm) -> None:
+    """A ZooError where the discriminators do not belong to these generators, or to each other."""
+    if judges and "D" not in judges:
+        raise ZooError(f"{listed(judges)} without D: put …_net_D.pth beside them, or take them away.")
+    for part, (judge, _) in judges.items():
+        if part in ("D", "D_f") and judge.channels != form.map_channels + 3:
+            raise ZooError(
+                f"{part} takes {judge.channels} channels; a map of these generators has {form.map_channels}, and 3 of "
+                f"the picture make {form.map_channels + 3}. They are not of one training."
+            )
+        main = judges["D"][0]
+        if part != "D_f" and (judge.width, judge.layers, judge.scales) != (main.width, main.layers, main.scales):
+            raise ZooError(
+                f"{part} has {judge.scales} scales of {judge.layers} layers and {judge.width} channels, D has "
+                f"{main.scales} of {main.layers} and {main.width}. They are not of one training."
+            )

@@ -84,8 +84,8 @@ def test_running_statistics_are_a_choice(tmp_path):
     model, generator = zoo.load(str(tmp_path / "run")), build_generator(record).eval()
     maps = encode(record, generator)
     with torch.no_grad():
-        theirs = Painter(generator, 2)(maps, [], 2)[-1].frame
-        ours = Painter(model.generator, 2)(maps, [], 2)[-1].frame
+        theirs = Painter(generator)(maps, [], 2)[-1].frame
+        ours = Painter(model.generator)(maps, [], 2)[-1].frame
     assert torch.equal(ours, theirs)
 
 

@@ -323,7 +323,8 @@ def test_first_frame_is_painted_by_an_image_model(tmp_path):
     """Trained first, taken into the video model and its checkpoint, gone without harm."""
     common = ["logger.wandb=disabled", "model.perceptual=none", "budget.clips=2", "evaluation.rounds=1"]
     tiny = [word for word in common if "model=" not in word]
-    trained(tmp_path / "image", "model=pix2pixhd", *tiny)
+    stages = ["model.scales=2", "model.clips_per_scale=1"]  # how far it was trained must be kept, too
+    trained(tmp_path / "image", "model=pix2pixhd", *tiny, *stages)
     image_model = load(str(tmp_path / "image"))
     choice = ["model.first_frame=image", f"model.image_run={tmp_path / 'image'}", "evaluation.context=0"]
     trained(tmp_path / "video", *tiny, *choice)

@@ -285,10 +285,13 @@ def test_rates_are_constant_for_half_the_budget_and_then_fall_to_zero(tmp_path):
 def test_painter_sees_the_latest_maps_and_frames():
     seen = {}
 
-    def record(given, past, warps, finest_alone):
-        seen.update(given=[level.flatten().tolist() for level in given], past=past, warps=warps)
+    class Recorder:
+        past_frames = 2
 
-    painter = Painter(record, 2)
+        def __call__(self, given, past, warps, finest_alone):
+            seen.update(given=[level.flatten().tolist() for level in given], past=past, warps=warps)
+
+    painter = Painter(Recorder())
     maps = [torch.arange(5.0).view(1, 5, 1, 1, 1), 10 + torch.arange(5.0).view(1, 5, 1, 1, 1)]
     frames = [[torch.full((1, 3, 1, 1), 100.0 + t), torch.full((1, 3, 1, 1), 200.0 + t)] for t in range(5)]
     painter(maps, frames[:4], 4)

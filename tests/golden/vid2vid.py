@@ -255,11 +255,11 @@ def replay_rollout(record: Record) -> dict[str, Any]:
     config, generator = record["config"], build_generator(record)
     generator.train(in_train_mode(record))
     maps = encode(record, generator)
-    first = generator.scales[0].past_frames
+    first = generator.past_frames
     frames: list[Frame] = []
     if config.get("use_real_img"):
         frames = [pyramid(record["real"][:, t], len(generator.scales)) for t in range(first)]
-    painter = Painter(generator, first)
+    painter = Painter(generator)
     with torch.no_grad():
         for t in range(first, maps[-1].shape[1]):
             frames.append([scale.frame for scale in painter(maps, frames, t)])
@@ -288,13 +288,13 @@ def replay_chunks(record: Record) -> dict[str, Any]:
     """Two chunks of two frames in train mode; what was made goes on detached."""
     config, generator = record["config"], build_generator(record)
     generator.train()
-    first, size = generator.scales[0].past_frames, 2
+    first, size = generator.past_frames, 2
     record = {**record, "inst": record.get("inst", record["label"])}
     maps, real = encode(record, generator), record["real"]
     from_nothing = bool(config.get("no_first_img"))
     scales = len(generator.scales)
     film: list[Frame] = [] if from_nothing else [pyramid(real[:, t], scales) for t in range(first)]
-    painter = Painter(generator, first)
+    painter = Painter(generator)
     chunks = []
     for begin in range(first, first + 2 * size, size):
         warps = not (from_nothing and begin == first)

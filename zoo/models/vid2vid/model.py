@@ -108,21 +108,25 @@ class Vid2Vid(PaintingModel[Vid2VidConfig]):
 
     def _find_image_model(self) -> VideoModel[Any] | None:
         """The model that paints the first frame: from its run when new, from this model's own settings afterwards."""
-        if self.config.image_model:
-            return build(self.config.image_model, self.spec).for_sampling().requires_grad_(False).eval()
-        if self.config.first_frame != "image":
-            return None
-        from zoo.run import load
+        kept = self.config.image_model
+        if kept:
+            model = build(kept["model"], self.spec)
+            model.clips_seen = kept["clips_seen"]  # which of its scales are trained
+        elif self.config.first_frame == "image":
+            from zoo.run import load
 
-        model = load(str(self.config.image_run))
-        if model.source != self.source or model.spec.label_names != self.spec.label_names:
-            raise ZooError(
-                f"model.image_run={self.config.image_run} paints another kind of map than this data set has. "
-                "Train pix2pixhd on the same data."
-            )
-        self.config.image_model = asdict(model.config)
-        self.hparams["model"]["image_model"] = self.config.image_model
-        return model.for_sampling().requires_grad_(False)
+            model = load(str(self.config.image_run))
+            if model.source != self.source or _maps_of(model.spec) != _maps_of(self.spec):
+                raise ZooError(
+                    f"model.image_run={self.config.image_run} paints another kind of map than this data set has. "
+                    "Train pix2pixhd on the same data."
+                )
+            model.spec = self.spec
+            self.config.image_model = {"model": asdict(model.config), "clips_seen": model.clips_seen}
+            self.hparams["model"]["image_model"] = self.config.image_model
+        else:
+            return None
+        return model.for_sampling().requires_grad_(False).eval()
 
     def notes(self) -> list[str]:
         """What could not be had here."""
@@ -178,7 +182,7 @@ class Vid2Vid(PaintingModel[Vid2VidConfig]):
         window = cut(clip, first, stop)
         given = self.encode(window)
         maps = pyramid(self.with_looks(window, given), self.scales_at(stage))
-        painter = Painter(self.generator, self.config.past_frames, stage.finest_alone)
+        painter = Painter(self.generator, stage.finest_alone)
         painted = painter.paint(maps, frames, range(start - first, stop - first), self.config.backprop_frames)
         finest = [scales[-1] for scales in painted]
         return Chunk(
@@ -265,7 +269,7 @@ class Vid2Vid(PaintingModel[Vid2VidConfig]):
         """Frame after frame at constant memory; the first ``context`` frames are the given ones."""
         first_frame = self._first_frame(request)
         length = self.config.past_frames
-        painter = Painter(self.generator, length)
+        painter = Painter(self.generator)
         maps: list[Tensor] = []
         past: list[Frame] = []
         wardrobes: list[Wardrobe] | None = None
@@ -342,6 +346,12 @@ class Vid2Vid(PaintingModel[Vid2VidConfig]):
         from zoo.models.vid2vid.convert import convert
 
         return convert(folder, settings)
+
+
+def _maps_of(spec: ClipSpec) -> tuple[object, ...]:
+    """What must be the same for two models to paint the same maps."""
+    maps = {"labels", "instances", "condition"} & set(spec.fields)
+    return maps, spec.label_names, spec.condition_kind, spec.condition_channels
 
 
 def _stacked(images: list[Tensor | None]) -> Tensor | None:

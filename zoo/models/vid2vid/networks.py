@@ -80,7 +80,7 @@ class ScaleGenerator(nn.Module):
         width, down = plan.width, plan.downsamplings
         encoding, decoding, foreground_blocks = plan.blocks
         maps = (past_frames + 1) * given_channels
-        self.flow_range, self.past_frames = plan.flow_range, past_frames
+        self.flow_range = plan.flow_range
         self.given_encoder = encoder(maps, width, down, encoding, norm)
         self.past_encoder = encoder(past_frames * 3, width, down, encoding, norm)
         self.image_decoder = decoder(width, down, decoding, norm)
@@ -141,7 +141,7 @@ class SequentialGenerator(nn.Module):
         foreground: Sequence[int] = (),
     ) -> None:
         super().__init__()
-        self.given_channels = given_channels
+        self.given_channels, self.past_frames = given_channels, past_frames
         self.foreground = tuple(foreground)
         self.scales = nn.ModuleList(
             ScaleGenerator(given_channels, past_frames, plan, norm, uses_flow, bool(foreground)) for plan in plans

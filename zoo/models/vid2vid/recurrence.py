@@ -22,7 +22,6 @@ class Painter:
     """A generator that is asked for one frame after another."""
 
     generator: SequentialGenerator
-    past_frames: int
     finest_alone: bool = False
 
     def __call__(
@@ -34,7 +33,7 @@ class Painter:
         frame before is warped; None is when there is one. Before the clip begins the first map is repeated and frames
         are zeros.
         """
-        length = self.past_frames
+        length = self.generator.past_frames
         given = [torch.cat([level[:, max(i, 0)] for i in range(t - length, t + 1)], 1) for level in maps]
         history = []
         for scale, level in enumerate(maps):

@@ -17,7 +17,8 @@ class ModelCard:
     where a data set has them. min_frames: shortest training clip. size_multiple: height and width are multiples
     of it. adversarial: trained by several optimizers in turn. strategies: the conf/strategy options that are
     tested. streams: frames come one after another, at constant memory, for any length. options: the
-    ``SampleRequest.options`` that the model understands.
+    ``SampleRequest.options`` that the model understands. budget_clips, evaluation_clips: how many clips a first
+    training and a round of its evaluation take, where the user does not say.
     """
 
     name: str
@@ -35,11 +36,18 @@ class ModelCard:
     strategies: frozenset[str] = frozenset({"auto", "cpu"})
     streams: bool = False
     options: frozenset[str] = frozenset()
+    budget_clips: int = 800
+    evaluation_clips: int = 8
 
     def __post_init__(self) -> None:
         named = {name for group in self.needs for name in group} | self.uses
         assert named <= set(FIELDS), f"not fields of a clip: {sorted(named - set(FIELDS))}"
         assert self.tasks <= set(get_args(Task)), f"not tasks: {sorted(self.tasks - set(get_args(Task)))}"
+
+    @property
+    def samples(self) -> bool:
+        """Whether it makes videos; a model that only classifies them does not."""
+        return self.tasks != {"classify"}
 
     def missing(self, spec: ClipSpec) -> list[tuple[str, ...]]:
         """The needs that clips of this form do not meet."""

@@ -26,7 +26,7 @@ from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBas
 from zoo.card import MODELS
 from zoo.data.base import DATA_SETS
 from zoo.errors import ZooError, listed, nearest
-from zoo.settings import SampleSettings, Train
+from zoo.settings import EvaluateSettings, SampleSettings, Train
 
 
 def conf_dir() -> Path:
@@ -50,6 +50,7 @@ def prepare_hydra() -> None:
     store = ConfigStore.instance()
     store.store(group="schema", name="train", node=Train)
     store.store(group="schema", name="sample", node=SampleSettings)
+    store.store(group="schema", name="evaluate", node=EvaluateSettings)
     for entry in MODELS.entries():
         store.store(group="schema/model", name=entry.card.name, node=entry.config)
     for data_set in DATA_SETS.entries():
@@ -79,6 +80,7 @@ def hydra_command(name: str) -> Callable[[Callable[[DictConfig], Any]], Callable
         @command
         @functools.wraps(main)
         def run() -> Any:
+            sys.argv[1:] = [free_key(word) for word in sys.argv[1:]]
             os.environ["HYDRA_FULL_ERROR"] = "1"  # let mistakes through to us instead of printing and exiting
             mistakes: list[ZooError] = []
             task = _quiet(main, mistakes)
@@ -94,6 +96,14 @@ def hydra_command(name: str) -> Callable[[Callable[[DictConfig], Any]], Callable
         return run
 
     return decorate
+
+
+def free_key(word: str) -> str:
+    """An attribute on the command line as Hydra takes it: a new key, and commas that belong to the value."""
+    key, equals, value = word.partition("=")
+    if not (equals and key.startswith("attributes.")) or value[:1] in ("'", '"'):
+        return word
+    return f"++{key}='{value}'"
 
 
 def _quiet(main: Callable[[DictConfig], Any], mistakes: list[ZooError]) -> Callable[[DictConfig], Any]:

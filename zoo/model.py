@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from zoo.card import MODELS, ModelCard
 from zoo.errors import ZooError
-from zoo.types import Clip, ClipSpec, Sample, SampleRequest, Stage
+from zoo.types import Clip, ClipSpec, Sample, SampleRequest, Stage, Verdict
 
 ConfigT = TypeVar("ConfigT")
 
@@ -40,6 +40,7 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         self.seed = 0
         self.clips_seen = 0
         self.step_clips = 0  # of them, those of the batch at hand
+        self.accuracy: dict[str, float] = {}  # of a model that classifies, on held-out clips, by attribute
         self.losses: dict[str, Tensor] = {}  # of the last step, by part
         self.evaluation = SampleRequest(frames=spec.frames)
         # Plain data, so that a checkpoint rebuilds the model without unpickling code.
@@ -60,6 +61,10 @@ class VideoModel(LightningModule, Generic[ConfigT]):
     def stream(self, request: SampleRequest) -> Iterator[Sample]:
         """Yield the frames of a sample one by one, without the axis T, at constant memory."""
         raise NotImplementedError(f"{self.card.name} does not stream")
+
+    def classify(self, video: Tensor) -> Verdict:
+        """Of a model that classifies: what it says of clips, (B, T, 3, H, W), attribute by attribute."""
+        raise NotImplementedError(f"{self.card.name} does not classify")
 
     def ema_parts(self) -> dict[str, nn.Module]:
         """The parts that sampling uses, by attribute name: their moving average is kept and sampled from."""

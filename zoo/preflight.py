@@ -5,7 +5,7 @@ from __future__ import annotations
 from zoo.card import ModelCard
 from zoo.data.base import DATA_SETS, DataCard
 from zoo.errors import ZooError, listed, one_of
-from zoo.evaluation.protocol import BETTER
+from zoo.evaluation.protocol import monitored
 from zoo.settings import Train
 from zoo.types import ClipSpec
 
@@ -16,8 +16,9 @@ def check(card: ModelCard, spec: ClipSpec, settings: Train) -> None:
         *_fields(card, spec, settings.data.name),
         *_shape(card, spec),
         *settings.model.problems(spec),
+        *_labelled(settings.data.labelled_fraction),
         *_strategy(card, settings.strategy.name),
-        *_evaluation(spec, settings),
+        *_evaluation(card, spec, settings),
     ]
     if found:
         raise ZooError("\n".join(found))
@@ -66,6 +67,12 @@ def _shape(card: ModelCard, spec: ClipSpec) -> list[str]:
     return sentences
 
 
+def _labelled(fraction: float) -> list[str]:
+    if 0 <= fraction <= 1:
+        return []
+    return [f"data.labelled_fraction={fraction} is no share of the training clips. Try: data.labelled_fraction=0.1"]
+
+
 def _strategy(card: ModelCard, strategy: str) -> list[str]:
     if strategy in card.strategies:
         return []
@@ -75,10 +82,13 @@ def _strategy(card: ModelCard, strategy: str) -> list[str]:
     ]
 
 
-def _evaluation(spec: ClipSpec, settings: Train) -> list[str]:
-    one_of("callbacks.monitor", settings.callbacks.monitor, BETTER)
+def _evaluation(card: ModelCard, spec: ClipSpec, settings: Train) -> list[str]:
+    if settings.callbacks.monitor is not None:
+        one_of("callbacks.monitor", settings.callbacks.monitor, monitored(card.samples))
     if settings.evaluation.rounds < 1:
         return [f"evaluation.rounds={settings.evaluation.rounds}: a training is evaluated at its end at least. Try: 1"]
+    if not card.samples:
+        return []
     frames, least = settings.evaluation.frames or spec.frames, settings.model.least_context
     if settings.evaluation.context < least:
         return [

@@ -101,7 +101,7 @@ def load(path: str) -> VideoModel[Any]:
     model.load_state_dict(checkpoint["state_dict"])
     for name, state in checkpoint.get("ema", {}).items():
         model.ema_parts()[name].load_state_dict(state)
-    model.clips_seen = checkpoint["clips_seen"]
+    model.on_load_checkpoint(checkpoint)
     return model.eval()
 
 

@@ -9,6 +9,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,13 +41,15 @@ def sample(settings: SampleSettings) -> list[Path]:
     from zoo.run import find_checkpoint, load
 
     model = load(settings.run)
+    if not model.card.samples:
+        raise ZooError(f"{settings.run} is a {model.card.name}: it classifies and makes no videos.")
     settings = replace(settings, context=_context(settings, model))
     options = _options(settings, model)
     out = Path(settings.out) if settings.out else find_checkpoint(settings.run).parent / "samples"
     written = []
     for number in range(1 if settings.given else settings.clips):
         for draw in range(settings.draws):
-            given = _footage(settings, model) if settings.given else _clip(settings, model, number)
+            given = _given(settings, model, number)
             request = SampleRequest(given.frames, given.pieces, given.context, settings.seed, draw, options)
             stem = f"{given.name}-seed{settings.seed}-draw{draw}"
             written += _write(model, request, out / stem)
@@ -54,9 +57,12 @@ def sample(settings: SampleSettings) -> list[Path]:
 
 
 def _context(settings: SampleSettings, model: VideoModel[Any]) -> int:
-    """How many real frames are shown first: as asked, else one, else none where that would decide what is to vary."""
+    """How many real frames are shown first: as asked; else none where none is needed, or where one would decide what is
+    to vary; else one."""
     if settings.context is not None:
         return settings.context
+    if "generate" in model.card.tasks and not settings.given:
+        return 0
     varies = settings.draws > 1 and model.knows_looks
     return 0 if varies or settings.first_frame in ("image", "generated") else 1
 
@@ -70,6 +76,12 @@ def _options(settings: SampleSettings, model: VideoModel[Any]) -> dict[str, Any]
         from zoo.data.look import read_look
 
         options["look"] = read_look(settings.look, model.spec)
+    if settings.attributes:
+        options["attributes"] = dict(settings.attributes)
+    if settings.temperature is not None:
+        options["temperature"] = settings.temperature
+    if settings.reconstruct:
+        options["reconstruct"] = True
     for name in options:
         if name not in model.card.options:
             known = listed(sorted(model.card.options)) or "none"
@@ -77,8 +89,42 @@ def _options(settings: SampleSettings, model: VideoModel[Any]) -> dict[str, Any]
     return options
 
 
+def _given(settings: SampleSettings, model: VideoModel[Any], number: int) -> Given:
+    """What one sample is made from: maps, footage, nothing at all, or a clip of the data set."""
+    if settings.given and model.source is None:
+        return _beginning(settings, model)
+    if settings.given:
+        return _footage(settings, model)
+    if "generate" in model.card.tasks and not settings.context and not settings.reconstruct:
+        return _nothing(settings, model, number)
+    return _clip(settings, model, number)
+
+
+def _nothing(settings: SampleSettings, model: VideoModel[Any], number: int) -> Given:
+    """A clip with a name and nothing else."""
+    import torch
+
+    empty: Clip = {"key": [f"sample/{number}"], "fps": torch.tensor([model.spec.fps])}  # type: ignore[typeddict-item]
+    return Given(f"sample_{number}", settings.frames or model.spec.frames, 0, [empty])
+
+
+def _beginning(settings: SampleSettings, model: VideoModel[Any]) -> Given:
+    """The first frames of a user's video, or all of them where they are to be reconstructed."""
+    from zoo.data.given import count_given, read_given
+
+    if not model.card.tasks & {"predict", "reconstruct"}:
+        raise ZooError(f"{model.card.name} begins from nothing; it takes no given=. Try without it.")
+    path = Path(str(settings.given))
+    there = count_given(path, model.spec, None)
+    frames = settings.frames or (there if settings.reconstruct else model.spec.frames)
+    shown = frames if settings.reconstruct else settings.context or 0
+    if shown > there:
+        raise ZooError(f"given={path} has {there} frames at {model.spec.fps:g} a second, and {shown} are to be shown.")
+    return Given(path.stem, frames, shown, islice(read_given(path, model.spec, None), shown))
+
+
 def _clip(settings: SampleSettings, model: VideoModel[Any], number: int) -> Given:
-    """A validation clip of the run's own data set."""
+    """A validation clip of the run's own data set; of a model that does not translate, only as long as it is used."""
     from torch.utils.data import default_collate
 
     from zoo.data.base import build_set
@@ -87,10 +133,13 @@ def _clip(settings: SampleSettings, model: VideoModel[Any], number: int) -> Give
     config = data_config(settings.run)
     frames = settings.frames or model.spec.frames
     wanted = model.card.wanted() - {"flow", "visibility"}  # what training compares with, and sampling does not see
-    clips = build_set(replace(config, frames=frames), "val", wanted, seed=0)
+    length = frames if model.source else max(min(frames, model.spec.frames), settings.context or 0)
+    if settings.reconstruct:
+        length = frames
+    clips = build_set(replace(config, frames=length), "val", wanted, seed=0)
     if number >= len(clips):
-        raise ZooError(f"There are {len(clips)} validation clips of {frames} frames. Try: clips={len(clips)}")
-    clip = default_collate([clips.clip(number, 0, frames)])
+        raise ZooError(f"There are {len(clips)} validation clips of {length} frames. Try: clips={len(clips)}")
+    clip = default_collate([clips.clip(number, 0, length)])
     return Given(re.sub(r"[^\w.-]+", "_", clip["key"][0]), frames, settings.context or 0, [clip])
 
 
@@ -100,8 +149,6 @@ def _footage(settings: SampleSettings, model: VideoModel[Any]) -> Given:
     from zoo.data.transforms import DRAWN_CHANNELS
 
     path = Path(str(settings.given))
-    if model.source is None:
-        raise ZooError(f"{model.card.name} does not translate; it takes no given=. Try without it.")
     there = count_given(path, model.spec, model.source)
     frames = settings.frames or there
     if frames > there:
@@ -130,9 +177,16 @@ def _write(model: VideoModel[Any], request: SampleRequest, path: Path) -> list[P
             writer.write(picture.permute(1, 2, 0).numpy())
             if t in kept:
                 made.append(picture)
-    films = {name: stack(row[: len(made)]) for name, row in {**rows, "generated": made}.items()}
+    films = {name: stack(_filled(row, made)) for name, row in {**rows, "generated": made}.items()}
     save_grid(path.with_suffix(".png"), [films])
     return [path.with_suffix(".mp4"), path.with_suffix(".png")]
+
+
+def _filled(row: list[Tensor], made: list[Tensor]) -> list[Tensor]:
+    """As many pictures as were made; white where nothing was given."""
+    from torch import full_like
+
+    return row[: len(made)] + [full_like(picture, 255) for picture in made[len(row) :]]
 
 
 def _watch(
@@ -148,7 +202,7 @@ def _watch(
             films["real"] = to_bytes(piece["video"][0])
         for name, film in films.items():
             rows[name] += [frame for t, frame in enumerate(film, first) if t in kept]
-        first += len(next(iter(films.values())))
+        first += len(next(iter(films.values()), ()))
         yield piece
 
 

@@ -13,9 +13,9 @@ from omegaconf import MISSING
 
 @dataclass
 class Budget:
-    """clips: how many training clips are consumed, over all ranks; the same number for every model."""
+    """clips: how many training clips are consumed, over all ranks; None is what the model's card advises."""
 
-    clips: int = MISSING
+    clips: int | None = None
 
 
 @dataclass
@@ -40,11 +40,11 @@ class TrainerSettings:
 
 @dataclass
 class Evaluation:
-    """rounds: how often in a training, the last at its end. clips: how many, always the same. frames: of each; None is
-    as many as in training. context: real frames that a model may see first. seed: of the samples."""
+    """rounds: how often in a training, the last at its end. clips: how many, always the same; None is what the model's
+    card advises, or all there are. frames: of each; None is as many as in training. context: real frames that a model may see first. seed: of the samples."""
 
     rounds: int = 4
-    clips: int = 8
+    clips: int | None = None
     frames: int | None = None
     context: int = 1
     seed: int = 0
@@ -53,11 +53,11 @@ class Evaluation:
 @dataclass
 class Callbacks:
     """ema_half_life: clips after which a weight counts half in the average. gallery_clips: how many are shown.
-    monitor: the validation metric whose best value is kept as best.ckpt, lower is better."""
+    monitor: the validation metric whose best value is kept as best.ckpt; None is the first that the model has."""
 
     ema_half_life: float = 500.0
     gallery_clips: int = 3
-    monitor: str = "l1"
+    monitor: str | None = None
 
 
 @dataclass
@@ -109,9 +109,12 @@ class SampleSettings:
     run: a run folder or a checkpoint. frames: length; None is that of the run's evaluation. clips: how many of the data
     set's validation clips are given. given: footage, a video or a folder of frames or maps, instead of the data set;
     given_instances: instance maps beside given label maps. context: real frames that the model may see first; None is
-    one, and none where several draws or a first frame are asked for. first_frame: given, image or generated, for models
-    that know more than one way to begin; None is the model's own. look: of one thing. out: where to write; None is
-    <run>/samples.
+    one, but none for a model that needs none, and where several draws or a first frame are asked for. first_frame: given, image or generated, for models
+    that know more than one way to begin; None is the model's own. look: of one thing. attributes: for models that know
+    them, name -> a value, such as `walk`, or values with the frames that they begin at, `walk@0,run@5`, or `free`
+    (drawn), or `inferred` (from the frames that are shown); those left out are the given clip's own, or else drawn.
+    temperature: by which every deviation of what is drawn is multiplied. reconstruct: see every frame, and write what
+    the model keeps of it. out: where to write; None is <run>/samples.
     """
 
     run: str = MISSING
@@ -122,6 +125,26 @@ class SampleSettings:
     context: int | None = None
     first_frame: str | None = None
     look: LookSettings = field(default_factory=LookSettings)
+    attributes: dict[str, str] = field(default_factory=dict)
+    temperature: float | None = None
+    reconstruct: bool = False
     given: str | None = None
     given_instances: str | None = None
     out: str | None = None
+
+
+@dataclass
+class EvaluateSettings:
+    """Everything `python -m zoo.evaluate` takes.
+
+    run: a run folder or a checkpoint of a model that samples. judge: those of a judge trained on the same data. clips:
+    how many held-out clips the figures are of. temperature: of the samples. batch_size: clips at a time. seed: of the
+    samples.
+    """
+
+    run: str = MISSING
+    judge: str = MISSING
+    clips: int = 500
+    temperature: float | None = None
+    batch_size: int = 50
+    seed: int = 0

@@ -47,7 +47,9 @@ CLIPS = 2
 def tiny_data(name: str) -> DataConfig:
     """Puppets at 32 px with every field that the model takes."""
     card = MODELS.find(name).card
-    data = PuppetsConfig(frames=FRAMES, height=SIZE, width=SIZE, condition="edges", clips=CLIPS, workers=0)
+    data = PuppetsConfig(
+        frames=FRAMES, height=SIZE, width=SIZE, condition="edges", clips=CLIPS, transitions=0.0, workers=0
+    )
     return data.suited_to(card)
 
 
@@ -66,6 +68,14 @@ def tiny_clip(name: str) -> Clip:
 def request_for(clip: Clip, frames: int = FRAMES, seed: int = 0) -> SampleRequest:
     """A sample of a clip that shows the model one real frame."""
     return SampleRequest(frames, clip, context=1, seed=seed)
+
+
+@torch.no_grad()
+def answer(model: VideoModel[Any], clip: Clip) -> torch.Tensor:
+    """What the model makes of a clip: a sample that was shown one frame, or the probabilities of every attribute."""
+    if model.card.samples:
+        return model.sample(request_for(clip)).video
+    return torch.cat(list(model.classify(clip["video"]).values()), -1)
 
 
 def train_on(
@@ -126,8 +136,8 @@ def note_gradient(reached: set[str], key: str, parameter: torch.Tensor) -> None:
         reached.add(key)
 
 
-class ModelContract:
-    """What is promised of every model; a subclass gives the fixture ``name``."""
+class TrainedContract:
+    """What is promised of whatever is trained; a subclass gives the fixture ``name``."""
 
     def test_gradient_reaches_every_trained_parameter(self, name: str, tmp_path: Path) -> None:
         """Each parameter that an optimizer holds gets a gradient that is not zero."""
@@ -149,59 +159,29 @@ class ModelContract:
         held = {id(p) for optimizer in runner.optimizers for group in optimizer.param_groups for p in group["params"]}
         assert {key for key, p in model.named_parameters() if p.requires_grad and id(p) not in held} == set()
 
-    def test_same_seed_same_sample(self, name: str) -> None:
+    def test_same_request_same_answer(self, name: str) -> None:
         """A request is answered the same way twice, whatever was drawn between."""
         model, clip = tiny_model(name).eval(), tiny_clip(name)
-        first = model.sample(request_for(clip)).video
+        first = answer(model, clip)
         torch.rand(7)
-        assert torch.equal(first, model.sample(request_for(clip)).video)
+        assert torch.equal(first, answer(model, clip))
 
-    def test_sample_has_the_form_of_a_clip(self, name: str) -> None:
-        """(B, T, 3, H, W) in [-1, 1], the context frames as they were given."""
-        model, clip = tiny_model(name).eval(), tiny_clip(name)
-        video = model.sample(request_for(clip)).video
-        assert video.shape == clip["video"].shape
-        assert video.abs().max() <= 1
-        assert torch.equal(video[:, :1], clip["video"][:, :1])
-
-    def test_longer_sample_starts_with_the_shorter_one(self, name: str) -> None:
-        """A model that streams does not look ahead."""
-        model, clip = tiny_model(name).eval(), tiny_clip(name)
-        if not model.card.streams:
-            with pytest.raises(NotImplementedError):
-                next(model.stream(request_for(clip)))
-            return
-        short = model.sample(request_for(clip, FRAMES // 2)).video
-        long = model.sample(request_for(clip)).video
-        assert torch.equal(short, long[:, : FRAMES // 2])
-
-    def test_checkpoint_gives_the_same_sample(self, name: str, tmp_path: Path) -> None:
-        """What is saved loads with ``weights_only=True`` and samples the same."""
+    def test_checkpoint_gives_the_same_answer(self, name: str, tmp_path: Path) -> None:
+        """What is saved loads with ``weights_only=True`` and answers the same."""
         model, clip = tiny_model(name), tiny_clip(name)
         train_on(model, clip, 1, tmp_path).save_checkpoint(tmp_path / "last.ckpt")
         loaded = load(str(tmp_path))
         assert loaded.clips_seen == model.clips_seen == CLIPS
-        expected = model.eval().sample(request_for(clip)).video
-        assert torch.equal(loaded.sample(request_for(clip)).video, expected)
-
-    def test_overfits_one_clip(self, name: str, tmp_path: Path) -> None:
-        """On one batch, the distance from sample to clip falls by half."""
-        model, clip = tiny_model(name), tiny_clip(name)
-
-        def distance() -> float:
-            return float((model.eval().sample(request_for(clip)).video - clip["video"]).abs().mean())
-
-        before = distance()
-        train_on(model.train(), clip, 60, tmp_path)
-        assert distance() < 0.5 * before
+        expected = answer(model.eval(), clip)
+        assert torch.equal(answer(loaded, clip), expected)
 
     def test_stays_finite_in_bfloat16(self, name: str, tmp_path: Path) -> None:
-        """Two steps and a sample under autocast."""
+        """Two steps and an answer under autocast."""
         model, clip = tiny_model(name), tiny_clip(name)
         train_on(model, clip, 2, tmp_path, precision="bf16-mixed")
         assert all(parameter.isfinite().all() for parameter in model.parameters())
         with torch.autocast("cpu", torch.bfloat16):
-            assert model.eval().sample(request_for(clip)).video.isfinite().all()
+            assert answer(model.eval(), clip).isfinite().all()
 
     def test_missing_field_is_refused_by_name(self, name: str) -> None:
         """Preflight names each field that a data set lacks."""
@@ -222,5 +202,62 @@ class ModelContract:
         with recorded_reads(config) as read:
             model = tiny_model(name)
             train_as_commanded(model, name, 3 * CLIPS, tmp_path)
-            model.eval().sample(request_for(clip))
+            answer(model.eval(), clip)
         assert {field.name for field in fields(config)} - read <= {"name"}
+
+
+class ModelContract(TrainedContract):
+    """What is promised of every model that makes videos."""
+
+    def test_sample_has_the_form_of_a_clip(self, name: str) -> None:
+        """(B, T, 3, H, W) in [-1, 1], the context frames as they were given."""
+        model, clip = tiny_model(name).eval(), tiny_clip(name)
+        video = model.sample(request_for(clip)).video
+        assert video.shape == clip["video"].shape
+        assert video.abs().max() <= 1
+        assert torch.equal(video[:, :1], clip["video"][:, :1])
+
+    def test_longer_sample_starts_with_the_shorter_one(self, name: str) -> None:
+        """A model that streams does not look ahead."""
+        model, clip = tiny_model(name).eval(), tiny_clip(name)
+        if not model.card.streams:
+            with pytest.raises(NotImplementedError):
+                next(model.stream(request_for(clip)))
+            return
+        short = model.sample(request_for(clip, FRAMES // 2)).video
+        long = model.sample(request_for(clip)).video
+        assert torch.equal(short, long[:, : FRAMES // 2])
+
+    def test_overfits_one_clip(self, name: str, tmp_path: Path) -> None:
+        """On one batch, the distance from sample to clip falls by half."""
+        model, clip = tiny_model(name), tiny_clip(name)
+
+        def distance() -> float:
+            return float((model.eval().sample(request_for(clip)).video - clip["video"]).abs().mean())
+
+        before = distance()
+        train_on(model.train(), clip, 60, tmp_path)
+        assert distance() < 0.5 * before
+
+
+class ClassifierContract(TrainedContract):
+    """What is promised of every model that classifies clips."""
+
+    def test_says_probabilities_of_every_attribute(self, name: str) -> None:
+        """Name -> (B, K), each row a distribution; every clip by itself."""
+        model, clip = tiny_model(name).eval(), tiny_clip(name)
+        verdict = model.classify(clip["video"])
+        assert {key: row.shape[1] for key, row in verdict.items()} == {
+            key: len(values) for key, values in model.spec.attributes.items()
+        }
+        for key, row in verdict.items():
+            assert torch.allclose(row.sum(-1), torch.ones(CLIPS))
+            assert torch.allclose(model.classify(clip["video"][:1])[key], row[:1], atol=1e-6)
+
+    def test_learns_one_batch(self, name: str, tmp_path: Path) -> None:
+        """After 60 steps on it, every clip of one batch is named right."""
+        model, clip = tiny_model(name), tiny_clip(name)
+        train_on(model, clip, 60, tmp_path)
+        for key, row in model.eval().classify(clip["video"]).items():
+            truth = clip["attributes"][key][:, :1]
+            assert (row.argmax(-1, keepdim=True) == truth).all()

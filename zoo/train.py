@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from zoo.card import MODELS, ModelCard
 from zoo.cli import hush_libraries, hydra_command, plain
 from zoo.data.base import DATA_SETS, DataConfig
+from zoo.evaluation.protocol import BETTER, Protocol, monitored
 from zoo.preflight import check
 from zoo.settings import Train
 from zoo.types import ClipSpec, SampleRequest
@@ -36,11 +37,29 @@ class Plan:
     def request(self) -> SampleRequest:
         """What is sampled from every evaluation clip."""
         evaluation = self.settings.evaluation
-        return SampleRequest(evaluation.frames or self.spec.frames, context=evaluation.context, seed=evaluation.seed)
+        context = evaluation.context if self.card.samples else 0
+        return SampleRequest(evaluation.frames or self.spec.frames, context=context, seed=evaluation.seed)
+
+    @property
+    def budget(self) -> int:
+        """Training clips over all ranks."""
+        return self.settings.budget.clips or self.card.budget_clips
+
+    @property
+    def evaluation_clips(self) -> int:
+        """Clips of a round of evaluation."""
+        return self.settings.evaluation.clips or self.card.evaluation_clips
+
+    @property
+    def monitor(self) -> str:
+        """The metric whose best value is kept."""
+        return self.settings.callbacks.monitor or monitored(self.card.samples)[0]
 
     def config(self) -> dict[str, Any]:
         """The whole as plain data, every choice made: what the run folder and wandb keep."""
         settings = asdict(self.settings)
+        settings["budget"]["clips"], settings["evaluation"]["clips"] = self.budget, self.evaluation_clips
+        settings["callbacks"]["monitor"] = self.monitor
         return settings | {"data": asdict(self.data), "model": asdict(MODELS.config(settings["model"]))}
 
 
@@ -76,9 +95,8 @@ def train(plan: Plan, run: Path) -> dict[str, float]:
     model.seed, model.evaluation = settings.seed, plan.request
     for note in model.notes():
         rank_zero_only(print)(note)
-    clips, frames = settings.evaluation.clips, plan.request.frames
-    fields = plan.card.wanted()
-    data = VideoData(plan.data, fields, settings.budget.clips, settings.seed, clips, frames, model.stage)
+    clips, frames = plan.evaluation_clips, plan.request.frames
+    data = VideoData(plan.data, plan.card.wanted(), plan.budget, settings.seed, clips, frames, model.stage)
     trainer = build_trainer(plan, run)
     try:
         trainer.fit(model, data)
@@ -123,6 +141,7 @@ def build_callbacks(plan: Plan, run: Path) -> list[Callback]:
     """Everything around training; the average first, so that the others see its samples."""
     from lightning.pytorch.callbacks import ModelCheckpoint
 
+    from zoo.callbacks.accuracy import Accuracy
     from zoo.callbacks.clock import Clock
     from zoo.callbacks.ema import MovingAverage
     from zoo.callbacks.finite import Finite
@@ -130,13 +149,12 @@ def build_callbacks(plan: Plan, run: Path) -> list[Callback]:
     from zoo.callbacks.measure import Measure
     from zoo.callbacks.progress import Bar, LastRound
     from zoo.callbacks.throughput import Throughput
-    from zoo.evaluation.protocol import BETTER, Protocol
 
     settings, spec, request = plan.settings.callbacks, plan.spec, plan.request
     protocol = Protocol(
         data=plan.data.name,
         split="val",
-        clips=plan.settings.evaluation.clips,
+        clips=plan.evaluation_clips,
         frames=request.frames,
         context=request.context,
         fps=spec.fps,
@@ -144,19 +162,20 @@ def build_callbacks(plan: Plan, run: Path) -> list[Callback]:
         width=spec.width,
         seed=request.seed,
     )
-    monitor = protocol.key(settings.monitor)
+    looks: list[Callback] = [Measure(protocol, run), Gallery(run, settings.gallery_clips, spec.fps)]
+    if not plan.card.samples:
+        looks = [Accuracy(protocol, run, tuple(spec.attributes))]
     each_round: dict[str, Any] = {"save_on_train_epoch_end": False, "enable_version_counter": False}
     callbacks: list[Callback] = [
         Finite(run),
         MovingAverage(settings.ema_half_life),
         Clock(),
-        Measure(protocol, run),
-        Gallery(run, settings.gallery_clips, spec.fps),
+        *looks,
         Throughput(),
         LastRound(),
         # Two, since Lightning's own `save_last` writes the last state only where that is also the best.
         ModelCheckpoint(run, "last", **each_round),
-        ModelCheckpoint(run, "best", monitor=monitor, mode=BETTER[settings.monitor], **each_round),
+        ModelCheckpoint(run, "best", monitor=protocol.key(plan.monitor), mode=BETTER[plan.monitor], **each_round),
     ]
     return [*callbacks, Bar()] if plan.settings.trainer.progress else callbacks
 
@@ -169,11 +188,11 @@ def main(config: DictConfig) -> dict[str, float]:
 
     run = Path(HydraConfig.get().runtime.output_dir)
     metrics = train(planned, run)
-    rank_zero_only(finish)(run, metrics)
+    rank_zero_only(finish)(run, planned.card.name, metrics)
     return metrics
 
 
-def finish(run: Path, metrics: dict[str, float]) -> None:
+def finish(run: Path, model: str, metrics: dict[str, float]) -> None:
     """Draw the curves; say where the run is, what to open and what to type next."""
     from zoo.callbacks.curves import draw_curves
 
@@ -182,15 +201,21 @@ def finish(run: Path, metrics: dict[str, float]) -> None:
     print()
     for key, value in sorted(metrics.items()):
         print(f"{key:32s} {value:.4f}")
-    print(
-        f"\nrun      {here}"
-        f"\nvideo    {here}/gallery.mp4"
-        f"\ngrid     {here}/gallery.png    rows: given, real, generated, and what it was made from"
-        f"\ncurves   {here}/curves.png, {here}/metrics.csv"
-        f"\nmore     python -m zoo.sample run={here} frames=100"
-    )
+    print(f"\nrun      {here}")
+    if (run / "gallery.mp4").exists():
+        print(f"video    {here}/gallery.mp4")
+        print(f"grid     {here}/gallery.png    rows: given, real, generated, and what it was made from")
+    print(f"curves   {here}/curves.png, {here}/metrics.csv")
+    print(f"more     {what_next(MODELS.find(model).card, here)}")
     for offline in sorted(here.glob("wandb/offline-run-*")):
         print(f"wandb    wandb sync {offline}")
+
+
+def what_next(card: ModelCard, run: Path) -> str:
+    """The command to type after a training."""
+    if card.samples:
+        return f"python -m zoo.sample run={run} frames=100"
+    return f"python -m zoo.evaluate run=<run of a model> judge={run}"
 
 
 if __name__ == "__main__":

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypeAlias, TypedDict
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Task = Literal["generate", "predict", "translate", "reconstruct"]
+Task = Literal["generate", "predict", "translate", "reconstruct", "classify"]
 Split = Literal["train", "val"]
 
 
@@ -38,7 +38,7 @@ class Clip(TypedDict):
     condition: NotRequired[Tensor]  # (B, T, C, H, W), a dense map such as edges or a drawn pose
     flow: NotRequired[Tensor]  # (B, T-1, 2, H, W)
     visibility: NotRequired[Tensor]  # (B, T-1, 1, H, W)
-    attributes: NotRequired[dict[str, Tensor]]  # name -> (B, T) int64
+    attributes: NotRequired[dict[str, Tensor]]  # name -> (B, T) int64, -1 = not known
     pose: NotRequired[Tensor]  # (B, T, J, 3): x and y in pixels, confidence
 
 
@@ -60,6 +60,7 @@ class ClipSpec:
     condition_kind: str = "none"  # what `condition` holds, in the data set's own word, such as edges
     condition_channels: int = 0
     attributes: dict[str, tuple[str, ...]] = field(default_factory=dict)  # name -> its values, by id
+    constant: tuple[str, ...] = ()  # those of attributes that never change inside a clip
 
 
 @dataclass(frozen=True)
@@ -116,3 +117,7 @@ class Sample:
 
     video: Tensor
     details: dict[str, Tensor] = field(default_factory=dict)
+
+
+Verdict: TypeAlias = "dict[str, Tensor]"
+"""What a model that classifies says of clips: attribute -> the probabilities of its values, (B, K)."""

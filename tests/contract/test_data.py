@@ -17,6 +17,8 @@ SETTINGS = {
     "puppets": {"condition": "edges"},
     "folder": {"condition": "edges", "val_share": 0.5},
     "paired": {"condition": "distance", "label_count": 14},
+    "weizmann": {"condition": "edges"},
+    "classes": {"condition": "edges"},
 }
 """Beside size, root and name, so that a data set provides as much as it can."""
 
@@ -65,8 +67,10 @@ def test_clip_has_the_promised_form(config, split):
     if "labels" in clip:
         assert 0 <= clip["labels"].min() <= clip["labels"].max() < len(spec.label_names)
     for name, values in clip.get("attributes", {}).items():
-        assert values.shape == (T,)
-        assert values.max() < len(spec.attributes[name])
+        assert (values.shape, values.dtype) == ((T,), torch.int64)
+        assert -1 <= values.min() <= values.max() < len(spec.attributes[name])
+        assert name not in spec.constant or len(values.unique()) == 1
+    assert set(clip.get("attributes", {})) == set(spec.attributes) >= set(spec.constant)
 
 
 def test_only_wanted_fields_are_made(config):

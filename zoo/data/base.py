@@ -33,6 +33,7 @@ class DataConfig:
 
     frames, height, width: of a training clip; a width of None is the data set's own proportion.
     fps: frames a second of a clip. batch_size: clips per process and step. workers: loading processes.
+    labelled_fraction: share of training videos that keep their attributes; those of the others are given as unknown.
     """
 
     name: str
@@ -42,6 +43,7 @@ class DataConfig:
     fps: float = 12.5
     batch_size: int = 4
     workers: int = 2
+    labelled_fraction: float = 1.0
 
     def spec(self) -> ClipSpec:
         """What the clips of this configuration will look like; opens a file at most, and needs no torch.

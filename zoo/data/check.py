@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -26,6 +27,8 @@ from zoo.data.sets.folder.statistics import LOOKS, RUN, Statistics, statistics
 from zoo.data.transforms import cover, drawing
 from zoo.errors import ZooError
 
+T = TypeVar("T")
+
 ROWS = 16
 """Videos on the sheet and in the table, spread over the folder."""
 MARGIN = 28
@@ -34,38 +37,37 @@ MARGIN = 28
 
 def main(arguments: Sequence[str]) -> Path:
     """Check a folder; returns where the contact sheet is."""
-    config, sheet = _settings(arguments)
+    config, sheet = typed_settings(FolderConfig, arguments, "python -m zoo.data.check")
     catalogue = open_catalogue(config)
-    videos = _spread(catalogue.videos, ROWS)
+    videos = spread(catalogue.videos, ROWS)
     rows, found = [], []
     for video in videos:
         looks, run = _look(video)
         rows.append(_strips([cover(frame, config.height, catalogue.width) for frame in looks], config))
         found.append(statistics(looks, run))
-    _write_sheet(sheet, rows)
+    write_sheet(sheet, rows)
     _report(catalogue, videos, found, sheet)
     return sheet
 
 
-def _settings(arguments: Sequence[str]) -> tuple[FolderConfig, Path]:
-    """Command-line words to the settings and the file for the sheet."""
+def typed_settings(kind: type[Any], arguments: Sequence[str], command: str) -> tuple[Any, Path]:
+    """Command-line words to the settings, of a data set's config class, and the file for the sheet."""
     for word in arguments:
         if "=" not in word:
-            raise ZooError(f"`{word}` is not key=value.    Try: python -m zoo.data.check root={word}")
+            raise ZooError(f"`{word}` is not key=value.    Try: {command} root={word}")
     sheet = [word.partition("=")[2] for word in arguments if word.startswith("sheet=")]
     words = [word.removeprefix("data.") for word in arguments if not word.startswith("sheet=")]
     try:
-        typed = OmegaConf.merge(OmegaConf.structured(FolderConfig), OmegaConf.from_dotlist(words))
+        typed = OmegaConf.merge(OmegaConf.structured(kind), OmegaConf.from_dotlist(words))
     except OmegaConfBaseException as problem:
         raise ZooError(explain(problem)) from problem
-    config: FolderConfig = OmegaConf.to_object(typed)  # type: ignore[assignment]
-    return config, Path(sheet[0] if sheet else "contact-sheet.png")
+    return OmegaConf.to_object(typed), Path(sheet[0] if sheet else "contact-sheet.png")
 
 
-def _spread(videos: Sequence[Video], count: int) -> list[Video]:
+def spread(things: Sequence[T], count: int) -> list[T]:
     """At most ``count`` of them, evenly spread."""
-    chosen = np.linspace(0, len(videos) - 1, min(count, len(videos))).round().astype(int)
-    return [videos[i] for i in chosen]
+    chosen = np.linspace(0, len(things) - 1, min(count, len(things))).round().astype(int)
+    return [things[i] for i in chosen]
 
 
 def _look(video: Video) -> tuple[list[Frame], list[Frame]]:
@@ -88,7 +90,7 @@ def _strips(looks: Sequence[Frame], config: FolderConfig) -> Frame:
     )
 
 
-def _write_sheet(path: Path, rows: Sequence[Frame]) -> None:
+def write_sheet(path: Path, rows: Sequence[Frame]) -> None:
     """Rows under each other, numbered from 1 as in the table."""
     numbered = []
     for number, row in enumerate(rows, start=1):

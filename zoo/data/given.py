@@ -38,13 +38,14 @@ class Given:
     frames: Callable[[], Iterator[Fields]]
 
 
-def count_given(path: Path, spec: ClipSpec, source: str) -> int:
+def count_given(path: Path, spec: ClipSpec, source: str | None) -> int:
     """How many frames ``read_given`` will yield."""
     return _open(path, spec, source, None).count
 
 
-def read_given(path: Path, spec: ClipSpec, source: str, instances: Path | None = None) -> Iterator[Clip]:
-    """The pieces of one given video, of what ``spec.condition_kind`` says, or labels if that is the ``source``.
+def read_given(path: Path, spec: ClipSpec, source: str | None, instances: Path | None = None) -> Iterator[Clip]:
+    """The pieces of one given video: of what ``spec.condition_kind`` says, or labels if that is the ``source``; of the
+    frames alone, for a model that translates nothing, if it is None.
 
     Edges and distance are drawn from footage, a file or a folder of frames. Drawings are a folder of pictures, labels
     one of PNGs of ids, and ``instances`` such a one beside the labels. A pose is a folder that holds `openpose/*.json`
@@ -57,16 +58,18 @@ def read_given(path: Path, spec: ClipSpec, source: str, instances: Path | None =
     return (_piece(path, number, spec, fields) for number, fields in enumerate(chain([first], frames)))
 
 
-def _open(path: Path, spec: ClipSpec, source: str, instances: Path | None) -> Given:
+def _open(path: Path, spec: ClipSpec, source: str | None, instances: Path | None) -> Given:
     if not path.exists():
         raise ZooError(f"given={path} is not there. A video or a folder of frames is expected.")
+    if source is None:
+        return _footage(path, spec, "none")
     if source == "labels":
         return _labels(path, spec, instances)
     kind = spec.condition_kind
     if instances is not None:
         raise ZooError(f"instances={instances} belong to label maps; this model paints `{kind}`. Leave them out.")
     if kind in DRAWN_CHANNELS:
-        return _footage(path, spec)
+        return _footage(path, spec, kind)
     if kind == "drawings":
         return _drawings(path, spec)
     if kind in KINDS:
@@ -116,7 +119,7 @@ def _drawings(folder: Path, spec: ClipSpec) -> Given:
     return Given(len(pictures), frames)
 
 
-def _footage(path: Path, spec: ClipSpec) -> Given:
+def _footage(path: Path, spec: ClipSpec, kind: str) -> Given:
     if path.is_dir() and not files_in(path):
         raise ZooError(f"given={path} holds no frames. A video ({', '.join(VIDEO_SUFFIXES)}) or frames are expected.")
     wanted = _resampled(path, spec.fps)
@@ -124,7 +127,8 @@ def _footage(path: Path, spec: ClipSpec) -> Given:
     def frames() -> Iterator[Fields]:
         for frame in stored_frames(path, wanted):
             resized = cover(frame, spec.height, spec.width)
-            yield {"video": to_signed(resized[None])[0], "condition": drawing(resized, spec.condition_kind)}
+            drawn = {} if kind == "none" else {"condition": drawing(resized, kind)}
+            yield {"video": to_signed(resized[None])[0], **drawn}
 
     return Given(len(wanted), frames)
 

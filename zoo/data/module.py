@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
+from zlib import crc32
 
 import torch
 from lightning import LightningDataModule
@@ -17,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from zoo.data.base import ClipSet, DataConfig, build_set
 from zoo.errors import ZooError
-from zoo.randomness import generator
+from zoo.randomness import generator, mix
 from zoo.types import Clip, Split, Stage
 
 
@@ -113,9 +114,23 @@ class KeyedClips(Dataset[Clip]):
 
     def __getitem__(self, key: ClipKey) -> Clip | ZooError:  # type: ignore[override]
         try:
-            return self.at(key.shrink).clip(key.number, key.epoch, key.frames)
+            clip = self.at(key.shrink).clip(key.number, key.epoch, key.frames)
         except ZooError as mistake:
             return mistake
+        return with_labels_for(self.config.labelled_fraction, clip) if self.split == "train" else clip
+
+
+def with_labels_for(fraction: float, clip: Clip) -> Clip:
+    """The clip of a training where only that share of videos is labelled: in the others every attribute is unknown.
+
+    Which ones is a function of their names, so it is the same in every epoch and for every seed, and whoever has a label
+    at a small share has it at a larger one.
+    """
+    video = clip["key"].rpartition("/")[0]  # type: ignore[attr-defined]
+    if "attributes" not in clip or mix(crc32(video.encode())) < fraction * 2**63:
+        return clip
+    unknown = {name: torch.full_like(ids, -1) for name, ids in clip["attributes"].items()}
+    return {**clip, "attributes": unknown}
 
 
 def collate(clips: list[Clip | ZooError]) -> Clip | ZooError:

@@ -7,8 +7,15 @@ from typing import Literal
 
 from zoo.types import Split
 
-BETTER: dict[str, Literal["min", "max"]] = {"l1": "min", "psnr": "max", "ssim": "max"}
+BETTER: dict[str, Literal["min", "max"]] = {"l1": "min", "psnr": "max", "ssim": "max", "accuracy": "max"}
 """The metrics of a validation round, and which way is better."""
+OF_SAMPLES, OF_VERDICTS = ("l1", "psnr", "ssim"), ("accuracy",)
+"""Those of models that make videos, and of models that classify them."""
+
+
+def monitored(samples: bool) -> tuple[str, ...]:
+    """The metrics that a run can be monitored by, the usual one first."""
+    return OF_SAMPLES if samples else OF_VERDICTS
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ Shapes: T frames, C channels, H x W pixels, J joints; there is no batch axis.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -70,7 +70,8 @@ class FootageClips(ClipSet):
 
     train: each stretch gives a clip for every ``frames`` it is long; where a clip starts is drawn for each epoch, as
     are the spacing of its frames and whether it is mirrored. val: as many clips, spread evenly, the same for every
-    seed, of consecutive frames as they are.
+    seed, of consecutive frames as they are. starts: how many clips each stretch gives instead, spread evenly in
+    training, too. attributes: by video name, the values that never change inside it.
     """
 
     max_step = 1
@@ -84,11 +85,14 @@ class FootageClips(ClipSet):
         split: Split,
         fields: frozenset[str],
         seed: int,
+        starts: Sequence[int] | None = None,
+        attributes: Mapping[str, Mapping[str, int]] | None = None,
     ) -> None:
         self.name, self.spec, self.stretches, self.split, self.seed = config.name, spec, stretches, split, seed
         self.fields = fields & set(spec.fields)
         self.flow = EstimatedFlow(config.flow, config.flow_weights)
-        self.counts = [stretch.length // config.frames for stretch in stretches]
+        self.draws, self.attributes = split == "train" and starts is None, attributes or {}
+        self.counts = [each.length // config.frames for each in stretches] if starts is None else list(starts)
         self.ends = list(accumulate(self.counts))
         self.makers: dict[str, Callable[[Cut], Tensor]] = {
             "labels": self._labels,
@@ -105,7 +109,7 @@ class FootageClips(ClipSet):
         stretch = self.stretches[which]
         if stretch.length < frames:
             raise ZooError(self._too_short(stretch, frames))
-        if self.split == "train":
+        if self.draws:
             return self._film(self._drawn(stretch, index, epoch, frames))
         position = index - (self.ends[which] - self.counts[which])
         offset = round((stretch.length - frames) * position / max(1, self.counts[which] - 1))
@@ -137,8 +141,15 @@ class FootageClips(ClipSet):
             clip |= {name: part for name, part in parts.items() if name in self.fields}
         if cut.mirrored:
             clip = {name: mirrored(name, value, self.spec.width) for name, value in clip.items()}
+        if "attributes" in self.fields:
+            clip["attributes"] = self._attributes(cut)
         fps = torch.tensor(cut.footage.fps / cut.step, dtype=torch.float32)
         return cast(Clip, clip | {"fps": fps, "key": f"{self.name}/{cut.key}"})
+
+    def _attributes(self, cut: Cut) -> dict[str, Tensor]:
+        """(T,) int64 each: the values of the video, at every frame."""
+        values = self.attributes[cut.footage.video.name]
+        return {name: torch.full((cut.frames,), value, dtype=torch.int64) for name, value in values.items()}
 
     def _labels(self, cut: Cut) -> Tensor:
         """(T, H, W) int64. A ZooError names the file with an id that is no class."""

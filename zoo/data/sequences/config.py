@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from zoo.data.base import DataConfig
 
 if TYPE_CHECKING:
+    from zoo.card import ModelCard
     from zoo.data.sequences.collection import Collection
     from zoo.types import ClipSpec
 
@@ -33,6 +34,22 @@ class FootageConfig(DataConfig):
     flow: str = "dis"
     flow_weights: str | None = None
     val_share: float = 0.2
+
+
+@dataclass
+class LabelledConfig(FootageConfig):
+    """Videos whose names tell what they show: classes become attributes, constant in every clip.
+
+    condition: none, or edges or distance, drawn from the frames; auto is edges for a model that translates, else none.
+    """
+
+    condition: str = "auto"
+
+    def suited_to(self, card: ModelCard) -> LabelledConfig:
+        """Resolve `condition=auto`."""
+        if self.condition != "auto":
+            return self
+        return replace(self, condition="edges" if "translate" in card.tasks else "none")
 
 
 @dataclass

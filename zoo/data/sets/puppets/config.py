@@ -95,6 +95,7 @@ class PuppetsConfig(DataConfig):
             condition_kind=self.condition,
             condition_channels=CONDITION_CHANNELS[self.condition],
             attributes={"identity": IDENTITIES, "action": ACTIONS},
+            constant=("identity",) if self.transitions else ("identity", "action"),
         )
 
     def suited_to(self, card: ModelCard) -> PuppetsConfig:

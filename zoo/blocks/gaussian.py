@@ -1,0 +1,49 @@
+"""Diagonal Gaussians as values, and the small network that gives the parameters of one.
+
+Shapes: D size of the code; ``...`` any leading axes.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class Gaussian(NamedTuple):
+    """N(mean, diag(exp(log_variance))), each (..., D)."""
+
+    mean: Tensor
+    log_variance: Tensor
+
+    def sample(self, noise: Tensor, temperature: float = 1.0) -> Tensor:
+        """``mean + temperature · σ · noise``, reparameterised; noise (..., D) from N(0, 1). Temperature 0 is the mean."""
+        return self.mean + temperature * torch.exp(0.5 * self.log_variance) * noise
+
+    @property
+    def parameters(self) -> Tensor:
+        """Mean and log-variance side by side, (..., 2D): how one Gaussian is passed on to the next."""
+        return torch.cat([self.mean, self.log_variance], -1)
+
+    def at(self, t: int) -> Gaussian:
+        """That of frame t, of parameters (B, T, D)."""
+        return Gaussian(self.mean[:, t], self.log_variance[:, t])
+
+
+class GaussianHead(nn.Module):
+    """One hidden layer, then mean and log-variance; the latter is kept within ``bounds``, so that no variance can
+    vanish or explode."""
+
+    def __init__(self, channels_in: int, hidden: int, code: int, bounds: tuple[float, float]) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(channels_in, hidden)
+        self.out = nn.Linear(hidden, 2 * code)
+        self.bounds = bounds
+
+    def forward(self, x: Tensor, base: Gaussian | None = None) -> Gaussian:
+        """(..., C) -> a Gaussian of (..., D); with a ``base``, what is computed is the change of its parameters."""
+        mean, log_variance = self.out(torch.relu(self.hidden(x))).chunk(2, -1)
+        if base is not None:
+            mean, log_variance = base.mean + mean, base.log_variance + log_variance
+        return Gaussian(mean, log_variance.clamp(*self.bounds))

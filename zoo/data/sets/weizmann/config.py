@@ -1,0 +1,54 @@
+"""Card, settings and names of the data set `weizmann`. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zoo.data.base import DataCard, register_data
+from zoo.data.sequences.config import LabelledConfig
+
+if TYPE_CHECKING:
+    from zoo.types import ClipSpec
+
+PEOPLE = ("daria", "denis", "eli", "ido", "ira", "lena", "lyova", "moshe", "shahar")
+ACTIONS = ("bend", "jack", "jump", "pjump", "run", "side", "skip", "walk", "wave1", "wave2")
+CROPS = ("person", "centre", "none")
+LAYOUT = (
+    "the published files <root>/<action>/<person>_<action>.avi, such as walk/daria_walk.avi and run/lena_run1.avi, or "
+    "the same files straight in <root>"
+)
+
+CARD = DataCard(
+    name="weizmann",
+    title="Weizmann: nine people, ten actions (Actions as Space-Time Shapes)",
+    fields=frozenset({"video", "attributes", "condition", "flow", "visibility"}),
+    licence="not stated by its authors: ask them for more than research",
+)
+
+
+@register_data(CARD, builds=".clips:WeizmannClips")
+@dataclass
+class WeizmannConfig(LabelledConfig):
+    """Every person and action is in both splits: each video is parted in time, the last ``val_share`` for evaluation.
+
+    starts: clips of each training video, at evenly spaced starts; None takes every start. crop: person (a square that
+    holds the person, found by subtracting the background, and goes along), centre (the largest square in the middle),
+    or none (the whole frame, in its own proportion unless ``width`` says another). What a square holds beyond the
+    frame has the frame's mean colour.
+
+    The defaults are the protocol that two independent implementations of VideoVAE's experiment agree on.
+    """
+
+    name: str = "weizmann"
+    frames: int = 10
+    fps: float = 25.0
+    val_share: float = 1 / 3
+    crop: str = "person"
+    starts: int | None = 20
+
+    def spec(self) -> ClipSpec:
+        """Finds and probes the files; the answers are kept in ``<root>/.zoo``, so a second time is quick."""
+        from zoo.data.sets.weizmann.find import find
+
+        return find(self).spec

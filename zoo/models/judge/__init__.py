@@ -1,0 +1,1 @@
+"""The judge: a classifier of the attributes of a clip."""

@@ -1,0 +1,65 @@
+"""The judge: which identity, which action? Trained on real clips, then asked about generated ones.
+
+Shapes: B clips, T frames, H x W pixels, K values of an attribute.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zoo.blocks.attributes import AttributeHeads, clip_label, cross_entropy
+from zoo.model import VideoModel
+from zoo.models.judge.config import CARD, JudgeConfig
+from zoo.models.judge.networks import ClipEncoder
+from zoo.types import Clip, ClipSpec, Verdict
+
+
+class Judge(VideoModel[JudgeConfig]):
+    """One classifier an attribute on the features of a clip. A checkpoint keeps how many held-out clips it got right."""
+
+    card = CARD
+
+    def __init__(self, config: JudgeConfig, spec: ClipSpec) -> None:
+        super().__init__(config, spec)
+        self.encoder = ClipEncoder(config.width, config.blocks)
+        self.dropout = nn.Dropout(config.dropout)
+        self.heads = AttributeHeads(self.encoder.features, spec.attributes)
+
+    def configure_optimizers(self) -> Any:
+        """Adam, its rate falling along half a cosine."""
+        optimizer = torch.optim.Adam(self.parameters(), self.config.lr)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 0.5 + 0.5 * math.cos(math.pi * self.progress))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def training_step(self, clip: Clip, batch_idx: int) -> Tensor:
+        """Cross-entropy of every attribute, those left out that change inside the clip or are not known."""
+        logits = self.heads(self.dropout(self.encoder(clip["video"])))
+        losses = {name: cross_entropy(logits[name], clip_label(ids)) for name, ids in clip["attributes"].items()}
+        self.log_losses(losses)
+        return sum(losses.values(), start=logits[next(iter(logits))].sum() * 0)
+
+    def classify(self, video: Tensor) -> Verdict:
+        """(B, T, 3, H, W) to probabilities, name -> (B, K)."""
+        return {name: logits.softmax(-1) for name, logits in self.heads(self.encoder(video)).items()}
+
+    def validation_step(self, clip: Clip, batch_idx: int) -> tuple[Clip, Verdict]:  # type: ignore[override]
+        """What it says, for the callback that counts."""
+        return clip, self.classify(clip["video"])
+
+    def ema_parts(self) -> dict[str, nn.Module]:
+        """All that classifies."""
+        return {"encoder": self.encoder, "heads": self.heads}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep how good it is."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["accuracy"] = self.accuracy
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Know how good it is."""
+        super().on_load_checkpoint(checkpoint)
+        self.accuracy = checkpoint["accuracy"]

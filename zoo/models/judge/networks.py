@@ -1,0 +1,36 @@
+"""A small (2+1)-D network: convolutions in space and in time in turn.
+
+Shapes: B clips, T frames, C channels, H x W pixels, F features.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class Block(nn.Sequential):
+    """Half the height and width, then three frames at a time: (B, Cin, T, H, W) -> (B, C, T, H/2, W/2)."""
+
+    def __init__(self, channels_in: int, channels: int) -> None:
+        super().__init__(
+            nn.Conv3d(channels_in, channels, (1, 3, 3), (1, 2, 2), (0, 1, 1), bias=False),
+            nn.BatchNorm3d(channels),
+            nn.ReLU(inplace=True),
+            nn.Conv3d(channels, channels, (3, 1, 1), padding=(1, 0, 0), bias=False),
+            nn.BatchNorm3d(channels),
+            nn.ReLU(inplace=True),
+        )
+
+
+class ClipEncoder(nn.Module):
+    """(B, T, 3, H, W) -> (B, F): blocks, then the mean over time and space."""
+
+    def __init__(self, width: int, blocks: int) -> None:
+        super().__init__()
+        channels = [3, *(width * 2**level for level in range(blocks))]
+        self.blocks = nn.Sequential(*(Block(*pair) for pair in zip(channels, channels[1:], strict=False)))
+        self.features = channels[-1]
+
+    def forward(self, video: Tensor) -> Tensor:
+        """Clips to features."""
+        return self.blocks(video.transpose(1, 2)).mean((2, 3, 4))  # type: ignore[no-any-return]

@@ -1,0 +1,125 @@
+"""Which attributes every frame of a sample has: asked for, labelled, read off the frames that are given, or drawn.
+
+Shapes: B clips, K values of an attribute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+from zlib import crc32
+
+import torch
+from torch import Tensor
+
+from zoo.attributes import FREE, INFERRED, Schedule, read_schedules
+from zoo.blocks.attributes import UNKNOWN, Attributes
+from zoo.errors import ZooError
+from zoo.randomness import generator
+from zoo.types import Clip, SampleRequest
+
+Ids = dict[str, Tensor]
+"""Attribute -> (B,) int64, UNKNOWN where it is to be read off the frame."""
+
+
+class GivenFrame(NamedTuple):
+    """One frame of what is given: (B, C, H, W), None where no video is; and what is known of its attributes."""
+
+    image: Tensor | None
+    labels: Ids
+
+
+def given_frames(clips: Iterator[Clip]) -> Iterator[GivenFrame]:
+    """Frame by frame, over consecutive pieces."""
+    for clip in clips:
+        labels, video = clip.get("attributes", {}), clip.get("video")
+        lengths = [values.shape[1] for values in (*labels.values(), video) if values is not None]
+        for t in range(max(lengths, default=0)):
+            yield GivenFrame(None if video is None else video[:, t], {name: ids[:, t] for name, ids in labels.items()})
+
+
+class Control:
+    """The attributes of a sample, frame after frame.
+
+    What was asked for comes first, then the labels of the given clip; the last label holds where they end. The rest is
+    drawn once a sample: from what the classifier says of the given frames (their mean where an attribute is constant,
+    the last one where it may change), or evenly where no frame is given.
+    """
+
+    def __init__(
+        self, request: SampleRequest, keys: list[str], attributes: Attributes, constant: tuple[str, ...], model: str
+    ) -> None:
+        self.schedules = read_schedules(request.options.get("attributes", {}), attributes, model)
+        self.request, self.keys, self.attributes, self.constant = request, keys, attributes, constant
+        self.labels: Ids = {}
+        self.drawn: Ids = {}
+        self.sums: dict[str, Tensor] = {}
+        self.seen = 0
+        if request.context == 0 and not request.options.get("reconstruct"):
+            self._refuse_inference()
+
+    def _refuse_inference(self) -> None:
+        for name, schedule in self.schedules.items():
+            if schedule.manner == INFERRED:
+                raise ZooError(f"attributes.{name}={INFERRED} needs a frame to be inferred from. Try: context=1")
+
+    def hear(self, labels: Mapping[str, Tensor]) -> None:
+        """The labels of the next frame of what is given."""
+        self.labels = {name: labels[name].cpu() for name in self.attributes if name in labels}
+
+    def see(self, logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What the classifier says of the next given frame, (B, K); returns what it says so far."""
+        self.seen += 1
+        for name, values in logits.items():
+            kept = self.sums.get(name) if name in self.constant else None
+            self.sums[name] = values if kept is None else kept + values
+        return {name: self._mean(name) for name in logits}
+
+    def _mean(self, name: str) -> Tensor:
+        return self.sums[name] / (self.seen if name in self.constant else 1)
+
+    def at(self, t: int) -> Ids:
+        """The attributes of frame t as far as they are known."""
+        return {name: self._known(name, self.schedules.get(name, Schedule()), t) for name in self.attributes}
+
+    def _known(self, name: str, schedule: Schedule, t: int) -> Tensor:
+        value = schedule.at(t)
+        if value is not None:
+            return torch.full((len(self.keys),), value)
+        if schedule.manner == FREE:
+            return self._draw(name, None)
+        if schedule.manner is None and name in self.labels:
+            return self.labels[name]
+        return torch.full((len(self.keys),), UNKNOWN)
+
+    def settled(self, t: int) -> Ids:
+        """The attributes of frame t, those that are not known being drawn."""
+        ids = self.at(t)
+        return {
+            name: torch.where(known == UNKNOWN, self._draw(name, self._odds(name)), known)
+            for name, known in ids.items()
+        }
+
+    def _odds(self, name: str) -> Tensor | None:
+        return self._mean(name).softmax(-1).float().cpu() if self.seen else None
+
+    def _draw(self, name: str, odds: Tensor | None) -> Tensor:
+        """Once for all frames; a function of seed, draw, clip and attribute."""
+        if name not in self.drawn:
+            even = torch.ones(len(self.attributes[name]))
+            numbers = (self.request.seed, self.request.draw)
+            self.drawn[name] = torch.cat([
+                torch.multinomial(even if odds is None else odds[i], 1, generator=generator(*numbers, *_names(key, name)))
+                for i, key in enumerate(self.keys)
+            ])  # fmt: skip
+        return self.drawn[name]
+
+
+def _names(*words: str) -> list[int]:
+    return [crc32(word.encode()) for word in words]
+
+
+def code_noise(request: SampleRequest, keys: list[str], t: int, size: int) -> Tensor:
+    """What is drawn for the code of frame t, (B, D): a function of seed, draw, clip and frame, not of the batch."""
+    numbers = (request.seed, request.draw)
+    return torch.stack([torch.randn(size, generator=generator(*numbers, *_names(key), t)) for key in keys])

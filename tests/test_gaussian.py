@@ -62,7 +62,7 @@ def test_likelihood_by_hand():
 
 
 def test_unknown_likelihood_is_refused():
-    with pytest.raises(ZooError, match="model.likelihood=gausian is not a choice. Did you mean `gaussian`"):
+    with pytest.raises(ZooError, match=r"model.likelihood=gausian is not a choice. Did you mean `gaussian`"):
         negative_log_likelihood(torch.zeros(1, 1, 1, 1), torch.zeros(1, 1, 1, 1), "gausian", 1.0)
 
 

@@ -11,13 +11,13 @@ from zoo.losses.gaussian import kl_divergence
 from zoo.model import build
 from zoo.models.videovae.collapse import CollapseMonitor
 from zoo.models.videovae.config import VideoVAEConfig
-from zoo.models.videovae.control import Control
+from zoo.models.videovae.control import Control, code_noise
 from zoo.models.videovae.networks import Dynamics
 from zoo.testing import quiet_trainer, tiny_clip, tiny_data, train_on
 from zoo.types import ClipSpec, SampleRequest
 
 T, A = 6, 5
-SPEC = tiny_data("videovae").spec()
+SPEC = replace(tiny_data("videovae").spec(), constant=("identity",))
 
 
 def tiny(**settings):
@@ -102,7 +102,7 @@ def test_attributes_shape_prior_and_posterior_but_not_the_frame_posterior():
     one, two = module(features, attributes, noise), module(features, other, noise)
     assert not torch.allclose(one.prior.mean, two.prior.mean)
     assert not torch.allclose(one.posterior.mean, two.posterior.mean)
-    assert torch.equal(module.frame_posterior(features).mean, module.frame_posterior(features).mean)
+    assert module.frame_posterior.hidden.in_features == features.shape[-1]  # it has no room for attributes
 
 
 def test_the_prior_of_a_frame_knows_only_what_came_before():
@@ -150,6 +150,87 @@ def test_loss_is_the_bound_and_the_attributes(tmp_path):
     for (loss, parts, _), beta in zip(seen, (0, 1, 2, 2), strict=True):
         expected = parts["reconstruction"] + beta * parts["kl"] + 3 * parts["attributes"]
         assert loss == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("attributes", ["structured", "decoder"])
+def test_terms_are_those_of_the_distributions(attributes):
+    """Eq. 6 from the networks alone, with torch's own distributions: the posterior is compared with the prior."""
+    model, clip = tiny(attributes=attributes), moving_clip()
+    b, t = clip["video"].shape[:2]
+    noise = torch.randn(b, t, 16, generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        losses, divergence = model.terms(clip, noise)
+        features = model.encoder(clip["video"].flatten(0, 1)).view(b, t, -1)
+        vector = told(clip)
+        course = model.dynamics(features, vector if attributes == "structured" else vector[..., :0], noise)
+        shown = torch.cat([course.code, vector], -1) if attributes == "decoder" else course.code
+        means = model.decoder(shown.flatten(0, 1)).view(clip["video"].shape)
+        q, p = (
+            torch.distributions.Normal(g.mean, (g.log_variance / 2).exp()) for g in (course.posterior, course.prior)
+        )
+        expected = torch.distributions.kl_divergence(q, p)
+        assert torch.allclose(divergence, expected, atol=1e-4)
+        assert losses["kl"].item() == pytest.approx(expected.sum().item() / (b * t), rel=1e-4)
+        pixels = torch.distributions.Normal(means, 0.4).log_prob(clip["video"])
+        assert losses["reconstruction"].item() == pytest.approx(-pixels.sum().item() / (b * t), rel=1e-4)
+        identity, action = (model.heads(features)[name] for name in ("identity", "action"))
+        logits = [identity.mean(1, keepdim=True).expand_as(identity), action]  # who is read off the whole clip
+        truths = [clip["attributes"][name] for name in ("identity", "action")]
+        chance = [
+            torch.distributions.Categorical(logits=row).log_prob(truth).mean()
+            for row, truth in zip(logits, truths, strict=True)
+        ]
+        assert losses["attributes"].item() == pytest.approx(-sum(chance).item(), rel=1e-4)
+
+
+def told(clip):
+    """The attributes of a clip, one-hot, identity before action."""
+    names = SPEC.attributes
+    return torch.cat([torch.nn.functional.one_hot(clip["attributes"][n], len(names[n])).float() for n in names], -1)
+
+
+def moving_clip():
+    """The tiny clip with an action that changes at frame 3."""
+    clip = tiny_clip("videovae")
+    action = clip["attributes"]["action"].clone()
+    action[:, 3:] = 4
+    return {**clip, "attributes": {**clip["attributes"], "action": action}}
+
+
+def test_training_draws_its_code(tmp_path):
+    """The noise of a real step is of unit spread, another at every step and for every seed."""
+    seen = []
+    for seed in (1, 2):
+        model, clip = tiny().train(), tiny_clip("videovae")
+        model.seed = seed
+        forward = model.dynamics.forward
+        model.dynamics.forward = lambda f, a, noise, forward=forward: seen.append(noise) or forward(f, a, noise)
+        train_on(model, clip, 2, tmp_path)
+    assert len(seen) == 4
+    for i, noise in enumerate(seen):
+        assert noise.std() == pytest.approx(1, abs=0.15)
+        assert not any(torch.equal(noise, other) for other in seen[:i])
+
+
+def test_one_clip_moves_the_weights_no_further_than_the_largest_gradient(tmp_path):
+    model, clip = tiny(max_gradient=0.5).train(), tiny_clip("videovae")
+    norms = []
+
+    def note(module, optimizer):
+        norms.append(torch.stack([p.grad.norm() for p in module.parameters()]).norm().item())
+
+    model.on_before_optimizer_step = lambda optimizer: note(model, optimizer)
+    clip_gradients = model.configure_gradient_clipping
+    after = []
+
+    def clip_and_note(*arguments, **named):
+        clip_gradients(*arguments, **named)
+        after.append(torch.stack([p.grad.norm() for p in model.parameters()]).norm().item())
+
+    model.configure_gradient_clipping = clip_and_note
+    train_on(model, clip, 1, tmp_path)
+    assert norms[0] > 1
+    assert after[0] == pytest.approx(0.5, rel=1e-3)
 
 
 def test_the_bound_alone_reaches_the_encoder(tmp_path):
@@ -245,10 +326,10 @@ def test_labels_of_the_given_clip_count_unless_asked_otherwise():
 
 
 def test_attributes_are_inferred_from_what_is_given():
-    """Constant ones from the mean of the frames, others from the last one; drawn by those odds, once."""
+    """The likeliest: of constant ones by the mean of the frames, of others by the last one."""
     request = SampleRequest(9, context=2, options={"attributes": {"identity": "inferred", "action": "inferred"}})
     control = Control(request, ["a", "b"], {"identity": ("x", "y"), "action": ("u", "v")}, ("identity",), "videovae")
-    sure = torch.tensor([[40.0, 0.0], [0.0, 40.0]])
+    sure = torch.tensor([[0.4, 0.0], [0.0, 0.4]])
     control.hear({"identity": torch.tensor([1, 1]), "action": torch.tensor([1, 1])})
     assert control.at(0)["identity"].tolist() == [-1, -1]  # what is labelled is not looked at
     control.see({"identity": sure, "action": sure})
@@ -280,9 +361,7 @@ def test_the_first_frame_of_a_reconstruction_is_what_its_code_keeps():
     video = generate(model, frames=4, given=clip, reconstruct=True, temperature=0.0)
     with torch.no_grad():
         features = model.encode(clip["video"][:, :1])
-        attributes = model._vector(
-            model.heads(features), {**clip, "attributes": {k: v[:, :1] for k, v in clip["attributes"].items()}}
-        )
+        attributes = told(clip)[:, :1]
         course = model.dynamics(features, attributes, torch.zeros(2, 1, 16))
         expected = model.decode(course.code, attributes)
     assert torch.allclose(video[:, :1], expected, atol=1e-5)
@@ -298,6 +377,72 @@ def test_training_and_reconstruction_are_one_computation():
         attributes = model._vector(model.heads(features), clip)
         expected = model.decode(model.dynamics(features, attributes, torch.zeros(2, 8, 16)).code, attributes)
     assert torch.allclose(video, expected, atol=1e-5)
+
+
+def test_generation_step_by_step():
+    """Replayed by hand: prior, sample, frame, its own frame posterior, LSTM; attributes frame by frame."""
+    model, clip = tiny(), moving_clip()
+    request = SampleRequest(T, clip, seed=3, draw=2)
+    video = model.sample(request).video
+    part, vector = model.dynamics, told(clip)
+    with torch.no_grad():
+        h = c = torch.zeros(2, 32)
+        for t in range(T):
+            memory = part.recall(h)
+            mean, spread = part.prior_head(torch.cat([memory, vector[:, t]], -1))
+            code = mean + (spread / 2).exp() * code_noise(request, clip["key"], t, 16)
+            frame = model.decoder(code)
+            seen = part.frame_posterior(model.encoder(frame))
+            h, c = part.cell(torch.cat([code, seen.mean, seen.log_variance], -1), (h, c))
+            assert torch.allclose(video[:, t], frame, atol=1e-5)
+
+
+def test_codes_of_given_frames_are_drawn_too():
+    """Reconstruction at temperature 1 is the training's computation with the sample's own noise."""
+    model, clip = tiny(), moving_clip()
+    request = SampleRequest(T, clip, options={"reconstruct": True})
+    noise = torch.stack([code_noise(request, clip["key"], t, 16) for t in range(T)], 1)
+    with torch.no_grad():
+        course = model.dynamics(model.encode(clip["video"][:, :T]), told(clip)[:, :T], noise)
+        expected = model.decode(course.code, told(clip)[:, :T])
+    assert torch.allclose(model.sample(request).video, expected, atol=1e-5)
+
+
+def test_noise_differs_between_frames_clips_draws_and_seeds():
+    request = SampleRequest(2)
+    drawn = [
+        *code_noise(request, ["a", "b"], 0, 8),
+        *code_noise(request, ["a"], 1, 8),
+        *code_noise(replace(request, draw=1), ["a"], 0, 8),
+        *code_noise(replace(request, seed=1), ["a"], 0, 8),
+    ]
+    assert len({tuple(row.tolist()) for row in drawn}) == 5
+    assert torch.equal(code_noise(request, ["b", "a"], 0, 8)[1], drawn[0])
+
+
+def test_the_last_label_holds_where_the_given_clip_ends():
+    model, clip = tiny(), moving_clip()
+    seen = []
+    row = model._row
+    model._row = lambda control, ids, logits=None: seen.append(ids) or row(control, ids, logits)
+    generate(model, frames=11, context=1, given=clip)
+    actions = torch.stack([ids["action"] for ids in seen], 1)
+    assert torch.equal(actions[:, :8], clip["attributes"]["action"])
+    assert (actions[:, 8:] == 4).all()
+    assert all(torch.equal(ids["identity"], clip["attributes"]["identity"][:, 0]) for ids in seen)
+
+
+def test_free_is_drawn_although_the_given_clip_is_labelled():
+    clip = tiny_clip("videovae")
+    seen = set()
+    for draw in range(40):
+        request = SampleRequest(2, clip, context=1, draw=draw, options={"attributes": {"action": "free"}})
+        control = Control(request, ["a"], SPEC.attributes, SPEC.constant, "videovae")
+        control.hear({name: ids[:1, 0] for name, ids in clip["attributes"].items()})
+        control.see({name: torch.zeros(1, len(values)) for name, values in SPEC.attributes.items()})
+        assert control.settled(1)["identity"].equal(clip["attributes"]["identity"][:1, 0])
+        seen.add(int(control.settled(1)["action"]))
+    assert len(seen) >= 8
 
 
 def test_every_generated_frame_is_encoded_again():
@@ -356,7 +501,7 @@ def test_without_attributes():
 
 
 def test_the_paper_preset_has_the_published_parameters():
-    """9.19 M: encoder, decoder, LSTM, posteriors with prior, and the heads of ten actions and nine identities."""
+    """9.19 M, and frames of 64 x 64; heads of ten actions and nine identities."""
     spec = ClipSpec(
         ("video", "attributes"), 10, 64, 64, 25.0, attributes=SPEC.attributes, constant=("identity", "action")
     )
@@ -371,6 +516,7 @@ def test_the_paper_preset_has_the_published_parameters():
     assert count(model.dynamics) - count(model.dynamics.cell) == 1_124_224
     assert count(model.heads) == 68_115
     assert count(model) == 9_187_165
+    assert generate(model.eval(), frames=2, attributes=ASKED).shape == (1, 2, 3, 64, 64)
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (128, 128), (64, 128), (32, 48)])
@@ -404,7 +550,9 @@ def test_collapse_is_noticed():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         monitor.report()
-    monitor.update(torch.full((2, 3, 4), 0.002))
+    monitor = CollapseMonitor()
+    for nats in [60.0] * 100 + [0.002] * 200:  # a beta that grows, and then nothing is left
+        monitor.update(torch.full((2, 3, 4), nats))
     with pytest.warns(UserWarning, match="0.008 nats a frame, and 0 of 4 dimensions are in use"):
         monitor.report()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from zoo.errors import ZooError, listed, nearest
 
@@ -51,7 +52,7 @@ def _read(name: str, text: str, values: tuple[str, ...]) -> Schedule:
             raise ZooError(f"attributes.{name}={text}: `{start}` is no number of a frame. Try: {value}@5")
         starts.append(int(start) if at else 0)
         ids.append(values.index(value))
-    if starts[0] != 0 or any(a >= b for a, b in zip(starts, starts[1:], strict=False)):
+    if starts[0] != 0 or any(a >= b for a, b in pairwise(starts)):
         raise ZooError(
             f"attributes.{name}={text}: values come in the order of their frames, the first from frame 0. "
             f"Try: attributes.{name}={values[0]}@0,{values[-1]}@5"

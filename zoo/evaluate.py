@@ -31,16 +31,19 @@ REAL = "real, held out"
 
 def evaluate(settings: EvaluateSettings) -> dict[str, dict[str, float]]:
     """Figures by row: real clips, then one row for each way in which the model can be asked."""
-    from zoo.evaluation.judgement import MODES, check_judge, held_out, judged
+    from zoo.evaluation.judgement import MODES, check_bound, check_judge, held_out, judged
     from zoo.run import data_config, find_checkpoint, load
 
     model, judge = load(settings.run), load(settings.judge)
     if not model.card.samples:
         raise ZooError(f"{settings.run} is a {model.card.name}: it makes no clips to judge. Type the run of another.")
     check_judge(judge, model)
+    _check(settings, model)
     frames, config = judge.spec.frames, data_config(settings.run)
-    clips = partial(held_out, config, model.card.wanted(), frames, settings.clips, settings.batch_size)
-    table = {REAL: judged(judge, ((clip["video"], clip) for clip in clips()))}
+    longest = frames + max(MODES.values())
+    clips = partial(held_out, config, model.card.wanted(), longest, settings.clips, settings.batch_size)
+    table = {REAL: judged(judge, ((clip["video"][:, -frames:], clip) for clip in clips()))}
+    check_bound(table[REAL])
     for name, context in MODES.items():
         if context or "generate" in model.card.tasks:
             table[name] = judged(judge, _samples(model, clips(), frames, context, settings))
@@ -50,16 +53,25 @@ def evaluate(settings: EvaluateSettings) -> dict[str, dict[str, float]]:
     return table
 
 
+def _check(settings: EvaluateSettings, model: VideoModel[Any]) -> None:
+    for name in ("clips", "batch_size"):
+        if getattr(settings, name) < 1:
+            raise ZooError(f"{name}={getattr(settings, name)}: one clip at least. Try: {name}=50")
+    if settings.temperature is not None and "temperature" not in model.card.options:
+        raise ZooError(f"{model.card.name} has no temperature. Leave it out.")
+
+
 def _samples(
     model: VideoModel[Any], clips: Iterator[Clip], frames: int, context: int, settings: EvaluateSettings
 ) -> Iterator[tuple[Tensor, Clip]]:
-    """A sample for each clip, of its attributes, and of its first frames where the context has any."""
+    """For each clip as many frames as the judge looks at, made from its attributes and, if any, after its first frames;
+    the judge sees none that was given."""
     from zoo.types import SampleRequest
 
     options = {} if settings.temperature is None else {"temperature": settings.temperature}
     for clip in clips:
-        request = SampleRequest(frames, clip, context, settings.seed, options=options)
-        yield model.sample(request).video, clip
+        request = SampleRequest(context + frames, clip, context, settings.seed, options=options)
+        yield model.sample(request).video[:, context:], clip
 
 
 def _append(results: Path, clips_seen: int, table: dict[str, dict[str, float]], protocol: dict[str, Any]) -> None:

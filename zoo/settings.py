@@ -41,7 +41,8 @@ class TrainerSettings:
 @dataclass
 class Evaluation:
     """rounds: how often in a training, the last at its end. clips: how many, always the same; None is what the model's
-    card advises, or all there are. frames: of each; None is as many as in training. context: real frames that a model may see first. seed: of the samples."""
+    card advises. frames: of each; None is as many as in training. context: real frames that a model may see first.
+    seed: of the samples."""
 
     rounds: int = 4
     clips: int | None = None
@@ -109,12 +110,12 @@ class SampleSettings:
     run: a run folder or a checkpoint. frames: length; None is that of the run's evaluation. clips: how many of the data
     set's validation clips are given. given: footage, a video or a folder of frames or maps, instead of the data set;
     given_instances: instance maps beside given label maps. context: real frames that the model may see first; None is
-    one, but none for a model that needs none, and where several draws or a first frame are asked for. first_frame: given, image or generated, for models
-    that know more than one way to begin; None is the model's own. look: of one thing. attributes: for models that know
-    them, name -> a value, such as `walk`, or values with the frames that they begin at, `walk@0,run@5`, or `free`
-    (drawn), or `inferred` (from the frames that are shown); those left out are the given clip's own, or else drawn.
-    temperature: by which every deviation of what is drawn is multiplied. reconstruct: see every frame, and write what
-    the model keeps of it. out: where to write; None is <run>/samples.
+    one, but none for a model that needs none, and where several draws or a first frame are asked for. first_frame:
+    given, image or generated, for models that know more than one way to begin; None is the model's own. look: of one
+    thing. attributes: for models that know them, name -> a value, such as `walk`, or values with the frames that they
+    begin at, `walk@0,run@5`, or `free` (drawn), or `inferred` (from the frames that are shown); those left out are the
+    given clip's own, or else drawn. temperature: by which every deviation of what is drawn is multiplied. reconstruct:
+    see every frame, and write what the model keeps of it. out: where to write; None is <run>/samples.
     """
 
     run: str = MISSING

@@ -13,7 +13,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -57,13 +56,16 @@ SEEDS = (1, 2, 3)
 FRAMES, JUDGED, BATCH = 10, 360, 60
 SWITCHES = [("walk", "run"), ("jack", "bend"), ("wave1", "jump"), ("side", "skip"), ("pjump", "wave2")]
 LENGTH, SWITCH = 45, (15, 30)  # of the transition clips: there at the first, back at the second
-T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # Student's t for a two-sided interval of 95 %, by number of seeds
 
 
 def run_all() -> None:
     """The judges, then two trainings at a time, part by part and seed by seed, so that what is there is whole."""
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(train_judge, JUDGES))
+        for view in JUDGES:
+            accuracy = json.loads((judge_of(view) / "results.jsonl").read_text().splitlines()[-1])["metrics"]
+            print(view, accuracy, flush=True)
+            assert min(accuracy.values()) >= 0.99, f"the judge of {view} is not good enough: {accuracy}"
         done = {(line["variant"], line["seed"]) for line in lines()}
         jobs = [(variant, seed) for part in PARTS for seed in SEEDS for variant in part if (variant, seed) not in done]
         list(pool.map(lambda job: run_one(*job), jobs))
@@ -79,11 +81,10 @@ def train_judge(view: str) -> None:
         start([*JUDGES[view], *COMMON, f"hydra.run.dir={judge_of(view)}"])
 
 
-def start(settings: list[str]) -> list[str]:
-    """Train in a process of its own; returns its command."""
-    words = ["-m", "zoo.train", *settings]
-    subprocess.run([sys.executable, *words], check=True, env=environment(), stdout=subprocess.DEVNULL)
-    return words
+def start(settings: list[str]) -> None:
+    """Train in a process of its own."""
+    words = [sys.executable, "-m", "zoo.train", *settings]
+    subprocess.run(words, check=True, env=environment(), stdout=subprocess.DEVNULL)
 
 
 def environment() -> dict[str, str]:
@@ -91,55 +92,63 @@ def environment() -> dict[str, str]:
 
 
 def run_one(variant: str, seed: int) -> None:
+    """Train, unless that was done already, and measure."""
     view, *rest = VARIANTS[variant]
     run = RUNS / f"{variant.replace(' ', '-').replace('-%', '')}-s{seed}"
-    began = time.time()
     trained = ["model=videovae", view, *rest, *COMMON, f"budget.clips={CLIPS}", f"seed={seed}", f"hydra.run.dir={run}"]
-    words = start(trained)
-    seconds = round(time.time() - began)
-    arguments = [sys.executable, __file__, "measure", str(run), str(judge_of(view))]
-    measured = subprocess.run(arguments, check=True, env=environment(), capture_output=True, text=True)
+    if not (run / "last.ckpt").is_file():
+        start(trained)
+    asked = [str(HERE.relative_to(Path.cwd()) / "run.py"), "measure", str(run), str(judge_of(view))]
+    measured = subprocess.run(
+        [sys.executable, *asked], check=True, env=environment(), stdout=subprocess.PIPE, text=True
+    )
     line = {
         "variant": variant,
         "seed": seed,
-        "command": "python " + " ".join(words),
-        "seconds": seconds,
+        "command": "python -m zoo.train " + " ".join(trained),
+        "measured": "python " + " ".join(asked),
+        "judge": f"python -m zoo.train {' '.join([*JUDGES[view], *COMMON])}",
+        "commit": json.loads((run / "environment.json").read_text())["commit"],
         **json.loads(measured.stdout.splitlines()[-1]),
     }
     with RESULTS.open("a") as file:
         file.write(json.dumps(line) + "\n")
-    print(json.dumps(line)[:400], flush=True)
+    print(json.dumps(line)[:200], flush=True)
 
 
 # ---------------------------------------------------------------- measuring one run
 
 
 def measure(run: str, judge_run: str) -> None:
-    """Print what the judge says of a run's clips, and how steady they are, as one line of JSON."""
+    """Print what the judge says of a run's clips, and how steady they are, as one line of JSON.
+
+    The judge sees FRAMES frames of which none was given.
+    """
     import torch
 
-    from zoo.evaluation.judgement import MODES, check_judge, held_out, judged
+    from zoo.evaluation.judgement import MODES, check_bound, check_judge, held_out, judged
     from zoo.run import commit, data_config, load
 
     torch.set_num_threads(1)
     model, judge = load(run), load(judge_run)
     check_judge(judge, model)
     config = replace(data_config(run), transitions=0.0)
-    clips = list(held_out(config, model.card.wanted(), FRAMES, JUDGED, BATCH))
-    real = [clip["video"] for clip in clips]
-    results = {"real": judged(judge, zip(real, clips, strict=True)) | steadiness(real)}
+    clips = list(held_out(config, model.card.wanted(), FRAMES + 1, JUDGED, BATCH))
+    real = [clip["video"][:, 1:] for clip in clips]
+    results: dict[str, Any] = {"real": judged(judge, zip(real, clips, strict=True)) | steadiness(real)}
+    check_bound(results["real"])
     asked: dict[str, tuple[int, dict[str, Any]]] = {name: (context, {}) for name, context in MODES.items()}
     if model.attributes:
         results["read off the first frame"] = inferred(model, clips)
-        free = dict.fromkeys(model.attributes, "inferred")
-        asked["first frame, attributes inferred"] = (1, {"attributes": free})
+        unnamed = dict.fromkeys(model.attributes, "inferred")
+        asked["first frame, attributes inferred"] = (1, {"attributes": unnamed})
     for name, (context, options) in asked.items():
-        videos = [sampled(model, clip, FRAMES, context, options) for clip in clips]
+        videos = [sampled(model, clip, context + FRAMES, context, options)[:, context:] for clip in clips]
         results[name] = judged(judge, zip(videos, clips, strict=True)) | steadiness(videos)
     if model.attributes:
         results["transitions"] = transitions(model, judge)
     protocol = {"clips": JUDGED, "frames": FRAMES, "height": 64, "width": 64, "split": "val", "data": vars(config)}
-    line = {"clips_seen": model.clips_seen, "commit": commit(), "judge_accuracy": judge.accuracy, "protocol": protocol}
+    line = {"clips_seen": model.clips_seen, "measured at": commit(), "protocol": protocol}
     print(json.dumps(line | {"results": rounded(results)}))
 
 
@@ -182,39 +191,49 @@ def steadiness(videos: list[Any]) -> dict[str, float]:
 def transitions(model: Any, judge: Any) -> dict[str, Any]:
     """There and back between two actions, by every identity: what the judge sees, sliding over the clip.
 
-    action: by the first frame of a window, how often it is the one that was asked at the window's last frame. before,
-    between, after: of the windows that hold no switch. identity: of all windows.
+    action: by the first frame of a window, how often it is the one that was asked at the window's last frame; steady:
+    the same of clips as long in which the first action never ends. before, between, after: of the windows that hold no
+    switch, and of the same windows of the steady clips. identity: of all windows.
     """
     import torch
 
-    people, actions = (model.spec.attributes[name] for name in ("identity", "action"))
+    actions = model.spec.attributes["action"]
     first, back = SWITCH
-    right: list[Any] = []
+    ends = torch.arange(FRAMES - 1, LENGTH)
+    right: dict[str, list[Any]] = {"action": [], "steady": []}
     same: list[Any] = []
     for there, other in SWITCHES:
-        schedule = f"{there}@0,{other}@{first},{there}@{back}"
-        clip = {"key": [f"transition/{person}" for person in people], "fps": torch.full((len(people),), 12.5)}
-        clip["attributes"] = {"identity": torch.arange(len(people))[:, None].expand(-1, LENGTH)}
-        video = sampled(model, clip, LENGTH, 0, {"attributes": {"action": schedule}})
-        windows = torch.stack([video[:, s : s + FRAMES] for s in range(LENGTH - FRAMES + 1)], 1)
-        with torch.no_grad():
-            verdict = judge.classify(windows.flatten(0, 1))
-        seen = {name: row.argmax(-1).view(len(people), -1) for name, row in verdict.items()}
-        ends = torch.arange(FRAMES - 1, LENGTH)
-        asked = torch.where((ends >= first) & (ends < back), actions.index(other), actions.index(there))
-        right.append((seen["action"] == asked).float())
-        same.append((seen["identity"] == torch.arange(len(people))[:, None]).float())
-    curve = torch.cat(right).mean(0)
-    whole = {
+        switched = torch.where((ends >= first) & (ends < back), actions.index(other), actions.index(there))
+        seen = slid(model, judge, f"{there}@0,{other}@{first},{there}@{back}")
+        right["action"].append((seen["action"] == switched).float())
+        same.append((seen["identity"] == torch.arange(len(seen["identity"]))[:, None]).float())
+        right["steady"].append((slid(model, judge, there)["action"] == actions.index(there)).float())
+    curves = {name: torch.cat(rows).mean(0) for name, rows in right.items()}
+    parts = {
         "before": slice(0, first - FRAMES + 1),
         "between": slice(first, back - FRAMES + 1),
         "after": slice(back, None),
     }
-    return {
-        "action": [round(value, 3) for value in curve.tolist()],
-        "identity": float(torch.cat(same).mean()),
-        **{name: float(curve[part].mean()) for name, part in whole.items()},
-    }
+    found: dict[str, Any] = {"identity": float(torch.cat(same).mean())}
+    for name, curve in curves.items():
+        found[name] = [round(value, 3) for value in curve.tolist()]
+        prefix = "" if name == "action" else "steady "
+        found |= {prefix + part: float(curve[where].mean()) for part, where in parts.items()}
+    return found
+
+
+def slid(model: Any, judge: Any, schedule: str) -> dict[str, Any]:
+    """What the judge sees in every window of a long clip of every identity: name -> (identities, windows)."""
+    import torch
+
+    people = model.spec.attributes["identity"]
+    clip: dict[str, Any] = {"key": [f"transition/{person}" for person in people]}
+    clip["attributes"] = {"identity": torch.arange(len(people))[:, None].expand(-1, LENGTH)}
+    video = sampled(model, clip, LENGTH, 0, {"attributes": {"action": schedule}})
+    windows = torch.stack([video[:, s : s + FRAMES] for s in range(LENGTH - FRAMES + 1)], 1)
+    with torch.no_grad():
+        verdict = judge.classify(windows.flatten(0, 1))
+    return {name: row.argmax(-1).view(len(people), -1) for name, row in verdict.items()}
 
 
 def rounded(values: Any) -> Any:
@@ -231,56 +250,84 @@ def lines() -> list[dict[str, Any]]:
     return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.is_file() else []
 
 
-def interval(values: list[float]) -> str:
-    """Mean and half of the 95 % interval over seeds."""
+def interval(values: list[float], sign: str = "") -> str:
+    """Mean and half of the 95 % interval over seeds, by Student's t."""
+    from scipy.stats import t
+
     if len(values) < 2:
-        return f"{mean(values):.3f}" if values else "–"
-    return f"{mean(values):.3f} ± {T_95[len(values)] * stdev(values) / len(values) ** 0.5:.3f}"
+        return f"{mean(values):{sign}.3f}" if values else "–"
+    half = t.ppf(0.975, len(values) - 1) * stdev(values) / len(values) ** 0.5
+    return f"{mean(values):{sign}.3f} ± {half:.3f}"
 
 
-JUDGE_FIGURES = ("accuracy_identity", "accuracy_action", "inception_score", "conditional_entropy", "marginal_entropy")
-STEADINESS = ("warping_error", "jerk")
+ACCURACIES = ("accuracy_identity", "accuracy_action")
+FIGURES = (*ACCURACIES, "inception_score", "conditional_entropy", "marginal_entropy", "warping_error", "jerk", "change")
+WAYS = ("attributes", "attributes + first frame", "first frame, attributes inferred")
+PARTS_OF_A_TRANSITION = ("before", "between", "after", "steady before", "steady between", "steady after", "identity")
+Found = dict[str, dict[int, dict[str, Any]]]  # variant -> seed -> results
 
 
 def table() -> Iterator[str]:
-    """Markdown: one table a way of asking, then inference, then transitions."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    """Markdown: a table a way of asking, differences from the full model by seed, what is inferred, and transitions."""
+    found: Found = {}
     for line in lines():
-        found.setdefault(line["variant"], []).append(line["results"])
-    columns = (*JUDGE_FIGURES, *STEADINESS)
-    for mode in ("attributes", "attributes + first frame", "first frame, attributes inferred"):
-        yield f"**{mode}**\n"
-        yield f"| variant | seeds | {' | '.join(columns)} |"
-        yield "| --- |" + " --- |" * (len(columns) + 1)
-        for variant, runs in found.items():
-            if mode in runs[0]:
-                cells = [interval([run[mode][name] for run in runs]) for name in columns]
-                yield f"| {variant} | {len(runs)} | {' | '.join(cells)} |"
-        for name in ("full", "street"):
-            if name in found:
-                cells = [f"{found[name][0]['real'][column]:.3f}" for column in columns]
-                yield f"| real clips, {'person' if name == 'full' else name}: the bound | | {' | '.join(cells)} |"
-        yield ""
-    yield "| variant | identity read off one frame | action read off one frame | before | between | after | identity |"
-    yield "| --- |" + " --- |" * 6
+        found.setdefault(line["variant"], {})[line["seed"]] = line["results"]
+    for way in WAYS:
+        yield from way_table(found, way)
+    yield from difference_table(found)
+    yield "| variant | identity read off one frame | action read off one frame |"
+    yield "| --- | --- | --- |"
     for variant, runs in found.items():
-        if "transitions" in runs[0]:
-            read = [
-                interval([run["read off the first frame"][f"accuracy_{name}"] for run in runs])
-                for name in ("identity", "action")
-            ]
-            moved = [
-                interval([run["transitions"][name] for run in runs])
-                for name in ("before", "between", "after", "identity")
-            ]
-            yield f"| {variant} | {' | '.join(read + moved)} |"
+        read = [run["read off the first frame"] for run in runs.values() if "read off the first frame" in run]
+        if read:
+            yield f"| {variant} | {' | '.join(interval([run[name] for run in read]) for name in ACCURACIES)} |"
+    yield ""
+    yield f"| variant | {' | '.join(PARTS_OF_A_TRANSITION)} |"
+    yield "| --- |" + " --- |" * len(PARTS_OF_A_TRANSITION)
+    for variant, runs in found.items():
+        moved = [run["transitions"] for run in runs.values() if "transitions" in run]
+        if moved:
+            cells = (interval([run[name] for run in moved]) for name in PARTS_OF_A_TRANSITION)
+            yield f"| {variant} | {' | '.join(cells)} |"
+
+
+def way_table(found: Found, way: str) -> Iterator[str]:
+    yield f"**{way}**\n"
+    yield f"| variant | seeds | {' | '.join(FIGURES)} |"
+    yield "| --- |" + " --- |" * (len(FIGURES) + 1)
+    for variant, runs in found.items():
+        rows = [run[way] for run in runs.values() if way in run]
+        if rows:
+            cells = (interval([row[name] for row in rows]) for name in FIGURES)
+            yield f"| {variant} | {len(rows)} | {' | '.join(cells)} |"
+    for variant, view in (("full", "person"), ("street", "street")):
+        if variant in found:
+            real = next(iter(found[variant].values()))["real"]
+            yield f"| real clips, {view} view | | {' | '.join(f'{real[name]:.3f}' for name in FIGURES)} |"
+    yield ""
+
+
+def difference_table(found: Found) -> Iterator[str]:
+    names = (*ACCURACIES, "warping_error", "jerk")
+    yield "**The full model minus each ablation, seed by seed** (attributes + first frame)\n"
+    yield f"| ablation | seeds | {' | '.join(names)} |"
+    yield "| --- |" + " --- |" * (len(names) + 1)
+    full = found.get("full", {})
+    for variant in PARTS[0][1:]:
+        seeds = [seed for seed in found.get(variant, {}) if seed in full]
+        cells = []
+        for name in names:
+            way = WAYS[1]
+            cells.append(interval([full[s][way][name] - found[variant][s][way][name] for s in seeds], "+"))
+        yield f"| {variant} | {len(seeds)} | {' | '.join(cells)} |"
+    yield ""
 
 
 # ---------------------------------------------------------------- pictures
 
 
 def draw() -> None:
-    """grid.png: every way to generate, as in the paper's figure; transitions.png: what the judge sees after a switch."""
+    """grid.png: every way to generate, as in the paper's figure; transitions.png: what the judge sees of a switch."""
     import torch
     from torch.utils.data import default_collate
 
@@ -327,7 +374,7 @@ def draw_transitions() -> None:
         if line["variant"] == "full":
             axis.plot(line["results"]["transitions"]["action"], label=f"seed {line['seed']}")
     for switch in SWITCH:
-        axis.axvspan(switch - FRAMES + 1, switch, alpha=0.15, color="grey")
+        axis.axvspan(switch - FRAMES + 1, switch - 1, alpha=0.15, color="grey")
     axis.set(xlabel="first frame of the judge's window (grey: the window holds the switch)", ylabel="action as asked")
     axis.set_ylim(0, 1)
     axis.legend()

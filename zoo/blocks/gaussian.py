@@ -18,7 +18,7 @@ class Gaussian(NamedTuple):
     log_variance: Tensor
 
     def sample(self, noise: Tensor, temperature: float = 1.0) -> Tensor:
-        """``mean + temperature · σ · noise``, reparameterised; noise (..., D) from N(0, 1). Temperature 0 is the mean."""
+        """``mean + temperature · σ · noise``, reparameterised; noise (..., D) from N(0, 1). At 0 it is the mean."""
         return self.mean + temperature * torch.exp(0.5 * self.log_variance) * noise
 
     @property

@@ -123,8 +123,8 @@ class KeyedClips(Dataset[Clip]):
 def with_labels_for(fraction: float, clip: Clip) -> Clip:
     """The clip of a training where only that share of videos is labelled: in the others every attribute is unknown.
 
-    Which ones is a function of their names, so it is the same in every epoch and for every seed, and whoever has a label
-    at a small share has it at a larger one.
+    Which ones follows from their names, so it is the same in every epoch and for every seed, and a label that is there
+    at a small share is there at a larger one.
     """
     video = clip["key"].rpartition("/")[0]  # type: ignore[attr-defined]
     if "attributes" not in clip or mix(crc32(video.encode())) < fraction * 2**63:

@@ -43,7 +43,7 @@ def marginal_entropy(probabilities: Tensor) -> float:
 
 
 def inception_score(probabilities: Tensor) -> float:
-    """exp of the mean KL(p(y | clip) || p(y)), (N, K), in one split; 1 to K, higher is better (Salimans et al. 2016)."""
+    """exp of the mean KL(p(y | clip) || p(y)), (N, K), in one split; 1 to K, higher is better (Salimans 2016)."""
     return float(torch.tensor(marginal_entropy(probabilities) - conditional_entropy(probabilities)).exp())
 
 

@@ -5,6 +5,7 @@ Shapes: N clips, T frames, K values of an attribute.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
@@ -30,19 +31,30 @@ MODES = {"attributes": 0, "attributes + first frame": 1}
 def check_judge(judge: VideoModel[Any], model: VideoModel[Any]) -> None:
     """A ZooError if this judge cannot judge that model's clips."""
     if judge.card.tasks != {"classify"}:
+        raise ZooError(f"judge= is a {judge.card.name}, which classifies nothing. Train one: model=judge")
+    shares = {name: judge.accuracy.get(name, math.nan) for name in judge.spec.attributes}
+    weak = [f"{name} {share:.1%}" for name, share in shares.items() if not share >= LEAST_ACCURACY]
+    if weak:
         raise ZooError(
-            f"judge= is a {judge.card.name}, which classifies nothing. Train one: model=judge data=<the same>"
-        )
-    weak = [f"{name} {share:.1%}" for name, share in judge.accuracy.items() if not share >= LEAST_ACCURACY]
-    if weak or not judge.accuracy:
-        raise ZooError(
-            f"The judge knows held-out real clips too badly to judge others: {listed(weak) or 'never evaluated'}, where "
+            f"The judge knows held-out real clips too badly to judge others: {listed(weak)}, where "
             f"{LEAST_ACCURACY:.0%} is needed of each attribute. Train it longer: budget.clips={4 * judge.clips_seen}"
         )
     for what in ("height", "width", "fps", "attributes"):
         seen, made = getattr(judge.spec, what), getattr(model.spec, what)
         if seen != made:
             raise ZooError(f"The judge was trained on clips of {what} {seen}; the model makes {made}. Train another.")
+
+
+def check_bound(real: Mapping[str, float]) -> None:
+    """A ZooError if the judge does not know the very clips that figures are compared with: it comes from elsewhere."""
+    weak = [
+        f"{name} {share:.1%}" for name, share in real.items() if name.startswith("accuracy") and share < LEAST_ACCURACY
+    ]
+    if weak:
+        raise ZooError(
+            f"The judge does not know the real clips of this run's data: {listed(weak)}, where {LEAST_ACCURACY:.0%} is "
+            "needed. Train one on the same data set, with the same settings."
+        )
 
 
 def held_out(config: DataConfig, fields: frozenset[str], frames: int, clips: int, batch_size: int) -> Iterator[Clip]:

@@ -38,7 +38,7 @@ def negative_log_likelihood(images: Tensor, means: Tensor, likelihood: str, scal
 
 
 def free_bits(divergence: Tensor, nats: float) -> Tensor:
-    """The divergence that is paid for, (B, T, D) -> (): what a dimension costs on average, but never less than ``nats``.
+    """The divergence that is paid for, (B, T, D) -> (): what each dimension costs on average, ``nats`` at least.
 
     A dimension is then free to carry that much (Kingma et al., arXiv 1606.04934, appendix C.8). Summed over dimensions,
     averaged over clips and frames.

@@ -19,7 +19,7 @@ from zoo.types import Clip, ClipSpec, Verdict
 
 
 class Judge(VideoModel[JudgeConfig]):
-    """One classifier an attribute on the features of a clip. A checkpoint keeps how many held-out clips it got right."""
+    """One classifier an attribute, on the features of a clip. Its checkpoint keeps its accuracy on held-out clips."""
 
     card = CARD
 
@@ -40,7 +40,7 @@ class Judge(VideoModel[JudgeConfig]):
         logits = self.heads(self.dropout(self.encoder(clip["video"])))
         losses = {name: cross_entropy(logits[name], clip_label(ids)) for name, ids in clip["attributes"].items()}
         self.log_losses(losses)
-        return sum(losses.values(), start=logits[next(iter(logits))].sum() * 0)
+        return torch.stack(list(losses.values())).sum()
 
     def classify(self, video: Tensor) -> Verdict:
         """(B, T, 3, H, W) to probabilities, name -> (B, K)."""
@@ -62,4 +62,4 @@ class Judge(VideoModel[JudgeConfig]):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Know how good it is."""
         super().on_load_checkpoint(checkpoint)
-        self.accuracy = checkpoint["accuracy"]
+        self.accuracy = checkpoint.get("accuracy", {})

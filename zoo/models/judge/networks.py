@@ -5,6 +5,8 @@ Shapes: B clips, T frames, C channels, H x W pixels, F features.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 
@@ -28,7 +30,7 @@ class ClipEncoder(nn.Module):
     def __init__(self, width: int, blocks: int) -> None:
         super().__init__()
         channels = [3, *(width * 2**level for level in range(blocks))]
-        self.blocks = nn.Sequential(*(Block(*pair) for pair in zip(channels, channels[1:], strict=False)))
+        self.blocks = nn.Sequential(*(Block(*pair) for pair in pairwise(channels)))
         self.features = channels[-1]
 
     def forward(self, video: Tensor) -> Tensor:

@@ -29,8 +29,8 @@ CARD = ModelCard(
 
 @dataclass(frozen=True)
 class Preset:
-    """Sizes that belong together: of the code z, the LSTM's state h, the features of a frame, and the one hidden layer of
-    each small network between them."""
+    """Sizes that belong together: of the code z, the LSTM's state h, the features of a frame, and the one hidden layer
+    of each small network between them."""
 
     code: int
     hidden: int
@@ -50,8 +50,8 @@ class VideoVAEConfig(ModelConfig):
     """Settings of VideoVAE.
 
     preset: dcgan (networks that other models share, sizes for a laptop) or paper (the filter plan and the sizes of the
-    paper, 64 x 64 pixels only). width: channels of the first layer of dcgan. norm: of dcgan's layers, none or batch. code, hidden, features, units: sizes, as
-    ``Preset`` names them; None is the preset's.
+    paper, 64 x 64 pixels only). width: channels of the first layer of dcgan. norm: of dcgan's layers, none or batch.
+    code, hidden, features, units: sizes, as ``Preset`` names them; None is the preset's.
 
     attributes: structured (they shape posterior and prior), decoder (they are laid beside z, no more) or none.
     recurrence: whether an LSTM carries the past; without it frames are independent. prior_sees_past: whether the prior
@@ -60,7 +60,8 @@ class VideoVAEConfig(ModelConfig):
     likelihood: gaussian or laplace, of every value of a pixel, with ``scale``, its σ or b. beta: weight of the
     divergence, reached after the share ``beta_warmup`` of the training; free_bits: nats that each dimension of z may
     carry at no cost. min_log_variance, max_log_variance: bounds of every Gaussian. classifier_weight: of the attribute
-    heads' cross-entropy, in nats a frame. lr: of Adam, falling to a tenth over the training; max_gradient: its norm.
+    heads' cross-entropy, in nats a frame. lr, beta1: of Adam, the rate falling to zero over the training; max_gradient:
+    the largest norm of a gradient.
     """
 
     name: str = "videovae"

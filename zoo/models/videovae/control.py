@@ -41,9 +41,9 @@ def given_frames(clips: Iterator[Clip]) -> Iterator[GivenFrame]:
 class Control:
     """The attributes of a sample, frame after frame.
 
-    What was asked for comes first, then the labels of the given clip; the last label holds where they end. The rest is
-    drawn once a sample: from what the classifier says of the given frames (their mean where an attribute is constant,
-    the last one where it may change), or evenly where no frame is given.
+    What was asked for comes first, then the labels of the given clip, of which the last holds where they end. Of the
+    rest, the likeliest is taken by what the classifier says of the given frames (of their mean where an attribute is
+    constant, of the last one where it may change); where no frame is given, one is drawn, evenly, once a sample.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Control:
 
     def hear(self, labels: Mapping[str, Tensor]) -> None:
         """The labels of the next frame of what is given."""
-        self.labels = {name: labels[name].cpu() for name in self.attributes if name in labels}
+        self.labels |= {name: labels[name].cpu() for name in self.attributes if name in labels}
 
     def see(self, logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What the classifier says of the next given frame, (B, K); returns what it says so far."""
@@ -87,39 +87,36 @@ class Control:
         if value is not None:
             return torch.full((len(self.keys),), value)
         if schedule.manner == FREE:
-            return self._draw(name, None)
+            return self._drawn(name)
         if schedule.manner is None and name in self.labels:
             return self.labels[name]
         return torch.full((len(self.keys),), UNKNOWN)
 
     def settled(self, t: int) -> Ids:
-        """The attributes of frame t, those that are not known being drawn."""
-        ids = self.at(t)
-        return {
-            name: torch.where(known == UNKNOWN, self._draw(name, self._odds(name)), known)
-            for name, known in ids.items()
-        }
+        """The attributes of frame t, those that nobody told being inferred or drawn."""
+        return {name: self._settle(name, ids) for name, ids in self.at(t).items()}
 
-    def _odds(self, name: str) -> Tensor | None:
-        return self._mean(name).softmax(-1).float().cpu() if self.seen else None
+    def _settle(self, name: str, ids: Tensor) -> Tensor:
+        if (ids != UNKNOWN).all():
+            return ids
+        likeliest = self._mean(name).argmax(-1).cpu() if self.seen else self._drawn(name)
+        return torch.where(ids == UNKNOWN, likeliest, ids)
 
-    def _draw(self, name: str, odds: Tensor | None) -> Tensor:
-        """Once for all frames; a function of seed, draw, clip and attribute."""
+    def _drawn(self, name: str) -> Tensor:
+        """One value for all frames: a function of seed, draw, clip and attribute."""
         if name not in self.drawn:
-            even = torch.ones(len(self.attributes[name]))
+            values = len(self.attributes[name])
             numbers = (self.request.seed, self.request.draw)
-            self.drawn[name] = torch.cat([
-                torch.multinomial(even if odds is None else odds[i], 1, generator=generator(*numbers, *_names(key, name)))
-                for i, key in enumerate(self.keys)
-            ])  # fmt: skip
+            chances = [generator(*numbers, *_numbers(key, name)) for key in self.keys]
+            self.drawn[name] = torch.cat([torch.randint(values, (1,), generator=chance) for chance in chances])
         return self.drawn[name]
 
 
-def _names(*words: str) -> list[int]:
+def _numbers(*words: str) -> list[int]:
     return [crc32(word.encode()) for word in words]
 
 
 def code_noise(request: SampleRequest, keys: list[str], t: int, size: int) -> Tensor:
     """What is drawn for the code of frame t, (B, D): a function of seed, draw, clip and frame, not of the batch."""
     numbers = (request.seed, request.draw)
-    return torch.stack([torch.randn(size, generator=generator(*numbers, *_names(key), t)) for key in keys])
+    return torch.stack([torch.randn(size, generator=generator(*numbers, *_numbers(key), t)) for key in keys])

@@ -19,7 +19,7 @@ FILTERS = ((3, 10, 9, 1), (10, 20, 7, 3), (20, 40, 5, 1), (40, 80, 3, 3))
 """The published plan: channels in, channels out, size of the kernel, stride; 64 -> 56 -> 17 -> 13 -> 4 pixels."""
 DROPPED = 0.5
 FIRST_LOG_VARIANCE = -4.0
-"""Where the posterior's variance starts: the code says something from the first step on, and is not drowned in noise."""
+"""Where the posterior's variance starts: what the code says is not drowned in noise from the first step on."""
 
 
 def frame_encoder(config: VideoVAEConfig, height: int, width: int) -> nn.Module:
@@ -48,7 +48,8 @@ def frame_decoder(config: VideoVAEConfig, height: int, width: int, channels_in: 
     ]  # fmt: skip
     for channels_out, channels, kernel, stride in reversed(FILTERS):
         last = channels_out == 3
-        layers += [nn.ConvTranspose2d(channels, channels_out, kernel, stride, bias=not last)]
+        left_over = stride // 2  # of 56 and 13 pixels, of which a stride of 3 leaves one behind
+        layers += [nn.ConvTranspose2d(channels, channels_out, kernel, stride, output_padding=left_over, bias=not last)]
         layers += [nn.Tanh()] if last else [nn.BatchNorm2d(channels_out), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)
 
@@ -87,14 +88,19 @@ class Dynamics(nn.Module):
             self.recall = nn.Sequential(nn.Linear(hidden, units), nn.ReLU(inplace=True), nn.Linear(units, hidden))
             self.cell = nn.LSTMCell(3 * code, hidden)
 
-    def start(self, like: Tensor) -> State:
-        """An empty memory for a batch as large as ``like``."""
-        nothing = like.new_zeros(len(like), self.hidden_size)
+    @property
+    def like(self) -> Tensor:
+        """Where the weights are, and as precise."""
+        return self.prior_head.out.bias
+
+    def start(self, batch: int) -> State:
+        """The empty memory that every clip begins with."""
+        nothing = self.like.new_zeros(batch, self.hidden_size)
         return State(nothing, nothing)
 
     def memory(self, state: State) -> Tensor:
         """g(h), (B, H): what the LSTM says of the past; nothing where there is none."""
-        return self.recall(state.hidden) if self.config.recurrence else state.hidden  # type: ignore[no-any-return]
+        return self.recall(state.hidden) if self.config.recurrence else state.hidden
 
     def merge(self, frame: Gaussian, attributes: Tensor) -> Gaussian:
         """Eq. 2: the frame posterior, (..., D), with the attributes, (..., A)."""
@@ -119,7 +125,7 @@ class Dynamics(nn.Module):
         """Through a whole clip: features (B, T, F), attributes (B, T, A), noise (B, T, D)."""
         frame = self.frame_posterior(features)  # Eq. 1
         merged = self.merge(frame, attributes)
-        state = self.start(features)
+        state = self.start(len(features))
         codes, posteriors, memories = [], [], []
         for t in range(features.shape[1]):
             memory = self.memory(state)

@@ -1,0 +1,109 @@
+"""A training step of VideoVAE at the paper's sizes: ``python -m benchmarks.videovae [dcgan]``.
+
+Forward, bound, backward and Adam, with gradients into the encoder, on 8 clips of 10 frames of 64 x 64 pixels, two
+threads. In turn with it, on the same networks: the arrangement of the public attempt, frame by frame, with an `nn.LSTM`
+of one step and an encoder without gradient that also classifies every clip; and encoder and decoder alone, forward and
+backward: the part that no arrangement of the rest can save. Medians and ranges of wall-clock milliseconds.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import default_collate
+
+from zoo.data.sets.puppets.clips import PuppetClips
+from zoo.data.sets.puppets.config import PuppetsConfig
+from zoo.losses.gaussian import free_bits, kl_divergence
+from zoo.model import build
+from zoo.models.videovae.model import VideoVAE
+
+CLIPS, FRAMES, WARM_UP, ROUNDS = 8, 10, 3, 15
+
+
+def steps(preset: str) -> dict[str, Callable[[], None]]:
+    """The whole step, and its convolutions alone."""
+    data = PuppetsConfig(frames=FRAMES, height=64, width=64, view="person", transitions=0.0)
+    clips = PuppetClips(data, "train", frozenset({"attributes"}), seed=0)
+    clip = default_collate([clips.clip(index, 0, FRAMES) for index in range(CLIPS)])
+    model: VideoVAE = build({"name": "videovae", "preset": preset}, data.spec())  # type: ignore[assignment]
+    optimizer = torch.optim.Adam(model.parameters(), 1e-4)
+    noise = torch.randn(CLIPS, FRAMES, model.config.sizes.code)
+
+    def whole() -> None:
+        optimizer.zero_grad()
+        losses, divergence = model.terms(clip, noise)
+        loss = losses["reconstruction"] + free_bits(divergence, 0.0) + losses["attributes"]
+        loss.backward()
+        optimizer.step()
+
+    def convolutions() -> None:
+        model.encoder.zero_grad()
+        model.decoder.zero_grad()
+        features = model.encoder(clip["video"].flatten(0, 1))
+        (features.sum() + model.decoder(noise.flatten(0, 1)).sum()).backward()
+
+    return {
+        "training step": whole,
+        "frame by frame": frame_by_frame(model, clip["video"], noise),
+        "encoder and decoder alone": convolutions,
+    }
+
+
+def frame_by_frame(model: VideoVAE, video: Tensor, noise: Tensor) -> Callable[[], None]:
+    """A step of the same networks as the public attempt arranges it."""
+    sizes, part = model.config.sizes, model.dynamics
+    lstm = nn.LSTM(3 * sizes.code, sizes.hidden)
+    trained = [*part.parameters(), *model.decoder.parameters(), *lstm.parameters()]
+    optimizer = torch.optim.Adam(trained, 1e-4)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        with torch.no_grad():
+            logits = model.heads(model.encode(video))
+        vector = torch.cat([row.softmax(-1) for row in logits.values()], -1)
+        state = (torch.zeros(1, CLIPS, sizes.hidden), torch.zeros(1, CLIPS, sizes.hidden))
+        loss = torch.zeros(())
+        for t in range(FRAMES):
+            with torch.no_grad():
+                features = model.encoder(video[:, t])
+            frame = part.frame_posterior(features)
+            memory = part.recall(state[0][0])
+            posterior = part.posterior(part.merge(frame, vector[:, t]), memory)
+            code = posterior.sample(noise[:, t])
+            _, state = lstm(torch.cat([code, frame.parameters], -1)[None], state)
+            divergence = kl_divergence(posterior, part.prior(memory, vector[:, t]))
+            loss = loss + (model.decoder(code) - video[:, t]).abs().sum() + divergence.sum()
+        (loss / CLIPS).backward()
+        optimizer.step()
+
+    return step
+
+
+def timed(step: Callable[[], None]) -> float:
+    """Milliseconds."""
+    began = time.perf_counter()
+    step()
+    return 1000 * (time.perf_counter() - began)
+
+
+if __name__ == "__main__":
+    torch.manual_seed(0)
+    preset = sys.argv[1] if len(sys.argv) > 1 else "paper"
+    made = steps(preset)
+    times: dict[str, list[float]] = {name: [] for name in made}
+    for repetition in range(WARM_UP + ROUNDS):
+        for name, step in made.items():
+            took = timed(step)
+            if repetition >= WARM_UP:
+                times[name].append(took)
+    for name, row in times.items():
+        print(f"{preset}  {name:28s} {statistics.median(row):6.0f} ms  ({min(row):.0f} to {max(row):.0f})")

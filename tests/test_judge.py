@@ -1,0 +1,232 @@
+"""The judge and `python -m zoo.evaluate`: what is counted, on which clips, and which judge may judge."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+
+from zoo.cli import conf_dir, prepare_hydra
+from zoo.data.sets.puppets.config import ACTIONS, IDENTITIES, PuppetsConfig
+from zoo.errors import ZooError
+from zoo.evaluate import REAL, evaluate
+from zoo.evaluation.judgement import check_bound, check_judge, figures, held_out, judged
+from zoo.models.judge.model import Judge
+from zoo.run import load
+from zoo.sample import sample
+from zoo.settings import EvaluateSettings, SampleSettings
+from zoo.testing import tiny_model
+from zoo.train import plan, train
+from zoo.types import SampleRequest
+
+COMMON = [
+    "data.height=32",
+    "data.width=32",
+    "data.frames=4",
+    "data.workers=0",
+    "logger.wandb=disabled",
+    "trainer.progress=false",
+    "trainer.threads=1",
+    "evaluation.rounds=1",
+    "budget.clips=8",
+]
+VAE = ["model=videovae", "model.width=4", "model.code=8", "model.hidden=16", "evaluation.clips=2"]
+JUDGE = ["model=judge", "model.width=4", "model.blocks=2", "evaluation.clips=20"]
+
+
+def trained(run: Path, *overrides: str) -> dict[str, float]:
+    prepare_hydra()
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        return train(plan(compose("train", overrides=[*overrides, *COMMON])), run)
+
+
+def claim(run: Path, accuracy: float) -> None:
+    """Write into a judge's checkpoint how good it is."""
+    checkpoint = torch.load(run / "last.ckpt", weights_only=True)
+    checkpoint["accuracy"] = dict.fromkeys(("identity", "action"), accuracy)
+    torch.save(checkpoint, run / "last.ckpt")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> Path:
+    """A model and a judge, trained for a moment."""
+    folder = tmp_path_factory.mktemp("runs")
+    trained(folder / "vae", *VAE)
+    metrics = trained(folder / "judge", *JUDGE)
+    (folder / "judge-metrics.json").write_text(json.dumps(metrics))
+    return folder
+
+
+def test_a_judge_keeps_its_accuracy(runs):
+    metrics = json.loads((runs / "judge-metrics.json").read_text())
+    slug = "20x4f-c0-32x32px"
+    line = json.loads((runs / "judge" / "results.jsonl").read_text().splitlines()[-1])
+    accuracy = load(str(runs / "judge")).accuracy
+    for name in ("identity", "action"):
+        assert metrics[f"val/accuracy_{name}@{slug}"] == pytest.approx(accuracy[name])
+        assert line["metrics"][f"accuracy_{name}"] == pytest.approx(accuracy[name])
+    assert metrics[f"val/accuracy@{slug}"] == pytest.approx(sum(accuracy.values()) / 2)
+
+
+def test_accuracy_is_that_of_the_evaluation_clips(runs):
+    """Counted again, clip by clip, without the callback."""
+    judge = load(str(runs / "judge"))
+    config = PuppetsConfig(frames=4, height=32, width=32, view="person")
+    from zoo.data.base import build_set
+
+    clips = build_set(config, "val", frozenset({"attributes"}), 0)
+    right, steady = 0, 0
+    for index in range(20):
+        clip = clips.clip(index, 0, 4)
+        actions = set(clip["attributes"]["action"].tolist())
+        if len(actions) == 1:
+            steady += 1
+            right += int(judge.classify(clip["video"][None])["action"].argmax()) in actions
+    assert 10 < steady < 20
+    assert judge.accuracy["action"] == pytest.approx(right / steady)
+
+
+def test_a_weak_judge_judges_nothing(runs):
+    claim(runs / "judge", 0.98)
+    with pytest.raises(ZooError, match=r"identity 98.0%, action 98.0%, where 99% is needed .* budget.clips=32"):
+        evaluate(EvaluateSettings(str(runs / "vae"), str(runs / "judge"), clips=4))
+    judge = load(str(runs / "judge"))
+    judge.accuracy = {"identity": 1.0, "action": float("nan")}
+    with pytest.raises(ZooError, match="action nan%"):
+        check_judge(judge, judge)
+    judge.accuracy = {"identity": 1.0}
+    with pytest.raises(ZooError, match="action nan%"):
+        check_judge(judge, judge)
+    with pytest.raises(ZooError, match=r"does not know the real clips of this run's data: accuracy_action 90.0%"):
+        check_bound({"accuracy_identity": 1.0, "accuracy_action": 0.9, "inception_score": 0.1})
+
+
+def test_a_judge_judges_its_own_kind_of_clip(runs):
+    claim(runs / "judge", 1.0)
+    judge, other = load(str(runs / "judge")), tiny_model("judge")
+    check_judge(judge, load(str(runs / "vae")))
+    with pytest.raises(ZooError, match="which classifies nothing"):
+        check_judge(load(str(runs / "vae")), judge)
+    from dataclasses import replace
+
+    other.spec = replace(judge.spec, height=64)
+    with pytest.raises(ZooError, match="clips of height 32; the model makes 64"):
+        check_judge(judge, other)
+
+
+def test_evaluate_says_what_the_judge_says(runs, monkeypatch):
+    claim(runs / "judge", 1.0)
+    settings = EvaluateSettings(str(runs / "vae"), str(runs / "judge"), clips=7, batch_size=3)
+    with pytest.raises(ZooError, match="does not know the real clips of this run's data"):
+        evaluate(settings)  # it was trained for a moment
+    monkeypatch.setattr("zoo.evaluation.judgement.LEAST_ACCURACY", 0.0)
+    table = evaluate(settings)
+    assert list(table) == [REAL, "attributes", "attributes + first frame"]
+    lines = [json.loads(line) for line in (runs / "vae" / "results.jsonl").read_text().splitlines()][-3:]
+    assert [line["given"] for line in lines] == list(table)
+    assert [line["metrics"] for line in lines] == list(table.values())
+    assert lines[0]["protocol"]["clips"] == 7
+    # Real clips, at once and without the command.
+    config = PuppetsConfig(frames=4, height=32, width=32, view="person")
+    [clip] = held_out(config, frozenset({"video"}), 5, 7, 10)
+    judge, model = load(str(runs / "judge")), load(str(runs / "vae"))
+    continued = model.sample(SampleRequest(5, clip, context=1)).video
+    for row, video in ((REAL, clip["video"]), ("attributes + first frame", continued)):
+        with torch.no_grad():  # four frames, of which none was given
+            assert table[row] == pytest.approx(figures(judge.classify(video[:, 1:]), clip["attributes"]), rel=1e-4)
+    assert evaluate(settings)["attributes"] == table["attributes"]
+
+
+@pytest.mark.parametrize("settings", [{"clips": 0}, {"batch_size": 0}])
+def test_evaluating_nothing_is_refused(runs, settings):
+    claim(runs / "judge", 1.0)
+    with pytest.raises(ZooError, match=f"{next(iter(settings))}=0: one clip at least"):
+        evaluate(EvaluateSettings(str(runs / "vae"), str(runs / "judge"), **settings))
+
+
+def test_who_makes_no_clips_is_not_evaluated(runs):
+    with pytest.raises(ZooError, match="is a judge: it makes no clips to judge"):
+        evaluate(EvaluateSettings(str(runs / "judge"), str(runs / "judge")))
+    with pytest.raises(ZooError, match="it classifies and makes no videos"):
+        sample(SampleSettings(str(runs / "judge")))
+
+
+def test_held_out_clips_are_steady_and_counted():
+    config = PuppetsConfig(frames=6, height=16, width=16, transitions=1.0, view="person")
+    clips = list(held_out(config, frozenset(), 6, 25, 10))
+    assert [len(clip["key"]) for clip in clips] == [10, 10, 5]
+    assert len({key for clip in clips for key in clip["key"]}) == 25
+    for clip in clips:
+        assert (clip["attributes"]["action"] == clip["attributes"]["action"][:, :1]).all()
+    with pytest.raises(ZooError, match=r"evaluation clips of 6 frames .* 2000 were asked for. Try: clips="):
+        list(held_out(config, frozenset(), 6, 2000, 500))
+
+
+def test_figures_by_hand():
+    verdict = {"identity": torch.tensor([[1.0, 0.0], [1.0, 0.0]]), "action": torch.tensor([[1.0, 0.0], [0.0, 1.0]])}
+    found = figures(verdict, {"identity": torch.tensor([[0, 0], [1, 1]]), "action": torch.tensor([[0, 0], [1, 1]])})
+    assert found["accuracy_identity"] == 0.5
+    assert found["accuracy_action"] == 1.0
+    assert found["inception_score"] == pytest.approx(2)
+    assert found["conditional_entropy"] == pytest.approx(0, abs=1e-9)
+    assert found["marginal_entropy"] == pytest.approx(math.log(2))
+
+
+def test_batches_are_judged_as_one():
+    torch.manual_seed(0)
+    judge: Judge = tiny_model("judge").eval()
+    video = torch.rand(6, 4, 3, 32, 32)
+    ids = {"identity": torch.randint(len(IDENTITIES), (6, 1)), "action": torch.randint(len(ACTIONS), (6, 1))}
+
+    def clip(rows):
+        return video[rows], {"attributes": {name: row[rows] for name, row in ids.items()}}
+
+    at_once = judged(judge, [clip(slice(0, 6))])
+    assert judged(judge, [clip(slice(0, 4)), clip(slice(4, 6))]) == pytest.approx(at_once, abs=1e-5)
+
+
+def test_two_processes_do_the_work_of_one(tmp_path):
+    """Half the batch of VideoVAE each, from one command, in double precision: the same weights."""
+    common = [*VAE, *COMMON, "trainer.precision=64-true"]
+    trained(tmp_path / "one", *common, "data.batch_size=4")
+    two = [*common, "data.batch_size=2", "strategy=ddp", "strategy.accelerator=cpu", "strategy.devices=2"]
+    words = [sys.executable, "-m", "zoo.train", *two, f"hydra.run.dir={tmp_path / 'two'}"]
+    subprocess.run(words, check=True, capture_output=True)
+    one, both = (torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("one", "two"))
+    assert one["clips_seen"] == both["clips_seen"] == 8
+    for key, weight in one["state_dict"].items():
+        assert torch.allclose(weight, both["state_dict"][key], rtol=1e-6, atol=1e-8), key
+
+
+# ---------------------------------------------------------------- zoo.sample with attributes
+
+
+def test_samples_from_attributes_alone(runs, tmp_path):
+    asked = {"action": "walk@0,run@5,walk@10"}
+    written = sample(SampleSettings(str(runs / "vae"), frames=12, clips=2, attributes=asked, out=str(tmp_path)))
+    assert {path.name for path in written} == {
+        f"sample_{i}-seed0-draw0.{end}" for i in (0, 1) for end in ("mp4", "png")
+    }
+
+
+def test_samples_continue_a_video(runs, tmp_path):
+    [film, _] = sample(SampleSettings(str(runs / "vae"), clips=1, context=1, out=str(tmp_path)))
+    assert film.name == "puppets_val-000000_0-seed0-draw0.mp4"
+    continued = SampleSettings(str(runs / "vae"), frames=9, given=str(film), context=3, out=str(tmp_path / "on"))
+    assert sample(continued)[0].name == f"{film.stem}-seed0-draw0.mp4"
+    too_many = SampleSettings(str(runs / "vae"), given=str(film), context=5, out=str(tmp_path))
+    with pytest.raises(ZooError, match=r"has 4 frames at 12.5 a second, and 5 are to be shown"):
+        sample(too_many)
+    from zoo.data.decode import probe
+
+    back = SampleSettings(str(runs / "vae"), given=str(film), reconstruct=True, out=str(tmp_path / "back"))
+    assert probe(sample(back)[0]).frames == 4
+
+
+def test_an_option_of_another_model_is_refused(runs):
+    with pytest.raises(ZooError, match="videovae has no sampling option `first_frame`"):
+        sample(SampleSettings(str(runs / "vae"), first_frame="generated"))

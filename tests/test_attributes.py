@@ -92,6 +92,12 @@ def test_heads_share_a_trunk_where_they_have_one():
     assert {name: tuple(row.shape) for name, row in made.items()} == {"identity": (2, 5, 2), "action": (2, 5, 3)}
 
 
+@pytest.mark.parametrize("name", ["type", "keys", "who.first"])
+def test_a_name_that_torch_needs_is_refused(name):
+    with pytest.raises(ZooError, match="Rename it"):
+        AttributeHeads(4, {name: ("a", "b")})
+
+
 def test_a_clip_has_a_label_where_it_stays():
     assert clip_label(torch.tensor([[1, 1, 1], [1, 2, 1], [-1, -1, -1]])).tolist() == [1, -1, -1]
 

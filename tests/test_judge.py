@@ -208,16 +208,32 @@ def test_two_processes_do_the_work_of_one(tmp_path):
 def test_samples_from_attributes_alone(runs, tmp_path):
     asked = {"action": "walk@0,run@5,walk@10"}
     written = sample(SampleSettings(str(runs / "vae"), frames=12, clips=2, attributes=asked, out=str(tmp_path)))
-    assert {path.name for path in written} == {
-        f"sample_{i}-seed0-draw0.{end}" for i in (0, 1) for end in ("mp4", "png")
-    }
+    stems = [f"sample_{i}-action-walk@0_run@5_walk@10-seed0-draw0" for i in (0, 1)]
+    assert {path.name for path in written} == {f"{stem}.{end}" for stem in stems for end in ("mp4", "png")}
+
+
+def test_the_command_takes_a_transition(runs, tmp_path):
+    asked = ["attributes.action=walk@0,run@2", "attributes.identity=cleo", "frames=4", "clips=1", f"out={tmp_path}"]
+    words = [sys.executable, "-m", "zoo.sample", f"run={runs / 'vae'}", *asked]
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    assert "sample_0-action-walk@0_run@2-identity-cleo-seed0-draw0.mp4" in done.stdout
+    wrong = subprocess.run([*words, "attributes.action=wlak"], check=False, capture_output=True, text=True)
+    assert wrong.returncode == 1
+    assert "Did you mean `walk`?" in wrong.stderr
+
+
+@pytest.mark.parametrize("settings", [{"context": -1}, {"clips": 0}, {"frames": 0}, {"temperature": -1.0}])
+def test_counts_that_make_no_sense_are_refused(runs, settings):
+    name, value = next(iter(settings.items()))
+    with pytest.raises(ZooError, match=f"{name}={value} is too small"):
+        sample(SampleSettings(str(runs / "vae"), **settings))
 
 
 def test_samples_continue_a_video(runs, tmp_path):
     [film, _] = sample(SampleSettings(str(runs / "vae"), clips=1, context=1, out=str(tmp_path)))
     assert film.name == "puppets_val-000000_0-seed0-draw0.mp4"
     continued = SampleSettings(str(runs / "vae"), frames=9, given=str(film), context=3, out=str(tmp_path / "on"))
-    assert sample(continued)[0].name == f"{film.stem}-seed0-draw0.mp4"
+    assert sample(continued)[0].name == f"{film.stem}-context3-seed0-draw0.mp4"
     too_many = SampleSettings(str(runs / "vae"), given=str(film), context=5, out=str(tmp_path))
     with pytest.raises(ZooError, match=r"has 4 frames at 12.5 a second, and 5 are to be shown"):
         sample(too_many)

@@ -536,7 +536,15 @@ def test_sizes_that_do_not_fit_are_told():
 
 @pytest.mark.parametrize(
     "settings",
-    [{"scale": 0.0}, {"min_log_variance": 9.0}, {"beta_warmup": 1.5}, {"likelihood": "l2"}, {"preset": "vgg"}],
+    [
+        {"code": 0},
+        {"beta": -1.0},
+        {"scale": 0.0},
+        {"min_log_variance": 9.0},
+        {"beta_warmup": 1.5},
+        {"likelihood": "l2"},
+        {"preset": "vgg"},
+    ],
 )
 def test_settings_that_make_no_sense_are_refused(settings):
     with pytest.raises(ZooError, match=rf"model.{next(iter(settings))}="):

@@ -16,7 +16,7 @@ def check(card: ModelCard, spec: ClipSpec, settings: Train) -> None:
         *_fields(card, spec, settings.data.name),
         *_shape(card, spec),
         *settings.model.problems(spec),
-        *_labelled(settings.data.labelled_fraction),
+        *_labelled(card, settings.data.labelled_fraction),
         *_strategy(card, settings.strategy.name),
         *_evaluation(card, spec, settings),
     ]
@@ -67,7 +67,9 @@ def _shape(card: ModelCard, spec: ClipSpec) -> list[str]:
     return sentences
 
 
-def _labelled(fraction: float) -> list[str]:
+def _labelled(card: ModelCard, fraction: float) -> list[str]:
+    if fraction == 0 and ("attributes",) in card.needs:
+        return [f"{card.name} learns from labels, and data.labelled_fraction=0 leaves none. Leave it out."]
     if 0 <= fraction <= 1:
         return []
     return [f"data.labelled_fraction={fraction} is no share of the training clips. Try: data.labelled_fraction=0.1"]

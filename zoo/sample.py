@@ -43,6 +43,7 @@ def sample(settings: SampleSettings) -> list[Path]:
     model = load(settings.run)
     if not model.card.samples:
         raise ZooError(f"{settings.run} is a {model.card.name}: it classifies and makes no videos.")
+    _check_counts(settings)
     settings = replace(settings, context=_context(settings, model))
     options = _options(settings, model)
     out = Path(settings.out) if settings.out else find_checkpoint(settings.run).parent / "samples"
@@ -51,9 +52,25 @@ def sample(settings: SampleSettings) -> list[Path]:
         for draw in range(settings.draws):
             given = _given(settings, model, number)
             request = SampleRequest(given.frames, given.pieces, given.context, settings.seed, draw, options)
-            stem = f"{given.name}-seed{settings.seed}-draw{draw}"
+            stem = f"{given.name}{_manner(settings)}-seed{settings.seed}-draw{draw}"
             written += _write(model, request, out / stem)
     return written
+
+
+def _check_counts(settings: SampleSettings) -> None:
+    for name, least in (("frames", 1), ("clips", 1), ("draws", 1), ("context", 0), ("temperature", 0)):
+        value = getattr(settings, name)
+        if value is not None and value < least:
+            raise ZooError(f"{name}={value} is too small. Try: {name}={least}")
+
+
+def _manner(settings: SampleSettings) -> str:
+    """What was asked beside the usual, for the names of files: another wish overwrites nothing."""
+    words = [f"{name}-{value}" for name, value in settings.attributes.items()]
+    words += [f"context{settings.context}"] if (settings.context or 0) > 1 else []
+    words += [f"temperature{settings.temperature:g}"] if settings.temperature is not None else []
+    words += ["reconstructed"] if settings.reconstruct else []
+    return "".join(re.sub(r"[^\w.@-]+", "_", f"-{word}") for word in words)
 
 
 def _context(settings: SampleSettings, model: VideoModel[Any]) -> int:

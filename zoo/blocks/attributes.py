@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zoo.errors import ZooError
+
 UNKNOWN = -1
 """The id of an attribute that nobody has told."""
 
@@ -23,6 +25,9 @@ class AttributeHeads(nn.Module):
 
     def __init__(self, features: int, attributes: Attributes, units: int = 0) -> None:
         super().__init__()
+        for name in attributes:
+            if "." in name or hasattr(nn.ModuleDict, name):
+                raise ZooError(f"An attribute cannot be called `{name}`: PyTorch has another use for it. Rename it.")
         self.trunk = nn.Sequential(nn.Linear(features, units), nn.ReLU(inplace=True)) if units and attributes else None
         width = units or features
         self.heads = nn.ModuleDict({name: nn.Linear(width, len(values)) for name, values in attributes.items()})

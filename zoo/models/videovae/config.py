@@ -50,7 +50,8 @@ class VideoVAEConfig(ModelConfig):
     """Settings of VideoVAE.
 
     preset: dcgan (networks that other models share, sizes for a laptop) or paper (the filter plan and the sizes of the
-    paper, 64 x 64 pixels only). width: channels of the first layer of dcgan. norm: of dcgan's layers, none or batch.
+    paper, 64 x 64 pixels only). width: channels of the first layer, norm: of the layers,
+    none or batch, both of dcgan only.
     code, hidden, features, units: sizes, as ``Preset`` names them; None is the preset's.
 
     attributes: structured (they shape posterior and prior), decoder (they are laid beside z, no more) or none.
@@ -92,6 +93,10 @@ class VideoVAEConfig(ModelConfig):
         one_of("model.attributes", self.attributes, ("structured", "decoder", "none"))
         one_of("model.norm", self.norm, ("none", "batch"))
         one_of("model.likelihood", self.likelihood, ("gaussian", "laplace"))
+        for name, least in (("code", 1), ("hidden", 1), ("features", 1), ("units", 1), ("beta", 0), ("free_bits", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ZooError(f"model.{name}={value} is too small. Try: model.{name}={least}")
         if self.scale <= 0:
             raise ZooError(f"model.scale={self.scale} is no width of a likelihood. Try: model.scale=0.4")
         if self.min_log_variance >= self.max_log_variance:

@@ -11,7 +11,7 @@ from zoo.registry import Registry
 
 def test_models_are_listed_by_pattern():
     assert "vid2vid" in list_models()
-    assert list_models("vid*") == ["vid2vid"]
+    assert list_models("vid*") == ["vid2vid", "videovae"]
     assert list_models("nothing*") == []
 
 

@@ -5,6 +5,7 @@ Shapes: B clips, T frames, H x W pixels.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
@@ -99,6 +100,11 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         """The share of the training budget that is behind: 0 in the first step, just under 1 in the last."""
         done = self.trainer.fit_loop.epoch_loop.batch_progress.current.completed
         return done / float(self.trainer.num_training_batches)
+
+    def annealed(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+        """What ``configure_optimizers`` returns for a rate that falls to zero along half a cosine over the budget."""
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 0.5 + 0.5 * math.cos(math.pi * self.progress))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def log_losses(self, losses: Mapping[str, Tensor]) -> None:
         """Log each part of the loss as ``train/loss/<part>``."""

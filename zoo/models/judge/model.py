@@ -5,7 +5,6 @@ Shapes: B clips, T frames, H x W pixels, K values of an attribute.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -31,9 +30,7 @@ class Judge(VideoModel[JudgeConfig]):
 
     def configure_optimizers(self) -> Any:
         """Adam, its rate falling along half a cosine."""
-        optimizer = torch.optim.Adam(self.parameters(), self.config.lr)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 0.5 + 0.5 * math.cos(math.pi * self.progress))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return self.annealed(torch.optim.Adam(self.parameters(), self.config.lr))
 
     def training_step(self, clip: Clip, batch_idx: int) -> Tensor:
         """Cross-entropy of every attribute, those left out that change inside the clip or are not known."""

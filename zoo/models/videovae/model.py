@@ -9,7 +9,6 @@ Shapes: B clips, T frames, C channels, H x W pixels, D code, F features, K value
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
@@ -132,9 +131,7 @@ class VideoVAE(VideoModel[VideoVAEConfig]):
     def configure_optimizers(self) -> Any:
         """Adam, its rate falling along half a cosine."""
         config = self.config
-        optimizer = torch.optim.Adam(self.parameters(), config.lr, (config.beta1, 0.999))
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 0.5 + 0.5 * math.cos(math.pi * self.progress))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return self.annealed(torch.optim.Adam(self.parameters(), config.lr, (config.beta1, 0.999)))
 
     def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any) -> None:
         """One bad clip moves the weights no further than this."""

@@ -212,6 +212,15 @@ def test_training_draws_its_code(tmp_path):
         assert not any(torch.equal(noise, other) for other in seen[:i])
 
 
+def test_the_rate_falls_along_half_a_cosine(tmp_path):
+    model, clip = tiny(lr=1e-2).train(), tiny_clip("videovae")
+    rates = []
+    model.on_before_optimizer_step = lambda optimizer: rates.append(optimizer.param_groups[0]["lr"])
+    train_on(model, clip, 4, tmp_path)
+    # 1, (1 + 1/√2) / 2, 1/2, (1 - 1/√2) / 2
+    assert rates == pytest.approx([1e-2, 0.853553e-2, 0.5e-2, 0.146447e-2], rel=1e-4)
+
+
 def test_one_clip_moves_the_weights_no_further_than_the_largest_gradient(tmp_path):
     model, clip = tiny(max_gradient=0.5).train(), tiny_clip("videovae")
     norms = []

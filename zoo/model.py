@@ -103,7 +103,11 @@ class VideoModel(LightningModule, Generic[ConfigT]):
 
     def annealed(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
         """What ``configure_optimizers`` returns for a rate that falls to zero along half a cosine over the budget."""
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 0.5 + 0.5 * math.cos(math.pi * self.progress))
+
+        def share(step: int) -> float:
+            return 0.5 + 0.5 * math.cos(math.pi * step / max(self.trainer.num_training_batches, 1))
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def log_losses(self, losses: Mapping[str, Tensor]) -> None:

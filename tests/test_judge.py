@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -41,7 +42,7 @@ JUDGE = ["model=judge", "model.width=4", "model.blocks=2", "evaluation.clips=20"
 def trained(run: Path, *overrides: str) -> dict[str, float]:
     prepare_hydra()
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-        return train(plan(compose("train", overrides=[*overrides, *COMMON])), run)
+        return train(plan(compose("train", overrides=[*COMMON, *overrides])), run)
 
 
 def claim(run: Path, accuracy: float) -> None:
@@ -88,6 +89,16 @@ def test_accuracy_is_that_of_the_evaluation_clips(runs):
             right += int(judge.classify(clip["video"][None])["action"].argmax()) in actions
     assert 10 < steady < 20
     assert judge.accuracy["action"] == pytest.approx(right / steady)
+
+
+def test_all_clips_there_are_do_where_the_card_advises_more(tmp_path):
+    root = shutil.copytree(Path(__file__).parent / "fixtures" / "weizmann", tmp_path / "weizmann")
+    settings = ["model=judge", "model.width=4", "data=weizmann", f"data.root={root}"]
+    with pytest.warns(UserWarning, match="8 of the 93 videos"):
+        trained(tmp_path / "run", *settings, "data.frames=10")
+    line = json.loads((tmp_path / "run" / "results.jsonl").read_text().splitlines()[-1])
+    assert line["protocol"]["clips"] == 8
+    assert "clips: 8" in (tmp_path / "run" / "config.yaml").read_text()
 
 
 def test_a_weak_judge_judges_nothing(runs):

@@ -41,8 +41,8 @@ class TrainerSettings:
 @dataclass
 class Evaluation:
     """rounds: how often in a training, the last at its end. clips: how many, always the same; None is what the model's
-    card advises. frames: of each; None is as many as in training. context: real frames that a model may see first.
-    seed: of the samples."""
+    card advises, or all that there are. frames: of each; None is as many as in training. context: real frames that a
+    model may see first. seed: of the samples."""
 
     rounds: int = 4
     clips: int | None = None

@@ -5,7 +5,7 @@ What can be checked is checked before torch is imported, so a mistake is told in
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from zoo.card import MODELS, ModelCard
 from zoo.cli import hush_libraries, hydra_command, plain
-from zoo.data.base import DATA_SETS, DataConfig
+from zoo.data.base import DATA_SETS, DataConfig, build_set
 from zoo.evaluation.protocol import BETTER, Protocol, monitored
 from zoo.preflight import check
 from zoo.settings import Train
@@ -87,6 +87,9 @@ def train(plan: Plan, run: Path) -> dict[str, float]:
 
     hush_libraries()
     settings = plan.settings
+    if settings.evaluation.clips is None:
+        held_out = build_set(replace(plan.data, frames=plan.request.frames), "val", frozenset(), seed=0)
+        settings.evaluation.clips = min(plan.card.evaluation_clips, len(held_out))
     if settings.trainer.threads:
         torch.set_num_threads(settings.trainer.threads)
     seed_everything(settings.seed, verbose=False)

@@ -241,6 +241,8 @@ def test_counts_that_make_no_sense_are_refused(runs, settings):
 
 
 def test_samples_continue_a_video(runs, tmp_path):
+    cold = sample(SampleSettings(str(runs / "vae"), clips=1, temperature=0.5, draws=2, out=str(tmp_path)))
+    assert [path.name for path in cold[::2]] == [f"sample_0-temperature0.5-seed0-draw{i}.mp4" for i in (0, 1)]
     [film, _] = sample(SampleSettings(str(runs / "vae"), clips=1, context=1, out=str(tmp_path)))
     assert film.name == "puppets_val-000000_0-seed0-draw0.mp4"
     continued = SampleSettings(str(runs / "vae"), frames=9, given=str(film), context=3, out=str(tmp_path / "on"))

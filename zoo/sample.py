@@ -188,15 +188,16 @@ def _write(model: VideoModel[Any], request: SampleRequest, path: Path) -> list[P
     request = replace(request, given=_watch(request.given, kept, model, rows))  # type: ignore[arg-type]
     made: list[Tensor] = []
     path.parent.mkdir(parents=True, exist_ok=True)
-    with VideoWriter(path.with_suffix(".mp4"), model.spec.fps) as writer:
+    film, grid = (path.with_name(f"{path.name}.{ending}") for ending in ("mp4", "png"))  # there may be dots in the name
+    with VideoWriter(film, model.spec.fps) as writer:
         for t, frame in enumerate(_frames(model, request)):
             picture = to_bytes(frame.video[0])
             writer.write(picture.permute(1, 2, 0).numpy())
             if t in kept:
                 made.append(picture)
     films = {name: stack(_filled(row, made)) for name, row in {**rows, "generated": made}.items()}
-    save_grid(path.with_suffix(".png"), [films])
-    return [path.with_suffix(".mp4"), path.with_suffix(".png")]
+    save_grid(grid, [films])
+    return [film, grid]
 
 
 def _filled(row: list[Tensor], made: list[Tensor]) -> list[Tensor]:

@@ -12,6 +12,7 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from zoo.cli import conf_dir, prepare_hydra
+from zoo.data.base import build_set
 from zoo.data.sets.puppets.config import ACTIONS, IDENTITIES, PuppetsConfig
 from zoo.errors import ZooError
 from zoo.evaluate import REAL, evaluate
@@ -77,8 +78,6 @@ def test_accuracy_is_that_of_the_evaluation_clips(runs):
     """Counted again, clip by clip, without the callback."""
     judge = load(str(runs / "judge"))
     config = PuppetsConfig(frames=4, height=32, width=32, view="person")
-    from zoo.data.base import build_set
-
     clips = build_set(config, "val", frozenset({"attributes"}), 0)
     right, steady = 0, 0
     for index in range(20):
@@ -211,6 +210,20 @@ def test_two_processes_do_the_work_of_one(tmp_path):
     assert one["clips_seen"] == both["clips_seen"] == 8
     for key, weight in one["state_dict"].items():
         assert torch.allclose(weight, both["state_dict"][key], rtol=1e-6, atol=1e-8), key
+
+
+def test_a_judge_trains_on_two_processes(tmp_path):
+    """And its accuracy is that of the evaluation clips, each counted once."""
+    two = [*JUDGE, *COMMON, "strategy=ddp", "strategy.accelerator=cpu", "strategy.devices=2"]
+    words = [sys.executable, "-m", "zoo.train", *two, f"hydra.run.dir={tmp_path}"]
+    subprocess.run(words, check=True, capture_output=True)
+    judge = load(str(tmp_path))
+    config = PuppetsConfig(frames=4, height=32, width=32, view="person")
+    clips = build_set(config, "val", frozenset({"attributes"}), 0)
+    firsts = [clips.clip(index, 0, 4) for index in range(20)]
+    seen = [int(judge.classify(clip["video"][None])["identity"].argmax()) for clip in firsts]
+    right = [one == int(clip["attributes"]["identity"][0]) for one, clip in zip(seen, firsts, strict=True)]
+    assert judge.accuracy["identity"] == pytest.approx(sum(right) / 20)
 
 
 # ---------------------------------------------------------------- zoo.sample with attributes

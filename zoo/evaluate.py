@@ -6,12 +6,10 @@ to the run's results.jsonl.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
 from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -32,6 +30,7 @@ REAL = "real, held out"
 def evaluate(settings: EvaluateSettings) -> dict[str, dict[str, float]]:
     """Figures by row: real clips, then one row for each way in which the model can be asked."""
     from zoo.evaluation.judgement import MODES, check_bound, check_judge, held_out, judged
+    from zoo.evaluation.results import add_result
     from zoo.run import data_config, find_checkpoint, load
 
     model, judge = load(settings.run), load(settings.judge)
@@ -49,7 +48,8 @@ def evaluate(settings: EvaluateSettings) -> dict[str, dict[str, float]]:
             table[name] = judged(judge, _samples(model, clips(), frames, context, settings))
     checksum = sha256(find_checkpoint(settings.judge).read_bytes()).hexdigest()[:16]
     protocol = asdict(settings) | {"frames": frames, "judge_accuracy": judge.accuracy, "judge_sha256": checksum}
-    _append(find_checkpoint(settings.run).parent / "results.jsonl", model.clips_seen, table, protocol)
+    for row, metrics in table.items():
+        add_result(find_checkpoint(settings.run).parent, model.clips_seen, metrics, protocol, given=row)
     return table
 
 
@@ -72,13 +72,6 @@ def _samples(
     for clip in clips:
         request = SampleRequest(context + frames, clip, context, settings.seed, options=options)
         yield model.sample(request).video[:, context:], clip
-
-
-def _append(results: Path, clips_seen: int, table: dict[str, dict[str, float]], protocol: dict[str, Any]) -> None:
-    with results.open("a") as file:
-        for row, metrics in table.items():
-            line = {"seen/clips": clips_seen, "given": row, "metrics": metrics, "protocol": protocol}
-            file.write(json.dumps(line) + "\n")
 
 
 def show(table: dict[str, dict[str, float]]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from torchmetrics import MeanMetric
 
 from zoo.evaluation.conditional import hits
 from zoo.evaluation.protocol import Protocol
+from zoo.evaluation.results import add_result
 from zoo.model import VideoModel
 from zoo.types import Clip, Verdict
 
@@ -22,7 +22,7 @@ class Accuracy(Callback):
 
     def __init__(self, protocol: Protocol, run: Path, attributes: tuple[str, ...]) -> None:
         self.protocol = protocol
-        self.results = run / "results.jsonl"
+        self.run = run
         self.shares = {name: MeanMetric(nan_strategy="ignore") for name in attributes}
 
     def on_validation_batch_end(
@@ -48,6 +48,4 @@ class Accuracy(Callback):
         values = {"accuracy": sum(found.values()) / len(found)} | {f"accuracy_{name}": v for name, v in found.items()}
         model.log_dict({self.protocol.key(name): value for name, value in values.items()})
         if trainer.is_global_zero and not trainer.sanity_checking:
-            line = {"seen/clips": model.clips_seen, "metrics": values, "protocol": asdict(self.protocol)}
-            with self.results.open("a") as file:
-                file.write(json.dumps(line) + "\n")
+            add_result(self.run, model.clips_seen, values, asdict(self.protocol))

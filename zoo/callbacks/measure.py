@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from lightning import Callback, Trainer
 
 from zoo.evaluation.paired import paired_metrics
 from zoo.evaluation.protocol import Protocol
+from zoo.evaluation.results import add_result
 from zoo.model import VideoModel
 from zoo.types import Clip, Sample
 
@@ -21,7 +21,7 @@ class Measure(Callback):
 
     def __init__(self, protocol: Protocol, run: Path) -> None:
         self.protocol = protocol
-        self.results = run / "results.jsonl"
+        self.run = run
         self.metrics = paired_metrics()
 
     def on_validation_batch_end(
@@ -47,6 +47,4 @@ class Measure(Callback):
         self.metrics.reset()
         model.log_dict({self.protocol.key(name): value for name, value in values.items()})
         if trainer.is_global_zero and not trainer.sanity_checking:
-            line = {"seen/clips": model.clips_seen, "metrics": values, "protocol": asdict(self.protocol)}
-            with self.results.open("a") as file:
-                file.write(json.dumps(line) + "\n")
+            add_result(self.run, model.clips_seen, values, asdict(self.protocol))

@@ -164,7 +164,7 @@ def test_terms_are_those_of_the_distributions(attributes):
         expected = torch.distributions.kl_divergence(q, p)
         assert torch.allclose(divergence, expected, atol=1e-4)
         assert losses["kl"].item() == pytest.approx(expected.sum().item() / (b * t), rel=1e-4)
-        pixels = torch.distributions.Normal(means, 0.4).log_prob(clip["video"])
+        pixels = torch.distributions.Normal(means, 0.3).log_prob(clip["video"])
         assert losses["reconstruction"].item() == pytest.approx(-pixels.sum().item() / (b * t), rel=1e-4)
         identity, action = (model.heads(features)[name] for name in ("identity", "action"))
         logits = [identity.mean(1, keepdim=True).expand_as(identity), action]  # who is read off the whole clip

@@ -35,7 +35,7 @@ COMMON = [
     "trainer.progress=false",
     "logger.wandb=disabled",
 ]
-CLIPS = 12_000
+CLIPS = 16_000
 PERSON, STREET = "data.view=person", "data.view=street"
 JUDGES = {
     PERSON: ["model=judge", PERSON, "data.batch_size=16", "budget.clips=10000", "seed=1"],

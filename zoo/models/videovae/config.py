@@ -23,7 +23,7 @@ CARD = ModelCard(
     strategies=frozenset({"auto", "cpu", "ddp"}),
     streams=True,
     options=frozenset({"attributes", "temperature", "reconstruct"}),
-    budget_clips=12_000,
+    budget_clips=16_000,
 )
 
 
@@ -77,9 +77,9 @@ class VideoVAEConfig(ModelConfig):
     recurrence: bool = True
     prior_sees_past: bool = True
     likelihood: str = "gaussian"
-    scale: float = 0.4
+    scale: float = 0.3
     beta: float = 1.0
-    beta_warmup: float = 0.1
+    beta_warmup: float = 0.5
     free_bits: float = 0.0
     min_log_variance: float = -8.0
     max_log_variance: float = 8.0
@@ -98,7 +98,7 @@ class VideoVAEConfig(ModelConfig):
             if value is not None and value < least:
                 raise ZooError(f"model.{name}={value} is too small. Try: model.{name}={least}")
         if self.scale <= 0:
-            raise ZooError(f"model.scale={self.scale} is no width of a likelihood. Try: model.scale=0.4")
+            raise ZooError(f"model.scale={self.scale} is no width of a likelihood. Try: model.scale=0.3")
         if self.min_log_variance >= self.max_log_variance:
             raise ZooError(
                 f"model.min_log_variance={self.min_log_variance} is not below "
@@ -106,7 +106,7 @@ class VideoVAEConfig(ModelConfig):
             )
         if not 0 <= self.beta_warmup <= 1:
             raise ZooError(
-                f"model.beta_warmup={self.beta_warmup} is no share of a training. Try: model.beta_warmup=0.1"
+                f"model.beta_warmup={self.beta_warmup} is no share of a training. Try: model.beta_warmup=0.5"
             )
 
     @property

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 from zoo.types import Split
-
-BETTER: dict[str, Literal["min", "max"]] = {"l1": "min", "psnr": "max", "ssim": "max", "accuracy": "max"}
-"""The metrics of a validation round, and which way is better."""
-OF_SAMPLES, OF_VERDICTS = ("l1", "psnr", "ssim"), ("accuracy",)
-"""Those of models that make videos, and of models that classify them."""
-
-
-def monitored(samples: bool) -> tuple[str, ...]:
-    """The metrics that a run can be monitored by, the usual one first."""
-    return OF_SAMPLES if samples else OF_VERDICTS
 
 
 @dataclass(frozen=True)
 class Protocol:
     """How something was measured; the whole of it goes into results.jsonl.
 
-    context: frames that the model was given; they are left out of what is measured.
+    Which clips are evaluated follows from it alone: the first ``clips`` of the ``split`` of the data set ``data`` under
+    the ``settings`` that shape its clips. frames: of each. context: those of them that the model was given; they are left
+    out of what is measured. draws: samples for each clip. seed: of the samples. resize: how frames came to height x
+    width. features: the network whose features or verdicts were compared, with the checksum of its weights; "" where
+    there is none.
     """
 
     data: str
@@ -34,12 +28,41 @@ class Protocol:
     height: int
     width: int
     seed: int
+    draws: int = 1
+    resize: str = "of the data set"
+    features: str = ""
+    features_sha256: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
 
     @property
     def slug(self) -> str:
-        """The part of a metric's key after the @: ``8x8f-c1-64x128px``."""
-        return f"{self.clips}x{self.frames}f-c{self.context}-{self.height}x{self.width}px"
+        """The part of a metric's key after the @: ``8x8f-c1-64x128px``, ``512x16f-c0-64x64px-d4-r3d18``."""
+        draws = f"-d{self.draws}" if self.draws > 1 else ""
+        features = f"-{self.features}" if self.features else ""
+        return f"{self.clips}x{self.frames}f-c{self.context}-{self.height}x{self.width}px{draws}{features}"
 
     def key(self, metric: str) -> str:
         """``val/l1@8x8f-c1-64x128px``."""
         return f"{self.split}/{metric}@{self.slug}"
+
+    def differences(self, other: Protocol) -> dict[str, tuple[Any, Any]]:
+        """Which fields differ, with both values; settings of the data set by name, ``settings.view``."""
+        mine, others = self.flat(), other.flat()
+        names = dict.fromkeys([*mine, *others])
+        return {n: (mine.get(n), others.get(n)) for n in names if mine.get(n) != others.get(n)}
+
+    def flat(self) -> dict[str, Any]:
+        """Every field by name, the settings among them."""
+        plain = asdict(self)
+        return {f"settings.{name}": value for name, value in plain.pop("settings").items()} | plain
+
+    @classmethod
+    def read(cls, plain: dict[str, Any]) -> Protocol:
+        """From a line of results.jsonl. A ValueError says what is missing or unknown."""
+        known = {each.name for each in fields(cls)}
+        if unknown := sorted(set(plain) - known):
+            raise ValueError(f"its protocol has the unknown {', '.join(unknown)}")
+        try:
+            return cls(**plain)
+        except TypeError as problem:
+            raise ValueError(f"its protocol is not whole: {problem}") from problem

@@ -1,0 +1,105 @@
+"""Every metric by name: what it is, which way is better, what it needs. Imports no torch.
+
+A metric is one file in ``metrics/`` and one line here.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from zoo.errors import listed, nearest
+
+Tool = Literal["", "features", "judge", "segmenter", "flow", "training"]
+"""What a metric is built with: a feature network, a judge, a segmenter, an estimator of flow, clips of the training."""
+
+
+@dataclass(frozen=True)
+class MetricCard:
+    """builds: ``file:Class`` in ``metrics/``. better: which way, "" where neither. paired: needs a real clip that the
+    sample should equal. draws: needs several samples of one clip. argument: what the class is told beside its tool."""
+
+    name: str
+    title: str
+    builds: str
+    better: Literal["min", "max", ""]
+    tool: Tool = ""
+    paired: bool = False
+    draws: bool = False
+    argument: str = ""
+
+    def load(self) -> type[Any]:
+        """The class; this is where torch comes in."""
+        module, _, name = self.builds.partition(":")
+        return getattr(importlib.import_module(f"zoo.evaluation.metrics.{module}"), name)  # type: ignore[no-any-return]
+
+
+CARDS = (
+    MetricCard("l1", "mean absolute error of values in [-1, 1]", "pixels:L1", "min", paired=True),
+    MetricCard("psnr", "dB, of each frame, then the mean", "pixels:PSNR", "max", paired=True),
+    MetricCard("ssim", "structural similarity, 11 px Gaussian", "ssim:SSIM", "max", paired=True),
+    MetricCard("ms_ssim", "SSIM at five scales, from 161 px on", "ssim:MSSSIM", "max", paired=True),
+    MetricCard("lpips_alex", "perceptual distance, AlexNet", "lpips:LPIPS", "min", paired=True, argument="alex"),
+    MetricCard("lpips_vgg", "perceptual distance, VGG-16", "lpips:LPIPS", "min", paired=True, argument="vgg"),
+    MetricCard(
+        "lpips_squeeze", "perceptual distance, SqueezeNet", "lpips:LPIPS", "min", paired=True, argument="squeeze"
+    ),
+    MetricCard("fvd", "Fréchet distance of features of clips", "frechet:FVD", "min", "features"),
+    MetricCard("fid", "Fréchet distance of features of frames", "frechet:FID", "min", "features"),
+    MetricCard("judge_frechet", "Fréchet distance of the judge's features", "frechet:JudgeFrechet", "min", "judge"),
+    MetricCard("kvd", "kernel distance (MMD²) of features of clips", "kernel:KVD", "min", "features"),
+    MetricCard("kid", "kernel distance (MMD²) of features of frames", "kernel:KID", "min", "features"),
+    MetricCard("inception_score", "Inception score of frames", "inception:InceptionScore", "max", "features"),
+    MetricCard("video_is", "Inception score of clips (C3D)", "inception:VideoIS", "max", "features"),
+    MetricCard("warping_error", "mean |x_t - warp(x_t-1)| where visible", "warping:WarpingError", "min", "flow"),
+    MetricCard("flicker", "mean |x_t+1 - 2 x_t + x_t-1|", "motion:Flicker", ""),
+    MetricCard("motion", "mean length of flow, pixels a frame", "motion:Motion", "", "flow"),
+    MetricCard("accuracy", "attributes that the judge reads as asked", "judged:Judged", "max", "judge"),
+    MetricCard("label_miou", "labels read off the sample against given", "labels:LabelMIoU", "max", "segmenter"),
+    MetricCard("diversity", "mean distance between draws", "diversity:Diversity", "", draws=True),
+    MetricCard("memorisation", "nearest training clip", "memorisation:Memorisation", "", "training"),
+)
+METRICS = {card.name: card for card in CARDS}
+ALSO: dict[str, Literal["min", "max", ""]] = {
+    "conditional_entropy": "min",
+    "marginal_entropy": "max",
+}
+"""What `accuracy` measures besides."""
+
+
+def better(name: str) -> Literal["min", "max", ""]:
+    """Which way is better of a figure by its name, such as ``psnr``, ``psnr_best``, ``psnr/17-64``, ``accuracy_action``;
+    neither of a figure of real clips, ``real/…``."""
+    stem = name.partition("/")[0]
+    if stem in ALSO:
+        return ALSO[stem]
+    parts = stem.split("_")
+    for length in range(len(parts), 0, -1):
+        if card := METRICS.get("_".join(parts[:length])):
+            return card.better
+    return ""
+
+
+def mistakes(names: Iterable[str], tools: Sequence[str], setting: str = "metrics") -> list[str]:
+    """Sentences about names that are no metrics, and metrics whose tool is not there."""
+    sentences = []
+    for name in names:
+        if name not in METRICS:
+            sentences.append(f"There is no metric `{name}`.{nearest(name, METRICS)} Known: {listed(METRICS)}.")
+            continue
+        tool = METRICS[name].tool
+        if tool and tool not in tools:
+            sentences.append(f"{setting}={name} needs {_how_to_give(tool)}.")
+    return sentences
+
+
+def _how_to_give(tool: Tool) -> str:
+    return {
+        "features": "a network of features: features=r3d_18, or features=<TorchScript file>",
+        "judge": "a judge: judge=runs/<run of model=judge>",
+        "segmenter": "a segmenter: segmenter=runs/<run of model=segmenter>",
+        "flow": "an estimator of flow: flow=dis",
+        "training": "the training clips of the run: run=runs/<run>",
+    }[tool]

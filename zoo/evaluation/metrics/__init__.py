@@ -1,0 +1,1 @@
+"""One file a metric; `zoo.evaluation.catalogue` lists them."""

@@ -1,0 +1,126 @@
+"""Several metrics on the same clips: sample once, measure many.
+
+Shapes: B clips, D draws, T frames, H x W pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric
+
+from zoo.errors import ZooError
+from zoo.evaluation.catalogue import METRICS, MetricCard
+from zoo.evaluation.metric import Figures, Setup, Videos
+from zoo.evaluation.protocol import Protocol
+from zoo.types import Clip
+
+
+@dataclass(frozen=True)
+class Group:
+    """Metrics under one protocol: those that compare features have one of their own, which names the network."""
+
+    protocol: Protocol
+    metrics: dict[str, Metric]
+
+
+class Suite:
+    """Built once, fed with batches, asked at the end; then ``reset``. On several ranks each is fed its own clips."""
+
+    def __init__(self, names: Sequence[str], protocol: Protocol, setup: Setup) -> None:
+        self.protocol = protocol
+        self.groups: list[Group] = []
+        for name in dict.fromkeys(names):
+            card = METRICS[name]
+            metric = card.load()(card.name, setup.of(card.argument))
+            own = replace(protocol, **_features_of(card, setup))
+            group = next((group for group in self.groups if group.protocol == own), None)
+            if group is None:
+                self.groups.append(group := Group(own, {}))
+            group.metrics[name] = metric
+
+    @torch.no_grad()
+    def update(self, clip: Clip, samples: Sequence[Tensor]) -> None:
+        """Real clips, and one video (B, T, 3, H, W) for each draw, the frames that were given in both.
+
+        Raises a ZooError for a sample that is not finite.
+        """
+        made = torch.stack([sample.float() for sample in samples], 1)
+        _check_finite(made, clip)
+        known = without_given(clip, self.protocol.context)
+        made, real = made[:, :, self.protocol.context :], known["video"].float()
+        for card, metric in self._metrics():
+            metric.to(made.device)
+            if card.paired or card.draws:
+                metric.update(made, real)
+        self.look(Videos(real, known), real=True)
+        for draw in range(made.shape[1]):
+            self.look(Videos(made[:, draw], known), real=False)
+
+    @torch.no_grad()
+    def look(self, videos: Videos, real: bool) -> None:
+        """Show clips to the metrics that look at real clips and samples each by themselves."""
+        for card, metric in self._metrics():
+            if not (card.paired or card.draws):
+                metric.update(videos, real)
+
+    def compute(self) -> list[tuple[Protocol, Figures]]:
+        """The figures of all ranks, by protocol."""
+        return [
+            (
+                group.protocol,
+                {name: float(v) for metric in group.metrics.values() for name, v in metric.compute().items()},
+            )
+            for group in self.groups
+        ]
+
+    def reset(self) -> None:
+        """Forget every clip."""
+        for _, metric in self._metrics():
+            metric.reset()
+
+    def _metrics(self) -> list[tuple[MetricCard, Metric]]:
+        return [(METRICS[name], metric) for group in self.groups for name, metric in group.metrics.items()]
+
+
+def without_given(clip: Clip, context: int) -> Clip:
+    """A batch of clips from frame ``context`` on, in every field."""
+    cut = {
+        key: value[:, context:] if isinstance(value, Tensor) and value.ndim > 1 else value
+        for key, value in clip.items()
+    }
+    if "attributes" in clip:
+        cut["attributes"] = {name: ids[:, context:] for name, ids in clip["attributes"].items()}
+    return cut  # type: ignore[return-value]
+
+
+def _check_finite(made: Tensor, clip: Clip) -> None:
+    for video, key in zip(made, clip["key"], strict=True):
+        if not video.isfinite().all():
+            raise ZooError(
+                f"The sample of the clip {key} has values that are not finite numbers, so nothing can be measured. Its "
+                "weights may have gone astray in training: look at the curves, and try an earlier checkpoint."
+            )
+
+
+def _features_of(card: MetricCard, setup: Setup) -> dict[str, str]:
+    """What the protocol of a metric says of the network that it looks through."""
+    tool = getattr(setup, card.tool) if card.tool in ("features", "judge", "segmenter") else None
+    if tool is None:
+        return {}
+    name = tool.name if card.tool == "features" else card.tool
+    return {"features": name, "features_sha256": tool.sha256}
+
+
+def checksum(network: nn.Module) -> str:
+    """The SHA-256 of a network's weights, 16 digits: the same on every machine that loads the same file."""
+    from hashlib import sha256
+
+    digest = sha256()
+    for name, value in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]

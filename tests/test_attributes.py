@@ -11,7 +11,6 @@ from zoo.cli import free_key
 from zoo.data.module import KeyedClips, with_labels_for
 from zoo.data.sets.puppets.config import PuppetsConfig
 from zoo.errors import ZooError
-from zoo.evaluation.conditional import conditional_entropy, hits, inception_score, joint, marginal_entropy
 
 KNOWN = {"identity": ("ada", "bo"), "action": ("walk", "run", "bend")}
 
@@ -100,43 +99,6 @@ def test_a_name_that_torch_needs_is_refused(name):
 
 def test_a_clip_has_a_label_where_it_stays():
     assert clip_label(torch.tensor([[1, 1, 1], [1, 2, 1], [-1, -1, -1]])).tolist() == [1, -1, -1]
-
-
-# ---------------------------------------------------------------- what the judge's figures mean
-
-
-def test_score_and_entropies_by_hand():
-    sure = torch.tensor([[1.0, 0.0], [0.0, 1.0]])  # each clip is surely something, and there is one of each
-    assert conditional_entropy(sure) == pytest.approx(0, abs=1e-9)
-    assert marginal_entropy(sure) == pytest.approx(math.log(2))
-    assert inception_score(sure) == pytest.approx(2)
-    unsure = torch.full((2, 2), 0.5)
-    assert conditional_entropy(unsure) == marginal_entropy(unsure) == pytest.approx(math.log(2))
-    assert inception_score(unsure) == pytest.approx(1)
-    # H(y|x) = (0 + ln 2) / 2; p(y) = (3/4, 1/4)
-    mixed = torch.tensor([[1.0, 0.0], [0.5, 0.5]])
-    marginal = -0.75 * math.log(0.75) - 0.25 * math.log(0.25)
-    assert conditional_entropy(mixed) == pytest.approx(math.log(2) / 2)
-    assert marginal_entropy(mixed) == pytest.approx(marginal)
-    assert inception_score(mixed) == pytest.approx(math.exp(marginal - math.log(2) / 2))
-
-
-def test_score_does_not_depend_on_the_order():
-    torch.manual_seed(0)
-    p = torch.rand(50, 9).softmax(-1)
-    assert inception_score(p) == pytest.approx(inception_score(p.flip(0)), abs=1e-12)
-
-
-def test_joint_is_the_product_of_independent_readings():
-    verdict = {"identity": torch.tensor([[0.25, 0.75]]), "action": torch.tensor([[0.5, 0.3, 0.2]])}
-    assert torch.allclose(joint(verdict), torch.tensor([[0.125, 0.075, 0.05, 0.375, 0.225, 0.15]]))
-
-
-def test_hits_leave_out_clips_that_change():
-    p = torch.tensor([[0.9, 0.1], [0.9, 0.1], [0.9, 0.1]])
-    found = hits(p, torch.tensor([[0, 0], [1, 1], [0, 1]]))
-    assert found[:2].tolist() == [1, 0]
-    assert found[2].isnan()
 
 
 # ---------------------------------------------------------------- some clips without labels

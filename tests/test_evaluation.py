@@ -1,20 +1,30 @@
+import json
 import math
+from dataclasses import asdict, replace
 
 import pytest
 import torch
 
 from zoo.callbacks.curves import read_curves
-from zoo.evaluation.paired import paired_metrics
+from zoo.data.module import share_of
+from zoo.errors import ZooError
+from zoo.evaluation.catalogue import METRICS, better
+from zoo.evaluation.metric import Setup, Videos
+from zoo.evaluation.metrics.warping import warping_error
 from zoo.evaluation.protocol import Protocol
-from zoo.evaluation.temporal import warping_error
+from zoo.evaluation.results import add_result, read_results
+from zoo.evaluation.suite import Suite
+from zoo.flow.estimators import build_estimator
 from zoo.pictures import detail_rows, filmstrip, given_film, kept_frames, palette, side_by_side, to_bytes
+from zoo.testing import tiny_model
 from zoo.types import ClipSpec, Sample
 
 
-def measured(made: torch.Tensor, real: torch.Tensor) -> dict[str, float]:
-    metrics = paired_metrics()
-    metrics.update(made, real)
-    return {name: value.item() for name, value in metrics.compute().items()}
+def measured(name: str, made: torch.Tensor, real: torch.Tensor) -> dict[str, float]:
+    """A paired metric of (N, 3, H, W): N clips of one frame and one draw."""
+    metric = METRICS[name].load()(name, Setup(frames=1, clips=len(made)))
+    metric.update(made[:, None, None], real[:, None])
+    return metric.compute()
 
 
 def test_paired_metrics_by_hand():
@@ -22,39 +32,161 @@ def test_paired_metrics_by_hand():
     made = real.clone()
     made[0] += 0.5
     made[1] -= 0.1
-    found = measured(made, real)
-    assert found["l1"] == pytest.approx(0.3)
+    assert measured("l1", made, real) == {"l1": pytest.approx(0.3)}
     # PSNR of each frame, then the mean: the range is 2, so 20·log10(2 / error)
-    assert found["psnr"] == pytest.approx((20 * math.log10(2 / 0.5) + 20 * math.log10(2 / 0.1)) / 2, rel=1e-4)
-    assert found["ssim"] < 1
-
-
-def test_paired_metrics_of_equals():
-    real = torch.rand(2, 3, 32, 32) * 2 - 1
-    found = measured(real, real)
-    assert found["l1"] == 0
-    assert found["ssim"] == pytest.approx(1)
+    psnr = (20 * math.log10(2 / 0.5) + 20 * math.log10(2 / 0.1)) / 2
+    assert measured("psnr", made, real) == {"psnr": pytest.approx(psnr, rel=1e-4)}
+    assert measured("psnr", real, real) == {"psnr": 100}
 
 
 def test_ssim_knows_the_range():
     """By hand for constants: (2ab + c1) / (a² + b² + c1) with c1 = (0.01·2)²; contrast and structure are 1."""
     a, b, c1 = 0.3, 0.5, 0.02**2
-    found = measured(torch.full((1, 3, 32, 32), a), torch.full((1, 3, 32, 32), b))
+    found = measured("ssim", torch.full((1, 3, 32, 32), a), torch.full((1, 3, 32, 32), b))
     assert found["ssim"] == pytest.approx((2 * a * b + c1) / (a * a + b * b + c1), rel=1e-3)
 
 
-def test_in_parts_or_at_once():
-    made, real = torch.rand(4, 3, 16, 16), torch.rand(4, 3, 16, 16)
-    parts = paired_metrics()
-    for i in (2, 0, 3, 1):
-        parts.update(made[i : i + 1], real[i : i + 1])
-    for name, value in parts.compute().items():
-        assert value.item() == pytest.approx(measured(made, real)[name], rel=1e-5)
+def test_the_best_of_several_draws():
+    """Two clips of two frames; L1 by draw: 0.2 and 0.4 of the first, 0.6 and 0.1 of the second."""
+    real = torch.zeros(2, 2, 3, 8, 8)
+    made = torch.tensor([[0.2, -0.4], [-0.6, 0.1]]).view(2, 2, 1, 1, 1, 1).expand(2, 2, 2, 3, 8, 8)
+    metric = METRICS["l1"].load()("l1", Setup(frames=2, clips=2, draws=2))
+    metric.update(made, real)
+    assert metric.compute() == pytest.approx({"l1": 0.325, "l1_best": 0.15})
+    psnr = METRICS["psnr"].load()("psnr", Setup(frames=2, clips=2, draws=2))
+    psnr.update(made, real)
+    assert psnr.compute()["psnr_best"] == pytest.approx((20 * math.log10(2 / 0.2) + 20 * math.log10(2 / 0.1)) / 2)
+
+
+def test_quality_over_time():
+    """Frame t (from 1) is wrong by t / 1000: 8.5, 40.5 and 67.5 are the means of 1 … 16, 17 … 64, 65 … 70."""
+    wrong = torch.arange(1, 71).view(1, 1, 70, 1, 1, 1) / 1000
+    metric = METRICS["l1"].load()("l1", Setup(frames=70, clips=1))
+    metric.update(wrong.expand(1, 1, 70, 3, 2, 2), torch.zeros(1, 70, 3, 2, 2))
+    expected = {"l1": 0.0355, "l1/1-16": 0.0085, "l1/17-64": 0.0405, "l1/65-70": 0.0675}
+    assert metric.compute() == pytest.approx(expected)
+    # Flicker has no value at the first two frames: 3 … 16 and 17 … 18.
+    jumps = torch.zeros(1, 18, 3, 2, 2)
+    jumps[:, 16:] = 0.5  # frame 17 is brighter and so is 18: |second difference| is 0.5 at 17 and at 18
+    flicker = METRICS["flicker"].load()("flicker", Setup(frames=18, clips=1))
+    flicker.update(Videos(jumps, {}), real=False)
+    expected = {"flicker": 1.0 / 16, "flicker/1-16": 0.0, "flicker/17-18": 0.5}
+    assert flicker.compute() == pytest.approx(expected)
+
+
+def test_motion_by_hand():
+    """A flow of (3, 4) is 5 pixels long; real clips and samples are told apart."""
+    flow = torch.tensor([3.0, 4.0]).view(1, 1, 2, 1, 1).expand(1, 2, 2, 4, 4)
+    metric = METRICS["motion"].load()("motion", Setup(frames=3, clips=1, flow=build_estimator("exact")))
+    clip = {"flow": flow, "visibility": torch.ones(1, 2, 1, 4, 4)}
+    metric.update(Videos(torch.zeros(1, 3, 3, 4, 4), clip), real=False)
+    metric.update(Videos(torch.zeros(1, 3, 3, 4, 4), clip | {"flow": 2 * flow}), real=True)
+    assert metric.compute() == pytest.approx({"motion_exact": 5.0, "real/motion_exact": 10.0})
+
+
+PROTOCOL = Protocol("puppets", "val", 2, 4, 1, 12.5, 16, 16, 0)
+
+
+def suite_of(*names: str, draws: int = 1) -> Suite:
+    return Suite(names, replace(PROTOCOL, draws=draws), Setup(3, 2, draws, flow=build_estimator("exact")))
+
+
+def some_clip(keys: tuple[str, ...] = ("a/0", "b/0")) -> dict:
+    generator = torch.Generator().manual_seed(0)
+    video = torch.rand(len(keys), 4, 3, 16, 16, generator=generator) * 2 - 1
+    flow, seen = torch.zeros(len(keys), 3, 2, 16, 16), torch.ones(len(keys), 3, 1, 16, 16)
+    return {"video": video, "key": list(keys), "flow": flow, "visibility": seen}
+
+
+def test_a_suite_leaves_out_what_was_given():
+    clip = some_clip()
+    made = clip["video"].clone()
+    made[:, 0] = 0.123  # the given frame, which does not count
+    made[:, 1:] = (made[:, 1:] * 0.9).clamp(-1, 1)
+    suite = suite_of("l1", "warping_error")
+    suite.update(clip, [made])
+    [(protocol, figures)] = suite.compute()
+    assert figures["l1"] == pytest.approx(float(clip["video"][:, 1:].abs().mean()) * 0.1, rel=1e-5)
+    still = (clip["video"][:, 2:] - clip["video"][:, 1:-1]).abs().mean()
+    assert figures["real/warping_error_exact"] == pytest.approx(float(still), rel=1e-5)
+    assert figures["warping_error_exact"] == pytest.approx(float(still) * 0.9, rel=1e-5)
+    assert protocol == replace(PROTOCOL, clip_keys=protocol.clip_keys)
+    suite.reset()
+    suite.update(clip, [clip["video"]])
+    assert suite.compute()[0][1]["l1"] == 0
+
+
+def test_clip_keys_tell_which_clips_were_seen():
+    def seen(*batches: tuple[str, ...]) -> str:
+        suite = suite_of("l1")
+        for keys in batches:
+            clip = some_clip(keys)
+            suite.update(clip, [clip["video"]])
+        return suite.compute()[0][0].clip_keys
+
+    assert seen(("a/0", "b/0")) == seen(("b/0",), ("a/0",)) != seen(("a/0", "b/8"))
+    assert len(seen(("a/0",))) == 12
+
+
+def test_a_sample_that_is_not_finite_is_refused():
+    clip = some_clip()
+    made = clip["video"].clone()
+    made[1, 2, 0, 3, 3] = float("nan")
+    with pytest.raises(ZooError, match="The sample of the clip b/0 has values that are not finite"):
+        suite_of("l1").update(clip, [made])
 
 
 def test_key_carries_the_protocol():
     protocol = Protocol("puppets", "val", 8, 16, 1, 12.5, 64, 128, 0)
     assert protocol.key("l1") == "val/l1@8x16f-c1-64x128px"
+    assert replace(protocol, draws=4, features="r3d18").key("fvd") == "val/fvd@8x16f-c1-64x128px-d4-r3d18"
+
+
+def test_protocols_say_in_what_they_differ():
+    street = replace(PROTOCOL, settings={"view": "street", "crowd": 0.25})
+    person = replace(PROTOCOL, settings={"view": "person", "crowd": 0.25}, clips=3)
+    assert street.differences(person) == {"settings.view": ("street", "person"), "clips": (2, 3)}
+    assert Protocol.read(json.loads(json.dumps(asdict(street)))) == street
+    with pytest.raises(ValueError, match="unknown colour"):
+        Protocol.read({"colour": 1})
+    with pytest.raises(ValueError, match="is not whole"):
+        Protocol.read({"data": "puppets"})
+
+
+def test_which_way_is_better():
+    names = ("psnr", "psnr_best", "psnr/17-64", "warping_error_dis", "accuracy_action", "inception_score")
+    assert [better(name) for name in names] == ["max", "max", "max", "min", "max", "max"]
+    assert [better(name) for name in ("real/psnr", "flicker", "nonsense")] == ["", "", ""]
+
+
+def test_results_are_added_and_never_changed(tmp_path):
+    model = tiny_model("judge")
+    add_result(tmp_path, model, {"l1": 0.5, "psnr": float("nan")}, PROTOCOL, "labels, 1 frame", seed=3)
+    file = tmp_path / "results.jsonl"
+    with file.open("a") as out:
+        out.write('{"cut of')  # a process that was killed while it wrote
+    before = file.read_text()
+    add_result(tmp_path, model, {"l1": 0.25}, PROTOCOL, "nothing")
+    assert file.read_text().startswith(before)
+    with pytest.raises(ZooError, match=r"Line 2 of .*results.jsonl cannot be read: .*Nothing was changed"):
+        read_results(tmp_path)
+    file.write_text("\n".join([before.splitlines()[0], "", file.read_text().splitlines()[-1]]))
+    first, second = read_results(tmp_path)
+    assert (first.task, first.given, first.more) == ("classify", "labels, 1 frame", {"model": "judge", "seed": 3})
+    assert first.metrics["l1"] == 0.5
+    assert math.isnan(first.metrics["psnr"])
+    assert second.protocol == PROTOCOL
+    file.write_text('{"metrics": {"l1": 1}}\n')
+    with pytest.raises(ZooError, match="it is no line of results"):
+        read_results(tmp_path)
+    with pytest.raises(ZooError, match=r"holds no results.jsonl. Measure it: python -m zoo.evaluate run="):
+        read_results(tmp_path / "nowhere")
+
+
+def test_ranks_share_the_evaluation_clips():
+    shares = [list(share_of(8, rank, 3)) for rank in range(3)]
+    assert shares == [[0, 1, 2], [3, 4, 5], [6, 7]]
+    assert [list(share_of(1, rank, 2)) for rank in range(2)] == [[0], []]
 
 
 def test_curves_are_read_against_the_clock(tmp_path):

@@ -1,10 +1,10 @@
 """The judge and `python -m zoo.evaluate`: what is counted, on which clips, and which judge may judge."""
 
 import json
-import math
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,15 +13,17 @@ from hydra import compose, initialize_config_dir
 
 from zoo.cli import conf_dir, prepare_hydra
 from zoo.data.base import build_set
-from zoo.data.sets.puppets.config import ACTIONS, IDENTITIES, PuppetsConfig
+from zoo.data.sets.puppets.config import PuppetsConfig
 from zoo.errors import ZooError
-from zoo.evaluate import REAL, evaluate
-from zoo.evaluation.judgement import check_bound, check_judge, figures, held_out, judged
-from zoo.models.judge.model import Judge
+from zoo.evaluate import evaluate
+from zoo.evaluation.metric import Setup, Videos
+from zoo.evaluation.metrics.judged import Judged
+from zoo.evaluation.of_run import batches
+from zoo.evaluation.results import read_results
+from zoo.evaluation.tools import check_bound, open_judge
 from zoo.run import load
 from zoo.sample import sample
 from zoo.settings import EvaluateSettings, SampleSettings
-from zoo.testing import tiny_model
 from zoo.train import plan, train
 from zoo.types import SampleRequest
 
@@ -100,103 +102,75 @@ def test_all_clips_there_are_do_where_the_card_advises_more(tmp_path):
     assert "clips: 8" in (tmp_path / "run" / "config.yaml").read_text()
 
 
+def of(runs: Path, **settings) -> EvaluateSettings:
+    """VideoVAE before the judge."""
+    return EvaluateSettings(run=str(runs / "vae"), judge=str(runs / "judge"), **settings)
+
+
 def test_a_weak_judge_judges_nothing(runs):
     claim(runs / "judge", 0.98)
     with pytest.raises(ZooError, match=r"identity 98.0%, action 98.0%, where 99% is needed .* budget.clips=32"):
-        evaluate(EvaluateSettings(str(runs / "vae"), str(runs / "judge"), clips=4))
-    judge = load(str(runs / "judge"))
-    judge.accuracy = {"identity": 1.0, "action": float("nan")}
-    with pytest.raises(ZooError, match="action nan%"):
-        check_judge(judge, judge)
-    judge.accuracy = {"identity": 1.0}
-    with pytest.raises(ZooError, match="action nan%"):
-        check_judge(judge, judge)
+        evaluate(of(runs, clips=4))
+    for known in ({"identity": 1.0, "action": float("nan")}, {"identity": 1.0}):
+        checkpoint = torch.load(runs / "judge" / "last.ckpt", weights_only=True)
+        torch.save(checkpoint | {"accuracy": known}, runs / "judge" / "last.ckpt")
+        with pytest.raises(ZooError, match="action nan%"):
+            evaluate(of(runs, clips=4))
     with pytest.raises(ZooError, match=r"does not know the real clips of this run's data: accuracy_action 90.0%"):
-        check_bound({"accuracy_identity": 1.0, "accuracy_action": 0.9, "inception_score": 0.1})
+        check_bound({"accuracy_action": 0.2, "real/accuracy_identity": 1.0, "real/accuracy_action": 0.9})
 
 
 def test_a_judge_judges_its_own_kind_of_clip(runs):
     claim(runs / "judge", 1.0)
-    judge, other = load(str(runs / "judge")), tiny_model("judge")
-    check_judge(judge, load(str(runs / "vae")))
+    spec = load(str(runs / "vae")).spec
+    assert open_judge(str(runs / "judge"), spec).card.name == "judge"
     with pytest.raises(ZooError, match="which classifies nothing"):
-        check_judge(load(str(runs / "vae")), judge)
-    from dataclasses import replace
-
-    other.spec = replace(judge.spec, height=64)
-    with pytest.raises(ZooError, match="clips of height 32; the model makes 64"):
-        check_judge(judge, other)
+        open_judge(str(runs / "vae"), spec)
+    with pytest.raises(ZooError, match="trained on clips of height 32; those here have 64"):
+        open_judge(str(runs / "judge"), replace(spec, height=64))
 
 
 def test_evaluate_says_what_the_judge_says(runs, monkeypatch):
     claim(runs / "judge", 1.0)
-    settings = EvaluateSettings(str(runs / "vae"), str(runs / "judge"), clips=7, batch_size=3)
+    settings = of(runs, clips=7, batch_size=3)
     with pytest.raises(ZooError, match="does not know the real clips of this run's data"):
         evaluate(settings)  # it was trained for a moment
-    monkeypatch.setattr("zoo.evaluation.judgement.LEAST_ACCURACY", 0.0)
-    table = evaluate(settings)
-    assert list(table) == [REAL, "attributes", "attributes + first frame"]
-    lines = [json.loads(line) for line in (runs / "vae" / "results.jsonl").read_text().splitlines()][-3:]
-    assert [line["given"] for line in lines] == list(table)
-    assert [line["metrics"] for line in lines] == list(table.values())
-    assert lines[0]["protocol"]["clips"] == 7
-    # Real clips, at once and without the command.
-    config = PuppetsConfig(frames=4, height=32, width=32, view="person")
-    [clip] = held_out(config, frozenset({"video"}), 5, 7, 10)
+    assert read_results(runs / "vae")[-1].protocol.features == ""  # what needs no judge was kept
+    monkeypatch.setattr("zoo.evaluation.tools.LEAST_ACCURACY", 0.0)
+    measured = evaluate(settings)
+    judged = {each.given: each.figures for each in measured if each.protocol.features == "judge"}
+    assert list(judged) == ["attributes", "attributes, 1 frame"]
+    assert [result.metrics for result in read_results(runs / "vae")][-4:] == [each.figures for each in measured]
+    assert {each.protocol.clips for each in measured} == {7}
+    assert [each.protocol.frames for each in measured] == [4, 4, 5, 5]  # the judge sees four, of which none was given
+    assert "l1" not in measured[0].figures  # nothing says which clip attributes alone should give
+    assert "l1" in measured[2].figures
+    # At once, and without the command.
+    config = PuppetsConfig(frames=5, height=32, width=32, view="person")
+    [clip] = batches(build_set(config, "val", frozenset({"attributes"}), 0), 7, 5, 10)
     judge, model = load(str(runs / "judge")), load(str(runs / "vae"))
-    continued = model.sample(SampleRequest(5, clip, context=1)).video
-    for row, video in ((REAL, clip["video"]), ("attributes + first frame", continued)):
-        with torch.no_grad():  # four frames, of which none was given
-            assert table[row] == pytest.approx(figures(judge.classify(video[:, 1:]), clip["attributes"]), rel=1e-4)
-    assert evaluate(settings)["attributes"] == table["attributes"]
+    metric = Judged("accuracy", Setup(4, 7, judge=judge))
+    known = {"attributes": {name: ids[:, 1:] for name, ids in clip["attributes"].items()}}
+    with torch.no_grad():
+        metric.update(Videos(clip["video"][:, 1:], known), real=True)
+        metric.update(Videos(model.sample(SampleRequest(5, clip, context=1)).video[:, 1:], known), real=False)
+    assert judged["attributes, 1 frame"] == pytest.approx(metric.compute(), rel=1e-4)
+    again = [each.figures for each in evaluate(settings)]
+    assert again == [each.figures for each in measured]
 
 
 @pytest.mark.parametrize("settings", [{"clips": 0}, {"batch_size": 0}])
 def test_evaluating_nothing_is_refused(runs, settings):
     claim(runs / "judge", 1.0)
-    with pytest.raises(ZooError, match=f"{next(iter(settings))}=0: one clip at least"):
-        evaluate(EvaluateSettings(str(runs / "vae"), str(runs / "judge"), **settings))
+    with pytest.raises(ZooError, match=f"{next(iter(settings))}=0: one at least"):
+        evaluate(of(runs, **settings))
 
 
 def test_who_makes_no_clips_is_not_evaluated(runs):
-    with pytest.raises(ZooError, match="is a judge: it makes no clips to judge"):
-        evaluate(EvaluateSettings(str(runs / "judge"), str(runs / "judge")))
+    with pytest.raises(ZooError, match="is a judge: it makes no videos to measure"):
+        evaluate(EvaluateSettings(run=str(runs / "judge")))
     with pytest.raises(ZooError, match="it classifies and makes no videos"):
         sample(SampleSettings(str(runs / "judge")))
-
-
-def test_held_out_clips_are_steady_and_counted():
-    config = PuppetsConfig(frames=6, height=16, width=16, transitions=1.0, view="person")
-    clips = list(held_out(config, frozenset(), 6, 25, 10))
-    assert [len(clip["key"]) for clip in clips] == [10, 10, 5]
-    assert len({key for clip in clips for key in clip["key"]}) == 25
-    for clip in clips:
-        assert (clip["attributes"]["action"] == clip["attributes"]["action"][:, :1]).all()
-    with pytest.raises(ZooError, match=r"evaluation clips of 6 frames .* 2000 were asked for. Try: clips="):
-        list(held_out(config, frozenset(), 6, 2000, 500))
-
-
-def test_figures_by_hand():
-    verdict = {"identity": torch.tensor([[1.0, 0.0], [1.0, 0.0]]), "action": torch.tensor([[1.0, 0.0], [0.0, 1.0]])}
-    found = figures(verdict, {"identity": torch.tensor([[0, 0], [1, 1]]), "action": torch.tensor([[0, 0], [1, 1]])})
-    assert found["accuracy_identity"] == 0.5
-    assert found["accuracy_action"] == 1.0
-    assert found["inception_score"] == pytest.approx(2)
-    assert found["conditional_entropy"] == pytest.approx(0, abs=1e-9)
-    assert found["marginal_entropy"] == pytest.approx(math.log(2))
-
-
-def test_batches_are_judged_as_one():
-    torch.manual_seed(0)
-    judge: Judge = tiny_model("judge").eval()
-    video = torch.rand(6, 4, 3, 32, 32)
-    ids = {"identity": torch.randint(len(IDENTITIES), (6, 1)), "action": torch.randint(len(ACTIONS), (6, 1))}
-
-    def clip(rows):
-        return video[rows], {"attributes": {name: row[rows] for name, row in ids.items()}}
-
-    at_once = judged(judge, [clip(slice(0, 6))])
-    assert judged(judge, [clip(slice(0, 4)), clip(slice(4, 6))]) == pytest.approx(at_once, abs=1e-5)
 
 
 def test_two_processes_do_the_work_of_one(tmp_path):

@@ -18,7 +18,7 @@ from lightning import LightningModule
 from torch import Tensor, nn
 
 from zoo.card import MODELS, ModelCard
-from zoo.errors import ZooError
+from zoo.errors import ZooError, listed
 from zoo.types import Clip, ClipSpec, Sample, SampleRequest, Stage, Verdict
 
 ConfigT = TypeVar("ConfigT")
@@ -41,7 +41,7 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         self.seed = 0
         self.clips_seen = 0
         self.step_clips = 0  # of them, those of the batch at hand
-        self.accuracy: dict[str, float] = {}  # of a model that classifies, on held-out clips, by attribute
+        self.accuracy: dict[str, float] = {}  # of a model that reads clips, on held-out ones: by attribute, or its miou
         self.losses: dict[str, Tensor] = {}  # of the last step, by part
         self.evaluation = SampleRequest(frames=spec.frames)
         # Plain data, so that a checkpoint rebuilds the model without unpickling code.
@@ -67,6 +67,10 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         """Of a model that classifies: what it says of clips, (B, T, 3, H, W), attribute by attribute."""
         raise NotImplementedError(f"{self.card.name} does not classify")
 
+    def segment(self, video: Tensor) -> Tensor:
+        """Of a model that segments: the label of every pixel, (B, T, 3, H, W) -> (B, T, H, W) int64."""
+        raise NotImplementedError(f"{self.card.name} does not segment")
+
     def ema_parts(self) -> dict[str, nn.Module]:
         """The parts that sampling uses, by attribute name: their moving average is kept and sampled from."""
         return {}
@@ -89,11 +93,21 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         """Whether one map can be painted in several ways, so that draws differ."""
         return False
 
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """The fields of a clip, besides its first frames, that a sample is made from."""
+        return (self.source,) if self.source else ()
+
     def notes(self) -> list[str]:
         """Sentences for the user about choices that this model made for the machine or the data at hand."""
         return []
 
     # ---------------------------------------------------------------- what every model has
+
+    def given(self, context: int) -> str:
+        """What a sample with so many real frames is made from, in words, for tables: ``labels, 1 frame``."""
+        frames = [f"{context} frame{'s' if context > 1 else ''}"] if context else []
+        return listed([*self.conditions, *frames]) or "nothing"
 
     @property
     def progress(self) -> float:
@@ -126,12 +140,15 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         self.clips_seen += self.step_clips
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the clock."""
+        """Keep the clock, and how good a model that reads clips is."""
         checkpoint["clips_seen"] = self.clips_seen
+        if self.accuracy:
+            checkpoint["accuracy"] = self.accuracy
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Set the clock."""
+        """Set the clock, and know how good it is."""
         self.clips_seen = checkpoint["clips_seen"]
+        self.accuracy = checkpoint.get("accuracy", {})
 
 
 def build(model: Mapping[str, Any], spec: ClipSpec) -> VideoModel[Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from zoo.card import ModelCard
 from zoo.data.base import DATA_SETS, DataCard
 from zoo.errors import ZooError, listed, one_of
-from zoo.evaluation.protocol import monitored
-from zoo.settings import Train
+from zoo.evaluation.catalogue import METRICS, OF_SAMPLES, mistakes, monitored
+from zoo.settings import Evaluation, Train
 from zoo.types import ClipSpec
 
 
@@ -85,8 +85,11 @@ def _strategy(card: ModelCard, strategy: str) -> list[str]:
 
 
 def _evaluation(card: ModelCard, spec: ClipSpec, settings: Train) -> list[str]:
+    metrics = settings.evaluation.metrics or list(OF_SAMPLES)
+    if found := _metrics(card, spec, settings.evaluation, metrics):
+        return found
     if settings.callbacks.monitor is not None:
-        one_of("callbacks.monitor", settings.callbacks.monitor, monitored(card.samples))
+        one_of("callbacks.monitor", settings.callbacks.monitor, monitored(card, metrics))
     if settings.evaluation.rounds < 1:
         return [f"evaluation.rounds={settings.evaluation.rounds}: a training is evaluated at its end at least. Try: 1"]
     if not card.samples:
@@ -103,3 +106,17 @@ def _evaluation(card: ModelCard, spec: ClipSpec, settings: Train) -> list[str]:
         f"evaluation.context={settings.evaluation.context} leaves nothing to make in a clip of {frames} frames. "
         "Try: evaluation.context=1"
     ]
+
+
+def _metrics(card: ModelCard, spec: ClipSpec, evaluation: Evaluation, metrics: list[str]) -> list[str]:
+    if not card.samples:
+        return [
+            f"{card.name} makes no videos, so there is nothing to measure of them. Leave evaluation.metrics out."
+        ] * (evaluation.metrics is not None)
+    given = [tool for tool in ("features", "judge", "segmenter", "flow") if getattr(evaluation, tool)]
+    found = mistakes(metrics, [*given, "training"], "evaluation.")
+    if draws := [name for name in metrics if name in METRICS and METRICS[name].draws]:
+        found.append(f"{listed(draws)} compares several draws, and a training makes one. Later: python -m zoo.evaluate")
+    if evaluation.flow == "exact" and "flow" not in spec.fields:
+        found.append(f"evaluation.flow=exact needs a data set with flow; this one has {listed(spec.fields)}. Try: dis")
+    return found

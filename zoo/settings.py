@@ -39,7 +39,27 @@ class TrainerSettings:
 
 
 @dataclass
-class Evaluation:
+class Measuring:
+    """What is measured, and with what.
+
+    metrics: names, see `python -m zoo.list`; None is what is usual. features: a network for fvd, kvd, fid, kid and the
+    Inception scores: r3d_18, mvit_v2_s, lite0, i3d, c3d, inception and others, or a TorchScript file. features_weights:
+    its file, where torch's cache does not hold it. features_sha256: what the file's checksum must begin with. judge,
+    segmenter: runs of these models, trained on the same data. flow: dis, raft_small, raft_large, or exact, the data
+    set's own, for models whose samples should move as the real clips do.
+    """
+
+    metrics: list[str] | None = None
+    features: str | None = None
+    features_weights: str | None = None
+    features_sha256: str | None = None
+    judge: str | None = None
+    segmenter: str | None = None
+    flow: str = "dis"
+
+
+@dataclass
+class Evaluation(Measuring):
     """rounds: how often in a training, the last at its end. clips: how many, always the same; None is what the model's
     card advises, or all that there are. frames: of each; None is as many as in training. context: real frames that a
     model may see first. seed: of the samples."""
@@ -135,17 +155,31 @@ class SampleSettings:
 
 
 @dataclass
-class EvaluateSettings:
+class EvaluateSettings(Measuring):
     """Everything `python -m zoo.evaluate` takes.
 
-    run: a run folder or a checkpoint of a model that samples. judge: those of a judge trained on the same data. clips:
-    how many held-out clips the figures are of. temperature: of the samples. batch_size: clips at a time. seed: of the
-    samples.
+    run: a run folder or a checkpoint of a model that makes videos. clips: how many of its held-out clips, always the
+    first ones; None is 256, or all that there are. frames: that are made of each; None is as many as in training.
+    context: real frames that the model sees first, which are not measured; None is one and, for models that begin from
+    nothing as well, also none. draws: samples for each clip. temperature: of the samples. seed: of the samples.
+
+    real, fake: instead of a run, two folders of videos. frames, height, width, fps: of the clips that are cut out of
+    them; None is what the first real video has, and 16 frames. clips_per_video: from the start of each video.
+
+    batch_size: clips at a time.
     """
 
-    run: str = MISSING
-    judge: str = MISSING
-    clips: int = 500
+    run: str | None = None
+    clips: int | None = None
+    frames: int | None = None
+    context: int | None = None
+    draws: int = 1
     temperature: float | None = None
-    batch_size: int = 50
     seed: int = 0
+    real: str | None = None
+    fake: str | None = None
+    height: int | None = None
+    width: int | None = None
+    fps: float | None = None
+    clips_per_video: int = 1
+    batch_size: int = 16

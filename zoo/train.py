@@ -15,7 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 from zoo.card import MODELS, ModelCard
 from zoo.cli import hush_libraries, hydra_command, plain
 from zoo.data.base import DATA_SETS, DataConfig, build_set
-from zoo.evaluation.protocol import BETTER, Protocol, monitored
+from zoo.evaluation.catalogue import OF_SAMPLES, better, monitored
+from zoo.evaluation.protocol import Protocol
 from zoo.preflight import check
 from zoo.settings import Train
 from zoo.types import ClipSpec, SampleRequest
@@ -53,7 +54,29 @@ class Plan:
     @property
     def monitor(self) -> str:
         """The metric whose best value is kept."""
-        return self.settings.callbacks.monitor or monitored(self.card.samples)[0]
+        return self.settings.callbacks.monitor or monitored(self.card, self.metrics)[0]
+
+    @property
+    def metrics(self) -> list[str]:
+        """What is measured of the samples of a round."""
+        return list(self.settings.evaluation.metrics or OF_SAMPLES)
+
+    @property
+    def protocol(self) -> Protocol:
+        """How a round is measured."""
+        request = self.request
+        return Protocol(
+            data=self.data.name,
+            split="val",
+            clips=self.evaluation_clips,
+            frames=request.frames,
+            context=request.context,
+            fps=self.spec.fps,
+            height=self.spec.height,
+            width=self.spec.width,
+            seed=request.seed,
+            settings=self.data.shaping(),
+        )
 
     def config(self) -> dict[str, Any]:
         """The whole as plain data, every choice made: what the run folder and wandb keep."""
@@ -144,43 +167,43 @@ def build_callbacks(plan: Plan, run: Path) -> list[Callback]:
     """Everything around training; the average first, so that the others see its samples."""
     from lightning.pytorch.callbacks import ModelCheckpoint
 
-    from zoo.callbacks.accuracy import Accuracy
     from zoo.callbacks.clock import Clock
     from zoo.callbacks.ema import MovingAverage
     from zoo.callbacks.finite import Finite
-    from zoo.callbacks.gallery import Gallery
-    from zoo.callbacks.measure import Measure
     from zoo.callbacks.progress import Bar, LastRound
     from zoo.callbacks.throughput import Throughput
 
-    settings, spec, request = plan.settings.callbacks, plan.spec, plan.request
-    protocol = Protocol(
-        data=plan.data.name,
-        split="val",
-        clips=plan.evaluation_clips,
-        frames=request.frames,
-        context=request.context,
-        fps=spec.fps,
-        height=spec.height,
-        width=spec.width,
-        seed=request.seed,
-    )
-    looks: list[Callback] = [Measure(protocol, run), Gallery(run, settings.gallery_clips, spec.fps)]
-    if not plan.card.samples:
-        looks = [Accuracy(protocol, run, tuple(spec.attributes))]
+    settings, protocol = plan.settings.callbacks, plan.protocol
     each_round: dict[str, Any] = {"save_on_train_epoch_end": False, "enable_version_counter": False}
     callbacks: list[Callback] = [
         Finite(run),
         MovingAverage(settings.ema_half_life),
         Clock(),
-        *looks,
+        *looks(plan, run),
         Throughput(),
         LastRound(),
         # Two, since Lightning's own `save_last` writes the last state only where that is also the best.
         ModelCheckpoint(run, "last", **each_round),
-        ModelCheckpoint(run, "best", monitor=protocol.key(plan.monitor), mode=BETTER[plan.monitor], **each_round),
+        ModelCheckpoint(run, "best", monitor=protocol.key(plan.monitor), mode=better(plan.monitor), **each_round),
     ]
     return [*callbacks, Bar()] if plan.settings.trainer.progress else callbacks
+
+
+def looks(plan: Plan, run: Path) -> list[Callback]:
+    """What looks at a validation round: of videos, or of the verdicts of a model that classifies."""
+    from zoo.callbacks.accuracy import Accuracy
+    from zoo.callbacks.gallery import Gallery
+    from zoo.callbacks.measure import Measure
+    from zoo.evaluation.suite import Suite
+    from zoo.evaluation.tools import open_tools
+
+    protocol, spec = plan.protocol, plan.spec
+    if not plan.card.samples:
+        return [Accuracy(protocol, run, tuple(spec.attributes))]
+    measured = protocol.frames - protocol.context
+    setup = open_tools(plan.settings.evaluation, plan.metrics, measured, protocol.clips, 1, spec, plan.data)
+    suite = Suite(plan.metrics, protocol, setup)
+    return [Measure(suite, run), Gallery(run, plan.settings.callbacks.gallery_clips, spec.fps)]
 
 
 @hydra_command("train")

@@ -20,7 +20,8 @@ from torch import Tensor
 from torch.utils.data import default_collate
 
 from zoo.data.base import DataConfig, build_set
-from zoo.evaluation.paired import paired_metrics
+from zoo.evaluation.catalogue import METRICS, OF_SAMPLES
+from zoo.evaluation.metric import Setup
 from zoo.model import build
 from zoo.pictures import rows_of, save_film, save_grid
 from zoo.run import commit, data_config, load
@@ -32,9 +33,12 @@ CONTEXT = 1
 
 def measure(video: Tensor, real: Tensor) -> dict[str, float]:
     """L1, PSNR and SSIM of (1, T, 3, H, W) after the context."""
-    metrics = paired_metrics()
-    metrics.update(video[0, CONTEXT:].contiguous(), real[0, CONTEXT:].contiguous())
-    return {name: round(float(value), 4) for name, value in metrics.compute().items()}
+    found: dict[str, float] = {}
+    for name in OF_SAMPLES:
+        metric = METRICS[name].load()(name, Setup(video.shape[1] - CONTEXT, clips=1))
+        metric.update(video[:, None, CONTEXT:], real[:, CONTEXT:])
+        found[name] = round(metric.compute()[name], 4)
+    return found
 
 
 def mean_frame(config: DataConfig, fields: frozenset[str], like: Tensor) -> Tensor:

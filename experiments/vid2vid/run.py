@@ -115,8 +115,9 @@ def evaluate(model: Any, run: str) -> dict[str, float]:
     from torch.utils.data import default_collate
 
     from zoo.data.base import build_set
-    from zoo.evaluation.paired import paired_metrics
-    from zoo.evaluation.temporal import warping_error
+    from zoo.evaluation.catalogue import METRICS, OF_SAMPLES
+    from zoo.evaluation.metric import Setup
+    from zoo.evaluation.metrics.warping import warping_error
     from zoo.flow.occlusion import end_point_error
     from zoo.run import data_config
     from zoo.types import SampleRequest
@@ -124,12 +125,14 @@ def evaluate(model: Any, run: str) -> dict[str, float]:
     frames, context = EVALUATION["frames"], EVALUATION["context"]
     config = replace(data_config(run), frames=frames)
     clips = build_set(config, "val", model.card.wanted() | {"flow", "visibility"}, seed=0)
-    paired = paired_metrics()
+    setup = Setup(frames - context, EVALUATION["clips"])
+    paired = {name: METRICS[name].load()(name, setup) for name in OF_SAMPLES}
     values: dict[str, list[float]] = {}
     for index in range(EVALUATION["clips"]):
         clip = default_collate([clips.clip(index, 0, frames)])
         sample = model.sample(SampleRequest(frames, clip, context=context))
-        paired.update(sample.video[0, context:], clip["video"][0, context:])
+        for metric in paired.values():
+            metric.update(sample.video[:, None, context:], clip["video"][:, context:])
         flow, seen = clip["flow"][:, context:], clip["visibility"][:, context:]
         found = {
             "warping_error": warping_error(sample.video[:, context:], flow, seen).mean(),
@@ -141,7 +144,7 @@ def evaluate(model: Any, run: str) -> dict[str, float]:
         for name, value in found.items():
             values.setdefault(name, []).append(float(value))
     results = {name: mean(per_clip) for name, per_clip in values.items()}
-    results |= {name: float(value) for name, value in paired.compute().items()}
+    results |= {name: metric.compute()[name] for name, metric in paired.items()}
     return {name: round(value, 5) for name, value in results.items()}
 
 

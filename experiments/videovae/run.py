@@ -128,18 +128,18 @@ def measure(run: str, judge_run: str) -> None:
     """
     import torch
 
-    from zoo.evaluation.judgement import MODES, check_bound, check_judge, held_out, judged
+    from zoo.evaluation.tools import check_bound, open_judge
     from zoo.run import commit, data_config, load
 
     torch.set_num_threads(1)
-    model, judge = load(run), load(judge_run)
-    check_judge(judge, model)
+    model = load(run)
+    judge = open_judge(judge_run, model.spec)
     config = replace(data_config(run), transitions=0.0)
-    clips = list(held_out(config, model.card.wanted(), FRAMES + 1, JUDGED, BATCH))
+    clips = held_out(config, model)
     real = [clip["video"][:, 1:] for clip in clips]
     results: dict[str, Any] = {"real": judged(judge, zip(real, clips, strict=True)) | steadiness(real)}
-    check_bound(results["real"])
-    asked: dict[str, tuple[int, dict[str, Any]]] = {name: (context, {}) for name, context in MODES.items()}
+    check_bound({f"real/{name}": value for name, value in results["real"].items()})
+    asked: dict[str, tuple[int, dict[str, Any]]] = {WAYS[0]: (0, {}), WAYS[1]: (1, {})}
     if model.attributes:
         results["read off the first frame"] = inferred(model, clips)
         unnamed = dict.fromkeys(model.attributes, "inferred")
@@ -152,6 +152,29 @@ def measure(run: str, judge_run: str) -> None:
     protocol = {"clips": JUDGED, "frames": FRAMES, "height": 64, "width": 64, "split": "val", "data": vars(config)}
     line = {"clips_seen": model.clips_seen, "measured at": commit(), "protocol": protocol}
     print(json.dumps(line | {"results": rounded(results)}))
+
+
+def held_out(config: Any, model: Any) -> list[Any]:
+    """The first JUDGED clips that nobody trained on, in batches."""
+    from zoo.data.base import build_set
+    from zoo.evaluation.of_run import batches
+
+    real = build_set(replace(config, frames=FRAMES + 1), "val", model.card.wanted() | {"attributes"}, seed=0)
+    return list(batches(real, JUDGED, FRAMES + 1, BATCH))
+
+
+def judged(judge: Any, videos: Any) -> dict[str, float]:
+    """What the judge says of (video, clip) pairs."""
+    import torch
+
+    from zoo.evaluation.metric import Setup, Videos
+    from zoo.evaluation.metrics.judged import Judged
+
+    metric = Judged("accuracy", Setup(FRAMES, JUDGED, judge=judge))
+    with torch.no_grad():
+        for video, clip in videos:
+            metric.update(Videos(video, clip), real=False)
+    return dict(metric.compute())
 
 
 def sampled(model: Any, clip: Any, frames: int, context: int, options: dict[str, Any]) -> Any:
@@ -178,7 +201,7 @@ def steadiness(videos: list[Any]) -> dict[str, float]:
     warping_error: mean |x_t − warp(x_{t−1})| along DIS flow of the clip itself, where it is not occluded. change: mean
     |x_t − x_{t−1}|. jerk: mean |x_{t+1} − 2 x_t + x_{t−1}|. All with values in [-1, 1]; compare with the real clips.
     """
-    from zoo.evaluation.temporal import warping_error
+    from zoo.evaluation.metrics.warping import warping_error
     from zoo.flow.estimators import build_estimator
 
     estimate = build_estimator("dis")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from lightning import Callback, Trainer
 from torchmetrics import MeanMetric
 
-from zoo.evaluation.conditional import hits
+from zoo.evaluation.metrics.judged import hits
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import add_result
 from zoo.model import VideoModel
@@ -48,4 +47,4 @@ class Accuracy(Callback):
         values = {"accuracy": sum(found.values()) / len(found)} | {f"accuracy_{name}": v for name, v in found.items()}
         model.log_dict({self.protocol.key(name): value for name, value in values.items()})
         if trainer.is_global_zero and not trainer.sanity_checking:
-            add_result(self.run, model.clips_seen, values, asdict(self.protocol))
+            add_result(self.run, model, values, self.protocol, given="video")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 from zoo.registry import Registry
 
@@ -25,6 +25,12 @@ class DataCard:
     title: str
     fields: frozenset[str]
     licence: str
+
+
+OTHERWISE_NAMED = frozenset(
+    {"name", "frames", "height", "width", "fps", "batch_size", "workers", "labelled_fraction", "root", "flow_weights"}
+)
+"""Settings that change no evaluation clip, or that a protocol has as fields of its own."""
 
 
 @dataclass
@@ -51,6 +57,11 @@ class DataConfig:
         Raises ZooError with a sentence when the data is not there or is not what was expected.
         """
         raise NotImplementedError
+
+    def shaping(self) -> dict[str, Any]:
+        """The settings that say which clips there are and what they show, beside those that a protocol names itself;
+        where the files lie, and how they are loaded, is not among them."""
+        return {name: value for name, value in asdict(self).items() if name not in OTHERWISE_NAMED}
 
     def suited_to(self, card: ModelCard) -> DataConfig:
         """This config with every choice that was left to the model made; most leave none."""

@@ -179,6 +179,13 @@ class ClipLoader(DataLoader[Clip]):
         self.order.start = state["position"]
 
 
+def share_of(clips: int, rank: int, ranks: int) -> range:
+    """The clips of one rank: in order, none twice, the first ranks one more where they do not divide."""
+    each, more = divmod(clips, ranks)
+    start = rank * each + min(rank, more)
+    return range(start, start + each + (rank < more))
+
+
 class EvaluationLoader(DataLoader[Clip]):
     """A loader that raises a mistake as what it is."""
 
@@ -232,7 +239,8 @@ class VideoData(LightningDataModule):
         return ClipLoader(clips, order, config.workers)
 
     def val_dataloader(self) -> DataLoader[Clip]:
-        """The evaluation clips in their order, the same for every model and seed."""
+        """The evaluation clips in their order, the same for every model and seed; of several ranks, each its share: the
+        first rank has the first ones."""
         config = replace(self.config, frames=self.evaluation_frames)
         clips = KeyedClips(config, "val", self.fields, self.seed)
         there = len(clips.whole)
@@ -242,5 +250,7 @@ class VideoData(LightningDataModule):
                 f"{self.evaluation_frames} frames; {self.evaluation_clips} were asked for. "
                 f"Try: evaluation.clips={there}"
             )
-        keys = [ClipKey(index, 0, self.evaluation_frames) for index in range(self.evaluation_clips)]
+        rank, ranks = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        share = share_of(self.evaluation_clips, rank, ranks)
+        keys = [ClipKey(index, 0, self.evaluation_frames) for index in share]
         return EvaluationLoader(clips, self.config.batch_size, sampler=keys, collate_fn=collate)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from zoo.card import ModelCard
 from zoo.errors import listed, nearest
 
 Tool = Literal["", "features", "judge", "segmenter", "flow", "training"]
@@ -63,15 +64,16 @@ CARDS = (
 )
 METRICS = {card.name: card for card in CARDS}
 ALSO: dict[str, Literal["min", "max", ""]] = {
+    "miou": "max",
     "conditional_entropy": "min",
     "marginal_entropy": "max",
 }
-"""What `accuracy` measures besides."""
+"""What `accuracy` measures besides, and what a round of a segmenter does."""
 
 
 def better(name: str) -> Literal["min", "max", ""]:
-    """Which way is better of a figure by its name, such as ``psnr``, ``psnr_best``, ``psnr/17-64``, ``accuracy_action``;
-    neither of a figure of real clips, ``real/…``."""
+    """Which way is better of a figure by its name: ``psnr``, ``psnr_best``, ``psnr/17-64``, ``accuracy_action``.
+    Neither of a figure of real clips, ``real/…``."""
     stem = name.partition("/")[0]
     if stem in ALSO:
         return ALSO[stem]
@@ -82,24 +84,32 @@ def better(name: str) -> Literal["min", "max", ""]:
     return ""
 
 
-def mistakes(names: Iterable[str], tools: Sequence[str], setting: str = "metrics") -> list[str]:
-    """Sentences about names that are no metrics, and metrics whose tool is not there."""
+OF_SAMPLES = ("l1", "psnr", "ssim")
+"""What a training measures of a model that makes videos, where the user does not say."""
+
+
+def monitored(card: ModelCard, metrics: Sequence[str]) -> tuple[str, ...]:
+    """The metrics that a training can be monitored by, the usual one first."""
+    if card.samples:
+        return tuple(name for name in metrics if METRICS[name].better)
+    return ("miou",) if "segment" in card.tasks else ("accuracy",)
+
+
+def mistakes(names: Iterable[str], tools: Sequence[str], group: str = "") -> list[str]:
+    """Sentences about names that are no metrics, and metrics whose tool is not there; ``group`` is before a setting."""
     sentences = []
     for name in names:
         if name not in METRICS:
             sentences.append(f"There is no metric `{name}`.{nearest(name, METRICS)} Known: {listed(METRICS)}.")
-            continue
-        tool = METRICS[name].tool
-        if tool and tool not in tools:
-            sentences.append(f"{setting}={name} needs {_how_to_give(tool)}.")
+        elif (tool := METRICS[name].tool) and tool not in tools:
+            sentences.append(f"The metric {name} needs {HOW_TO_GIVE[tool].format(group)}.")
     return sentences
 
 
-def _how_to_give(tool: Tool) -> str:
-    return {
-        "features": "a network of features: features=r3d_18, or features=<TorchScript file>",
-        "judge": "a judge: judge=runs/<run of model=judge>",
-        "segmenter": "a segmenter: segmenter=runs/<run of model=segmenter>",
-        "flow": "an estimator of flow: flow=dis",
-        "training": "the training clips of the run: run=runs/<run>",
-    }[tool]
+HOW_TO_GIVE = {
+    "features": "a network of features. Try: {0}features=r3d_18, or a TorchScript file",
+    "judge": "a judge. Train one with model=judge, then: {0}judge=runs/<run>",
+    "segmenter": "a segmenter. Train one with model=segmenter, then: {0}segmenter=runs/<run>",
+    "flow": "an estimator of flow. Try: {0}flow=dis",
+    "training": "the training clips of a run; two folders have none. Leave it out",
+}

@@ -1,7 +1,7 @@
 """What a metric is: torchmetrics' Metric, so that batches, ranks and devices are its business, fed with videos.
 
-Two kinds. A paired metric compares each frame of a sample with the real frame that it should equal. A video metric looks
-at real clips and at samples, each by themselves. Both give figures by name.
+Two kinds. A paired metric compares each frame of a sample with the real frame that it should equal. A video metric
+looks at real clips and at samples, each by themselves. Both give figures by name.
 
 Shapes: B clips, D draws, T frames, H x W pixels.
 """
@@ -88,6 +88,8 @@ class FrameMeans(Metric):
 
     def means(self, prefix: str, sums: Tensor, count: Tensor, first: int) -> Figures:
         """Figures of sums over ``count`` clips, one a frame, the first of which is frame ``first`` (from 1)."""
+        if not count:
+            return {}
         each = (sums / count).tolist()
         figures = {prefix: sum(each) / len(each)}
         if len(each) + first - 1 > WINDOWS[0][1]:
@@ -99,8 +101,8 @@ class FrameMeans(Metric):
 
 
 class PairedMetric(FrameMeans):
-    """Mean over clips, draws and frames of a comparison of two frames; with several draws also of each clip's best draw,
-    ``<name>_best``, where each metric chooses its own best (Denton and Fergus 2018 choose so for SSIM and PSNR)."""
+    """Mean over clips, draws and frames of a comparison of two frames. With several draws also ``<name>_best``, of each
+    clip's best draw, where each metric chooses its own best (Denton and Fergus 2018 choose so for SSIM and PSNR)."""
 
     sums: Tensor
     best: Tensor
@@ -129,14 +131,14 @@ class PairedMetric(FrameMeans):
     def compute(self) -> Figures:
         """``<name>``, its windows, ``<name>_best``."""
         figures = self.means(self.name, self.sums, self.clips, 1)
-        if self.draws > 1:
+        if self.draws > 1 and self.clips:
             figures[f"{self.name}_best"] = float(self.best / self.clips)
         return figures
 
 
 class VideoMetric(Metric):
-    """Looks at real clips and at samples, built by ``(name, setup)``. ``compute`` gives ``<name>`` of the samples and, where the real clips have such
-    a number of their own, ``real/<name>``: its floor or bound."""
+    """Looks at real clips and at samples, built by ``(name, setup)``. ``compute`` gives ``<name>`` of the samples and,
+    where the real clips have such a number of their own, ``real/<name>``: its floor or bound."""
 
     full_state_update = False
 

@@ -13,10 +13,10 @@ class Protocol:
     """How something was measured; the whole of it goes into results.jsonl.
 
     Which clips are evaluated follows from it alone: the first ``clips`` of the ``split`` of the data set ``data`` under
-    the ``settings`` that shape its clips. frames: of each. context: those of them that the model was given; they are left
-    out of what is measured. draws: samples for each clip. seed: of the samples. resize: how frames came to height x
-    width. features: the network whose features or verdicts were compared, with the checksum of its weights; "" where
-    there is none.
+    the ``settings`` that shape its clips, and ``clip_keys`` is a checksum of the names of those that were seen. frames:
+    of each. context: those of them that the model was given; they are left out of what is measured. draws: samples for
+    each clip. seed: of the samples. resize: how frames came to height x width. features: the network whose features or
+    verdicts were compared, with the checksum of its weights; "" where there is none.
     """
 
     data: str
@@ -32,6 +32,7 @@ class Protocol:
     resize: str = "of the data set"
     features: str = ""
     features_sha256: str = ""
+    clip_keys: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
 
     @property

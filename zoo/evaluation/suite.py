@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +27,29 @@ class Group:
     protocol: Protocol
     metrics: dict[str, Metric]
 
+    def figures(self) -> Figures:
+        """Those of all its metrics."""
+        return {name: float(value) for metric in self.metrics.values() for name, value in metric.compute().items()}
+
+
+class ClipKeys(Metric):
+    """Which real clips were shown, as a checksum of their keys that does not depend on their order."""
+
+    sum: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("sum", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, keys: Sequence[str]) -> None:
+        """Add clips; sums wrap around, alike on every machine."""
+        for key in keys:
+            self.sum += int.from_bytes(sha256(key.encode()).digest()[:6], "big")
+
+    def compute(self) -> Tensor:
+        """The sum over all ranks."""
+        return self.sum
+
 
 class Suite:
     """Built once, fed with batches, asked at the end; then ``reset``. On several ranks each is fed its own clips."""
@@ -33,10 +57,11 @@ class Suite:
     def __init__(self, names: Sequence[str], protocol: Protocol, setup: Setup) -> None:
         self.protocol = protocol
         self.groups: list[Group] = []
+        self.keys = ClipKeys()
         for name in dict.fromkeys(names):
             card = METRICS[name]
             metric = card.load()(card.name, setup.of(card.argument))
-            own = replace(protocol, **_features_of(card, setup))
+            own = _own(protocol, card, setup)
             group = next((group for group in self.groups if group.protocol == own), None)
             if group is None:
                 self.groups.append(group := Group(own, {}))
@@ -63,23 +88,20 @@ class Suite:
     @torch.no_grad()
     def look(self, videos: Videos, real: bool) -> None:
         """Show clips to the metrics that look at real clips and samples each by themselves."""
+        if real:
+            self.keys.to(videos.video.device).update(videos.clip["key"])
         for card, metric in self._metrics():
             if not (card.paired or card.draws):
-                metric.update(videos, real)
+                metric.to(videos.video.device).update(videos, real)
 
     def compute(self) -> list[tuple[Protocol, Figures]]:
         """The figures of all ranks, by protocol."""
-        return [
-            (
-                group.protocol,
-                {name: float(v) for metric in group.metrics.values() for name, v in metric.compute().items()},
-            )
-            for group in self.groups
-        ]
+        keys = f"{int(self.keys.compute()) % 16**12:012x}"
+        return [(replace(group.protocol, clip_keys=keys), group.figures()) for group in self.groups]
 
     def reset(self) -> None:
         """Forget every clip."""
-        for _, metric in self._metrics():
+        for metric in [self.keys, *(metric for _, metric in self._metrics())]:
             metric.reset()
 
     def _metrics(self) -> list[tuple[MetricCard, Metric]]:
@@ -106,19 +128,18 @@ def _check_finite(made: Tensor, clip: Clip) -> None:
             )
 
 
-def _features_of(card: MetricCard, setup: Setup) -> dict[str, str]:
-    """What the protocol of a metric says of the network that it looks through."""
-    tool = getattr(setup, card.tool) if card.tool in ("features", "judge", "segmenter") else None
-    if tool is None:
-        return {}
-    name = tool.name if card.tool == "features" else card.tool
-    return {"features": name, "features_sha256": tool.sha256}
+def _own(protocol: Protocol, card: MetricCard, setup: Setup) -> Protocol:
+    """The protocol of a metric: it names the network that the metric looks through."""
+    if card.tool == "features":
+        assert setup.features is not None
+        return replace(protocol, features=setup.features.name, features_sha256=setup.features.sha256)
+    if card.tool in ("judge", "segmenter"):
+        return replace(protocol, features=card.tool, features_sha256=checksum(getattr(setup, card.tool)))
+    return protocol
 
 
 def checksum(network: nn.Module) -> str:
     """The SHA-256 of a network's weights, 16 digits: the same on every machine that loads the same file."""
-    from hashlib import sha256
-
     digest = sha256()
     for name, value in sorted(network.state_dict().items()):
         digest.update(name.encode())

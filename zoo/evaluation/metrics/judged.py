@@ -43,8 +43,9 @@ def joint(verdict: Mapping[str, Tensor]) -> Tensor:
 
 class Judged(VideoMetric):
     """``accuracy_<attribute>`` (of clips in which it is known and stays), ``inception_score`` (exp of the mean
-    KL(p(y | clip) || p(y)), in one split, Salimans et al. 2016), ``conditional_entropy`` (mean H(p(y | clip)); low: every
-    clip is clearly something) and ``marginal_entropy`` (H of the mean, at most log K; high: clips are of every kind)."""
+    KL(p(y | clip) || p(y)), in one split, Salimans et al. 2016), ``conditional_entropy`` (mean H(p(y | clip)); low:
+    every clip is clearly something) and ``marginal_entropy`` (H of the mean, at most log K; high: clips of every kind).
+    """
 
     def __init__(self, name: str, setup: Setup) -> None:
         super().__init__()
@@ -86,6 +87,8 @@ class Judged(VideoMetric):
         right, known, summed, whole, clips = (
             getattr(self, f"{side}_{state}") for state in ("right", "known", "entropy", "joint", "clips")
         )
+        if not clips:
+            return {}
         marginal, conditional = float(entropy(whole / clips)), float(summed / clips)
         accuracies = {
             f"{prefix}{self.name}_{name}": float(r / k)

@@ -1,4 +1,4 @@
-"""LPIPS (Zhang et al. 2018), by torchmetrics; the backbone's weights come from torch's cache, never from the internet."""
+"""LPIPS (Zhang et al. 2018), by torchmetrics; the backbone's weights come from torch's cache and no further."""
 
 from __future__ import annotations
 

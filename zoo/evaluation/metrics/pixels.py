@@ -19,7 +19,7 @@ class L1(PairedMetric):
 
 
 class PSNR(PairedMetric):
-    """10 log10(4 / mean squared error) in dB, of each frame; equal frames count as 100 dB, since their own has no end."""
+    """10 log10(4 / mean squared error) in dB, of each; equal frames count as 100 dB, since theirs has no end."""
 
     MOST = 100.0
 

@@ -20,9 +20,9 @@ class SSIM(PairedMetric):
 
     def compare(self, made: Tensor, real: Tensor) -> Tensor:
         """Mean over pixels and colours."""
-        return structural_similarity_index_measure(  # type: ignore[return-value]
-            made, real, data_range=VALUE_RANGE, reduction="none"
-        ).reshape(len(made))
+        each = structural_similarity_index_measure(made, real, data_range=VALUE_RANGE, reduction="none")
+        assert isinstance(each, Tensor)
+        return each.reshape(len(made))
 
 
 class MSSSIM(PairedMetric):

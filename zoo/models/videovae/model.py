@@ -48,6 +48,11 @@ class VideoVAE(VideoModel[VideoVAEConfig]):
         self.decoder = frame_decoder(config, spec.height, spec.width, sizes.code + beside)
         self.collapse = CollapseMonitor()
 
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """The attributes, if it has any."""
+        return ("attributes",) if self.attributes else ()
+
     # ---------------------------------------------------------------- training
 
     def training_step(self, clip: Clip, batch_idx: int) -> Tensor:

@@ -1,0 +1,170 @@
+"""Measures any two folders of videos: by whatever model, wherever they come from.
+
+Shapes: T frames, H x W pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import default_collate
+
+from zoo.data.decode import probe, read_image
+from zoo.data.given import count_given, read_given
+from zoo.data.sequences.files import files_in
+from zoo.data.sequences.find import find_videos
+from zoo.errors import ZooError, listed
+from zoo.evaluation.catalogue import METRICS, OF_SAMPLES, mistakes
+from zoo.evaluation.metric import Videos
+from zoo.evaluation.of_run import OF_FEATURES, Measured
+from zoo.evaluation.protocol import Protocol
+from zoo.evaluation.results import RESULTS, Result, add_line
+from zoo.evaluation.suite import Suite
+from zoo.evaluation.tools import given_tools, open_tools
+from zoo.settings import EvaluateSettings
+from zoo.types import Clip, ClipSpec
+
+FRAMES = 16
+RESIZE = "scaled to cover, centre-cropped (area)"
+SHOWN = 5  # names in a sentence
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A clip of a video: its first frame, at the frame rate of the protocol."""
+
+    path: Path
+    name: str  # without suffix, relative to the folder
+    start: int
+
+
+def evaluate_folders(settings: EvaluateSettings) -> list[Measured]:
+    """Measure ``settings.fake`` against ``settings.real``; a line a protocol is added to results.jsonl in ``fake``.
+
+    Where both hold videos of the same names, these are compared pair by pair, too.
+    """
+    real, fake = (_folder(name, value) for name, value in (("real", settings.real), ("fake", settings.fake)))
+    videos = _find(real, "real")
+    spec = _spec(settings, videos[0])
+    pieces = {side: _pieces(root, _find(root, side), spec, settings) for side, root in (("real", real), ("fake", fake))}
+    clips = settings.clips or min(len(side) for side in pieces.values())
+    for side, there in pieces.items():
+        if len(there) < clips:
+            raise ZooError(
+                f"{side}={getattr(settings, side)} has {len(there)} clips of {spec.frames} frames; {clips} were asked. "
+                f"Try: clips={len(there)}, or clips_per_video={settings.clips_per_video + 1}"
+            )
+    pairs = [(p.name, p.start) for p in pieces["real"][:clips]] == [(p.name, p.start) for p in pieces["fake"][:clips]]
+    names = settings.metrics or _usual(settings, pairs)
+    _check(settings, names, pairs)
+    protocol = Protocol(
+        data=real.name,
+        split="val",
+        clips=clips,
+        frames=spec.frames,
+        context=0,
+        fps=spec.fps,
+        height=spec.height,
+        width=spec.width,
+        seed=0,
+        resize=RESIZE,
+        settings={"clips_per_video": settings.clips_per_video},
+    )
+    setup = open_tools(settings, names, spec.frames, clips, 1, spec, None)
+    suite = Suite(names, protocol, setup)
+    batches = [_batches(pieces[side][:clips], spec, settings.batch_size) for side in ("real", "fake")]
+    for real_clip, fake_clip in zip(*batches, strict=True):
+        if pairs:
+            suite.update(real_clip, [fake_clip["video"]])
+        else:
+            suite.look(Videos(real_clip["video"], real_clip), real=True)
+            suite.look(Videos(fake_clip["video"], fake_clip), real=False)
+    found = [Measured("not known", protocol, figures) for protocol, figures in suite.compute()]
+    for each in found:
+        more = {"model": fake.name, "real": str(settings.real), "fake": str(settings.fake)}
+        add_line(fake / RESULTS, Result(0, "any", each.given, each.figures, each.protocol, more).line())
+    return found
+
+
+def _folder(name: str, value: str | None) -> Path:
+    if value is None:
+        raise ZooError(f"Two folders are compared, and {name}= is missing. Type: real=<folder> fake=<folder>")
+    if not Path(value).is_dir():
+        raise ZooError(f"{name}={value} is no folder. A folder of videos is expected.")
+    return Path(value)
+
+
+def _find(root: Path, side: str) -> list[Path]:
+    found = find_videos(root)
+    if not found.videos:
+        raise ZooError(f"{side}={root} holds no video. {found.summary()}")
+    return found.videos
+
+
+def _spec(settings: EvaluateSettings, first: Path) -> ClipSpec:
+    """Size and rate as asked, else those of the first real video."""
+    if first.is_dir():
+        height, width = read_image(files_in(first)[0]).shape[:2]
+        fps = settings.fps or 25.0
+    else:
+        info = probe(first)
+        height, width, fps = info.height, info.width, settings.fps or info.fps
+    return ClipSpec(("video",), settings.frames or FRAMES, settings.height or height, settings.width or width, fps)
+
+
+def _pieces(root: Path, videos: list[Path], spec: ClipSpec, settings: EvaluateSettings) -> list[Piece]:
+    """The clips of every video, from its start, one after another. A ZooError for videos that are too short: leaving
+    them out silently would change what is measured."""
+    pieces, short = [], []
+    for path in videos:
+        name = str(path.relative_to(root).with_suffix("") if path.is_file() else path.relative_to(root))
+        there = count_given(path, spec, None)
+        if there < spec.frames:
+            short.append((there, name))
+        fits = min(there // spec.frames, settings.clips_per_video)
+        pieces += [Piece(path, name, number * spec.frames) for number in range(fits)]
+    if short:
+        more = f" and {len(short) - SHOWN} more" if len(short) > SHOWN else ""
+        raise ZooError(
+            f"{root} holds {len(short)} of {len(videos)} videos with fewer than {spec.frames} frames at {spec.fps:g} a "
+            f"second: {listed(f'{name} ({count})' for count, name in short[:SHOWN])}{more}. They would be missing from "
+            f"what is measured. Try: frames={min(short)[0]}, or take them out."
+        )
+    return pieces
+
+
+def _usual(settings: EvaluateSettings, pairs: bool) -> list[str]:
+    names = [*(OF_SAMPLES if pairs else ()), "warping_error", "flicker", "motion"]
+    names += OF_FEATURES.get(str(settings.features), ["fvd"]) if settings.features else []
+    return [*names, "accuracy"] if settings.judge else names
+
+
+def _check(settings: EvaluateSettings, names: list[str], pairs: bool) -> None:
+    found = mistakes(names, given_tools(settings, training=False))
+    for name in names:
+        card = METRICS.get(name)
+        if card and card.paired and not pairs:
+            found.append(f"{name} compares pairs, and the two folders do not hold videos of the same names.")
+        if card and (card.draws or card.tool == "segmenter"):
+            found.append(f"{name} is measured of runs, and not of folders. Leave it out.")
+    if settings.flow == "exact":
+        found.append("flow=exact is not known of videos alone. Try: flow=dis")
+    if found:
+        raise ZooError("\n".join(found))
+
+
+def _batches(pieces: list[Piece], spec: ClipSpec, batch_size: int) -> Iterator[Clip]:
+    for first in range(0, len(pieces), batch_size):
+        yield default_collate([_read(piece, spec) for piece in pieces[first : first + batch_size]])
+
+
+def _read(piece: Piece, spec: ClipSpec) -> Clip:
+    """The frames of a clip, (T, 3, H, W) in [-1, 1]."""
+    frames = islice(read_given(piece.path, spec, None), piece.start, piece.start + spec.frames)
+    video: Tensor = torch.cat([frame["video"][0] for frame in frames])
+    return {"video": video, "fps": torch.tensor(spec.fps), "key": f"{piece.name}/{piece.start}"}  # type: ignore[typeddict-item]

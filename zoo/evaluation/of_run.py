@@ -1,0 +1,154 @@
+"""Measures a trained model: every held-out clip is sampled once (or once a draw), and measured by many metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch.utils.data import default_collate
+
+from zoo.data.base import ClipSet, DataConfig, build_set
+from zoo.errors import ZooError, listed
+from zoo.evaluation.catalogue import METRICS, OF_SAMPLES, mistakes
+from zoo.evaluation.metric import Figures
+from zoo.evaluation.protocol import Protocol
+from zoo.evaluation.results import add_result
+from zoo.evaluation.suite import Suite
+from zoo.evaluation.tools import check_bound, given_tools, open_tools
+from zoo.model import VideoModel
+from zoo.run import data_config, find_checkpoint, load
+from zoo.settings import EvaluateSettings
+from zoo.types import Clip, SampleRequest
+
+MOST_CLIPS = 256
+"""How many are measured where the user does not say, and as many are there."""
+OF_FEATURES = {"c3d": ["video_is"], "inception": ["fid", "inception_score"]}
+"""What is usual with a network; with every other it is fvd."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What came out under one protocol. given: what the samples were made from."""
+
+    given: str
+    protocol: Protocol
+    figures: Figures
+
+
+def evaluate_run(settings: EvaluateSettings) -> list[Measured]:
+    """Measure ``settings.run`` and add a line for each protocol to its results.jsonl; a ZooError for what cannot be."""
+    model, config = load(str(settings.run)), data_config(str(settings.run))
+    if not model.card.samples:
+        raise ZooError(
+            f"{settings.run} is a {model.card.name}: it makes no videos to measure. Type the run of another."
+        )
+    if settings.temperature is not None and "temperature" not in model.card.options:
+        raise ZooError(f"{model.card.name} has no temperature. Leave it out.")
+    measured = []
+    for context in _contexts(settings, model):
+        measured += _evaluate(settings, model, config, context)
+    return measured
+
+
+def _contexts(settings: EvaluateSettings, model: VideoModel[Any]) -> list[int]:
+    """As asked; else one frame, and none as well for a model that begins from nothing."""
+    if settings.context is not None:
+        return [settings.context]
+    return [0, 1] if "generate" in model.card.tasks else [max(1, model.config.least_context)]
+
+
+def _evaluate(settings: EvaluateSettings, model: VideoModel[Any], config: DataConfig, context: int) -> list[Measured]:
+    names = settings.metrics or usual(settings, model, context)
+    _check(settings, model, names, context)
+    frames = settings.frames or _frames(settings, model, context)
+    if frames <= context:
+        raise ZooError(f"frames={frames} leaves nothing to make after context={context}. Try: frames={context + 8}")
+    fields = (
+        model.card.wanted() | {"attributes", "labels"} | ({"flow", "visibility"} if settings.flow == "exact" else set())
+    )
+    real = build_set(replace(config, frames=frames), "val", fields, seed=0)
+    clips = _count(settings.clips, real, config.name, frames)
+    spec = model.spec
+    protocol = Protocol(
+        data=config.name,
+        split="val",
+        clips=clips,
+        frames=frames,
+        context=context,
+        fps=spec.fps,
+        height=spec.height,
+        width=spec.width,
+        seed=settings.seed,
+        draws=settings.draws,
+        settings=config.shaping(),
+    )
+    setup = open_tools(settings, names, frames - context, clips, settings.draws, spec, config)
+    suite = Suite(names, protocol, setup)
+    options = {} if settings.temperature is None else {"temperature": settings.temperature}
+    for clip in batches(real, clips, frames, settings.batch_size):
+        requests = [SampleRequest(frames, clip, context, settings.seed, d, options) for d in range(settings.draws)]
+        suite.update(clip, [model.sample(request).video for request in requests])
+    return _kept(settings, model, suite, context)
+
+
+def _kept(settings: EvaluateSettings, model: VideoModel[Any], suite: Suite, context: int) -> list[Measured]:
+    """Write what came out; what a judge says only if it knows the real clips, and after all the rest."""
+    folder, given = find_checkpoint(str(settings.run)).parent, model.given(context)
+    found = sorted(suite.compute(), key=lambda pair: pair[0].features == "judge")
+    for protocol, figures in found:
+        check_bound(figures)
+        options = {} if settings.temperature is None else {"temperature": settings.temperature}
+        add_result(folder, model, figures, protocol, given, **options)
+    return [Measured(given, protocol, figures) for protocol, figures in found]
+
+
+def usual(settings: EvaluateSettings, model: VideoModel[Any], context: int) -> list[str]:
+    """The metrics of a run where the user names none: all that the tools at hand allow and the samples are made for."""
+    names = list(OF_SAMPLES) if model.source or context else []
+    names += ["warping_error", "flicker", "motion"]
+    names += OF_FEATURES.get(str(settings.features), ["fvd"]) if settings.features else []
+    names += ["accuracy"] if settings.judge else []
+    names += ["label_miou"] if settings.segmenter else []
+    return [*names, "diversity"] if settings.draws > 1 else names
+
+
+def _check(settings: EvaluateSettings, model: VideoModel[Any], names: Sequence[str], context: int) -> None:
+    """Everything that can be known before a clip is sampled."""
+    for name in ("clips", "frames", "draws", "batch_size"):
+        value = getattr(settings, name)
+        if value is not None and value < 1:
+            raise ZooError(f"{name}={value}: one at least. Try: {name}=16")
+    least = model.config.least_context
+    if context < least:
+        raise ZooError(f"context={context}, but this {model.card.name} begins with {least}. Try: context={least}")
+    found = mistakes(names, given_tools(settings, training=True))
+    for name in names:
+        if name in METRICS and METRICS[name].draws and settings.draws < 2:
+            found.append(f"{name} compares several draws of one clip. Try: draws=4")
+    if settings.flow == "exact" and "flow" not in model.spec.fields:
+        found.append(f"flow=exact needs a data set with flow; this one has {listed(model.spec.fields)}. Try: flow=dis")
+    if found:
+        raise ZooError("\n".join(found))
+
+
+def _frames(settings: EvaluateSettings, model: VideoModel[Any], context: int) -> int:
+    """As in training; before a judge as many are made as it has learnt to look at."""
+    if settings.judge is None:
+        return model.spec.frames
+    return load(settings.judge).spec.frames + context
+
+
+def _count(asked: int | None, real: ClipSet, data: str, frames: int) -> int:
+    if asked is not None and asked > len(real):
+        raise ZooError(
+            f"The data set `{data}` has {len(real)} evaluation clips of {frames} frames; {asked} were asked for. "
+            f"Try: clips={len(real)}"
+        )
+    return asked or min(MOST_CLIPS, len(real))
+
+
+def batches(clips: ClipSet, count: int, frames: int, batch_size: int) -> Iterator[Clip]:
+    """The first ``count`` clips in order."""
+    for first in range(0, count, batch_size):
+        yield default_collate([clips.clip(i, 0, frames) for i in range(first, min(first + batch_size, count))])

@@ -1,0 +1,103 @@
+"""What metrics measure with: networks of features, a judge, a segmenter, an estimator of flow, training clips."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from zoo.data.base import DataConfig, build_set
+from zoo.errors import ZooError, listed
+from zoo.evaluation.catalogue import METRICS, Tool
+from zoo.evaluation.metric import Setup
+from zoo.flow.estimators import build_estimator
+from zoo.model import VideoModel
+from zoo.run import load
+from zoo.settings import Measuring
+from zoo.types import ClipSpec
+
+LEAST_ACCURACY = 0.99
+"""What a judge must have reached on held-out real clips, for every attribute, before it judges anything."""
+
+
+def open_tools(
+    settings: Measuring,
+    names: Sequence[str],
+    frames: int,
+    clips: int,
+    draws: int,
+    spec: ClipSpec,
+    data: DataConfig | None,
+) -> Setup:
+    """Open what these metrics need and nothing else. A ZooError where it is not there, or does not fit the clips.
+
+    frames: of what is measured. spec: of the clips. data: of the training, None where nothing is known of one.
+    """
+    needed: set[Tool] = {METRICS[name].tool for name in names}
+    setup: dict[str, Any] = {}
+    if "flow" in needed:
+        setup["flow"] = build_estimator(settings.flow)
+    if "features" in needed:
+        from zoo.evaluation.features.load import load_features
+
+        assert settings.features is not None
+        setup["features"] = load_features(settings.features, settings.features_weights, settings.features_sha256)
+    if "judge" in needed:
+        setup["judge"] = open_judge(str(settings.judge), spec)
+    if "segmenter" in needed:
+        setup["segmenter"] = open_segmenter(str(settings.segmenter), spec)
+    if "training" in needed:
+        assert data is not None
+        setup["training"] = build_set(data, "train", frozenset(), seed=0)
+    return Setup(frames, clips, draws, **setup)
+
+
+def given_tools(settings: Measuring, training: bool) -> list[Tool]:
+    """The names of the tools that the settings give."""
+    may: tuple[Tool, ...] = ("features", "judge", "segmenter", "flow")
+    return [tool for tool in may if getattr(settings, tool)] + (["training"] if training else [])
+
+
+def open_judge(path: str, spec: ClipSpec) -> VideoModel[Any]:
+    """A judge that is good enough and has seen such clips."""
+    judge = load(path)
+    if judge.card.tasks != {"classify"}:
+        raise ZooError(f"judge={path} is a {judge.card.name}, which classifies nothing. Train one: model=judge")
+    shares = {name: judge.accuracy.get(name, float("nan")) for name in judge.spec.attributes}
+    weak = [f"{name} {share:.1%}" for name, share in shares.items() if not share >= LEAST_ACCURACY]
+    if weak:
+        raise ZooError(
+            f"The judge knows held-out real clips too badly to judge others: {listed(weak)}, where "
+            f"{LEAST_ACCURACY:.0%} is needed of each attribute. Train it longer: budget.clips={4 * judge.clips_seen}"
+        )
+    _check_same(judge, spec, "judge", ("height", "width", "fps", *(["attributes"] if spec.attributes else [])))
+    return judge
+
+
+def open_segmenter(path: str, spec: ClipSpec) -> VideoModel[Any]:
+    """A segmenter that knows the same classes and has seen frames of that size."""
+    segmenter = load(path)
+    if segmenter.card.tasks != {"segment"}:
+        raise ZooError(f"segmenter={path} is a {segmenter.card.name}, which segments nothing. Train: model=segmenter")
+    _check_same(segmenter, spec, "segmenter", ("height", "width", "label_names"))
+    return segmenter
+
+
+def _check_same(tool: VideoModel[Any], spec: ClipSpec, name: str, what: Sequence[str]) -> None:
+    for each in what:
+        seen, made = getattr(tool.spec, each), getattr(spec, each)
+        if seen != made:
+            raise ZooError(f"The {name} was trained on clips of {each} {seen}; those here have {made}. Train another.")
+
+
+def check_bound(figures: dict[str, float]) -> None:
+    """A ZooError if the judge does not know the very clips that figures are compared with: it comes from elsewhere."""
+    weak = [
+        f"{name.removeprefix('real/')} {share:.1%}"
+        for name, share in figures.items()
+        if name.startswith("real/accuracy") and share < LEAST_ACCURACY
+    ]
+    if weak:
+        raise ZooError(
+            f"The judge does not know the real clips of this run's data: {listed(weak)}, where {LEAST_ACCURACY:.0%} is "
+            "needed. Train one on the same data set, with the same settings."
+        )

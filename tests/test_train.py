@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ import zoo
 from zoo import ZooError, settings
 from zoo.callbacks.curves import draw_curves, read_curves
 from zoo.cli import conf_dir, prepare_hydra
+from zoo.comparison.gather import read_films
 from zoo.data.base import DATA_SETS
 from zoo.data.decode import probe, read_frames, read_image, write_video
 from zoo.loggers import has_key
@@ -198,9 +200,25 @@ def test_wandb_run_holds_the_same_curves_and_a_video_that_plays(run):
     records = done.stdout
     for key in ("seen/clips", "train/loss/flow", f"val/l1@{SLUG}", "gallery", "vid2vid-s1"):
         assert key in records, key
-    videos = sorted(offline.rglob("*.mp4"))
+    videos = sorted(offline.rglob("media/**/*.mp4"))
     assert len(videos) == 3
     assert probe(videos[0]).frames == 8
+    # A table a round, with a row a clip: its films travel with the table.
+    assert len(list(offline.rglob("comparison_*.table.json"))) == 3
+    films = {
+        kind: set(re.findall(rf"media/videos/\w+/{kind}\.mp4", records)) for kind in ("given", "real", "generated")
+    }
+    assert all(len(found) >= 2 for found in films.values())  # two clips
+    assert len(films["generated"]) >= 6  # of three rounds
+    assert {"config.yaml", "results.jsonl", "metrics.csv", "clips"} <= {path.name for path in offline.glob("files/*/*")}
+
+
+def test_clips_are_kept_as_films_of_their_own(run):
+    films = read_films(run / "clips")
+    assert list(films) == ["puppets/val-000000/0", "puppets/val-000001/0"]
+    for kinds in films.values():
+        assert list(kinds) == ["given", "real", "generated"]
+        assert {probe(path).frames for path in kinds.values()} == {8}
 
 
 def test_sample_writes_videos_of_any_length(run, tmp_path):

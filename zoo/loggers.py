@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import netrc
 import os
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from wandb.sdk.wandb_run import Run
 
 CLOCK = "seen/clips"
+KEPT = ("config.yaml", "results.jsonl", "metrics.csv", "clips/index.json", "clips/*/*.mp4")
+"""The files of a run folder that wandb keeps: what `zoo.compare` needs where there is no run folder."""
 PATIENCE = 5  # seconds; wandb takes about ten more of its own before it gives up
 
 
@@ -64,11 +68,22 @@ def _open(arguments: dict[str, Any], mode: str) -> Run:
     return run
 
 
-def close_loggers(loggers: list[Logger]) -> None:
-    """Write what is still in memory; wandb would do so only when the process ends."""
+def close_loggers(loggers: list[Logger], run: Path) -> None:
+    """Write what is still in memory, which wandb would do only when the process ends, and give wandb the files of the
+    run folder that `zoo.compare` needs."""
     for logger in loggers:
         if isinstance(logger, WandbLogger):
+            keep_files(logger, run)
             logger.experiment.finish()
+
+
+@rank_zero_only
+def keep_files(logger: WandbLogger, run: Path) -> None:
+    """Under the name of the run folder."""
+    with redirect_stderr(StringIO()):  # it would tell the user how many files it linked
+        for pattern in KEPT:
+            if any(run.glob(pattern)):
+                logger.experiment.save(str(run / pattern), base_path=str(run.parent), policy="now")
 
 
 def has_key() -> bool:

@@ -127,7 +127,7 @@ def train(plan: Plan, run: Path) -> dict[str, float]:
     try:
         trainer.fit(model, data)
     finally:
-        close_loggers(trainer.loggers)
+        close_loggers(trainer.loggers, run)
     return {key: float(value) for key, value in trainer.callback_metrics.items() if key.startswith("val/")}
 
 

@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
+from einops import rearrange
 from lightning import Callback, Trainer
 from lightning.pytorch.loggers import WandbLogger
 from torch import Tensor
 
+from zoo.data.decode import write_video
 from zoo.model import VideoModel
 from zoo.pictures import detail_rows, rows_of, save_film, save_grid
 from zoo.types import Clip, Sample
 
-KEY = "gallery"
+KEY, TABLE = "gallery", "comparison"
+CLIPS = "clips"
+"""The folder of a run that holds the newest round, a folder a clip; ``index.json`` says which is which."""
+KINDS = ("given", "real", "generated")
 
 
 class Gallery(Callback):
-    """Writes the first clips of every round as ``samples/<clips seen>.*``, the newest as ``gallery.*``."""
+    """Writes the first clips of every round as ``samples/<clips seen>.*``, the newest as ``gallery.*`` and, a film by
+    itself each, in ``clips/``; in wandb as a video and as a table with a row a clip."""
 
     def __init__(self, run: Path, clips: int, fps: float) -> None:
         self.run, self.clips, self.fps = run, clips, fps
+        self.keys: list[str] = []
         self.films: list[dict[str, Tensor]] = []
         self.details: list[dict[str, Tensor]] = []
 
     def on_validation_epoch_start(self, trainer: Trainer, model: VideoModel[Any]) -> None:
         """Begin an empty gallery."""
-        self.films, self.details = [], []
+        self.keys, self.films, self.details = [], [], []
 
     def on_validation_batch_end(
         self,
@@ -41,6 +49,7 @@ class Gallery(Callback):
         """Keep the first clips of the round."""
         clip, sample = outputs
         for index in range(min(len(clip["video"]), self.clips - len(self.films))):
+            self.keys.append(clip["key"][index])
             self.films.append(rows_of(clip, sample, index, model.spec, model.source))
             self.details.append(detail_rows(sample, index))
 
@@ -55,8 +64,29 @@ class Gallery(Callback):
         save_grid(grid, [rows | details for rows, details in zip(self.films, self.details, strict=True)])
         for path in (film, grid):
             shutil.copyfile(path, self.run / f"{KEY}{path.suffix}")
+        each = self._write_clips()
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
-                import wandb  # takes a second, and not every run has it on
+                _log_to_wandb(logger, film, each, model.clips_seen)
 
-                logger.experiment.log({KEY: wandb.Video(str(film)), "seen/clips": model.clips_seen})
+    def _write_clips(self) -> dict[str, dict[str, Path]]:
+        """Clip key to kind to file."""
+        folder = self.run / CLIPS
+        written: dict[str, dict[str, Path]] = {}
+        for number, (key, films) in enumerate(zip(self.keys, self.films, strict=True)):
+            written[key] = {kind: folder / f"{number:02d}" / f"{kind}.mp4" for kind in films}
+            for kind, path in written[key].items():
+                write_video(path, rearrange(films[kind], "t c h w -> t h w c").numpy(), self.fps)
+        index = {key: {kind: str(p.relative_to(folder)) for kind, p in films.items()} for key, films in written.items()}
+        (folder / "index.json").write_text(json.dumps(index, indent=2) + "\n")
+        return written
+
+
+def _log_to_wandb(logger: WandbLogger, film: Path, clips: dict[str, dict[str, Path]], seen: int) -> None:
+    """The gallery as one video, and a table with a row a clip: the same keys and the same order in every run."""
+    import wandb  # takes a second, and not every run has it on
+
+    table = wandb.Table(columns=["clip", *KINDS])
+    for key, films in clips.items():
+        table.add_data(key, *(wandb.Video(str(films[kind])) if kind in films else None for kind in KINDS))
+    logger.experiment.log({KEY: wandb.Video(str(film)), TABLE: table, "seen/clips": seen})

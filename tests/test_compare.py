@@ -1,0 +1,274 @@
+"""Runs side by side: what may stand in one column, what is marked, what is written."""
+
+import csv
+import io
+import json
+import math
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import yaml
+
+from zoo.compare import compare, read_words
+from zoo.comparison.content import Cell
+from zoo.comparison.gather import cell, differences, find_runs, flat, gather, half_interval, name_variants, surpasses
+from zoo.comparison.grid import common_clips
+from zoo.comparison.online import fetched
+from zoo.comparison.report import build_report, write_report
+from zoo.comparison.table import comma_separated, in_words, markdown
+from zoo.data.decode import probe, read_frames, write_video
+from zoo.errors import ZooError
+from zoo.evaluation.protocol import Protocol
+from zoo.evaluation.results import Result, add_line
+
+PROTOCOL = Protocol("puppets", "val", 8, 10, 1, 12.5, 32, 32, 0, settings={"view": "person"}, clip_keys="0" * 12)
+KEYS = ("puppets/val-000000/0", "puppets/val-000001/0")
+
+
+def make_run(
+    folder: Path,
+    model: str = "vid2vid",
+    seed: int = 1,
+    psnr: float = 20.0,
+    protocol: Protocol = PROTOCOL,
+    task: str = "translate",
+    given: str = "labels, 1 frame",
+    films: bool = True,
+    **settings: object,
+) -> Path:
+    folder.mkdir(parents=True)
+    config = {
+        "model": {"name": model, "width": 8} | settings,
+        "data": {"name": "puppets", "workers": seed},
+        "seed": seed,
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    (folder / "metrics.csv").write_text(f"seen/clips,train/loss/a,{PROTOCOL.key('psnr')}\n4,0.5,\n8,,{psnr}\n")
+    for seen, value in ((4, psnr - 3), (8, psnr)):  # the newest line counts
+        metrics = {"psnr": value, "psnr/1-16": value + 1, "warping_error_dis": 0.1, "real/warping_error_dis": 0.05}
+        add_line(folder / "results.jsonl", Result(seen, task, given, metrics, protocol, {"model": model}).line())
+    if films:
+        make_films(folder / "clips", seed)
+    return folder
+
+
+def make_films(folder: Path, shade: int) -> None:
+    index = {}
+    for number, key in enumerate(KEYS):
+        index[key] = {kind: f"{number:02d}/{kind}.mp4" for kind in ("given", "real", "generated")}
+        for level, name in zip((250, 128, 20 * shade), index[key].values(), strict=True):
+            write_video(folder / name, np.full((5, 32, 32, 3), level, np.uint8), 12.5)
+    (folder / "index.json").write_text(json.dumps(index))
+
+
+def test_seeds_make_a_row_and_the_best_is_marked_where_it_is_sure(tmp_path):
+    for seed, (good, bad) in enumerate(((30.0, 20.0), (31.0, 21.0), (32.0, 19.0)), 1):
+        make_run(tmp_path / f"a{seed}", seed=seed, psnr=good)
+        make_run(tmp_path / f"b{seed}", seed=seed, psnr=bad, width=16)
+    comparison, notes = gather(find_runs([f"{tmp_path}/*"]))
+    assert notes == []
+    wide, narrow = sorted(comparison.rows, key=lambda row: row.variant)
+    assert (narrow.variant, wide.variant) == ("vid2vid width=8", "vid2vid width=16")
+    assert narrow.seeds == (1, 2, 3)
+    key = PROTOCOL.key("psnr")
+    # t(0.975, 2) = 4.303, deviation 1: half of the interval is 4.303 / sqrt(3)
+    assert narrow.cells[key] == Cell((30.0, 31.0, 32.0), 31.0, pytest.approx(2.484, abs=1e-3), best=True)
+    assert not wide.cells[key].best
+    error = narrow.cells[PROTOCOL.key("warping_error_dis")]
+    assert (error.mean, error.real, error.best) == (pytest.approx(0.1), 0.05, False)  # equal: nobody is best
+    assert "`val/psnr@8x10f-c1-32x32px` ↑" in markdown(comparison)
+    assert "| vid2vid width=8 | labels, 1 frame | 3 | **31 ± 2.5** | 0.1 ± 0 (real 0.05) |" in markdown(comparison)
+    assert "psnr/1-16" not in markdown(comparison)
+    lines = list(csv.DictReader(io.StringIO(comma_separated(comparison))))
+    assert len(lines) == 2 * 3 * 3
+    assert {line["key"] for line in lines} == {PROTOCOL.key(n) for n in ("psnr", "psnr/1-16", "warping_error_dis")}
+
+
+def test_a_difference_within_chance_is_not_marked():
+    assert surpasses([30.0, 31.0, 32.0], [20.0, 21.0, 19.0], "max")
+    assert not surpasses([30.0, 31.0, 32.0], [20.0, 21.0, 19.0], "min")
+    assert not surpasses([30.0, 40.0], [20.0, 30.0], "max")
+    assert not surpasses([30.0], [20.0, 21.0], "max")  # one seed says nothing of chance
+    assert not surpasses([30.0, math.nan], [20.0, 21.0], "max")
+    # Welch by hand: means 3 and 0, variances 1 and 1, three each: the half interval is 2.776 · sqrt(2/3) = 2.267
+    assert surpasses([2.0, 3.0, 4.0], [-1.0, 0.0, 1.0], "max")
+    assert not surpasses([1.2, 2.2, 3.2], [-1.0, 0.0, 1.0], "max")
+    assert half_interval([1.0]) is None
+    assert not cell([5.0, 6.0], [], "max").best  # alone
+    assert not cell([5.0, 6.0], [[1.0, 1.5]], "").best
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"clips": 16}, "clips: 8 and 16"),
+        ({"settings": {"view": "street"}}, "settings.view: 'person' and 'street'"),
+        ({"clip_keys": "1" * 12}, "clip_keys"),
+        ({"data": "folder"}, "data: 'puppets' and 'folder'"),
+    ],
+)
+def test_unequal_protocols_are_refused_and_the_field_is_named(tmp_path, change, said):
+    make_run(tmp_path / "a")
+    make_run(tmp_path / "b", seed=2, protocol=replace(PROTOCOL, **change))
+    with pytest.raises(ZooError) as error:
+        gather(find_runs([str(tmp_path / "a"), str(tmp_path / "b")]))
+    assert "a and b were not measured alike" in str(error.value)
+    assert said in str(error.value)
+
+
+def test_one_key_never_means_two_things(tmp_path):
+    other = replace(PROTOCOL, seed=7)  # the slug does not tell
+    for seed in (1, 2):
+        folder = make_run(tmp_path / str(seed), seed=seed)
+        add_line(folder / "results.jsonl", Result(8, "translate", "labels", {"psnr": 1.0}, other, {}).line())
+    with pytest.raises(ZooError, match="was measured in two ways, which differ in seed"):
+        gather(find_runs([f"{tmp_path}/*"]))
+
+
+def test_what_only_one_has_is_left_out_and_said(tmp_path):
+    folder = make_run(tmp_path / "a")
+    make_run(tmp_path / "b", seed=2)
+    more = replace(PROTOCOL, clips=256)
+    add_line(folder / "results.jsonl", Result(8, "translate", "labels", {"psnr": 1.0}, more, {}).line())
+    comparison, notes = gather(find_runs([f"{tmp_path}/*"]))
+    assert notes == ["a alone has 256x10f-c1-32x32px: it is left out."]
+    assert {column.protocol["clips"] for column in comparison.columns} == {8}
+
+
+def test_rows_are_grouped_by_task(tmp_path):
+    """A model that is given labels and one that is given attributes stand apart, each with what it was given."""
+    runs = [
+        make_run(tmp_path / f"{model}{seed}", model, seed, psnr, task=task, given=given)
+        for seed in (1, 2)
+        for model, psnr, task, given in (
+            ("vid2vid", 30.0 + seed, "translate", "labels, 1 frame"),
+            ("videovae", 10.0 + seed, "generate", "attributes, 1 frame"),
+        )
+    ]
+    comparison, _ = gather(runs)
+    assert [(row.task, row.variant, row.given) for row in comparison.rows] == [
+        ("translate", "vid2vid", "labels, 1 frame"),
+        ("generate", "videovae", "attributes, 1 frame"),
+    ]
+    assert not any(each.best for row in comparison.rows for each in row.cells.values())  # each is alone in its task
+    assert markdown(comparison).index("**translate**") < markdown(comparison).index("**generate**")
+
+
+def test_variants_are_named_by_what_differs():
+    configs = [flat({"model": {"name": m, "width": w}, "data": {"workers": n}, "seed": s}) for m, w, n, s in
+               (("a", 8, 0, 1), ("a", 8, 2, 2), ("a", 16, 0, 1), ("b", 4, 0, 1))]  # fmt: skip
+    assert name_variants(configs) == ["a width=8", "a width=8", "a width=16", "b"]
+    assert differences(configs[:2]) == []
+    assert flat({"a": {"b": {"c": 1}, "d": {}}}) == {"a.b.c": 1, "a.d": {}}
+
+
+def test_the_same_seed_twice_is_no_second_seed(tmp_path):
+    make_run(tmp_path / "a")
+    make_run(tmp_path / "b")
+    comparison, _ = gather(find_runs([f"{tmp_path}/*"]))
+    assert [row.variant for row in comparison.rows] == ["vid2vid (a)", "vid2vid (b)"]
+
+
+def test_what_is_no_run_is_said(tmp_path):
+    make_run(tmp_path / "runs" / "a")
+    with pytest.raises(ZooError, match=r"runs is no run.*It holds runs. Try: .*runs/\*"):
+        find_runs([str(tmp_path / "runs")])
+    with pytest.raises(ZooError, match="no such folder"):
+        find_runs([str(tmp_path / "nowhere")])
+    with pytest.raises(ZooError, match="Nothing matches"):
+        find_runs([f"{tmp_path}/x*"])
+    (tmp_path / "runs" / "a" / "results.jsonl").unlink()
+    with pytest.raises(ZooError, match=r"Measure it: python -m zoo.evaluate run="):
+        gather(find_runs([f"{tmp_path}/runs/*"]))
+
+
+def test_a_cell_in_words():
+    assert in_words(None) == "–"
+    assert in_words(Cell((1.0,), 1.0)) == "1"
+    assert in_words(Cell((1.0, 2.0), 1.5, 6.353, best=True, real=0.5)) == "**1.5 ± 6.4** (real 0.5)"
+
+
+def test_compare_writes_everything(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("zoo.loggers.has_key", lambda: False)
+    runs = [make_run(tmp_path / f"run{seed}", seed=seed) for seed in (1, 2)]
+    out = tmp_path / "out"
+    compare([str(run) for run in runs], out)
+    assert {"table.md", "table.csv", "index.html", "grid.mp4", "report.json"} <= {path.name for path in out.iterdir()}
+    said = capsys.readouterr().out
+    assert f"{out}/grid.mp4" in said
+    assert "no key of wandb is at hand" in said
+    # given, real, run1, run2; two clips: what each shows is where it should be
+    assert probe(out / "grid.mp4").frames == 5
+    frame = read_frames(out / "grid.mp4", [2])[0]
+    columns = [frame[22 + 60 + row * 132, 66 + column * 132].mean() for row in (0, 1) for column in range(4)]
+    assert columns == pytest.approx([250, 128, 20, 40] * 2, abs=4)
+    plain = json.loads((out / "report.json").read_text())
+    assert "val/psnr@8x10f-c1-32x32px" in json.dumps(plain)
+    with pytest.raises(ZooError, match="is there and not empty, and nothing is overwritten"):
+        compare([str(run) for run in runs], out)
+
+
+def test_runs_without_films_still_have_a_table(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("zoo.comparison.report.reports_are_there", lambda: False)
+    runs = [make_run(tmp_path / f"run{seed}", seed=seed, films=seed == 1) for seed in (1, 2)]
+    comparison = compare([str(run) for run in runs], tmp_path / "out")
+    said = capsys.readouterr().out
+    assert "run2 kept none" in said
+    assert "pip install 'video-zoo[reports]'" in said
+    assert common_clips(comparison.runs) == []
+    assert not (tmp_path / "out" / "grid.mp4").exists()
+
+
+def test_a_film_outside_of_its_run_is_refused(tmp_path):
+    run = make_run(tmp_path / "a")
+    (run / "clips" / "index.json").write_text(json.dumps({"k": {"real": "../../secret.mp4"}}))
+    with pytest.raises(ZooError, match="names a film outside its folder"):
+        gather([run])
+
+
+def test_words_of_the_command(tmp_path, monkeypatch):
+    assert read_words(["runs/a", "out=x"]) == (["runs/a"], {"out": "x"})
+    assert read_words(["runs/lr=0.1"]) == (["runs/lr=0.1"], {})
+    with pytest.raises(ZooError, match=r"no setting `outt`.* Did you mean `out`"):
+        read_words(["runs/a", "outt=x"])
+    with pytest.raises(ZooError, match="Which runs"):
+        read_words(["out=x"])
+
+
+class FakeFile(SimpleNamespace):
+    def download(self, root: str, exist_ok: bool) -> None:
+        target = Path(root) / self.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(self.source.read_bytes())
+
+
+def test_a_run_of_wandb_is_fetched(tmp_path):
+    local = make_run(tmp_path / "vid2vid-s1")
+    files = [FakeFile(name=str(p.relative_to(tmp_path)), source=p) for p in local.rglob("*") if p.is_file()]
+    files.append(FakeFile(name="config.yaml", source=local / "config.yaml"))  # wandb's own, which is not ours
+    api = SimpleNamespace(run=lambda path: SimpleNamespace(files=lambda: files))
+    words = fetched(["me/zoo/abc123", str(local)], tmp_path / "wandb", api)
+    assert words[1] == str(local)
+    assert Path(words[0]).name == "vid2vid-s1"
+    assert gather([Path(words[0])])[0].runs[0].films.keys() == set(KEYS)
+    empty = SimpleNamespace(run=lambda path: SimpleNamespace(files=list))
+    with pytest.raises(ZooError, match="holds no run folder of the zoo"):
+        fetched(["me/zoo/abc123"], tmp_path / "wandb", empty)
+    evil = [FakeFile(name=name, source=local / "config.yaml") for name in ("r/results.jsonl", "r/../../../x")]
+    api = SimpleNamespace(run=lambda path: SimpleNamespace(files=lambda: evil))
+    with pytest.raises(ZooError, match="lies outside of its folder"):
+        fetched(["me/zoo/abc124"], tmp_path / "wandb", api)
+
+
+def test_a_report_is_built_and_its_absence_explained(tmp_path, monkeypatch):
+    comparison, _ = gather([make_run(tmp_path / f"a{seed}", seed=seed) for seed in (1, 2)])
+    monkeypatch.setattr("zoo.loggers.has_key", lambda: False)
+    assert "no key of wandb" in write_report(tmp_path / "report.json", comparison, "zoo")
+    monkeypatch.setattr("zoo.comparison.report.reports_are_there", lambda: False)
+    with pytest.raises(ZooError, match="needs the extra `reports`"):
+        build_report(comparison, "zoo")
+    assert "wandb_workspaces" in sys.modules

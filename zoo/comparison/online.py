@@ -1,0 +1,48 @@
+"""Runs of wandb as run folders: what a training saved there is fetched, and then it is a run like any other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import ZooError
+
+RUN_ID = re.compile(r"[\w.-]+/[\w.-]+/[\w.-]+")
+
+
+def fetched(words: Sequence[str], folder: Path, api: Any = None) -> list[str]:
+    """The words with every ``<entity>/<project>/<id>`` that is no path here fetched into ``folder``."""
+    return [
+        str(_fetch(word, folder, api)) if RUN_ID.fullmatch(word) and not Path(word).exists() else word for word in words
+    ]
+
+
+def _fetch(path: str, folder: Path, api: Any) -> Path:
+    import wandb
+
+    target = folder / path.replace("/", "-")
+    try:
+        there = list((api or wandb.Api(timeout=10)).run(path).files())
+        home = next((file.name.rpartition("/")[0] for file in there if file.name.endswith("/results.jsonl")), None)
+        files = [file for file in there if home and file.name.startswith(f"{home}/")]
+        for file in files:
+            _check_inside(file.name, target)
+        for file in files:
+            file.download(root=str(target), exist_ok=True)
+    except (wandb.errors.Error, ValueError, OSError) as problem:
+        raise ZooError(
+            f"{path} is no folder here, and wandb could not be asked for a run of that name: {problem}. "
+            "Type a run folder, or log in: wandb login"
+        ) from problem
+    if home is None:
+        raise ZooError(
+            f"The wandb run {path} holds no run folder of the zoo. Its training did not end, or was another's."
+        )
+    return target / str(home)
+
+
+def _check_inside(name: str, target: Path) -> None:
+    if not (target / name).resolve().is_relative_to(target.resolve()):
+        raise ZooError(f"A file of the wandb run is named {name}, which lies outside of its folder. It is not fetched.")

@@ -1,0 +1,200 @@
+"""`python -m zoo.evaluate`: a run under several protocols, and any two folders of videos."""
+
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+
+from zoo.cli import conf_dir, prepare_hydra
+from zoo.data.base import build_set
+from zoo.data.decode import read_frames, write_video
+from zoo.errors import ZooError
+from zoo.evaluate import evaluate
+from zoo.evaluation.results import read_results
+from zoo.run import data_config, load
+from zoo.settings import EvaluateSettings
+from zoo.testing import recorded_reads
+from zoo.train import plan, train
+from zoo.types import SampleRequest
+
+TINY = [
+    "model.width=8",
+    "model.downsamplings=1",
+    "model.blocks=2",
+    "model.discriminator_width=8",
+    "model.discriminator_layers=2",
+    "data.height=32",
+    "data.width=32",
+    "data.frames=4",
+    "data.workers=0",
+    "budget.clips=1",
+    "data.batch_size=1",
+    "evaluation.rounds=1",
+    "evaluation.clips=1",
+    "trainer.progress=false",
+    "trainer.threads=1",
+    "logger.wandb=disabled",
+]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    run = tmp_path_factory.mktemp("run")
+    prepare_hydra()
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        train(plan(compose("train", overrides=TINY)), run)
+    return run
+
+
+def test_a_run_is_measured_as_it_was_in_training(run):
+    """The same clips, weights and samples: the numbers of the last round."""
+    [trained] = read_results(run)[:1]
+    [measured] = evaluate(EvaluateSettings(run=str(run), clips=1))
+    assert measured.protocol == trained.protocol
+    assert measured.given == trained.given == "labels, 1 frame"
+    for name, value in trained.metrics.items():
+        assert measured.figures[name] == pytest.approx(value, rel=1e-5)
+    assert read_results(run)[-1].metrics == pytest.approx(measured.figures)
+    assert {"warping_error_dis", "real/warping_error_dis", "flicker", "motion_dis"} <= set(measured.figures)
+
+
+def test_draws_frames_and_exact_flow(run):
+    settings = EvaluateSettings(run=str(run), clips=3, frames=6, context=2, draws=2, flow="exact", batch_size=2, seed=5)
+    [measured] = evaluate(settings)
+    assert measured.protocol.slug == "3x6f-c2-32x32px-d2"
+    assert {"l1_best", "diversity", "warping_error_exact"} <= set(measured.figures)
+    from dataclasses import replace
+
+    from torch.utils.data import default_collate
+
+    model, config = load(str(run)), replace(data_config(str(run)), frames=6)
+    clips = build_set(config, "val", model.card.wanted(), 0)
+    distances = []
+    for index in range(3):
+        clip = default_collate([clips.clip(index, 0, 6)])
+        for draw in range(2):
+            with torch.no_grad():
+                made = model.sample(SampleRequest(6, clip, 2, 5, draw)).video
+            distances.append(float((made - clip["video"])[:, 2:].abs().mean()))
+    assert measured.figures["l1"] == pytest.approx(sum(distances) / 6, rel=1e-5)
+    best = [min(pair) for pair in zip(distances[::2], distances[1::2], strict=True)]
+    assert measured.figures["l1_best"] == pytest.approx(sum(best) / 3, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"clips": 10_000}, r"evaluation clips of 4 frames; 10000 were asked for. Try: clips="),
+        ({"frames": 1}, "frames=1 leaves nothing to make after context=1. Try: frames=9"),
+        ({"draws": 0}, "draws=0: one at least"),
+        ({"metrics": ["psnrr"]}, "There is no metric `psnrr`. Did you mean `psnr`"),
+        ({"metrics": ["fvd"]}, "The metric fvd needs a network of features. Try: features=r3d_18"),
+        ({"metrics": ["accuracy"]}, "needs a judge. Train one with model=judge"),
+        ({"metrics": ["diversity"]}, "diversity compares several draws of one clip. Try: draws=4"),
+        ({"metrics": ["ms_ssim"]}, "ms_ssim looks at five scales and needs 161 px"),
+        ({"temperature": 0.5}, "vid2vid has no temperature"),
+        ({"judge": "RUN"}, "which classifies nothing"),
+        ({"real": "."}, "Measure a run or two folders"),
+    ],
+)
+def test_what_cannot_be_measured_is_said(run, settings, said):
+    known = {key: str(run) if value == "RUN" else value for key, value in settings.items()}
+    before = (run / "results.jsonl").read_text()
+    with pytest.raises(ZooError, match=said):
+        evaluate(EvaluateSettings(run=str(run), **({"clips": 1} | known)))
+    assert (run / "results.jsonl").read_text() == before
+
+
+def test_nothing_to_measure_and_no_checkpoint(tmp_path):
+    with pytest.raises(ZooError, match="Measure a run or two folders"):
+        evaluate(EvaluateSettings())
+    (tmp_path / "config.yaml").write_text("seed: 1")
+    with pytest.raises(ZooError, match=r"holds no last.ckpt or best.ckpt"):
+        evaluate(EvaluateSettings(run=str(tmp_path)))
+
+
+# ---------------------------------------------------------------- folders
+
+
+def write_folder(folder: Path, count: int = 3, frames: int = 8, names: str = "v", shade: int = 0) -> Path:
+    """Videos of smooth noise, each of its own."""
+    rng = np.random.default_rng(shade)
+    for number in range(count):
+        coarse = rng.integers(20, 200, (frames, 4, 4, 3))
+        film = np.repeat(np.repeat(coarse, 8, 1), 8, 2).astype(np.uint8)
+        write_video(folder / f"{names}{number}.mp4", film + np.uint8(shade), 12.5)
+    return folder
+
+
+def test_two_folders_of_the_same_names_are_compared_in_pairs(tmp_path):
+    real, fake = write_folder(tmp_path / "real"), write_folder(tmp_path / "fake")
+    [same] = evaluate(EvaluateSettings(real=str(real), fake=str(fake), frames=8))
+    assert same.figures["l1"] == 0
+    assert same.figures["flicker"] == same.figures["real/flicker"] > 0.1
+    assert same.protocol.slug == "3x8f-c0-32x32px"
+    film = read_frames(fake / "v0.mp4", range(8))
+    write_video(fake / "v0.mp4", np.clip(film.astype(int) + 25, 0, 255).astype(np.uint8), 12.5)
+    [brighter] = evaluate(EvaluateSettings(real=str(real), fake=str(fake), frames=8))
+    assert brighter.figures["l1"] == pytest.approx(25 / 127.5 / 3, abs=0.01)  # one of three
+    assert [result.metrics["l1"] for result in read_results(fake)] == [0, brighter.figures["l1"]]
+    assert not (real / "results.jsonl").exists()
+
+
+def test_folders_of_other_names_are_compared_as_sets(tmp_path):
+    real, fake = write_folder(tmp_path / "real"), write_folder(tmp_path / "fake", count=5, names="sample")
+    settings = EvaluateSettings(real=str(real), fake=str(fake), frames=8)
+    [measured] = evaluate(settings)
+    assert "l1" not in measured.figures
+    assert measured.protocol.clips == 3  # as many of both, or the numbers say less
+    with pytest.raises(ZooError, match="l1 compares pairs, and the two folders do not hold videos of the same names"):
+        evaluate(EvaluateSettings(real=str(real), fake=str(fake), frames=8, metrics=["l1"]))
+    with pytest.raises(ZooError, match=r"real=.* has 3 clips of 8 frames; 5 were asked"):
+        evaluate(EvaluateSettings(real=str(real), fake=str(fake), frames=8, clips=5))
+    [more] = evaluate(EvaluateSettings(real=str(real), fake=str(fake), frames=4, clips_per_video=2))
+    assert more.protocol.clips == 6
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"fake": None}, "fake= is missing"),
+        ({"real": "nowhere"}, "real=nowhere is no folder"),
+        ({"real": "EMPTY"}, "holds no video. Searched 1 folders"),
+        ({"frames": 9}, r"holds 3 of 3 videos with fewer than 9 frames at 12.5 a second: v0 \(8\).*Try: frames=8"),
+        ({"metrics": ["label_miou"], "segmenter": "x"}, "label_miou is measured of runs"),
+        ({"metrics": ["memorisation"]}, "memorisation needs the training clips of a run"),
+        ({"flow": "exact"}, "flow=exact is not known of videos alone"),
+    ],
+)
+def test_what_is_wrong_with_a_folder_is_said(tmp_path, settings, said):
+    real, fake = write_folder(tmp_path / "real"), write_folder(tmp_path / "fake")
+    (tmp_path / "empty").mkdir()
+    known = {key: str(tmp_path / "empty") if value == "EMPTY" else value for key, value in settings.items()}
+    with pytest.raises(ZooError, match=said):
+        evaluate(EvaluateSettings(**({"real": str(real), "fake": str(fake), "frames": 8} | known)))
+    assert not (fake / "results.jsonl").exists()
+
+
+def test_the_command_shows_a_table(tmp_path):
+    real, fake = write_folder(tmp_path / "real"), write_folder(tmp_path / "fake")
+    words = [sys.executable, "-m", "zoo.evaluate", f"real={real}", f"fake={fake}", "frames=8", "metrics=[l1,flicker]"]
+    done = subprocess.run(words, check=True, capture_output=True, text=True, cwd=tmp_path)
+    assert "val/…@3x8f-c0-32x32px" in done.stdout
+    assert "l1" in done.stdout
+    assert "real clips" in done.stdout
+    assert list(tmp_path.iterdir()) == [real, fake] or {p.name for p in tmp_path.iterdir()} == {"real", "fake"}
+
+
+def test_every_setting_is_read(run, tmp_path):
+    real, fake = write_folder(tmp_path / "real"), write_folder(tmp_path / "fake")
+    with recorded_reads(EvaluateSettings) as read:
+        evaluate(EvaluateSettings(run=str(run), clips=1))
+        evaluate(EvaluateSettings(real=str(real), fake=str(fake), frames=8))
+        with pytest.raises(ZooError):
+            evaluate(EvaluateSettings(run=str(run), clips=1, features="lite0", features_weights="x", metrics=["kvd"]))
+    assert {field.name for field in fields(EvaluateSettings)} - read == set()

@@ -76,7 +76,9 @@ def test_seeds_make_a_row_and_the_best_is_marked_where_it_is_sure(tmp_path):
     assert narrow.seeds == (1, 2, 3)
     key = PROTOCOL.key("psnr")
     # t(0.975, 2) = 4.303, deviation 1: half of the interval is 4.303 / sqrt(3)
-    assert narrow.cells[key] == Cell((30.0, 31.0, 32.0), 31.0, pytest.approx(2.484, abs=1e-3), best=True)
+    assert narrow.cells[key] == Cell(
+        (30.0, 31.0, 32.0), 31.0, pytest.approx(2.484, abs=1e-3), best=True, seeds=(1, 2, 3)
+    )
     assert not wide.cells[key].best
     error = narrow.cells[PROTOCOL.key("warping_error_dis")]
     assert (error.mean, error.real, error.best) == (pytest.approx(0.1), 0.05, False)  # equal: nobody is best
@@ -98,8 +100,9 @@ def test_a_difference_within_chance_is_not_marked():
     assert surpasses([2.0, 3.0, 4.0], [-1.0, 0.0, 1.0], "max")
     assert not surpasses([1.2, 2.2, 3.2], [-1.0, 0.0, 1.0], "max")
     assert half_interval([1.0]) is None
-    assert not cell([5.0, 6.0], [], "max").best  # alone
-    assert not cell([5.0, 6.0], [[1.0, 1.5]], "").best
+    assert not cell({1: 5.0, 2: 6.0}, [], "max").best  # alone
+    assert not cell({1: 5.0, 2: 6.0}, [[1.0, 1.5]], "").best
+    assert cell({2: 5.0, 1: 6.0}, [], "").values == (6.0, 5.0)  # in the order of the seeds
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from zoo.card import MODELS, ModelCard
 from zoo.cli import command
 from zoo.data.base import DATA_SETS
 from zoo.errors import ZooError, listed
+from zoo.evaluation.catalogue import METRICS
 from zoo.preflight import fits
 
 
@@ -34,6 +35,15 @@ def data_table() -> Table:
     return table
 
 
+def metrics_table() -> Table:
+    """A row a metric, with what it needs."""
+    table = Table("metric", "better", "what", "needs", title="metrics, for evaluation.metrics=[…] and zoo.evaluate")
+    for card in METRICS.values():
+        needed = ["pairs"] * card.paired + ["draws"] * card.draws + [card.tool] * bool(card.tool)
+        table.add_row(card.name, {"min": "lower", "max": "higher", "": ""}[card.better], card.title, listed(needed))
+    return table
+
+
 def needs(card: ModelCard) -> str:
     """``labels or condition, flow``."""
     return listed(" or ".join(group) for group in card.needs)
@@ -48,6 +58,7 @@ def main() -> None:
     console = Console()
     console.print(models_table(patterns[0]))
     console.print(data_table())
+    console.print(metrics_table())
     console.print(f"python -m zoo.train model={MODELS.names(patterns[0])[0]} data=puppets")
 
 

@@ -37,7 +37,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """One variant under one column. values: one a seed. half: half of the 95 % interval of the mean over seeds, None
+    """One variant under one column. values: one for each of ``seeds``. half: half of the 95 % interval of their mean, None
     with one seed. best: no other variant of the task comes near. real: the same number of the real clips, if any."""
 
     values: tuple[float, ...]
@@ -45,6 +45,7 @@ class Cell:
     half: float | None = None
     best: bool = False
     real: float | None = None
+    seeds: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

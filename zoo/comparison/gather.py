@@ -28,7 +28,7 @@ NO_MATTER = ("seed", "runs", "logger.", "trainer.threads", "trainer.progress", "
 """Settings by which two runs may differ and still be the same variant: the seed, and what changes no number."""
 CONFIDENCE = 0.95
 
-Results = dict[str, list[Result]]  # run name -> its newest line of each protocol and given
+Results = Mapping[str, Sequence[Result]]  # by the name of the run
 
 
 def find_runs(words: Iterable[str]) -> list[Path]:
@@ -55,9 +55,14 @@ def _what_is_there(path: Path) -> str:
 def gather(folders: Sequence[Path]) -> tuple[Comparison, list[str]]:
     """The comparison, and sentences about what was left out of it. A ZooError where nothing may be compared."""
     runs = _named(folders)
-    results = {run.name: _newest(read_results(run.folder)) for run in runs}
-    columns, notes = _columns(results)
-    return Comparison(tuple(runs), tuple(columns), tuple(_rows(runs, results, columns))), notes
+    return lay_side_by_side(runs, {run.name: read_results(run.folder) for run in runs})
+
+
+def lay_side_by_side(runs: Sequence[Run], results: Results) -> tuple[Comparison, list[str]]:
+    """The same of runs that are read, and their results by name."""
+    newest = {name: _newest(lines) for name, lines in results.items()}
+    columns, notes = _columns(newest)
+    return Comparison(tuple(runs), tuple(columns), tuple(_rows(runs, newest, columns))), notes
 
 
 # ---------------------------------------------------------------- runs
@@ -242,7 +247,7 @@ def _rows(runs: Sequence[Run], results: Results, columns: Sequence[Column]) -> I
                 if by_seed:
                     others = [list(each.values()) for other, each in values.items() if other != row and each]
                     real = figures[row].get(_real(column.key), {})
-                    cells[row][column.key] = cell(list(by_seed.values()), others, column.better, list(real.values()))
+                    cells[row][column.key] = cell(by_seed, others, column.better, list(real.values()))
         for row in members:
             yield Row(row[1], task, row[2], tuple(sorted(grouped[row])), cells[row])
 
@@ -252,10 +257,12 @@ def _real(key: str) -> str:
     return f"{split}/real/{rest}"
 
 
-def cell(values: list[float], others: Sequence[list[float]], which: str, real: Sequence[float] = ()) -> Cell:
+def cell(by_seed: Mapping[int, float], others: Sequence[list[float]], which: str, real: Sequence[float] = ()) -> Cell:
     """Mean and half of its interval over seeds; best if it is better than every other by more than chance."""
+    seeds = tuple(sorted(by_seed))
+    values = tuple(by_seed[seed] for seed in seeds)
     best = bool(others) and which in ("min", "max") and all(surpasses(values, other, which) for other in others)
-    return Cell(tuple(values), mean(values), half_interval(values), best, mean(real) if real else None)
+    return Cell(values, mean(values), half_interval(values), best, mean(real) if real else None, seeds)
 
 
 def half_interval(values: Sequence[float]) -> float | None:

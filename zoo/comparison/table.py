@@ -62,7 +62,7 @@ def comma_separated(comparison: Comparison) -> str:
     writer.writerow(["task", "variant", "given", "seed", "key", "value", "mean", "half_of_95_interval", "best", "real"])
     for row in comparison.rows:
         for key, cell in row.cells.items():
-            for seed, value in zip(row.seeds, cell.values, strict=False):
+            for seed, value in zip(cell.seeds, cell.values, strict=True):
                 about = [
                     cell.mean,
                     "" if cell.half is None else cell.half,

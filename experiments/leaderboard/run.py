@@ -1,0 +1,138 @@
+"""The leaderboard: every model that makes videos, on puppets, under one protocol, three seeds each.
+
+    python experiments/leaderboard/run.py          # trains and measures what results.jsonl does not hold yet
+    python experiments/leaderboard/run.py readme   # writes the table into README.md, between its two marks
+
+Two trainings at a time, one thread each. A model is trained for as many clips as its card advises.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from zoo.comparison.content import Comparison, Run
+from zoo.comparison.gather import lay_side_by_side
+from zoo.comparison.table import ARROWS, by_task, in_words
+from zoo.evaluation.catalogue import better
+from zoo.evaluation.results import RESULTS, Result, add_line, read_results
+
+HERE = Path(__file__).parent
+README = HERE.parents[1] / "README.md"
+RUNS = Path("runs/leaderboard")
+DATA = ["data=puppets", "data.view=person", "data.height=64", "data.width=64", "data.frames=10", "data.crowd=0"]
+COMMON = [*DATA, "data.workers=0", "evaluation.rounds=1", "trainer.threads=1", "trainer.progress=false"]
+TOOLS = {"judge": ["model=judge", "data.batch_size=16"], "segmenter": ["model=segmenter", "data.batch_size=16"]}
+MODELS = ("vid2vid", "pix2pixhd", "videovae")
+SEEDS = (1, 2, 3)
+CLIPS = 256
+SHOWN = (
+    "psnr",
+    "ssim",
+    "warping_error_dis",
+    "motion_dis",
+    "accuracy_identity",
+    "accuracy_action",
+    "judge_frechet",
+    "label_miou",
+)
+MARKS = ("<!-- leaderboard -->", "<!-- end of leaderboard -->")
+
+
+def run_all() -> None:
+    """The judge and the segmenter first; then every model, seed by seed."""
+    for tool, settings in TOOLS.items():
+        train(RUNS / tool, [*settings, "seed=1"])
+    done = {(result.more["model"], result.more["seed"]) for result in results()}
+    jobs = [(model, seed) for seed in SEEDS for model in MODELS if (model, seed) not in done]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda job: run_one(*job), jobs))
+
+
+def run_one(model: str, seed: int) -> None:
+    """Train and measure, and keep the lines of the measurement with their commands."""
+    run = RUNS / f"{model}-s{seed}"
+    trained = train(run, [f"model={model}", f"seed={seed}"])
+    tools = [f"{tool}={RUNS / tool}" for tool in TOOLS if tool != "segmenter" or model != "videovae"]
+    names = ["l1", "psnr", "ssim", "warping_error", "flicker", "motion", "accuracy", "judge_frechet"]
+    names += ["label_miou"] if model != "videovae" else []
+    before = len(read_results(run))
+    measured = command("zoo.evaluate", [f"run={run}", *tools, f"clips={CLIPS}", f"metrics=[{','.join(names)}]"])
+    commit = json.loads((run / "environment.json").read_text())["commit"]
+    for result in read_results(run)[before:]:
+        about = {"seed": seed, "command": trained, "measured": measured, "commit": commit}
+        result.more.update(about)
+        add_line(HERE / RESULTS, result.line())
+
+
+def train(run: Path, settings: list[str]) -> str:
+    """Train unless that was done; returns the command."""
+    words = [*settings, *COMMON, "logger.wandb=disabled", f"hydra.run.dir={run}"]
+    if (run / "last.ckpt").is_file():
+        return shlex.join(["python", "-m", "zoo.train", *words])
+    return command("zoo.train", words)
+
+
+def command(module: str, words: list[str]) -> str:
+    """Run in a process of its own; returns what would be typed."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(HERE.parents[1])}
+    subprocess.run([sys.executable, "-m", module, *words], check=True, env=environment, stdout=subprocess.DEVNULL)
+    return shlex.join(["python", "-m", module, *words])
+
+
+def results() -> list[Result]:
+    """What there is."""
+    return read_results(HERE) if (HERE / RESULTS).is_file() else []
+
+
+def compared() -> Comparison:
+    """The lines of results.jsonl as `zoo.compare` would lay them side by side."""
+    by_run: dict[str, list[Result]] = {}
+    for result in results():
+        by_run.setdefault(f"{result.more['model']}-s{result.more['seed']}", []).append(result)
+    runs = [
+        Run(name, RUNS / name, lines[0].more["model"], lines[0].more["seed"], {}, {}, {})
+        for name, lines in by_run.items()
+    ]
+    return lay_side_by_side(runs, by_run)[0]
+
+
+def table() -> Iterator[str]:
+    """Markdown: a table for each task and protocol, a row a model."""
+    comparison = compared()
+    for task, rows in by_task(comparison.rows):
+        for row_given in dict.fromkeys(row.given for row in rows):
+            members = [row for row in rows if row.given == row_given]
+            keys = {_metric(key): key for row in members for key in row.cells if _metric(key) in SHOWN}
+            names = [name for name in SHOWN if name in keys]
+            slug = keys[names[0]].partition("@")[2]
+            yield f"**{task}**, `@{slug}`\n"
+            yield f"| model | given | seeds | {' | '.join(name + ARROWS[better(name)] for name in names)} |"
+            yield "| --- | --- | --- |" + " ---: |" * len(names)
+            for row in members:
+                cells = (in_words(row.cells.get(keys[name])) for name in names)
+                yield f"| `{row.variant}` | {row.given} | {len(row.seeds)} | {' | '.join(cells)} |"
+            yield ""
+
+
+def _metric(key: str) -> str:
+    return key.partition("/")[2].partition("@")[0]
+
+
+def readme(text: str) -> str:
+    """README with the table between its marks."""
+    before, rest = text.split(MARKS[0])
+    return before + MARKS[0] + "\n" + "\n".join(table()) + MARKS[1] + rest.split(MARKS[1])[1]
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["readme"]:
+        README.write_text(readme(README.read_text()))
+    else:
+        run_all()

@@ -140,6 +140,7 @@ def test_key_carries_the_protocol():
     protocol = Protocol("puppets", "val", 8, 16, 1, 12.5, 64, 128, 0)
     assert protocol.key("l1") == "val/l1@8x16f-c1-64x128px"
     assert replace(protocol, draws=4, features="r3d18").key("fvd") == "val/fvd@8x16f-c1-64x128px-d4-r3d18"
+    assert replace(protocol, options={"temperature": 0.5}).key("l1") == "val/l1@8x16f-c1-64x128px-temperature0.5"
 
 
 def test_protocols_say_in_what_they_differ():

@@ -155,6 +155,8 @@ def test_evaluate_says_what_the_judge_says(runs, monkeypatch):
         metric.update(Videos(clip["video"][:, 1:], known), real=True)
         metric.update(Videos(model.sample(SampleRequest(5, clip, context=1)).video[:, 1:], known), real=False)
     assert judged["attributes, 1 frame"] == pytest.approx(metric.compute(), rel=1e-4)
+    cold = evaluate(replace(settings, temperature=0.25, context=0, clips=2))
+    assert cold[0].protocol.slug == "2x4f-c0-32x32px-temperature0.25"
     again = [each.figures for each in evaluate(settings)]
     assert again == [each.figures for each in measured]
 
@@ -174,8 +176,10 @@ def test_who_makes_no_clips_is_not_evaluated(runs):
 
 
 def test_two_processes_do_the_work_of_one(tmp_path):
-    """Half the batch of VideoVAE each, from one command, in double precision: the same weights."""
-    common = [*VAE, *COMMON, "trainer.precision=64-true"]
+    """Half the batch of VideoVAE each, from one command, in double precision: the same weights, and the same figures of
+    three evaluation clips, of which one process has two."""
+    metrics = "evaluation.metrics=[l1,ssim,warping_error]"
+    common = [*VAE, *COMMON, "trainer.precision=64-true", "evaluation.clips=3", metrics]
     trained(tmp_path / "one", *common, "data.batch_size=4")
     two = [*common, "data.batch_size=2", "strategy=ddp", "strategy.accelerator=cpu", "strategy.devices=2"]
     words = [sys.executable, "-m", "zoo.train", *two, f"hydra.run.dir={tmp_path / 'two'}"]
@@ -184,6 +188,10 @@ def test_two_processes_do_the_work_of_one(tmp_path):
     assert one["clips_seen"] == both["clips_seen"] == 8
     for key, weight in one["state_dict"].items():
         assert torch.allclose(weight, both["state_dict"][key], rtol=1e-6, atol=1e-8), key
+    [alone], [together] = (read_results(tmp_path / name) for name in ("one", "two"))
+    assert together.protocol == alone.protocol
+    assert together.metrics == pytest.approx(alone.metrics, rel=1e-6)
+    assert set(alone.metrics) >= {"l1", "ssim", "warping_error_dis", "real/warping_error_dis"}
 
 
 def test_a_judge_trains_on_two_processes(tmp_path):

@@ -190,14 +190,17 @@ def build_callbacks(plan: Plan, run: Path) -> list[Callback]:
 
 
 def looks(plan: Plan, run: Path) -> list[Callback]:
-    """What looks at a validation round: of videos, or of the verdicts of a model that classifies."""
+    """What looks at a validation round: of videos, or of what a model reads off them."""
     from zoo.callbacks.accuracy import Accuracy
     from zoo.callbacks.gallery import Gallery
     from zoo.callbacks.measure import Measure
+    from zoo.callbacks.overlap import Overlap
     from zoo.evaluation.suite import Suite
     from zoo.evaluation.tools import open_tools
 
     protocol, spec = plan.protocol, plan.spec
+    if "segment" in plan.card.tasks:
+        return [Overlap(protocol, run, len(spec.label_names))]
     if not plan.card.samples:
         return [Accuracy(protocol, run, tuple(spec.attributes))]
     measured = protocol.frames - protocol.context
@@ -241,7 +244,7 @@ def what_next(card: ModelCard, run: Path) -> str:
     """The command to type after a training."""
     if card.samples:
         return f"python -m zoo.sample run={run} frames=100"
-    return f"python -m zoo.evaluate run=<run of a model> judge={run}"
+    return f"python -m zoo.evaluate run=<run of a model> {card.name}={run}"
 
 
 if __name__ == "__main__":

@@ -37,8 +37,8 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """One variant under one column. values: one for each of ``seeds``. half: half of the 95 % interval of their mean, None
-    with one seed. best: no other variant of the task comes near. real: the same number of the real clips, if any."""
+    """One variant under one column. values: one for each of ``seeds``. half: half of the 95 % interval of their mean,
+    None with one seed. best: no other variant of the task comes near. real: the same number of the real clips."""
 
     values: tuple[float, ...]
     mean: float

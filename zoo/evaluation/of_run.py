@@ -82,12 +82,14 @@ def _evaluate(settings: EvaluateSettings, model: VideoModel[Any], config: DataCo
         seed=settings.seed,
         draws=settings.draws,
         settings=config.shaping(),
+        options={} if settings.temperature is None else {"temperature": settings.temperature},
     )
     setup = open_tools(settings, names, frames - context, clips, settings.draws, spec, config)
     suite = Suite(names, protocol, setup)
-    options = {} if settings.temperature is None else {"temperature": settings.temperature}
     for clip in batches(real, clips, frames, settings.batch_size):
-        requests = [SampleRequest(frames, clip, context, settings.seed, d, options) for d in range(settings.draws)]
+        requests = [
+            SampleRequest(frames, clip, context, settings.seed, d, protocol.options) for d in range(settings.draws)
+        ]
         suite.update(clip, [model.sample(request).video for request in requests])
     return _kept(settings, model, suite, context)
 
@@ -98,8 +100,7 @@ def _kept(settings: EvaluateSettings, model: VideoModel[Any], suite: Suite, cont
     found = sorted(suite.compute(), key=lambda pair: pair[0].features == "judge")
     for protocol, figures in found:
         check_bound(figures)
-        options = {} if settings.temperature is None else {"temperature": settings.temperature}
-        add_result(folder, model, figures, protocol, given, **options)
+        add_result(folder, model, figures, protocol, given)
     return [Measured(given, protocol, figures) for protocol, figures in found]
 
 

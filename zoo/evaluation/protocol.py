@@ -15,7 +15,7 @@ class Protocol:
     Which clips are evaluated follows from it alone: the first ``clips`` of the ``split`` of the data set ``data`` under
     the ``settings`` that shape its clips, and ``clip_keys`` is a checksum of the names of those that were seen. frames:
     of each. context: those of them that the model was given; they are left out of what is measured. draws: samples for
-    each clip. seed: of the samples. resize: how frames came to height x width. features: the network whose features or
+    each clip. seed: of the samples. options: of the samples, such as a temperature. resize: how frames came to height x width. features: the network whose features or
     verdicts were compared, with the checksum of its weights; "" where there is none.
     """
 
@@ -34,13 +34,15 @@ class Protocol:
     features_sha256: str = ""
     clip_keys: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
 
     @property
     def slug(self) -> str:
         """The part of a metric's key after the @: ``8x8f-c1-64x128px``, ``512x16f-c0-64x64px-d4-r3d18``."""
         draws = f"-d{self.draws}" if self.draws > 1 else ""
+        options = "".join(f"-{name}{value}" for name, value in sorted(self.options.items()))
         features = f"-{self.features}" if self.features else ""
-        return f"{self.clips}x{self.frames}f-c{self.context}-{self.height}x{self.width}px{draws}{features}"
+        return f"{self.clips}x{self.frames}f-c{self.context}-{self.height}x{self.width}px{draws}{options}{features}"
 
     def key(self, metric: str) -> str:
         """``val/l1@8x8f-c1-64x128px``."""
@@ -55,7 +57,8 @@ class Protocol:
     def flat(self) -> dict[str, Any]:
         """Every field by name, the settings among them."""
         plain = asdict(self)
-        return {f"settings.{name}": value for name, value in plain.pop("settings").items()} | plain
+        nested = {f"{group}.{name}": v for group in ("settings", "options") for name, v in plain.pop(group).items()}
+        return plain | nested
 
     @classmethod
     def read(cls, plain: dict[str, Any]) -> Protocol:

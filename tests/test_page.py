@@ -1,0 +1,490 @@
+"""The page of a comparison: what is written, and what a browser makes of it.
+
+The browser is Debian's chromium, driven by Playwright. Without them its tests are skipped; where ``ZOO_BROWSER`` says
+"required" they fail.
+"""
+
+import importlib.util
+import json
+import math
+import os
+import re
+import shutil
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from zoo.comparison.content import Cell, Column, Comparison, Row, Run
+from zoo.comparison.page import PARTS, SCRIPTS, STRETCHES, write_page
+from zoo.data.decode import write_video
+from zoo.errors import ZooError
+
+HOSTILE = """</script><b>bold</b> "'`${1}` <!--<script> ☃"""
+CLIPS = ("puppets/../7/0.0", f"odd/{HOSTILE}")
+FRAMES, FPS = 20, 10
+PSNR, L1 = "val/psnr@8x20f-c1-64x64px", "val/l1@8x20f-c1-64x64px"
+LOSS = "train/loss/kl"
+
+
+# A comparison: the first run's samples have twice the rate, the second has no curves, the third no films.
+
+
+def film(path, fps=FPS, frames=FRAMES, tint=(0, 0, 0)):
+    """A film whose grey says how late it is: 10 at the start, 12 more each tenth of a second."""
+    pictures = [np.full((64, 64, 3), 10 + 12 * int(t * FPS / fps), np.uint8) for t in range(frames)]
+    for picture in pictures:
+        picture[:8] = tint
+    write_video(path, pictures, fps)
+    return path
+
+
+def films_of(folder, run):
+    films = {}
+    for number, clip in enumerate(CLIPS):
+        films[clip] = {
+            "given": film(folder / f"{run}-{number}-given.mp4", tint=(number, 255, 0)),
+            "real": film(folder / f"{run}-{number}-real.mp4", tint=(number, 0, 255)),
+        }
+    rate = 2 if run == 0 else 1
+    films[CLIPS[0]]["generated"] = film(folder / f"{run}.mp4", fps=rate * FPS, frames=rate * FRAMES)
+    if run == 0:
+        films[CLIPS[1]]["generated"] = film(folder / "short.mp4", frames=5)
+    return films
+
+
+def curves_of(run):
+    psnr = [(100.0, 10.0 + run), (200.0, math.nan), (300.0, 14.0), (400.0, 15.0)]
+    return {PSNR: psnr, LOSS: [(float(seen), 1000.0 / seen) for seen in range(10, 410, 10)], "perf/clips_per_s": psnr}
+
+
+def cell(mean, **more):
+    return Cell(values=(mean - 1, mean + 1), mean=mean, seeds=(1, 3), **more)
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    config = {"model.name": "videovae", "model.width": 24, "budget.clips": 400, "lr": 0.1}
+    runs = (
+        Run(HOSTILE, folder, "wide", 1, config, curves_of(0), films_of(folder, 0)),
+        Run("two", folder, "narrow", 2, config | {"model.width": 16, "lr": math.nan}, {}, films_of(folder, 1)),
+        Run("three", folder, "other", 0, config | {"only.here": "</script>"}, curves_of(2), {}),
+    )
+    protocol = {"data": "puppets", "split": "val", "clips": 8}
+    columns = (Column(PSNR, "max", protocol), Column(L1, "min", protocol))
+    rows = (
+        Row("wide", "predict", "first frame", (1, 2), {PSNR: cell(20.0, half=0.5), L1: cell(0.3, real=0.01)}),
+        Row("narrow", "predict", "first frame", (1, 2), {L1: cell(0.1, best=True)}),
+        Row("other", "predict", "two frames", (1, 2), {PSNR: cell(22.5, half=1.25, best=True), L1: cell(0.2)}),
+        Row("wide", "generate", "", (1, 2), {PSNR: cell(math.nan)}),
+        Row("other", "generate", "", (1, 2), {PSNR: cell(9.0)}),
+    )
+    return Comparison(runs, columns, rows)
+
+
+@pytest.fixture(scope="module")
+def written(comparison, tmp_path_factory):
+    return write_page(tmp_path_factory.mktemp("page") / "new", comparison)
+
+
+def embedded(page):
+    """The data of a page, as any reader of HTML would find it."""
+    found = re.search(r'<script id="data" type="application/json">(.*?)</script>', page.read_text("utf-8"), re.DOTALL)
+    return json.loads(found[1])
+
+
+# What is written
+
+
+def test_names_cannot_end_the_data(written, comparison):
+    data = embedded(written)
+    assert [run["name"] for run in data["runs"]] == [run.name for run in comparison.runs]
+    assert data["runs"][2]["config"]["only.here"] == "</script>"
+
+
+def test_what_json_has_not_travels_as_text(written, comparison, tmp_path):
+    assert embedded(written)["runs"][0]["curves"][PSNR][1] == [200, "NaN"]
+    run = replace(comparison.runs[2], curves={"val/x": [(1.0, math.inf), (2.0, -math.inf)]}, config={"x": [math.inf]})
+    data = embedded(write_page(tmp_path, Comparison((run,), (), ())))["runs"][0]
+    assert (data["curves"]["val/x"], data["config"]) == ([[1, "Infinity"], [2, "-Infinity"]], {"x": ["Infinity"]})
+
+
+def test_films_lie_beside_the_page_under_plain_names(written):
+    films = [path.relative_to(written.parent) for path in written.parent.rglob("*.mp4")]
+    assert len(films) == 4 + 3
+    assert all(re.fullmatch(r"films/\d{3}-[\w-]+/\d\d-[\w-]+\.mp4", path.as_posix()) for path in films)
+
+
+def test_what_runs_share_stands_once(comparison, tmp_path):
+    first, second, _ = comparison.runs
+    other = film(tmp_path / "other.mp4", tint=(9, 9, 200))
+    second = replace(second, films={CLIPS[0]: second.films[CLIPS[0]] | {"given": other}})
+    clip = embedded(write_page(tmp_path / "page", Comparison((first, second), (), ())))["clips"][0]
+    assert [truth["runs"] for truth in clip["real"]] == [[0, 1]]
+    assert [truth["runs"] for truth in clip["given"]] == [[0], [1]]
+
+
+def test_a_missing_film_is_named(comparison, tmp_path):
+    run = replace(comparison.runs[0], films={"clip": {"generated": tmp_path / "gone.mp4"}})
+    with pytest.raises(ZooError, match=r"gone\.mp4"):
+        write_page(tmp_path / "page", Comparison((run,), (), ()))
+
+
+def test_a_long_curve_keeps_its_peaks_and_its_ends(comparison, tmp_path):
+    curve = [(float(seen), math.sin(seen)) for seen in range(100_000)]
+    curve[5_000], curve[7_000], curve[-1] = (5_000.0, 99.0), (7_000.0, math.nan), (99_999.0, 0.5)
+    run = replace(comparison.runs[2], curves={"val/x": curve})
+    kept = embedded(write_page(tmp_path, Comparison((run,), (), ())))["runs"][0]["curves"]["val/x"]
+    assert len(kept) <= 2 * STRETCHES + 3
+    assert [5_000, 99.0] in kept
+    assert [7_000, "NaN"] in kept
+    assert (kept[0], kept[-1]) == ([0, 0.0], [99_999, 0.5])
+
+
+def test_parts_cannot_end_their_elements():
+    assert not any("</" in (PARTS / name).read_text("utf-8") for name in (*SCRIPTS, "page.css"))
+
+
+def test_a_comparison_of_nothing_is_a_page_too(tmp_path):
+    assert not any(embedded(write_page(tmp_path, Comparison((), (), ()))).values())
+
+
+# What a browser makes of it
+
+FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
+--disable-component-update --disable-sync"""
+TENTHS = "videos => videos.map(video => Math.floor(video.currentTime * 10))"
+SETTLED = """() => [...document.querySelectorAll("video[src]")].every(
+    video => !video.seeking && video.readyState >= 2)"""
+IN_STEP = """() => [...document.querySelectorAll("video")].every(
+    video => video.ended || Math.abs(video.currentTime - readClock()) < 0.1)"""
+PLAYING = "videos => videos.filter(video => !video.paused && !video.ended).length"
+STAYS_INSIDE = """nodes => nodes.every(
+    node => node.closest(".scroller, .runs") || node.getBoundingClientRect().right <= 360)"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    chromium = shutil.which("chromium")
+    if chromium is None or importlib.util.find_spec("playwright") is None:
+        problem = "needs Debian's chromium and the package playwright"
+        if os.environ.get("ZOO_BROWSER") == "required":
+            pytest.fail(problem)
+        pytest.skip(problem)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=FLAGS.split())
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def tab(browser):
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+    context.set_default_timeout(5000)
+    return context.new_page()
+
+
+@pytest.fixture
+def page(tab, written):
+    """The page, just opened, with its films still; whatever it is put through, it may not complain nor fetch."""
+    complaints, requests = [], []
+    tab.on("console", lambda message: complaints.append(message.text))
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    tab.on("request", lambda request: requests.append(request.url))
+    open_page(tab, written)
+    yield tab
+    assert not complaints
+    assert requests
+    assert all(address.startswith(("file:", "data:")) for address in requests)
+
+
+def open_page(tab, path):
+    tab.emulate_media(reduced_motion="reduce", color_scheme="light")
+    tab.set_viewport_size({"width": 1280, "height": 900})
+    tab.goto(path.as_uri())
+    tab.wait_for_function(SETTLED)
+
+
+def frames_shown(page):
+    """By the films' own clocks. One film has five frames only and shows the last of them on."""
+    page.wait_for_function(SETTLED)
+    return sorted(set(page.locator("video[src]").evaluate_all(TENTHS)))
+
+
+def frames_seen(page):
+    """By the colours on the screen."""
+    page.wait_for_function(SETTLED)
+    screen = cv2.imdecode(np.frombuffer(page.screenshot(), np.uint8), cv2.IMREAD_COLOR)
+    boxes = [video.bounding_box() for video in page.locator("video").all()]
+    middles = [screen[int(box["y"] + box["height"] / 2), int(box["x"] + box["width"] / 2)] for box in boxes]
+    return {round((float(middle.mean()) - 10) / 12) for middle in middles}
+
+
+def is_playing(page):
+    return page.locator("video").evaluate_all(PLAYING)
+
+
+def set_frame(page, frame):
+    slide = "(slider, frame) => { slider.value = frame; slider.dispatchEvent(new Event('input')) }"
+    page.locator("#frame").evaluate(slide, frame)
+
+
+def test_hostile_names_are_only_text(page):
+    assert page.locator("#runs .run-name").all_inner_texts() == [HOSTILE, "two", "three"]
+    assert page.locator("h3").all_inner_texts() == list(CLIPS)
+    assert page.locator("b").count() == 0
+    assert page.title() == f"Comparison: {HOSTILE}, two, three"
+
+
+def test_each_clip_has_a_cell_for_every_run(page):
+    assert page.locator("video").count() == 4 + 3
+    for row in page.locator(".reel").all():
+        assert row.locator(".truths figcaption").all_inner_texts() == ["given", "real"]
+        assert row.locator(":scope > .film").count() == 3
+    assert page.locator(".absent").all_inner_texts() == ["–"] * 3
+
+
+def test_slider_sets_every_film_to_one_frame(page):
+    assert frames_shown(page) == [0]
+    assert frames_seen(page) == {0}
+    for tick, tenth in ((6, 3), (31, 15)):  # of the faster film's frames
+        set_frame(page, tick)
+        assert frames_shown(page) == sorted({min(tenth, 4), tenth})
+        assert frames_seen(page) == {min(tenth, 4), tenth}
+    assert page.locator("#time").inner_text() == "frame 31 · 1.55 s"
+    assert page.locator("#frame").get_attribute("aria-valuetext") == "frame 31 of 0 to 39"
+
+
+def test_play_moves_all_films_and_pause_stops_them_in_step(page):
+    page.click("#play")
+    page.wait_for_function("Number(document.getElementById('frame').value) >= 12")
+    assert page.locator("#play").get_attribute("aria-label") == "Pause"
+    assert is_playing(page) >= 6  # the short one may be over
+    page.click("#play")
+    frame = int(page.input_value("#frame"))
+    assert is_playing(page) == 0
+    assert frames_shown(page) == sorted({4, frame // 2})
+    page.wait_for_timeout(150)
+    assert int(page.input_value("#frame")) == frame
+
+
+def test_films_that_drift_are_brought_back(page):
+    page.click("[data-speed='0.25']")  # the end, where all begin anew, is eight seconds away
+    page.click("#play")
+    page.wait_for_function(IN_STEP)
+    page.locator("video").first.evaluate("video => { video.currentTime += 0.2 }")
+    page.locator("video").nth(3).evaluate("video => { video.currentTime += 1.2 }")
+    assert not page.evaluate(IN_STEP)
+    page.wait_for_function(IN_STEP)
+
+
+def test_playing_begins_again_at_the_end(page):
+    set_frame(page, 36)
+    page.keyboard.press("Space")
+    page.wait_for_function("Number(document.getElementById('frame').value) < 20")
+    page.wait_for_function("[...document.querySelectorAll('video')].every(video => video.currentTime < 1)")
+    page.wait_for_function("[...document.querySelectorAll('video')].filter(video => !video.paused).length >= 6")
+
+
+def test_speed_slows_the_clock(page):
+    page.click("[data-speed='0.25']")
+    page.keyboard.press("Space")
+    now = "[performance.now() / 1000, Number(document.getElementById('frame').value) / 20]"
+    before = page.evaluate(now)
+    page.wait_for_timeout(600)
+    seconds, of_film = np.subtract(page.evaluate(now), before)
+    assert of_film == pytest.approx(seconds / 4, abs=0.1)
+    assert page.locator("video").first.evaluate("video => video.playbackRate") < 0.5
+    assert page.locator("#speed [aria-pressed='true']").inner_text() == "¼"
+
+
+def test_keys_work_wherever_the_focus_is(page):
+    for place in ("body", "#frame", "#play", "#log", ".results button", ".plot", "#reels"):
+        page.locator(place).first.evaluate("node => node.focus({preventScroll: true})")
+        frames = []
+        for key in ("ArrowRight", "ArrowRight", "ArrowLeft", "ArrowLeft", "ArrowLeft"):
+            page.keyboard.press(key)
+            frames.append(page.input_value("#frame"))
+        assert (place, frames) == (place, ["1", "2", "1", "0", "0"])
+        page.keyboard.press("Space")
+        assert is_playing(page)
+        page.keyboard.press("Space")
+        assert not is_playing(page)
+        set_frame(page, 0)
+    assert not page.is_checked("#log")
+
+
+def test_a_control_reached_by_tab_keeps_its_keys(page):
+    page.focus("#runs input >> nth=0")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    assert not page.is_checked("#runs input >> nth=1")
+    assert not is_playing(page)
+    page.mouse.click(640, 890)
+    page.keyboard.press("Space")
+    assert is_playing(page)
+
+
+def test_everything_is_reached_by_tab(page):
+    reached = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.id || document.activeElement.className.baseVal || ''"))
+        reached.add(page.evaluate("document.activeElement.innerText?.trim().split('\\n')[0]"))
+        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline != "none" or page.evaluate("document.activeElement === document.body")
+    wanted = {"reels", "play", "frame", "log", "plot", "results-table", "settings-table", "all-settings"}
+    assert wanted | {"Films", "¼", "+", "variant", "psnr ↑", "How the numbers were measured"} <= reached
+
+
+def test_films_play_by_themselves_unless_motion_is_unwanted(page, written):
+    assert not is_playing(page)
+    page.emulate_media(reduced_motion="no-preference")
+    page.reload()
+    page.wait_for_function("Number(document.getElementById('frame').value) > 0")
+    assert is_playing(page)
+
+
+def test_films_can_be_larger_and_smaller(page):
+    def width():
+        return page.locator("video").first.bounding_box()["width"]
+
+    before = width()
+    page.click("[data-step='1']")
+    assert width() > before
+    for _ in range(6):
+        page.locator("[data-step='-1']").evaluate("button => button.click()")
+    assert width() == 64
+    assert page.is_disabled("[data-step='-1']")
+
+
+def test_only_films_near_the_window_are_loaded(page, comparison, tmp_path):
+    run = comparison.runs[1]
+    films = {f"clip {number}": run.films[CLIPS[0]] for number in range(30)}
+    many = write_page(tmp_path, Comparison((replace(run, films=films),), (), ()))
+    open_page(page, many)
+    assert 0 < page.locator("video[src]").count() < 60
+    set_frame(page, 7)
+    page.locator("video").last.scroll_into_view_if_needed()
+    page.wait_for_function("!document.querySelector('video').hasAttribute('src')")
+    assert frames_shown(page) == [7]
+    assert page.locator("video").last.get_attribute("src") is not None
+    page.evaluate("scrollTo(0, 0)")
+    page.wait_for_function("document.querySelector('video').hasAttribute('src')")
+    assert frames_shown(page) == [7]
+
+
+def test_curves_have_a_line_for_each_run_shown(page):
+    lines = page.locator(f"[data-key='{PSNR}'] path")
+    assert lines.count() == 2
+    assert lines.first.get_attribute("d").count("M") == 2  # a NaN breaks the line
+    page.uncheck("#runs input >> nth=0")
+    assert lines.count() == 1
+    assert lines.get_attribute("data-run") == "2"
+    page.check("#runs input >> nth=0")
+    assert lines.count() == 2
+
+
+def test_a_run_switched_off_leaves_films_and_tables_too(page):
+    page.uncheck("#runs input >> nth=0")
+    assert page.locator(".film[data-run='0']:visible").count() == 0
+    assert page.locator(".results tbody th[scope=row]:visible").all_inner_texts() == ["narrow", "other", "other"]
+    assert page.locator(".settings thead .run-name").all_inner_texts() == ["two", "three"]
+    page.uncheck("#runs input >> nth=1")
+    page.uncheck("#runs input >> nth=2")
+    assert page.locator(".results tbody th:visible").count() == 0
+    assert page.locator("#settings-count").inner_text() == "0 of 0 differ between the runs shown"
+
+
+def test_closed_groups_are_not_drawn(page):
+    assert page.locator("#charts summary").all_inner_texts() == ["val1", "train/loss1", "perf1"]
+    assert page.locator(".chart").count() == 1
+    page.click("text=train/loss")
+    page.wait_for_selector(f"[data-key='{LOSS}'] path")
+    assert page.locator(f"[data-key='{LOSS}'] path").count() == 2
+
+
+def test_log_scale_has_decades(page):
+    page.click("text=train/loss")
+    page.check("#log")
+    page.wait_for_selector(f"[data-key='{LOSS}'] path")
+    assert page.locator(f"[data-key='{LOSS}'] .tick.y").all_text_contents() == ["5", "10", "20", "50", "100"]
+
+
+def test_values_are_read_by_mouse_and_keyboard(page):
+    page.hover(".plot", position={"x": 60, "y": 60})
+    reading = page.locator(".reading")
+    assert reading.inner_text().split("\n")[0] == "at 100 clips"
+    assert reading.locator(".value").all_inner_texts() == ["10", "12"]
+    page.mouse.move(0, 0)
+    assert reading.is_hidden()
+    page.focus("#charts summary >> nth=0")
+    page.keyboard.press("Tab")
+    assert reading.inner_text().split("\n")[0] == "at 400 clips"
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    assert reading.locator(".value").all_inner_texts() == ["NaN", "NaN"]
+    assert page.input_value("#frame") == "0"
+
+
+def rows_of(page):
+    return page.locator(".results tbody").evaluate_all(
+        "bodies => bodies.map(body => [...body.querySelectorAll('th')].map(node => node.innerText))"
+    )
+
+
+def test_results_are_sorted_within_their_task(page):
+    assert rows_of(page) == [["predict", "wide", "narrow", "other"], ["generate", "wide", "other"]]
+    psnr = page.locator(".results thead th", has_text="psnr")
+    psnr.locator("button").click()
+    assert psnr.get_attribute("aria-sort") == "descending"  # the best first
+    assert rows_of(page) == [["predict", "other", "wide", "narrow"], ["generate", "other", "wide"]]
+    psnr.locator("button").press("Enter")
+    assert psnr.get_attribute("aria-sort") == "ascending"
+    assert rows_of(page) == [["predict", "wide", "other", "narrow"], ["generate", "other", "wide"]]
+    page.click(".results button >> text=variant")
+    assert psnr.get_attribute("aria-sort") is None
+    assert rows_of(page) == [["predict", "narrow", "other", "wide"], ["generate", "other", "wide"]]
+
+
+def test_results_say_what_was_measured_and_how(page):
+    header = page.locator(".results button", has_text="psnr")
+    assert header.get_attribute("title") == f"{PSNR}\nhigher is better\ndata: puppets\nsplit: val\nclips: 8"
+    assert header.inner_text().split("\n") == ["psnr ↑", "val 8x20f-c1-64x64px"]
+    predict = page.locator(".results tbody >> nth=0")
+    assert predict.locator("strong").all_inner_texts() == ["0.1000", "22.50"]
+    assert predict.locator(".half:not(.no-half)").all_inner_texts() == ["± 0.50", "± 1.25"]
+    assert predict.locator("td[title]").first.get_attribute("title") == "seed 1: 19\nseed 3: 21"
+    assert predict.locator(".real").all_inner_texts() == ["real 0.0100"]
+    assert page.locator(".results tbody >> nth=1").locator(".mean").all_inner_texts()[:2] == ["NaN", "–"]
+
+
+def test_settings_show_what_differs(page):
+    def names():
+        return page.locator(".settings tbody th").all_inner_texts()
+
+    assert names() == ["model.width", "lr", "only.here"]
+    assert page.locator(".settings tbody td").all_inner_texts()[3:] == ["0.1", "NaN", "0.1", "–", "–", "</script>"]
+    page.check("#all-settings")
+    assert names() == ["model.name", "model.width", "budget.clips", "lr", "only.here"]
+    assert page.locator(".settings .differs").count() == 3
+
+
+def test_a_telephone_scrolls_no_sideways(page):
+    page.set_viewport_size({"width": 360, "height": 640})
+    page.click("text=train/loss")
+    page.click("#protocols summary")
+    page.check("#all-settings")
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= 360
+    assert page.locator("body *").evaluate_all(STAYS_INSIDE)
+    assert page.locator("#reels").evaluate("node => node.scrollWidth > node.clientWidth")
+
+
+def test_a_page_of_nothing_opens(page, tmp_path):
+    open_page(page, write_page(tmp_path, Comparison((), (), ())))
+    assert page.locator(".nothing").count() == 3
+    page.keyboard.press("Space")

@@ -1,0 +1,231 @@
+// Curves: one chart a metric, one line a run. The charts of a closed group are not drawn.
+
+const CHART = { width: 380, height: 200, left: 56, right: 14, top: 8, bottom: 24 };
+const FIRST_GROUPS = [/^val(\/|$)/, /^train\/loss$/, /^train$/]; // then the others, by name
+const DOTTED = 24; // a line of fewer points than this shows where they are
+const MANY = 200; // of more points, a line is noise that wants a thin stroke
+
+function drawCurves() {
+  const order = new Intl.Collator("en", { numeric: true }).compare; // frame9 before frame10
+  const keys = [...new Set(data.runs.flatMap((run) => Object.keys(run.curves)))].sort(order);
+  const groups = groupedBy(keys, (key) => partsOfKey(key).group);
+  const names = [...groups.keys()].sort((one, other) => rankOf(one) - rankOf(other) || order(one, other));
+  for (const name of names) {
+    const isOpen = name === names[0] || rankOf(name) === 0;
+    byId("charts").append(chartGroup(name, groups.get(name), isOpen));
+  }
+  if (keys.length === 0) byId("charts").append(html("p", { class: "nothing" }, "None of these runs has curves."));
+}
+
+function rankOf(group) {
+  const rank = FIRST_GROUPS.findIndex((pattern) => pattern.test(group));
+  return rank < 0 ? FIRST_GROUPS.length : rank;
+}
+
+function chartGroup(name, keys, isOpen) {
+  const charts = html("div", { class: "charts" });
+  const count = html("span", { class: "count" }, String(keys.length));
+  const group = html("details", { open: isOpen ? "" : null }, html("summary", {}, name || "other", count), charts);
+  let isDrawn = false;
+  const draw = () => {
+    if (!group.open || isDrawn) return;
+    charts.replaceChildren(...keys.map(chart));
+    isDrawn = true;
+  };
+  const redraw = () => {
+    isDrawn = false;
+    draw();
+  };
+  group.addEventListener("toggle", draw);
+  byId("log").addEventListener("change", redraw);
+  onRunsChanged(redraw);
+  draw();
+  return group;
+}
+
+function chart(key) {
+  const { metric, protocol } = partsOfKey(key);
+  const better = data.columns.find((column) => column.key === key)?.better;
+  const caption = html("figcaption", { title: key }, html("strong", {}, metric + arrow(better)), html("small", {}, protocol));
+  const figure = html("figure", { class: "chart", "data-key": key }, caption);
+  const lines = linesOf(key, byId("log").checked);
+  if (lines.some((line) => line.points.length > 0)) figure.append(...plot(key, lines, byId("log").checked));
+  else figure.append(html("p", { class: "nothing" }, "nothing to draw"));
+  return figure;
+}
+
+/** The lines of the runs shown. all: every point, as numbers; points: those that can be drawn. */
+function linesOf(key, isLog) {
+  const runs = [...shownRuns].sort((one, other) => one - other).filter((run) => key in data.runs[run].curves);
+  return runs.map((run) => {
+    const all = data.runs[run].curves[key].map(([seen, value]) => [seen, Number(value)]);
+    const canDraw = ([, value]) => Number.isFinite(value) && (!isLog || value > 0);
+    return { run, all, points: all.filter(canDraw), segments: segmentsOf(all, canDraw) };
+  });
+}
+
+/** A line is broken where a value cannot be drawn: a straight stroke would hide a NaN. */
+function segmentsOf(points, canDraw) {
+  const segments = [[]];
+  for (const point of points) {
+    if (canDraw(point)) segments.at(-1).push(point);
+    else segments.push([]);
+  }
+  return segments.filter((segment) => segment.length > 0);
+}
+
+function plot(key, lines, isLog) {
+  const points = lines.flatMap((line) => line.points);
+  const x = axis([0, ...lines.flatMap((line) => line.all.map(([seen]) => seen))], CHART.left, CHART.width - CHART.right);
+  const y = axis(points.map(([, value]) => value), CHART.height - CHART.bottom, CHART.top, { isLog, margin: 0.05 });
+  const label = `${key} over clips seen; ${plural(lines.length, "run")}`;
+  const size = { viewBox: `0 0 ${CHART.width} ${CHART.height}`, role: "img", tabindex: 0, "aria-label": label };
+  const picture = svg("svg", { class: "plot", ...size }, ...drawnAxes(x, y), ...lines.flatMap((line) => drawnLine(line, x, y)));
+  const reading = html("output", { class: "reading", hidden: "" });
+  connectReading(picture, reading, lines, x, y);
+  return [picture, reading];
+}
+
+// Axes
+
+/** Where values stand between two edges, in units of the picture, and the values worth a label. */
+function axis(values, from, to, { isLog = false, margin = 0 } = {}) {
+  const warp = isLog ? Math.log10 : (value) => value;
+  const [low, high] = rangeOf(values, isLog, margin);
+  const at = (value) => from + ((warp(value) - warp(low)) / (warp(high) - warp(low))) * (to - from);
+  const ticks = isLog ? logTicks(low, high) : evenTicks(low, high);
+  return { at, ticks, labels: isLog ? ticks.map((tick) => brief(tick)) : labelsOf(ticks) };
+}
+
+/** From the lowest to the highest value, and a margin, as a part of that range, on both sides. */
+function rangeOf(values, isLog, margin) {
+  const low = values.reduce((one, other) => Math.min(one, other));
+  const high = values.reduce((one, other) => Math.max(one, other));
+  if (low === high) return isLog ? [low / 2, high * 2] : [low - (Math.abs(low) || 1) / 2, high + (Math.abs(high) || 1) / 2];
+  const more = isLog ? (high / low) ** margin : (high - low) * margin;
+  return isLog ? [low / more, high * more] : [low - more, high + more];
+}
+
+function evenTicks(low, high) {
+  const rough = (high - low) / 5;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].find((factor) => factor * power >= rough / 1.4) * power;
+  const first = Math.ceil(low / step - 1e-9);
+  const count = Math.floor(high / step + 1e-9) - first + 1;
+  return Array.from({ length: count }, (_, index) => Number(((first + index) * step).toPrecision(12)));
+}
+
+function logTicks(low, high) {
+  const first = Math.floor(Math.log10(low));
+  const decades = Math.log10(high / low);
+  const factors = decades < 2.5 ? [1, 2, 5] : [1];
+  const every = Math.ceil(decades / 5);
+  const powers = Array.from({ length: Math.ceil(decades) + 2 }, (_, index) => first + index).filter((power) => power % every === 0);
+  const ticks = powers.flatMap((power) => factors.map((factor) => factor * 10 ** power));
+  const inside = ticks.filter((tick) => tick >= low && tick <= high);
+  return inside.length > 1 ? inside : evenTicks(low, high);
+}
+
+function labelsOf(ticks) {
+  const areTold = new Set(ticks.map((tick) => brief(tick))).size === ticks.length;
+  return alike(ticks, areTold ? 4 : 8);
+}
+
+/** Numbers in one unit, or with one number of decimals. */
+function alike(numbers, digits = 4) {
+  const texts = numbers.map((number) => brief(number, digits));
+  if (texts.some((text) => text.includes("e"))) return texts;
+  if (texts.some((text) => /[kMBT]$/.test(text))) return numbers.map((number) => compact(number, digits));
+  const decimals = Math.max(0, ...texts.map((text) => (text.split(".")[1] ?? "").length));
+  return numbers.map((number) => number.toFixed(decimals));
+}
+
+function drawnAxes(x, y) {
+  const [left, right, bottom] = [CHART.left, CHART.width - CHART.right, CHART.height - CHART.bottom];
+  const rows = y.labels.flatMap((label, index) => [
+    svg("line", { class: "grid", x1: left, x2: right, y1: y.at(y.ticks[index]), y2: y.at(y.ticks[index]) }),
+    svg("text", { class: "tick y", x: left - 6, y: y.at(y.ticks[index]) }, label),
+  ]);
+  const columns = x.labels.map((label, index) =>
+    svg("text", { class: "tick x", x: x.at(x.ticks[index]), y: bottom + 16 }, label),
+  );
+  return [...rows, svg("line", { class: "base", x1: left, x2: right, y1: bottom, y2: bottom }), ...columns];
+}
+
+function drawnLine(line, x, y) {
+  const path = line.segments
+    .map((segment) => "M" + segment.map(([seen, value]) => `${x.at(seen).toFixed(1)},${y.at(value).toFixed(1)}`).join("L"))
+    .join("");
+  const style = lineOf(line.run);
+  const thin = line.points.length > MANY ? " many" : "";
+  const drawn = [svg("path", { ...style, class: style.class + thin, "data-run": line.run, d: path })];
+  const dots = line.points.length < DOTTED ? line.points : line.segments.filter((segment) => segment.length === 1).flat();
+  for (const [seen, value] of dots) drawn.push(dot(line.run, x.at(seen), y.at(value), 2.5));
+  return drawn;
+}
+
+function dot(run, x, y, radius) {
+  return svg("circle", { class: "dot", style: lineOf(run).style, "data-run": run, cx: x, cy: y, r: radius });
+}
+
+// Reading values off a chart: with the mouse, a finger, or Tab and the arrow keys.
+
+function connectReading(picture, reading, lines, x, y) {
+  const marks = svg("g", { class: "marks" });
+  picture.append(marks);
+  let current = 0;
+  let known = null;
+  // Not before it is asked for: a page has hundreds of charts.
+  const places = () => (known ??= [...new Set(lines.flatMap((line) => line.all.map(([seen]) => seen)))].sort((a, b) => a - b));
+
+  const show = (index) => {
+    current = Math.min(Math.max(index, 0), places().length - 1);
+    drawReading(reading, marks, lines, places()[current], x, y);
+  };
+  const hide = () => {
+    reading.hidden = true;
+    marks.replaceChildren();
+  };
+  const showUnder = (event) => {
+    const box = picture.getBoundingClientRect();
+    const pointed = ((event.clientX - box.left) / box.width) * CHART.width;
+    show(nearest(places(), (seen) => Math.abs(x.at(seen) - pointed)));
+  };
+  picture.addEventListener("pointermove", showUnder);
+  picture.addEventListener("pointerdown", showUnder);
+  picture.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && hide());
+  picture.addEventListener("focus", () => reading.hidden && show(Infinity));
+  picture.addEventListener("blur", hide);
+  picture.addEventListener("keydown", (event) => {
+    const moves = { ArrowLeft: current - 1, ArrowRight: current + 1, Home: 0, End: Infinity };
+    if (event.key === "Escape") hide();
+    if (!isReachedByTab || !(event.key in moves)) return;
+    event.preventDefault();
+    show(moves[event.key]);
+  });
+}
+
+/** The index of the item at the least distance. */
+function nearest(items, distance) {
+  const distances = items.map(distance);
+  return distances.indexOf(distances.reduce((one, other) => Math.min(one, other)));
+}
+
+function drawReading(reading, marks, lines, seen, x, y) {
+  const left = x.at(seen);
+  const points = lines.map((line) => line.all[nearest(line.all, ([other]) => Math.abs(other - seen))]);
+  const values = alike(points.map(([, value]) => value));
+  marks.replaceChildren(svg("line", { class: "cursor", x1: left, x2: left, y1: CHART.top, y2: CHART.height - CHART.bottom }));
+  reading.replaceChildren(html("b", {}, `at ${plural(seen, "clip")}`));
+  for (const [index, line] of lines.entries()) {
+    const [at, value] = points[index];
+    const note = html("small", {}, at === seen ? "" : ` at ${brief(at)}`);
+    reading.append(nameOf(line.run), html("span", { class: "value" }, values[index], note));
+    if (line.points.includes(points[index])) marks.append(dot(line.run, x.at(at), y.at(value), 3.5));
+  }
+  reading.hidden = false;
+  const room = reading.parentNode.clientWidth - reading.offsetWidth;
+  reading.style.left = `${Math.min((left / CHART.width) * reading.parentNode.clientWidth, room)}px`;
+}
+
+drawCurves();

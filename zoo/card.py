@@ -46,8 +46,8 @@ class ModelCard:
 
     @property
     def samples(self) -> bool:
-        """Whether it makes videos; a model that only classifies them does not."""
-        return self.tasks != {"classify"}
+        """Whether it makes videos; a model that only classifies or segments them does not."""
+        return not self.tasks <= {"classify", "segment"}
 
     def missing(self, spec: ClipSpec) -> list[tuple[str, ...]]:
         """The needs that clips of this form do not meet."""

@@ -42,7 +42,8 @@ def sample(settings: SampleSettings) -> list[Path]:
 
     model = load(settings.run)
     if not model.card.samples:
-        raise ZooError(f"{settings.run} is a {model.card.name}: it classifies and makes no videos.")
+        does = "segments" if "segment" in model.card.tasks else "classifies"
+        raise ZooError(f"{settings.run} is a {model.card.name}: it {does} and makes no videos.")
     _check_counts(settings)
     settings = replace(settings, context=_context(settings, model))
     options = _options(settings, model)

@@ -33,6 +33,7 @@ from zoo.data.base import DataConfig, build_set
 from zoo.data.module import VideoData
 from zoo.data.sets.puppets.config import PuppetsConfig
 from zoo.errors import ZooError
+from zoo.evaluation.metrics.labels import confusion, mean_iou
 from zoo.model import VideoModel, build
 from zoo.preflight import check
 from zoo.run import load
@@ -72,9 +73,12 @@ def request_for(clip: Clip, frames: int = FRAMES, seed: int = 0) -> SampleReques
 
 @torch.no_grad()
 def answer(model: VideoModel[Any], clip: Clip) -> torch.Tensor:
-    """What the model makes of a clip: a sample that was shown one frame, or the probabilities of every attribute."""
+    """What the model makes of a clip: a sample that was shown one frame, or labels, or the probabilities of every
+    attribute."""
     if model.card.samples:
         return model.sample(request_for(clip)).video
+    if "segment" in model.card.tasks:
+        return model.segment(clip["video"])
     return torch.cat(list(model.classify(clip["video"]).values()), -1)
 
 
@@ -261,3 +265,25 @@ class ClassifierContract(TrainedContract):
         for key, row in model.eval().classify(clip["video"]).items():
             truth = clip["attributes"][key][:, :1]
             assert (row.argmax(-1, keepdim=True) == truth).all()
+
+
+class SegmenterContract(TrainedContract):
+    """What is promised of every model that segments clips."""
+
+    def test_says_a_label_for_every_pixel(self, name: str) -> None:
+        """(B, T, H, W) int64, each a class of the data set; every clip by itself."""
+        model, clip = tiny_model(name).eval(), tiny_clip(name)
+        read = model.segment(clip["video"])
+        assert read.shape == clip["labels"].shape
+        assert read.dtype == torch.int64
+        assert read.min() >= 0
+        assert read.max() < len(model.spec.label_names)
+        assert torch.equal(model.segment(clip["video"][:1]), read[:1])
+
+    def test_learns_one_batch(self, name: str, tmp_path: Path) -> None:
+        """After 60 steps on one batch, the mean IoU over its classes is a third at least; one label everywhere has
+        less than a tenth."""
+        model, clip = tiny_model(name), tiny_clip(name)
+        train_on(model, clip, 60, tmp_path)
+        read = model.eval().segment(clip["video"])
+        assert mean_iou(confusion(clip["labels"], read, len(model.spec.label_names))) > 1 / 3

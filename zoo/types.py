@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypeAlias, TypedDic
 if TYPE_CHECKING:
     from torch import Tensor
 
-Task = Literal["generate", "predict", "translate", "reconstruct", "classify"]
+Task = Literal["generate", "predict", "translate", "reconstruct", "classify", "segment"]
 Split = Literal["train", "val"]
 
 

@@ -4,9 +4,14 @@ import pytest
 
 from zoo import list_models
 from zoo.card import MODELS
-from zoo.testing import ClassifierContract, ModelContract
+from zoo.testing import ClassifierContract, ModelContract, SegmenterContract
+from zoo.types import Task
 
 SAMPLERS = [name for name in list_models() if MODELS.find(name).card.samples]
+
+
+def who_only(task: Task) -> list[str]:
+    return [name for name in list_models() if MODELS.find(name).card.tasks == {task}]
 
 
 class TestModels(ModelContract):
@@ -16,6 +21,12 @@ class TestModels(ModelContract):
 
 
 class TestClassifiers(ClassifierContract):
-    @pytest.fixture(params=sorted(set(list_models()) - set(SAMPLERS)))
+    @pytest.fixture(params=who_only("classify"))
+    def name(self, request: pytest.FixtureRequest) -> str:
+        return request.param
+
+
+class TestSegmenters(SegmenterContract):
+    @pytest.fixture(params=who_only("segment"))
     def name(self, request: pytest.FixtureRequest) -> str:
         return request.param

@@ -65,10 +65,12 @@ CARDS = (
 METRICS = {card.name: card for card in CARDS}
 ALSO: dict[str, Literal["min", "max", ""]] = {
     "miou": "max",
+    "pixel_accuracy": "max",
+    "label_accuracy": "max",
     "conditional_entropy": "min",
     "marginal_entropy": "max",
 }
-"""What `accuracy` measures besides, and what a round of a segmenter does."""
+"""What `accuracy` and `label_miou` measure besides, and what a round of a segmenter does."""
 
 
 def better(name: str) -> Literal["min", "max", ""]:

@@ -35,12 +35,14 @@ WINDOWS = ((1, 16), (17, 64), (65, 256))
 
 @dataclass(frozen=True)
 class Setup:
-    """What a metric is built for and with. frames: of what is measured, without those given. clips: how many over all
-    ranks. draws: samples for each. argument: of the metric's card. The rest are the tools, None where there is none."""
+    """What a metric is built for and with. frames: of what is measured, without the ``context`` that was given. clips:
+    how many over all ranks. draws: samples for each. argument: of the metric's card. The rest are the tools, None where
+    there is none."""
 
     frames: int
     clips: int
     draws: int = 1
+    context: int = 0
     argument: str = ""
     features: Features | None = None
     judge: VideoModel[Any] | None = None

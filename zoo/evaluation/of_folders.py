@@ -75,7 +75,7 @@ def evaluate_folders(settings: EvaluateSettings) -> list[Measured]:
         resize=RESIZE,
         settings={"clips_per_video": settings.clips_per_video},
     )
-    setup = open_tools(settings, names, spec.frames, clips, 1, spec, None)
+    setup = open_tools(settings, names, protocol, spec, None)
     suite = Suite(names, protocol, setup)
     batches = [_batches(pieces[side][:clips], spec, settings.batch_size) for side in ("real", "fake")]
     for real_clip, fake_clip in zip(*batches, strict=True):

@@ -84,7 +84,7 @@ def _evaluate(settings: EvaluateSettings, model: VideoModel[Any], config: DataCo
         settings=config.shaping(),
         options={} if settings.temperature is None else {"temperature": settings.temperature},
     )
-    setup = open_tools(settings, names, frames - context, clips, settings.draws, spec, config)
+    setup = open_tools(settings, names, protocol, spec, config)
     suite = Suite(names, protocol, setup)
     for clip in batches(real, clips, frames, settings.batch_size):
         requests = [

@@ -15,8 +15,9 @@ class Protocol:
     Which clips are evaluated follows from it alone: the first ``clips`` of the ``split`` of the data set ``data`` under
     the ``settings`` that shape its clips, and ``clip_keys`` is a checksum of the names of those that were seen. frames:
     of each. context: those of them that the model was given; they are left out of what is measured. draws: samples for
-    each clip. seed: of the samples. options: of the samples, such as a temperature. resize: how frames came to height x width. features: the network whose features or
-    verdicts were compared, with the checksum of its weights; "" where there is none.
+    each clip. seed: of the samples. options: of the samples, such as a temperature. resize: how frames came to height x
+    width. features: the network whose features or verdicts were compared, with the checksum of its weights; "" where
+    there is none.
     """
 
     data: str

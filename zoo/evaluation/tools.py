@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from zoo.data.base import DataConfig, build_set
 from zoo.errors import ZooError, listed
 from zoo.evaluation.catalogue import METRICS, Tool
 from zoo.evaluation.metric import Setup
+from zoo.evaluation.protocol import Protocol
 from zoo.flow.estimators import build_estimator
 from zoo.model import VideoModel
 from zoo.run import load
@@ -20,17 +22,11 @@ LEAST_ACCURACY = 0.99
 
 
 def open_tools(
-    settings: Measuring,
-    names: Sequence[str],
-    frames: int,
-    clips: int,
-    draws: int,
-    spec: ClipSpec,
-    data: DataConfig | None,
+    settings: Measuring, names: Sequence[str], protocol: Protocol, spec: ClipSpec, data: DataConfig | None
 ) -> Setup:
     """Open what these metrics need and nothing else. A ZooError where it is not there, or does not fit the clips.
 
-    frames: of what is measured. spec: of the clips. data: of the training, None where nothing is known of one.
+    spec: of the clips. data: of the training, None where nothing is known of one.
     """
     needed: set[Tool] = {METRICS[name].tool for name in names}
     setup: dict[str, Any] = {}
@@ -47,8 +43,9 @@ def open_tools(
         setup["segmenter"] = open_segmenter(str(settings.segmenter), spec)
     if "training" in needed:
         assert data is not None
-        setup["training"] = build_set(data, "train", frozenset(), seed=0)
-    return Setup(frames, clips, draws, **setup)
+        setup["training"] = build_set(replace(data, frames=protocol.frames), "train", frozenset(), seed=0)
+    measured = protocol.frames - protocol.context
+    return Setup(measured, protocol.clips, protocol.draws, protocol.context, **setup)
 
 
 def given_tools(settings: Measuring, training: bool) -> list[Tool]:

@@ -39,6 +39,10 @@ class Judge(VideoModel[JudgeConfig]):
         self.log_losses(losses)
         return torch.stack(list(losses.values())).sum()
 
+    def features(self, video: Tensor) -> Tensor:
+        """(B, T, 3, H, W) to what the attributes are read from, (B, F)."""
+        return self.encoder(video)  # type: ignore[no-any-return]
+
     def classify(self, video: Tensor) -> Verdict:
         """(B, T, 3, H, W) to probabilities, name -> (B, K)."""
         return {name: logits.softmax(-1) for name, logits in self.heads(self.encoder(video)).items()}
@@ -50,13 +54,3 @@ class Judge(VideoModel[JudgeConfig]):
     def ema_parts(self) -> dict[str, nn.Module]:
         """All that classifies."""
         return {"encoder": self.encoder, "heads": self.heads}
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep how good it is."""
-        super().on_save_checkpoint(checkpoint)
-        checkpoint["accuracy"] = self.accuracy
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Know how good it is."""
-        super().on_load_checkpoint(checkpoint)
-        self.accuracy = checkpoint.get("accuracy", {})

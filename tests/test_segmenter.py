@@ -1,0 +1,198 @@
+"""The segmenter, how its rounds are counted, and the labels that it reads off samples."""
+
+import json
+import math
+import subprocess
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from zoo import ZooError
+from zoo.callbacks.ema import MovingAverage
+from zoo.callbacks.overlap import Overlap
+from zoo.card import MODELS
+from zoo.data.base import build_set
+from zoo.data.module import VideoData
+from zoo.evaluation.metric import Setup, Videos
+from zoo.evaluation.metrics.labels import LabelMIoU, confusion, mean_iou
+from zoo.evaluation.protocol import Protocol
+from zoo.evaluation.suite import Suite
+from zoo.models.segmenter.losses import balanced_cross_entropy
+from zoo.preflight import check
+from zoo.run import load
+from zoo.sample import sample
+from zoo.settings import SampleSettings, Strategy, Train
+from zoo.testing import CLIPS, FRAMES, SIZE, quiet_trainer, tiny_clip, tiny_data, tiny_model
+
+SEGMENTER = SimpleNamespace(
+    spec=SimpleNamespace(label_names=("sky", "road", "car", "tree")),
+    segment=lambda video: video[:, :, 0].long(),  # reads what a test has written into red
+)
+
+
+def videos(read: list[int], given: list[int]) -> Videos:
+    """A clip of one frame and one row of pixels."""
+    video = torch.tensor(read).float().expand(1, 1, 3, 1, -1)
+    return Videos(video, {"video": video, "labels": torch.tensor(given).view(1, 1, 1, -1)})
+
+
+def metric() -> LabelMIoU:
+    return LabelMIoU("label_miou", Setup(frames=1, clips=2, segmenter=SEGMENTER))
+
+
+# ---------------------------------------------------------------- the metric
+
+
+def test_overlap_by_hand():
+    counted = metric()
+    counted.update(videos(read=[0, 1, 1, 1], given=[0, 0, 1, 1]), real=False)
+    counted.update(videos(read=[0, 1, 3, 1], given=[0, 1, 1, 1]), real=False)
+    counted.update(videos(read=[0, 0, 1, 2], given=[0, 0, 1, 1]), real=True)
+    found = counted.compute()
+    # sky: 2 of 3 pixels; road: 4 of 6; neither car nor tree is given, though a tree is read
+    assert found["label_miou"] == pytest.approx((2 / 3 + 4 / 6) / 2)
+    assert found["label_accuracy"] == 6 / 8
+    assert found["real/label_miou"] == pytest.approx((1 + 1 / 2) / 2)
+    assert found["real/label_accuracy"] == 3 / 4
+
+
+def test_a_class_that_is_given_and_never_read_counts_as_missed():
+    counted = metric()
+    for real in (False, True):
+        counted.update(videos(read=[0, 0, 0], given=[0, 0, 3]), real)
+    assert counted.compute()["label_miou"] == pytest.approx((2 / 3 + 0) / 2)
+
+
+def test_parts_and_ranks_add_up():
+    torch.manual_seed(0)
+    read, given = torch.randint(4, (6, 2, 1, 5, 7)), torch.randint(4, (6, 2, 5, 7))
+    video = read.expand(-1, -1, 3, -1, -1).float()
+
+    def shown(*batches: list[int]) -> LabelMIoU:
+        counted = metric()
+        for rows in batches:
+            for real in (False, True):
+                counted.update(Videos(video[rows], {"video": video[rows], "labels": given[rows]}), real)
+        return counted
+
+    at_once = shown([0, 1, 2, 3, 4, 5]).compute()
+    assert shown([5, 0], [3], [4, 2, 1]).compute() == at_once
+    one, other = shown([0, 1], [4]), shown([5, 2, 3])
+    one.merge_state(other)
+    assert one.compute() == at_once
+
+
+def test_clips_without_labels_are_refused():
+    video = torch.zeros(1, 1, 3, 1, 1)
+    with pytest.raises(ZooError, match="these clips have none"):
+        metric().update(Videos(video, {"video": video}), real=False)
+
+
+def test_labels_that_the_segmenter_does_not_know_are_refused():
+    with pytest.raises(ZooError, match="labels from 0 to 4; the segmenter knows 4, 0 to 3"):
+        metric().update(videos(read=[0, 0], given=[0, 4]), real=True)
+
+
+def test_in_a_suite_beside_others():
+    """A real segmenter and a real training set; samples that are real clips do as well as real clips."""
+    segmenter, data, clip = tiny_model("segmenter").eval(), tiny_data("segmenter"), tiny_clip("segmenter")
+    setup = Setup(FRAMES - 1, CLIPS, segmenter=segmenter, training=build_set(data, "train", frozenset(), seed=0))
+    protocol = Protocol("puppets", "train", CLIPS, FRAMES, 1, data.fps, SIZE, SIZE, 0)
+    suite = Suite(["label_miou", "memorisation"], protocol, setup)
+    suite.update(clip, [clip["video"]])
+    (read, found), (_, others) = suite.compute()
+    figures = found | others
+    assert read.features == "segmenter"
+    for name in ("label_miou", "label_accuracy", "memorisation"):
+        assert figures[name] == figures[f"real/{name}"]
+
+
+# ---------------------------------------------------------------- the model
+
+
+def test_a_small_class_weighs_more_than_its_share():
+    """Nine pixels of one class and one of another: each of the nine weighs a third, the one weighs one; sure of the
+    first everywhere, by hand."""
+    labels = torch.zeros(1, 2, 5, dtype=torch.int64)
+    labels[0, 1, 4] = 1
+    logits = torch.tensor([2.0, 0.0, 0.0]).view(1, 3, 1, 1).expand(1, 3, 2, 5)
+    log_sum = math.log(math.exp(2) + 2)
+    expected = (9 / 3 * (log_sum - 2) + 1 * log_sum) / (9 / 3 + 1)
+    assert float(balanced_cross_entropy(logits, labels)) == pytest.approx(expected)
+
+
+def test_a_round_is_counted_and_kept(tmp_path):
+    """In batches of two and one, of the averaged weights; counted again from the checkpoint, class by class."""
+    model, data = tiny_model("segmenter"), replace(tiny_data("segmenter"), batch_size=CLIPS, frames=2)
+    protocol = Protocol("puppets", "val", 3, 2, 0, data.fps, SIZE, SIZE, 0)
+    clips = VideoData(data, model.card.wanted(), 40, 0, 3, 2, model.stage)
+    classes = len(model.spec.label_names)
+    callbacks = (MovingAverage(8.0), Overlap(protocol, tmp_path, classes))
+    runner = quiet_trainer(tmp_path, *callbacks, num_sanity_val_steps=0)
+    runner.fit(model, clips)
+    runner.save_checkpoint(tmp_path / "last.ckpt")
+
+    loaded = load(str(tmp_path))
+    batches = list(clips.val_dataloader())
+    given = torch.cat([clip["labels"] for clip in batches])
+    with torch.no_grad():
+        read = torch.cat([loaded.segment(clip["video"]) for clip in batches])
+    there = [label for label in range(classes) if (given == label).any()]
+    overlaps = [((given == i) & (read == i)).sum() / ((given == i) | (read == i)).sum() for i in there]
+    miou = float(torch.stack(overlaps).mean())
+    assert 2 < len(there) < classes
+    assert loaded.accuracy["miou"] == pytest.approx(miou)
+    assert runner.callback_metrics["val/miou@3x2f-c0-32x32px"] == pytest.approx(miou)
+    [line] = (tmp_path / "results.jsonl").read_text().splitlines()
+    assert json.loads(line)["metrics"] == pytest.approx(
+        {"miou": miou, "pixel_accuracy": float((given == read).double().mean())}
+    )
+
+
+def test_frames_are_read_one_by_one():
+    model = tiny_model("segmenter").eval()
+    video = torch.rand(2, FRAMES, 3, SIZE, SIZE) * 2 - 1
+    with torch.no_grad():
+        assert torch.equal(model.segment(video)[:, 3:4], model.segment(video[:, 3:4]))
+
+
+def test_it_makes_no_videos(tmp_path):
+    assert not MODELS.find("segmenter").card.samples
+    model = tiny_model("segmenter")
+    runner = quiet_trainer(tmp_path)
+    runner.strategy.connect(model)
+    runner.save_checkpoint(tmp_path / "last.ckpt")
+    with pytest.raises(ZooError, match="is a segmenter: it segments and makes no videos"):
+        sample(SampleSettings(str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"height": 40}, r"segmenter needs a height that is a multiple of 16; it is 40. Try: data.height="),
+        ({"label_names": ()}, "names no classes of its labels"),
+    ],
+)
+def test_what_does_not_fit_is_told(change, sentence):
+    data = tiny_data("segmenter")
+    settings = Train(MODELS.find("segmenter").config.tiny(), data, Strategy("auto", "cpu", "1"))
+    with pytest.raises(ZooError, match=sentence):
+        check(MODELS.find("segmenter").card, replace(data.spec(), **change), settings)
+
+
+def test_trains_on_two_processes(tmp_path):
+    """By the command; every evaluation clip is counted once."""
+    data = ["data=puppets", "data.height=32", "data.width=32", "data.frames=2", "data.batch_size=2", "data.workers=0"]
+    quick = ["model.width=4", "budget.clips=8", "evaluation.clips=5", "evaluation.rounds=1", "logger.wandb=disabled"]
+    two = ["strategy=ddp", "strategy.accelerator=cpu", "strategy.devices=2", "trainer.threads=1"]
+    words = [sys.executable, "-m", "zoo.train", "model=segmenter", *data, *quick, *two, f"hydra.run.dir={tmp_path}"]
+    subprocess.run(words, check=True, capture_output=True)
+    segmenter = load(str(tmp_path))
+    clips = build_set(replace(tiny_data("segmenter"), frames=2), "val", segmenter.card.wanted(), seed=0)
+    counted = torch.zeros(14, 14, dtype=torch.float64)
+    for clip in (clips.clip(index, 0, 2) for index in range(5)):
+        counted += confusion(clip["labels"][None], segmenter.segment(clip["video"][None]), 14)
+    assert segmenter.accuracy["miou"] == pytest.approx(mean_iou(counted))

@@ -1,0 +1,162 @@
+"""Metrics of sets of samples: how diverse draws are, and whether samples are training clips."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from zoo import ZooError
+from zoo.data.base import ClipSet, build_set
+from zoo.data.sets.puppets.config import PuppetsConfig
+from zoo.evaluation.metric import Setup, Videos
+from zoo.evaluation.metrics.diversity import Diversity
+from zoo.evaluation.metrics.memorisation import MOST, Memorisation, thumbnails
+
+# ---------------------------------------------------------------- diversity
+
+
+def diversity(*batches: Tensor) -> Diversity:
+    metric = Diversity("diversity", Setup(frames=2, clips=4, draws=batches[0].shape[1]))
+    for made in batches:
+        metric.update(made, made[:, 0])
+    return metric
+
+
+def of_levels(*draws: float) -> Tensor:
+    """One clip whose draws are even pictures of these values, (1, D, T, 3, H, W)."""
+    return torch.tensor(draws).view(1, -1, 1, 1, 1, 1).expand(-1, -1, 2, 3, 4, 4)
+
+
+def test_diversity_by_hand():
+    # Of the pairs: 0.5, 1, 0.5, mean 2/3; then with a clip whose draws are all one, half of that.
+    assert diversity(of_levels(-0.5, 0.0, 0.5)).compute() == {"diversity": pytest.approx(2 / 3)}
+    both = torch.cat([of_levels(-0.5, 0.0, 0.5), of_levels(0.3, 0.3, 0.3)])
+    assert diversity(both).compute()["diversity"] == pytest.approx(1 / 3)
+    half = of_levels(1.0, 1.0).clone()
+    half[:, 1, 0] = -1  # the first of two frames
+    assert diversity(half).compute()["diversity"] == 1
+
+
+def test_equal_draws_have_no_diversity():
+    assert diversity(torch.rand(3, 1, 2, 3, 8, 8).expand(-1, 5, -1, -1, -1, -1)).compute()["diversity"] == 0
+
+
+def test_diversity_of_parts_and_ranks():
+    torch.manual_seed(0)
+    made = torch.rand(5, 3, 2, 3, 8, 8)
+    at_once = pytest.approx(diversity(made).compute()["diversity"], rel=1e-6)
+    assert diversity(made[[4, 1]], made[[0]], made[[3, 2]]).compute()["diversity"] == at_once
+    one, other = diversity(made[:1], made[1:4]), diversity(made[4:])
+    one.merge_state(other)
+    assert one.compute()["diversity"] == at_once
+
+
+def test_one_draw_has_no_diversity():
+    with pytest.raises(ZooError, match=r"draws=1. Try: draws=2"):
+        diversity(of_levels(0.0))
+
+
+# ---------------------------------------------------------------- memorisation
+
+
+class Even(ClipSet):
+    """Clips of even frames of these values; remembers which were read."""
+
+    def __init__(self, *levels: float) -> None:
+        self.levels, self.read = levels, []
+
+    def __len__(self) -> int:
+        return len(self.levels)
+
+    def clip(self, index, epoch, frames):
+        self.read.append((index, epoch, frames))
+        return {"video": torch.full((frames, 3, 32, 32), self.levels[index]), "key": str(index)}
+
+
+def even(*levels: float) -> Videos:
+    video = torch.tensor(levels).view(-1, 1, 1, 1, 1).expand(-1, 8, 3, 32, 32)
+    return Videos(video, {"video": video})
+
+
+def memorisation(training: ClipSet) -> Memorisation:
+    return Memorisation("memorisation", Setup(frames=8, clips=4, training=training))
+
+
+def test_memorisation_by_hand():
+    training = Even(-0.5, 0.5)
+    metric = memorisation(training)
+    metric.update(even(0.1, 0.7, 0.8, 0.5), real=True)  # 0.4, 0.2, 0.3 and 0 from the nearest: 0.225 on average
+    metric.update(even(0.5, -0.6, 0.3, 0.0), real=False)  # 0, 0.1, 0.2, 0.5; two are nearer than 0.1125
+    assert metric.compute() == {
+        "memorisation": pytest.approx(0.8 / 4),
+        "memorisation_share": 2 / 4,
+        "real/memorisation": pytest.approx(0.9 / 4),
+        "real/memorisation_share": 1 / 4,
+    }
+    assert training.read == [(0, 0, 8), (1, 0, 8)]  # once
+
+
+def test_distance_is_the_root_mean_square():
+    metric = memorisation(Even(0.0))
+    video = torch.zeros(1, 8, 3, 32, 32)
+    video[:, :, :, :16] = 0.5  # half of the pixels
+    for real in (True, False):
+        metric.update(Videos(video, {"video": video}), real)
+    assert metric.compute()["memorisation"] == pytest.approx(0.5 * 0.5**0.5)
+
+
+def test_a_thumbnail_is_four_frames_of_means():
+    video = torch.arange(7.0).view(1, 7, 1, 1, 1).expand(-1, -1, 3, 32, 32).clone()
+    video[..., ::2] += 1
+    video[..., 1::2] -= 1  # stripes that a mean over two pixels does not see
+    assert torch.equal(
+        thumbnails(video).view(4, -1), torch.tensor([[0.0], [2.0], [4.0], [6.0]]).double().expand(-1, 3 * 16 * 16)
+    )
+    assert thumbnails(video[:, :2]).shape == (1, 2 * 3 * 16 * 16)
+
+
+def test_a_training_clip_is_found():
+    config = PuppetsConfig(frames=5, height=32, width=32, view="person", clips=12)
+    training, held_out = (build_set(config, split, frozenset(), seed=0) for split in ("train", "val"))
+    metric = Memorisation("memorisation", Setup(frames=5, clips=3, training=training))
+
+    def shown(clips: ClipSet, *numbers: int) -> Videos:
+        video = torch.stack([clips.clip(number, 0, 5)["video"] for number in numbers])
+        return Videos(video, {"video": video})
+
+    metric.update(shown(training, 11, 3, 7), real=False)
+    metric.update(shown(held_out, 0, 1, 2), real=True)
+    found = metric.compute()
+    assert found["memorisation"] == 0
+    assert found["memorisation_share"] == 1
+    assert found["real/memorisation"] > 0.01
+    metric.reset()
+    metric.update(shown(held_out, 0, 1, 2), real=False)
+    metric.update(shown(held_out, 0, 1, 2), real=True)
+    assert metric.compute()["memorisation"] == metric.compute()["real/memorisation"] == found["real/memorisation"]
+
+
+def test_memorisation_of_parts_and_ranks():
+    torch.manual_seed(0)
+    video = torch.rand(6, 8, 3, 32, 32)
+
+    def shown(*batches: list[int]) -> Memorisation:
+        metric = memorisation(Even(0.4, 0.6))
+        for rows in batches:
+            metric.update(Videos(video[rows], {"video": video[rows]}), real=False)
+            metric.update(Videos(video[rows] * 0.5, {"video": video[rows]}), real=True)
+        return metric
+
+    at_once = pytest.approx(shown([0, 1, 2, 3, 4, 5]).compute(), rel=1e-6)
+    assert shown([5, 0], [3], [4, 2, 1]).compute() == at_once
+    one, other = shown([0, 1], [4]), shown([5, 2, 3])
+    one.merge_state(other)
+    assert one.compute() == at_once
+
+
+def test_of_many_training_clips_the_first_are_looked_at():
+    training = Even(*[0.0] * MOST, 1.0)
+    metric = memorisation(training)
+    for real in (True, False):
+        metric.update(even(1.0), real)
+    assert metric.compute()["memorisation"] == 1
+    assert len(training.read) == MOST

@@ -1,0 +1,1 @@
+"""The segmenter: reads the label map off every frame of a clip."""

@@ -1,0 +1,47 @@
+"""Card and config of the segmenter: plain data, imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zoo.card import ModelCard, ModelConfig, register
+from zoo.types import ClipSpec
+
+HALVINGS = 4
+"""How often the encoder halves a frame; what its authors have."""
+
+CARD = ModelCard(
+    name="segmenter",
+    title="Segmenter: reads the labels of every pixel, to measure what models that paint labels make of them",
+    paper="of the zoo; a small U-Net, Ronneberger et al., MICCAI 2015, arXiv 1505.04597",
+    year=2026,
+    code_licence="Apache-2.0",
+    weights_licence="none published here",
+    tasks=frozenset({"segment"}),
+    needs=(("video",), ("labels",)),
+    size_multiple=2**HALVINGS,
+    strategies=frozenset({"auto", "cpu", "ddp"}),
+    budget_clips=4_000,
+    evaluation_clips=100,
+)
+
+
+@register(CARD, builds=".model:Segmenter")
+@dataclass
+class SegmenterConfig(ModelConfig):
+    """width: channels at full resolution, doubled at each halving. lr: of Adam, falling to zero over the training."""
+
+    name: str = "segmenter"
+    width: int = 16
+    lr: float = 2e-3
+
+    def problems(self, spec: ClipSpec) -> list[str]:
+        """Labels have names, one a class."""
+        if spec.label_names or "labels" not in spec.fields:
+            return []
+        return ["The data set names no classes of its labels, so there is nothing to read. Try: data=puppets"]
+
+    @classmethod
+    def tiny(cls) -> SegmenterConfig:
+        """The smallest one that has every part, for tests."""
+        return cls(width=8, lr=1e-2)

@@ -1,0 +1,54 @@
+"""The segmenter: what is where? Trained on real clips, then asked about generated ones.
+
+Shapes: B clips, T frames, K classes, H x W pixels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from zoo.model import VideoModel
+from zoo.models.segmenter.config import CARD, HALVINGS, SegmenterConfig
+from zoo.models.segmenter.losses import balanced_cross_entropy
+from zoo.models.segmenter.networks import UNet
+from zoo.types import Clip, ClipSpec
+
+
+class Segmenter(VideoModel[SegmenterConfig]):
+    """Every frame by itself. Its checkpoint keeps its mean IoU on held-out clips."""
+
+    card = CARD
+
+    def __init__(self, config: SegmenterConfig, spec: ClipSpec) -> None:
+        super().__init__(config, spec)
+        self.network = UNet(len(spec.label_names), config.width, HALVINGS)
+
+    def configure_optimizers(self) -> Any:
+        """Adam, its rate falling along half a cosine."""
+        return self.annealed(torch.optim.Adam(self.parameters(), self.config.lr))
+
+    def training_step(self, clip: Clip, batch_idx: int) -> Tensor:
+        """Cross-entropy of pixels, small classes weighing more than their share."""
+        loss = balanced_cross_entropy(self.logits(clip["video"]), rearrange(clip["labels"], "b t h w -> (b t) h w"))
+        self.log_losses({"labels": loss})
+        return loss
+
+    def logits(self, video: Tensor) -> Tensor:
+        """(B, T, 3, H, W) -> (B·T, K, H, W)."""
+        return self.network(rearrange(video, "b t c h w -> (b t) c h w"))  # type: ignore[no-any-return]
+
+    def segment(self, video: Tensor) -> Tensor:
+        """(B, T, 3, H, W) to the likeliest labels, (B, T, H, W) int64."""
+        return rearrange(self.logits(video).argmax(1), "(b t) h w -> b t h w", b=len(video))
+
+    def validation_step(self, clip: Clip, batch_idx: int) -> tuple[Clip, Tensor]:  # type: ignore[override]
+        """What it reads, for the callback that counts."""
+        return clip, self.segment(clip["video"])
+
+    def ema_parts(self) -> dict[str, nn.Module]:
+        """All of it."""
+        return {"network": self.network}

@@ -96,7 +96,7 @@ def test_draws_frames_and_exact_flow(run):
         ({"metrics": ["fvd"]}, "The metric fvd needs a network of features. Try: features=r3d_18"),
         ({"metrics": ["accuracy"]}, "needs a judge. Train one with model=judge"),
         ({"metrics": ["diversity"]}, "diversity compares several draws of one clip. Try: draws=4"),
-        ({"metrics": ["ms_ssim"]}, "ms_ssim looks at five scales and needs 161 px"),
+        ({"metrics": ["ms_ssim"]}, "ms_ssim looks at five scales and needs 176 px"),
         ({"temperature": 0.5}, "vid2vid has no temperature"),
         ({"judge": "RUN"}, "which classifies nothing"),
         ({"real": "."}, "Measure a run or two folders"),

@@ -12,6 +12,7 @@ from zoo.cli import command
 from zoo.data.base import DATA_SETS
 from zoo.errors import ZooError, listed
 from zoo.evaluation.catalogue import METRICS
+from zoo.evaluation.features.names import NETWORKS
 from zoo.preflight import fits
 
 
@@ -44,6 +45,14 @@ def metrics_table() -> Table:
     return table
 
 
+def features_table() -> Table:
+    """A row a network of features."""
+    table = Table("features", "what", "file", title="networks of features; none is ever downloaded")
+    for card in NETWORKS.values():
+        table.add_row(card.name, card.title, card.file)
+    return table
+
+
 def needs(card: ModelCard) -> str:
     """``labels or condition, flow``."""
     return listed(" or ".join(group) for group in card.needs)
@@ -59,6 +68,7 @@ def main() -> None:
     console.print(models_table(patterns[0]))
     console.print(data_table())
     console.print(metrics_table())
+    console.print(features_table())
     console.print(f"python -m zoo.train model={MODELS.names(patterns[0])[0]} data=puppets")
 
 

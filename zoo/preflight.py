@@ -5,7 +5,8 @@ from __future__ import annotations
 from zoo.card import ModelCard
 from zoo.data.base import DATA_SETS, DataCard
 from zoo.errors import ZooError, listed, one_of
-from zoo.evaluation.catalogue import METRICS, OF_SAMPLES, mistakes, monitored
+from zoo.evaluation.catalogue import METRICS, OF_SAMPLES, exact_flow_problems, mistakes, monitored
+from zoo.evaluation.features.names import check_features
 from zoo.settings import Evaluation, Train
 from zoo.types import ClipSpec
 
@@ -114,9 +115,11 @@ def _metrics(card: ModelCard, spec: ClipSpec, evaluation: Evaluation, metrics: l
             f"{card.name} makes no videos, so there is nothing to measure of them. Leave evaluation.metrics out."
         ] * (evaluation.metrics is not None)
     given = [tool for tool in ("features", "judge", "segmenter", "flow") if getattr(evaluation, tool)]
+    if evaluation.features:
+        check_features(evaluation.features, evaluation.features_weights)
     found = mistakes(metrics, [*given, "training"], "evaluation.")
     if draws := [name for name in metrics if name in METRICS and METRICS[name].draws]:
         found.append(f"{listed(draws)} compares several draws, and a training makes one. Later: python -m zoo.evaluate")
-    if evaluation.flow == "exact" and "flow" not in spec.fields:
-        found.append(f"evaluation.flow=exact needs a data set with flow; this one has {listed(spec.fields)}. Try: dis")
+    if evaluation.flow == "exact":
+        found += exact_flow_problems("translate" in card.tasks, spec, "evaluation.")
     return found

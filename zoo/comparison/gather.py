@@ -89,7 +89,10 @@ def _by_variant_and_seed(runs: Sequence[Run], variants: Sequence[str]) -> dict[t
 
 
 def _read(folder: Path, name: str) -> Run:
-    config = flat(yaml.safe_load((folder / CONFIG).read_text()))
+    try:
+        config = flat(yaml.safe_load((folder / CONFIG).read_text()))
+    except (yaml.YAMLError, AttributeError) as problem:
+        raise ZooError(f"{folder / CONFIG} cannot be read as the settings of a run: {problem}") from problem
     curves = read_curves(folder / METRICS) if (folder / METRICS).is_file() else {}
     return Run(name, folder, "", int(config.get("seed", 0)), config, curves, read_films(folder / CLIPS))
 

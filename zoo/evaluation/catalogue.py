@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from zoo.card import ModelCard
 from zoo.errors import listed, nearest
+from zoo.types import ClipSpec
 
 Tool = Literal["", "features", "judge", "segmenter", "flow", "training"]
 """What a metric is built with: a feature network, a judge, a segmenter, an estimator of flow, clips of the training."""
@@ -41,7 +42,7 @@ CARDS = (
     MetricCard("l1", "mean absolute error of values in [-1, 1]", "pixels:L1", "min", paired=True),
     MetricCard("psnr", "dB, of each frame, then the mean", "pixels:PSNR", "max", paired=True),
     MetricCard("ssim", "structural similarity, 11 px Gaussian", "ssim:SSIM", "max", paired=True),
-    MetricCard("ms_ssim", "SSIM at five scales, from 161 px on", "ssim:MSSSIM", "max", paired=True),
+    MetricCard("ms_ssim", "SSIM at five scales, from 176 px on", "ssim:MSSSIM", "max", paired=True),
     MetricCard("lpips_alex", "perceptual distance, AlexNet", "lpips:LPIPS", "min", paired=True, argument="alex"),
     MetricCard("lpips_vgg", "perceptual distance, VGG-16", "lpips:LPIPS", "min", paired=True, argument="vgg"),
     MetricCard(
@@ -115,3 +116,14 @@ HOW_TO_GIVE = {
     "flow": "an estimator of flow. Try: {0}flow=dis",
     "training": "the training clips of a run; two folders have none. Leave it out",
 }
+
+
+def exact_flow_problems(translates: bool, spec: ClipSpec, group: str = "") -> list[str]:
+    """Sentences about what hinders that samples are measured with the exact flow of the real clips."""
+    if not translates:
+        return [f"{group}flow=exact is how the real clip moves, which only a sample painted from it must do. Try: dis"]
+    if "flow" not in spec.fields:
+        return [
+            f"{group}flow=exact needs a data set with flow; this one has {listed(spec.fields)}. Try: {group}flow=dis"
+        ]
+    return []

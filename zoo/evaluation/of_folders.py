@@ -20,6 +20,7 @@ from zoo.data.sequences.files import files_in
 from zoo.data.sequences.find import find_videos
 from zoo.errors import ZooError, listed
 from zoo.evaluation.catalogue import METRICS, OF_SAMPLES, mistakes
+from zoo.evaluation.features.names import check_features
 from zoo.evaluation.metric import Videos
 from zoo.evaluation.of_run import OF_FEATURES, Measured
 from zoo.evaluation.protocol import Protocol
@@ -140,11 +141,13 @@ def _pieces(root: Path, videos: list[Path], spec: ClipSpec, settings: EvaluateSe
 
 def _usual(settings: EvaluateSettings, pairs: bool) -> list[str]:
     names = [*(OF_SAMPLES if pairs else ()), "warping_error", "flicker", "motion"]
-    names += OF_FEATURES.get(str(settings.features), ["fvd"]) if settings.features else []
+    names += OF_FEATURES.get(str(settings.features), ["kvd"]) if settings.features else []
     return [*names, "accuracy"] if settings.judge else names
 
 
 def _check(settings: EvaluateSettings, names: list[str], pairs: bool) -> None:
+    if settings.features:
+        check_features(settings.features, settings.features_weights)
     found = mistakes(names, given_tools(settings, training=False))
     for name in names:
         card = METRICS.get(name)

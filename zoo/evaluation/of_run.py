@@ -6,11 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
+from lightning.fabric.utilities import move_data_to_device
 from torch.utils.data import default_collate
 
 from zoo.data.base import ClipSet, DataConfig, build_set
-from zoo.errors import ZooError, listed
-from zoo.evaluation.catalogue import METRICS, OF_SAMPLES, mistakes
+from zoo.errors import ZooError
+from zoo.evaluation.catalogue import METRICS, OF_SAMPLES, exact_flow_problems, mistakes
+from zoo.evaluation.features.names import check_features
 from zoo.evaluation.metric import Figures
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import add_result
@@ -23,8 +26,9 @@ from zoo.types import Clip, SampleRequest
 
 MOST_CLIPS = 256
 """How many are measured where the user does not say, and as many are there."""
-OF_FEATURES = {"c3d": ["video_is"], "inception": ["fid", "inception_score"]}
-"""What is usual with a network; with every other it is fvd."""
+OF_FEATURES = {"c3d": ["video_is"], "inception": ["kid", "inception_score"]}
+"""What is usual with a network, whatever the number of clips; with every other it is kvd. A Fréchet distance needs more
+clips than there are features, so it has to be asked for."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,10 @@ def _evaluate(settings: EvaluateSettings, model: VideoModel[Any], config: DataCo
     )
     setup = open_tools(settings, names, protocol, spec, config)
     suite = Suite(names, protocol, setup)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model.to(device)
     for clip in batches(real, clips, frames, settings.batch_size):
+        clip = move_data_to_device(clip, torch.device(device))
         requests = [
             SampleRequest(frames, clip, context, settings.seed, d, protocol.options) for d in range(settings.draws)
         ]
@@ -108,7 +115,7 @@ def usual(settings: EvaluateSettings, model: VideoModel[Any], context: int) -> l
     """The metrics of a run where the user names none: all that the tools at hand allow and the samples are made for."""
     names = list(OF_SAMPLES) if model.source or context else []
     names += ["warping_error", "flicker", "motion"]
-    names += OF_FEATURES.get(str(settings.features), ["fvd"]) if settings.features else []
+    names += OF_FEATURES.get(str(settings.features), ["kvd"]) if settings.features else []
     names += ["accuracy"] if settings.judge else []
     names += ["label_miou"] if settings.segmenter else []
     return [*names, "diversity"] if settings.draws > 1 else names
@@ -123,12 +130,14 @@ def _check(settings: EvaluateSettings, model: VideoModel[Any], names: Sequence[s
     least = model.config.least_context
     if context < least:
         raise ZooError(f"context={context}, but this {model.card.name} begins with {least}. Try: context={least}")
+    if settings.features:
+        check_features(settings.features, settings.features_weights)
     found = mistakes(names, given_tools(settings, training=True))
     for name in names:
         if name in METRICS and METRICS[name].draws and settings.draws < 2:
             found.append(f"{name} compares several draws of one clip. Try: draws=4")
-    if settings.flow == "exact" and "flow" not in model.spec.fields:
-        found.append(f"flow=exact needs a data set with flow; this one has {listed(model.spec.fields)}. Try: flow=dis")
+    if settings.flow == "exact":
+        found += exact_flow_problems(model.source is not None, model.spec)
     if found:
         raise ZooError("\n".join(found))
 

@@ -75,6 +75,10 @@ class Suite:
         """
         made = torch.stack([sample.float() for sample in samples], 1)
         _check_finite(made, clip)
+        with torch.autocast(made.device.type, enabled=False):  # numbers do not depend on how precise a training is
+            self._update(clip, made)
+
+    def _update(self, clip: Clip, made: Tensor) -> None:
         known = without_given(clip, self.protocol.context)
         made, real = made[:, :, self.protocol.context :], known["video"].float()
         for card, metric in self._metrics():

@@ -10,6 +10,7 @@ from torch import Tensor
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
 from zoo.errors import ZooError
+from zoo.evaluation.features.files import checked
 from zoo.evaluation.metric import PairedMetric, Setup
 
 BACKBONES = {"alex": "alexnet-owt-7be5be79.pth", "vgg": "vgg16-397923af.pth", "squeeze": "squeezenet1_1-b8a52dc0.pth"}
@@ -38,16 +39,6 @@ def perceptual_network(net: str) -> torch.nn.Module:
             f"lpips_{net} needs the weights of its backbone, {file.name}, and {cache} does not hold them. "
             "Put the file of torchvision's ImageNet weights there, or leave the metric out."
         )
-    _check_sum(file)
+    checked(file, file.stem.rpartition("-")[2])  # torch loads whatever stands under the name
     named = cast(Literal["alex", "vgg", "squeeze"], net)
     return cast(torch.nn.Module, LearnedPerceptualImagePatchSimilarity(net_type=named).net)
-
-
-def _check_sum(file: Path) -> None:
-    """torch loads whatever stands under the name; numbers of other weights would not be LPIPS."""
-    from hashlib import sha256
-
-    expected = file.stem.rpartition("-")[2]
-    found = sha256(file.read_bytes()).hexdigest()[: len(expected)]
-    if found != expected:
-        raise ZooError(f"{file} is not torchvision's file of that name: its SHA-256 begins with {found}.")

@@ -1,0 +1,309 @@
+"""Distances of distributions and Inception scores: numbers by hand, plain references, and what is refused."""
+
+import itertools
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from zoo.errors import ZooError
+from zoo.evaluation.features.base import Features
+from zoo.evaluation.metric import Setup, Videos
+from zoo.evaluation.metrics import kernel
+from zoo.evaluation.metrics.frechet import FID, FVD, JudgeFrechet, frechet_distance
+from zoo.evaluation.metrics.halves import halves, number
+from zoo.evaluation.metrics.inception import InceptionScore, VideoIS
+from zoo.evaluation.metrics.kernel import KID, KVD, squared_mmd
+from zoo.testing import tiny_clip, tiny_model
+
+
+class Pixels(Features):
+    """Features are pixels: tests write them into videos (B, T, 3, 1, W) and know what every metric sees."""
+
+    name = "pixels"
+    sha256 = "0" * 16
+
+    def __init__(self, size: int, classifies: str = "frames") -> None:
+        super().__init__()
+        self.clip_size = self.frame_size = self.classes = size
+        self.classifies = classifies
+
+    def clips(self, video: Tensor) -> Tensor:
+        return self.frames(video)[:, 0]
+
+    def frames(self, video: Tensor) -> Tensor:
+        return video[:, :, 0, 0, : self.clip_size]
+
+    def probabilities(self, video: Tensor) -> Tensor:
+        return self.clips(video) if self.classifies == "clips" else self.frames(video).flatten(0, 1)
+
+
+def written(features: Tensor, first: int = 0, videos: int | None = None) -> Videos:
+    """Clips that hold these features, (B, D) or (B, T, D): each of a video of its own, or of one of so many."""
+    features = features[:, None] if features.ndim == 2 else features
+    video = features[:, :, None, None].expand(-1, -1, 3, 1, -1)
+    keys = [f"set/video{i if videos is None else i % videos}/{i}" for i in range(first, first + len(video))]
+    return Videos(video, {"video": video, "fps": torch.ones(len(video)), "key": keys})
+
+
+def setup(size: int, clips: int = 1000, frames: int = 1, classifies: str = "frames") -> Setup:
+    return Setup(frames, clips, features=Pixels(size, classifies))
+
+
+def measure(metric, made: Tensor, real: Tensor) -> dict[str, float]:
+    metric.update(written(real), real=True)
+    metric.update(written(made), real=False)
+    return metric.compute()
+
+
+def gaussian(count: int, mean: Tensor, covariance: Tensor, seed: int = 0) -> Tensor:
+    """Samples whose mean and covariance (over N - 1) are exactly these."""
+    size = len(mean)
+    drawn = torch.randn(count, size, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    white = torch.linalg.qr(drawn - drawn.mean(0)).Q * math.sqrt(count - 1)
+    values, vectors = torch.linalg.eigh(covariance.double())
+    return white @ (vectors * values.clamp(min=0).sqrt()).T + mean
+
+
+# ---------------------------------------------------------------- Fréchet
+
+
+def test_frechet_distance_of_diagonal_covariances_by_hand():
+    """|(3, 4)|² + (1 + 9 - 2·√9) + (4 + 16 - 2·√64) = 25 + 4 + 4."""
+    mean, other = torch.zeros(2, dtype=torch.float64), torch.tensor([3.0, 4.0], dtype=torch.float64)
+    first, second = torch.diag(torch.tensor([1.0, 4.0])).double(), torch.diag(torch.tensor([9.0, 16.0])).double()
+    assert frechet_distance(mean, first, other, second) == pytest.approx(33)
+    assert frechet_distance(other, second, mean, first) == pytest.approx(33)
+
+
+def test_fvd_of_samples_with_those_moments():
+    first = gaussian(50, torch.zeros(2), torch.diag(torch.tensor([1.0, 4.0])))
+    second = gaussian(80, torch.tensor([3.0, 4.0]), torch.diag(torch.tensor([9.0, 16.0])), seed=1)
+    assert measure(FVD("fvd", setup(2)), first, second)["fvd"] == pytest.approx(33)
+
+
+def test_frechet_distance_of_covariances_that_do_not_commute():
+    """Against the square root of a matrix by scipy."""
+    from scipy.linalg import sqrtm
+
+    drawn = torch.randn(2, 30, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    first, second = drawn[0].T @ drawn[0], drawn[1].T @ drawn[1]
+    expected = (first + second).trace() - 2 * sqrtm((first @ second).numpy()).trace().real
+    zero = torch.zeros(6, dtype=torch.float64)
+    assert frechet_distance(zero, first, zero, second) == pytest.approx(float(expected))
+
+
+def test_fid_is_that_of_torchmetrics():
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
+    class Given(torch.nn.Module):
+        num_features = 5
+
+        def forward(self, features: Tensor) -> Tensor:
+            return features
+
+    made, real = torch.randn(2, 40, 3, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    theirs = FrechetInceptionDistance(feature=Given())
+    theirs.update(made.flatten(0, 1), real=False)
+    theirs.update(real.flatten(0, 1), real=True)
+    assert measure(FID("fid", setup(5, frames=3)), made, real)["fid"] == pytest.approx(float(theirs.compute()))
+
+
+def test_frechet_distance_where_a_covariance_is_singular():
+    """Along different axes nothing is shared: 1 + 1. Along one axis of three, (2 - 1)²; and a thousandfold of tiny."""
+
+    def axes(*variances: float) -> Tensor:
+        return torch.diag(torch.tensor(variances, dtype=torch.float64))
+
+    zero = torch.zeros(3, dtype=torch.float64)
+    assert frechet_distance(zero, axes(1, 0, 0), zero, axes(0, 1, 0)) == pytest.approx(2)
+    assert frechet_distance(zero, axes(1, 0, 0), zero, axes(4, 0, 0)) == pytest.approx(1)
+    assert frechet_distance(zero, axes(0, 0, 0), zero, axes(0, 0, 0)) == 0
+    assert frechet_distance(zero, axes(1, 1e-18, 0), zero, axes(1, 1e-18, 1e-14)) == pytest.approx(0, abs=1e-10)
+
+
+def test_fvd_of_nearly_singular_features_of_equals_is_nothing():
+    """Forty features of rank three, far from zero, as of a network that hardly tells clips apart."""
+    drawn = torch.randn(60, 3, generator=torch.Generator().manual_seed(0))
+    features = drawn @ torch.randn(3, 40, generator=torch.Generator().manual_seed(1)) + 50
+    figures = measure(FVD("fvd", setup(40)), features, features)
+    assert figures["fvd"] == pytest.approx(0, abs=1e-4)  # of 40 variances of about 3
+    assert figures["fvd"] >= 0
+
+
+def test_frechet_features_far_from_zero_lose_nothing():
+    first = gaussian(50, torch.full((2,), 1000.0), torch.diag(torch.tensor([1e-2, 4e-2])))
+    second = gaussian(50, torch.full((2,), 1000.0), torch.diag(torch.tensor([9e-2, 16e-2])), seed=1)
+    assert measure(FVD("fvd", setup(2)), first, second)["fvd"] == pytest.approx(0.08, rel=1e-4)
+
+
+def test_halves_of_the_real_clips_are_the_floor():
+    real = torch.randn(200, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    clips = written(real)
+    odd = halves(clips.clip["key"])
+    assert 60 < odd.sum() < 140
+    figures = measure(FVD("fvd", setup(2)), real + 1, real)
+    expected = measure(FVD("fvd", setup(2)), real[odd], real[~odd])["fvd"]
+    assert figures == {"fvd": pytest.approx(2), "real/fvd": pytest.approx(expected)}
+    assert 0 < figures["real/fvd"] < 0.2
+
+
+def test_no_floor_without_enough_clips_or_videos():
+    real = torch.randn(200, 90, generator=torch.Generator().manual_seed(0))
+    assert set(measure(FVD("fvd", setup(90)), real[:150], real[:150])) == {"fvd"}  # 75 a half
+    metric = FVD("fvd", setup(2))
+    metric.update(written(real[:, :2], videos=1), real=True)
+    metric.update(written(real[:, :2]), real=False)
+    assert set(metric.compute()) == {"fvd"}
+    assert len({number(key) for key in written(real).clip["key"]}) == 200
+    assert len(set(halves([f"set/video/{start}" for start in range(50)]).tolist())) == 1
+
+
+def test_more_clips_than_features_are_needed():
+    assert FVD("fvd", setup(512, clips=513)).size == 512
+    message = (
+        r"fvd compares covariances of 512 features, for which more than 512 clips are needed; 512 are measured\. "
+        r"Try: clips=513, or metrics=kvd, which has no such need"
+    )
+    with pytest.raises(ZooError, match=message):
+        FVD("fvd", setup(512, clips=512))
+    FID("fid", setup(1280, clips=81, frames=16))
+    with pytest.raises(
+        ZooError, match=r"more than 1280 frames are needed; 1280 are measured\. Try: clips=81, or .*=kid"
+    ):
+        FID("fid", setup(1280, clips=80, frames=16))
+
+
+def test_judge_frechet_is_of_the_judges_features():
+    judge, clip = tiny_model("judge").eval(), tiny_clip("judge")
+    size = judge.encoder.features
+    with pytest.raises(ZooError, match=rf"judge_frechet .* {size} features.*Try: clips={size + 1}$"):
+        JudgeFrechet("judge_frechet", Setup(8, size, judge=judge))
+    metric = JudgeFrechet("judge_frechet", Setup(8, size + 1, judge=judge))
+    with torch.no_grad():
+        assert torch.equal(
+            judge.heads(judge.features(clip["video"]))["action"].softmax(-1), judge.classify(clip["video"])["action"]
+        )
+        other = clip["video"].flip(-1) * 0.5
+        metric.update(Videos(clip["video"], clip), real=True)
+        metric.update(Videos(other, clip), real=False)
+        features = [judge.features(video).double() for video in (other, clip["video"])]
+    moments = [(rows.mean(0), rows.T.cov()) for rows in features]
+    assert metric.compute() == {"judge_frechet": pytest.approx(frechet_distance(*moments[0], *moments[1]))}
+
+
+# ---------------------------------------------------------------- kernel
+
+
+def test_squared_mmd_by_hand():
+    """One feature: k(0, 1) + k(1, 2) - 2 (k(0, 1) + k(0, 2) + k(1, 1) + k(1, 2)) / 4 = 1 + 27 - 37 / 2."""
+    first, second = torch.tensor([[0.0], [1.0]]).double(), torch.tensor([[1.0], [2.0]]).double()
+    assert squared_mmd(first, second) == pytest.approx(9.5)
+
+
+def test_kvd_against_plain_loops():
+    made, real = torch.randn(2, 12, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    real = real[:9] + 0.5
+
+    def k(x: Tensor, y: Tensor) -> float:
+        return (float(x @ y) / 3 + 1) ** 3
+
+    def within(rows: Tensor) -> float:
+        pairs = list(itertools.permutations(rows, 2))
+        return sum(k(x, y) for x, y in pairs) / len(pairs)
+
+    across = [k(x, y) for x in made for y in real]
+    expected = within(made) + within(real) - 2 * sum(across) / len(across)
+    assert measure(KVD("kvd", setup(3)), made, real)["kvd"] == pytest.approx(expected)
+    frames = [rows.view(3, -1, 3) for rows in (made, real)]
+    assert measure(KID("kid", setup(3, frames=4)), *frames)["kid"] == pytest.approx(expected)
+
+
+def test_kvd_is_unbiased_and_its_floor_is_near_zero():
+    drawn = torch.randn(200, 2, 30, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    figures = [measure(KVD("kvd", setup(4)), made, real) for made, real in drawn]
+    for name in ("kvd", "real/kvd"):
+        values = torch.tensor([each[name] for each in figures])
+        assert abs(values.mean()) < 3 * values.std() / math.sqrt(len(values))
+        assert values.min() < 0
+
+
+def test_kvd_keeps_clips_by_their_names(monkeypatch):
+    """Whatever the order, the batches and the ranks; several draws of a clip among them."""
+    monkeypatch.setattr(kernel, "MOST", 8)
+    real = torch.randn(30, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    made = torch.stack([real + 0.3, real - 0.2])
+    order = torch.randperm(30, generator=torch.Generator().manual_seed(1)).tolist()
+
+    def metric(clips: list[int], batch: int, draws=(0, 1)) -> KVD:
+        kvd = KVD("kvd", setup(2))
+        for start in range(0, len(clips), batch):
+            some = clips[start : start + batch]
+            for rows, is_real in [(real, True), *((made[draw], False) for draw in draws)]:
+                keys = [key for i in some for key in written(rows[i : i + 1], first=i).clip["key"]]
+                videos = written(rows[some])
+                kvd.update(Videos(videos.video, {**videos.clip, "key": keys}), is_real)
+        return kvd
+
+    at_once = metric(list(range(30)), 30)
+    assert at_once.real.shape == (8, 4)
+    expected = at_once.compute()
+    assert metric(order, 7).compute() == pytest.approx(expected)
+    assert metric(order, 1, draws=(1, 0)).compute() == pytest.approx(expected)
+    first, second = metric(order[:11], 4), metric(order[11:], 4)
+    first.merge_state(second)
+    assert first.compute() == pytest.approx(expected)
+
+
+def test_kvd_needs_two_clips():
+    with pytest.raises(ZooError, match=r"takes two at least. Try: clips=16"):
+        KVD("kvd", setup(2, clips=1))
+
+
+# ---------------------------------------------------------------- Inception score
+
+
+def test_inception_score_by_hand():
+    """(1, 0) and (½, ½): the mean (¾, ¼) has entropy 0.562335, the two have ln 2 / 2 on average: exp(0.215762)."""
+    made = torch.tensor([[[1.0, 0.0], [0.5, 0.5]]])
+    real = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])
+    figures = measure(InceptionScore("inception_score", setup(2, frames=2)), made, real)
+    assert figures == {"inception_score": pytest.approx(1.240806), "real/inception_score": pytest.approx(2)}
+
+
+def test_inception_score_is_between_one_and_the_classes():
+    alike, certain = torch.full((20, 1, 5), 0.2), torch.eye(5).repeat(4, 1)[:, None]
+    figures = measure(VideoIS("video_is", setup(5, classifies="clips")), alike, certain)
+    assert figures == {"video_is": pytest.approx(1), "real/video_is": pytest.approx(5)}
+
+
+def test_scores_of_clips_and_frames_need_their_own_network():
+    with pytest.raises(ZooError, match=r"video_is looks at classes of clips.*Try: features=c3d"):
+        VideoIS("video_is", setup(5))
+    with pytest.raises(ZooError, match=r"inception_score looks at classes of frames.*Try: features=lite0"):
+        InceptionScore("inception_score", setup(5, classifies="clips"))
+
+
+# ---------------------------------------------------------------- all
+
+
+@pytest.mark.parametrize("build", [FVD, FID, KVD, KID, InceptionScore, VideoIS])
+def test_a_network_is_asked_before_anything_is_sampled(build):
+    few = setup(3, frames=4, classifies="clips" if build is VideoIS else "frames")
+    assert few.features is not None
+    few.features.least_frames = 10
+    with pytest.raises(ZooError, match="10 frames at least of a clip, and 4 are measured"):
+        build("any", few)
+    with pytest.raises(ZooError, match=r"any looks at .*, and the network pixels knows none"):
+        build("any", replace(few, features=Pixels(0)))
+
+
+@pytest.mark.parametrize("build", [FVD, FID, KVD, KID, InceptionScore])
+def test_nothing_seen_nothing_said(build):
+    metric = build("any", setup(3))
+    metric.update(written(torch.rand(1, 3)), real=True)
+    assert {name for name in metric.compute() if not name.startswith("real/")} == set()
+    metric.update(written(torch.rand(1, 3)), real=False)
+    assert all(math.isfinite(value) for value in metric.compute().values())

@@ -195,6 +195,6 @@ def test_every_setting_is_read(run, tmp_path):
     with recorded_reads(EvaluateSettings) as read:
         evaluate(EvaluateSettings(run=str(run), clips=1))
         evaluate(EvaluateSettings(real=str(real), fake=str(fake), frames=8))
-        with pytest.raises(ZooError):
-            evaluate(EvaluateSettings(run=str(run), clips=1, features="lite0", features_weights="x", metrics=["kvd"]))
+        with pytest.raises(ZooError, match="is another file than expected"):
+            evaluate(EvaluateSettings(run=str(run), clips=2, features="lite0", features_sha256="0", metrics=["kvd"]))
     assert {field.name for field in fields(EvaluateSettings)} - read == set()

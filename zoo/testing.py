@@ -120,12 +120,12 @@ def train_as_commanded(model: VideoModel[Any], name: str, budget: int, folder: P
 
 @contextmanager
 def recorded_reads(kind: type[Any]) -> Iterator[set[str]]:
-    """The fields of a dataclass that are read meanwhile, other than by dataclasses' own functions."""
+    """The fields of a dataclass that are read meanwhile, other than by those who read every field of any."""
     read: set[str] = set()
     original: Any = kind.__getattribute__
 
     def record(self: Any, name: str) -> Any:
-        if sys._getframe(1).f_globals.get("__name__") != "dataclasses":
+        if str(sys._getframe(1).f_globals.get("__name__")).partition(".")[0] not in ("dataclasses", "omegaconf"):
             read.add(name)
         return original(self, name)
 

@@ -28,7 +28,7 @@ README = HERE.parents[1] / "README.md"
 RUNS = Path("runs/leaderboard")
 DATA = ["data=puppets", "data.view=person", "data.height=64", "data.width=64", "data.frames=10", "data.crowd=0"]
 COMMON = [*DATA, "data.workers=0", "evaluation.rounds=1", "trainer.threads=1", "trainer.progress=false"]
-TOOLS = {"judge": ["model=judge", "data.batch_size=16"], "segmenter": ["model=segmenter", "data.batch_size=16"]}
+TOOLS = {"judge": ["model=judge", "data.batch_size=16"], "segmenter": ["model=segmenter", "data.frames=4"]}
 MODELS = ("vid2vid", "pix2pixhd", "videovae")
 SEEDS = (1, 2, 3)
 CLIPS = 256
@@ -73,7 +73,7 @@ def run_one(model: str, seed: int) -> None:
 
 def train(run: Path, settings: list[str]) -> str:
     """Train unless that was done; returns the command."""
-    words = [*settings, *COMMON, "logger.wandb=disabled", f"hydra.run.dir={run}"]
+    words = [*COMMON, *settings, "logger.wandb=disabled", f"hydra.run.dir={run}"]
     if (run / "last.ckpt").is_file():
         return shlex.join(["python", "-m", "zoo.train", *words])
     return command("zoo.train", words)

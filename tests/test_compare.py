@@ -138,8 +138,80 @@ def test_what_only_one_has_is_left_out_and_said(tmp_path):
     more = replace(PROTOCOL, clips=256)
     add_line(folder / "results.jsonl", Result(8, "translate", "labels", {"psnr": 1.0}, more, {}).line())
     comparison, notes = gather(find_runs([f"{tmp_path}/*"]))
-    assert notes == ["a alone has 256x10f-c1-32x32px: it is left out."]
+    assert notes == ["a was also measured as 256x10f-c1-32x32px, which differs in clips: it is left out."]
     assert {column.protocol["clips"] for column in comparison.columns} == {8}
+
+
+def test_what_is_left_out_is_in_no_cell(tmp_path):
+    """Another protocol under the same key, of one run: the cell does not hold it."""
+    folder = make_run(tmp_path / "a")
+    make_run(tmp_path / "b", seed=2)
+    other = Result(8, "translate", "labels, 1 frame", {"psnr": 99.0}, replace(PROTOCOL, seed=7), {})
+    add_line(folder / "results.jsonl", other.line())
+    comparison, notes = gather(find_runs([f"{tmp_path}/*"]))
+    assert comparison.rows[0].cells[PROTOCOL.key("psnr")].values == (20.0, 20.0)
+    assert notes == ["a was also measured as 8x10f-c1-32x32px, which differs in seed: it is left out."]
+
+
+def test_a_second_measurement_adds_to_the_first(tmp_path):
+    folder = make_run(tmp_path / "a", psnr=20.0)
+    for seen, psnr in ((8, 21.0), (4, 5.0)):  # measured again; and an older state of the training
+        more = Result(seen, "translate", "labels, 1 frame", {"psnr": psnr, "flicker": 0.5}, PROTOCOL, {})
+        add_line(folder / "results.jsonl", more.line())
+    [row] = gather([folder])[0].rows
+    assert row.cells[PROTOCOL.key("psnr")].values == (21.0,)
+    assert row.cells[PROTOCOL.key("flicker")].values == (0.5,)
+    assert row.cells[PROTOCOL.key("warping_error_dis")].values == (0.1,)
+
+
+def test_a_judge_among_the_runs_is_left_out(tmp_path):
+    make_run(tmp_path / "a")
+    make_run(tmp_path / "judge", "judge", task="classify", given="video", protocol=replace(PROTOCOL, clip_keys=""))
+    comparison, notes = gather(find_runs([f"{tmp_path}/*"]))
+    assert [run.name for run in comparison.runs] == ["a"]
+    assert notes == ["judge makes no videos: it is left out."]
+    with pytest.raises(ZooError, match="these make no videos"):
+        gather([tmp_path / "judge"])
+
+
+def test_a_number_that_is_none_spoils_no_table(tmp_path):
+    make_run(tmp_path / "a", psnr=math.nan)
+    make_run(tmp_path / "b", seed=2)
+    [row] = gather(find_runs([f"{tmp_path}/*"]))[0].rows
+    assert math.isnan(row.cells[PROTOCOL.key("psnr")].half)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("config.yaml", "a: [", "cannot be read as the settings of a run"),
+        ("config.yaml", "seed: abc", "cannot be read as the settings of a run"),
+        ("results.jsonl", "", "holds no measurement"),
+        ("results.jsonl", "\x00\xff", "Line 1 of"),
+        ("clips/index.json", "[1", "cannot be read"),
+        ("clips/index.json", "[1]", "cannot be read"),
+    ],
+)
+def test_damaged_files_are_named(tmp_path, file, text, said):
+    folder = make_run(tmp_path / "a")
+    (folder / file).write_text(text)
+    with pytest.raises(ZooError, match=said):
+        gather([folder])
+
+
+def test_a_cut_line_of_curves_does_not_matter(tmp_path):
+    folder = make_run(tmp_path / "a")
+    with (folder / "metrics.csv").open("a") as file:
+        file.write("12,0.4,,9,9\n16,0.")
+    assert gather([folder])[0].runs[0].curves["train/loss/a"] == [(4, 0.5), (12, 0.4), (16, 0.0)]
+
+
+def test_folders_with_brackets_and_twice(tmp_path):
+    folder = make_run(tmp_path / "lr[1]")
+    assert find_runs([str(folder), f"{folder}/", str(folder.resolve())]) == [folder]
+    (folder / "last.ckpt").touch()
+    with pytest.raises(ZooError, match=r"It is a file. Try: "):
+        find_runs([str(folder / "last.ckpt")])
 
 
 def test_rows_are_grouped_by_task(tmp_path):

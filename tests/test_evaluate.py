@@ -110,6 +110,22 @@ def test_what_cannot_be_measured_is_said(run, settings, said):
     assert (run / "results.jsonl").read_text() == before
 
 
+def test_a_training_is_monitored_by_what_compares_pairs(tmp_path):
+    prepare_hydra()
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        for metrics, said in (
+            ("[motion]", "best.ckpt is chosen by one of l1, psnr, ssim"),
+            ("[nope]", "no metric `nope`"),
+        ):
+            with pytest.raises(ZooError, match=said):
+                plan(compose("train", overrides=[*TINY, f"evaluation.metrics={metrics}"]))
+        ready = plan(compose("train", overrides=[*TINY, "evaluation.metrics=[warping_error,psnr]"]))
+        assert ready.monitor == "psnr"
+        settings = ["model=videovae", "evaluation.metrics=[l1,label_miou]", "evaluation.segmenter=x"]
+        with pytest.raises(ZooError, match="label_miou is of models that paint labels"):
+            plan(compose("train", overrides=settings))
+
+
 def test_nothing_to_measure_and_no_checkpoint(tmp_path):
     with pytest.raises(ZooError, match="Measure a run or two folders"):
         evaluate(EvaluateSettings())
@@ -169,6 +185,9 @@ def test_folders_of_other_names_are_compared_as_sets(tmp_path):
         ({"metrics": ["label_miou"], "segmenter": "x"}, "label_miou is measured of runs"),
         ({"metrics": ["memorisation"]}, "memorisation needs the training clips of a run"),
         ({"flow": "exact"}, "flow=exact is not known of videos alone"),
+        ({"clips": -1}, "clips=-1: one at least"),
+        ({"clips_per_video": 0}, "clips_per_video=0: one at least"),
+        ({"fps": -5.0}, "fps=-5.0 is no frame rate"),
     ],
 )
 def test_what_is_wrong_with_a_folder_is_said(tmp_path, settings, said):

@@ -161,6 +161,18 @@ def test_evaluate_says_what_the_judge_says(runs, monkeypatch):
     assert again == [each.figures for each in measured]
 
 
+def test_pairs_are_compared_where_something_pairs_them(runs):
+    vae = str(runs / "vae")
+    with pytest.raises(ZooError, match="psnr compares with a real clip, and nothing says which"):
+        evaluate(EvaluateSettings(run=vae, clips=2, metrics=["psnr"], context=0))
+    with pytest.raises(ZooError, match="label_miou is of models that paint labels"):
+        evaluate(EvaluateSettings(run=vae, clips=2, metrics=["label_miou"], segmenter="x", context=1))
+    [measured] = evaluate(
+        EvaluateSettings(run=vae, clips=2, metrics=["psnr"])
+    )  # so it is not asked for without a frame
+    assert measured.protocol.context == 1
+
+
 @pytest.mark.parametrize("settings", [{"clips": 0}, {"batch_size": 0}])
 def test_evaluating_nothing_is_refused(runs, settings):
     claim(runs / "judge", 1.0)

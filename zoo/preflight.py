@@ -89,8 +89,13 @@ def _evaluation(card: ModelCard, spec: ClipSpec, settings: Train) -> list[str]:
     metrics = settings.evaluation.metrics or list(OF_SAMPLES)
     if found := _metrics(card, spec, settings.evaluation, metrics):
         return found
+    if not monitored(card, metrics):
+        return [f"best.ckpt is chosen by one of {listed(OF_SAMPLES)}, and evaluation.metrics has none. Add one: l1"]
     if settings.callbacks.monitor is not None:
         one_of("callbacks.monitor", settings.callbacks.monitor, monitored(card, metrics))
+    for name in ("clips", "frames"):
+        if (value := getattr(settings.evaluation, name)) is not None and value < 1:
+            return [f"evaluation.{name}={value}: one at least. Try: evaluation.{name}=8"]
     if settings.evaluation.rounds < 1:
         return [f"evaluation.rounds={settings.evaluation.rounds}: a training is evaluated at its end at least. Try: 1"]
     if not card.samples:
@@ -120,6 +125,8 @@ def _metrics(card: ModelCard, spec: ClipSpec, evaluation: Evaluation, metrics: l
     found = mistakes(metrics, [*given, "training"], "evaluation.")
     if draws := [name for name in metrics if name in METRICS and METRICS[name].draws]:
         found.append(f"{listed(draws)} compares several draws, and a training makes one. Later: python -m zoo.evaluate")
+    if any(METRICS[name].tool == "segmenter" for name in metrics if name in METRICS) and "translate" not in card.tasks:
+        found.append(f"label_miou is of models that paint labels, and {card.name} does not. Leave it out.")
     if evaluation.flow == "exact":
         found += exact_flow_problems("translate" in card.tasks, spec, "evaluation.")
     return found

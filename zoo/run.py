@@ -105,13 +105,29 @@ def load(path: str) -> VideoModel[Any]:
     return model.eval()
 
 
+def read_config(folder: Path) -> dict[str, Any]:
+    """The settings of a run folder; a ZooError where they cannot be read."""
+    try:
+        config = yaml.safe_load((folder / CONFIG).read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as problem:
+        raise ZooError(f"{folder / CONFIG} cannot be read as the settings of a run: {problem}") from problem
+    if not isinstance(config, dict):
+        raise ZooError(f"{folder / CONFIG} holds no settings of a run.")
+    return config
+
+
+def training_seed(path: str) -> int:
+    """The seed that a run was trained with."""
+    return int(read_config(find_checkpoint(path).parent).get("seed", 0))
+
+
 def data_config(path: str) -> DataConfig:
     """The data settings that a run was trained with."""
     folder = find_checkpoint(path).parent
     file = folder / CONFIG
     if not file.is_file():
         raise ZooError(f"{folder} holds no {CONFIG}, so its data set is not known. Type given=<video or folder>.")
-    config = yaml.safe_load(file.read_text())
+    config = read_config(folder)
     if "data" not in config:
         raise ZooError(f"{folder} was converted, and not trained on a data set. Type given=<folder of maps>.")
     return DATA_SETS.config(config["data"])  # type: ignore[no-any-return]

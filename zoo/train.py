@@ -203,7 +203,7 @@ def looks(plan: Plan, run: Path) -> list[Callback]:
         return [Overlap(protocol, run, len(spec.label_names))]
     if not plan.card.samples:
         return [Accuracy(protocol, run, tuple(spec.attributes))]
-    setup = open_tools(plan.settings.evaluation, plan.metrics, protocol, spec, plan.data)
+    setup = open_tools(plan.settings.evaluation, plan.metrics, protocol, spec, plan.data, plan.settings.seed)
     suite = Suite(plan.metrics, protocol, setup)
     return [Measure(suite, run), Gallery(run, plan.settings.callbacks.gallery_clips, spec.fps)]
 

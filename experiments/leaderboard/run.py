@@ -29,7 +29,9 @@ RUNS = Path("runs/leaderboard")
 DATA = ["data=puppets", "data.view=person", "data.height=64", "data.width=64", "data.frames=10", "data.crowd=0"]
 COMMON = [*DATA, "data.workers=0", "evaluation.rounds=1", "trainer.threads=1", "trainer.progress=false"]
 TOOLS = {"judge": ["model=judge", "data.batch_size=16"], "segmenter": ["model=segmenter", "data.frames=4"]}
-MODELS = ("vid2vid", "pix2pixhd", "videovae")
+MODELS = {"vid2vid": [1], "pix2pixhd": [1], "videovae": [1, 0]}
+"""And how many real frames each is shown."""
+PAIRED = ("l1", "psnr", "ssim")
 SEEDS = (1, 2, 3)
 CLIPS = 256
 SHOWN = (
@@ -49,25 +51,32 @@ def run_all() -> None:
     """The judge and the segmenter first; then every model, seed by seed."""
     for tool, settings in TOOLS.items():
         train(RUNS / tool, [*settings, "seed=1"])
-    done = {(result.more["model"], result.more["seed"]) for result in results()}
-    jobs = [(model, seed) for seed in SEEDS for model in MODELS if (model, seed) not in done]
+    done = {(result.more["model"], result.more["seed"], result.protocol.context) for result in results()}
+    jobs = [
+        (model, seed, context)
+        for seed in SEEDS
+        for model, contexts in MODELS.items()
+        for context in contexts
+        if (model, seed, context) not in done
+    ]
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda job: run_one(*job), jobs))
 
 
-def run_one(model: str, seed: int) -> None:
-    """Train and measure, and keep the lines of the measurement with their commands."""
+def run_one(model: str, seed: int, context: int) -> None:
+    """Train, unless that was done, measure with so many frames given, and keep the lines with their commands."""
     run = RUNS / f"{model}-s{seed}"
     trained = train(run, [f"model={model}", f"seed={seed}"])
-    tools = [f"{tool}={RUNS / tool}" for tool in TOOLS if tool != "segmenter" or model != "videovae"]
-    names = ["l1", "psnr", "ssim", "warping_error", "flicker", "motion", "accuracy", "judge_frechet"]
-    names += ["label_miou"] if model != "videovae" else []
-    before = len(read_results(run))
-    measured = command("zoo.evaluate", [f"run={run}", *tools, f"clips={CLIPS}", f"metrics=[{','.join(names)}]"])
+    labels = model != "videovae"
+    names = [*(PAIRED if context else ()), "warping_error", "flicker", "motion", "accuracy", "judge_frechet"]
+    names += ["label_miou"] if labels else []
+    words = [f"run={run}", f"judge={RUNS / 'judge'}", *([f"segmenter={RUNS / 'segmenter'}"] if labels else [])]
+    words += [f"clips={CLIPS}", f"context={context}", f"metrics=[{','.join(names)}]"]
+    before = len((run / RESULTS).read_text().splitlines())
+    measured = command("zoo.evaluate", words)
     commit = json.loads((run / "environment.json").read_text())["commit"]
     for result in read_results(run)[before:]:
-        about = {"seed": seed, "command": trained, "measured": measured, "commit": commit}
-        result.more.update(about)
+        result.more.update(seed=seed, command=trained, measured=measured, trained_at=commit, measured_at=now())
         add_line(HERE / RESULTS, result.line())
 
 
@@ -77,6 +86,13 @@ def train(run: Path, settings: list[str]) -> str:
     if (run / "last.ckpt").is_file():
         return shlex.join(["python", "-m", "zoo.train", *words])
     return command("zoo.train", words)
+
+
+def now() -> str | None:
+    """The commit of this checkout."""
+    from zoo.run import commit
+
+    return commit()
 
 
 def command(module: str, words: list[str]) -> str:

@@ -15,9 +15,18 @@ def read_curves(metrics: Path) -> dict[str, list[tuple[float, float]]]:
     with metrics.open(newline="") as file:
         for row in csv.DictReader(file):
             for key, value in row.items():
-                if value and row[CLOCK] and "/" in key and key != CLOCK:
-                    curves[key].append((float(row[CLOCK]), float(value)))
+                point = _point(row.get(CLOCK), value) if key and "/" in key and key != CLOCK else None
+                if point:
+                    curves[key].append(point)
     return dict(curves)
+
+
+def _point(seen: str | None, value: str | None) -> tuple[float, float] | None:
+    """None where there is no number, as in a line that was cut off when a training was killed."""
+    try:
+        return float(seen or ""), float(value or "")
+    except (TypeError, ValueError):
+        return None
 
 
 def draw_curves(metrics: Path, picture: Path) -> None:

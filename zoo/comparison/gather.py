@@ -24,26 +24,44 @@ from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import Result, read_results
 
 CONFIG, METRICS, CLIPS = "config.yaml", "metrics.csv", "clips"
-NO_MATTER = ("seed", "runs", "logger.", "trainer.threads", "trainer.progress", "trainer.log_every", "data.workers")
+NO_MATTER = (
+    "seed",
+    "runs",
+    "logger.",
+    "evaluation.",
+    "callbacks.gallery_clips",
+    "callbacks.monitor",
+    "trainer.threads",
+    "trainer.progress",
+    "trainer.log_every",
+    "data.workers",
+    "data.root",
+)
 """Settings by which two runs may differ and still be the same variant: the seed, and what changes no number."""
 CONFIDENCE = 0.95
+READERS = ("classify", "segment")
+"""Tasks of models that make no videos."""
 
 Results = Mapping[str, Sequence[Result]]  # by the name of the run
 
 
 def find_runs(words: Iterable[str]) -> list[Path]:
     """The run folders that paths and globs mean, in their order, none twice."""
-    found: dict[Path, None] = {}
+    found: dict[Path, Path] = {}
     for word in words:
-        paths = [Path(path) for path in sorted(glob(word))]  # noqa: PTH207 - a pattern may be absolute, too if has_magic(word) else [Path(word)]
+        whole = (Path(word) / CONFIG).is_file()  # a folder's own name may hold brackets
+        paths = sorted(map(Path, glob(word))) if has_magic(word) and not whole else [Path(word)]  # noqa: PTH207 - or absolute
         folders = [path for path in paths if (path / CONFIG).is_file()]
         if not folders:
             raise ZooError(f"{word} is no run: a folder with a {CONFIG} is expected.{_what_is_there(Path(word))}")
-        found |= dict.fromkeys(folders)
-    return list(found)
+        for folder in folders:
+            found.setdefault(folder.resolve(), folder)
+    return list(found.values())
 
 
 def _what_is_there(path: Path) -> str:
+    if path.is_file():
+        return f" It is a file. Try: {path.parent}"
     if not path.is_dir():
         return " There is no such folder." if not has_magic(str(path)) else " Nothing matches."
     runs = sorted(each.parent.name for each in path.glob(f"*/{CONFIG}"))
@@ -55,7 +73,15 @@ def _what_is_there(path: Path) -> str:
 def gather(folders: Sequence[Path]) -> tuple[Comparison, list[str]]:
     """The comparison, and sentences about what was left out of it. A ZooError where nothing may be compared."""
     runs = _named(folders)
-    return lay_side_by_side(runs, {run.name: read_results(run.folder) for run in runs})
+    results = {run.name: read_results(run.folder) for run in runs}
+    readers = [name for name, lines in results.items() if all(line.task in READERS for line in lines)]
+    if len(readers) == len(runs):
+        raise ZooError(f"{listed(readers)}: these make no videos, so there is nothing to lay side by side.")
+    comparison, notes = lay_side_by_side(
+        [run for run in runs if run.name not in readers],
+        {name: lines for name, lines in results.items() if name not in readers},
+    )
+    return comparison, [*notes, *(f"{name} makes no videos: it is left out." for name in readers)]
 
 
 def lay_side_by_side(runs: Sequence[Run], results: Results) -> tuple[Comparison, list[str]]:
@@ -69,7 +95,7 @@ def lay_side_by_side(runs: Sequence[Run], results: Results) -> tuple[Comparison,
 
 
 def _named(folders: Sequence[Path]) -> list[Run]:
-    names = [folder.name or str(folder.resolve()) for folder in folders]
+    names = [folder.resolve().name for folder in folders]
     if len(set(names)) < len(names):
         names = [str(folder) for folder in folders]
     read = [_read(folder, name) for folder, name in zip(folders, names, strict=True)]
@@ -91,10 +117,11 @@ def _by_variant_and_seed(runs: Sequence[Run], variants: Sequence[str]) -> dict[t
 def _read(folder: Path, name: str) -> Run:
     try:
         config = flat(yaml.safe_load((folder / CONFIG).read_text()))
-    except (yaml.YAMLError, AttributeError) as problem:
+        seed = int(config.get("seed", 0))
+    except (yaml.YAMLError, AttributeError, TypeError, ValueError) as problem:
         raise ZooError(f"{folder / CONFIG} cannot be read as the settings of a run: {problem}") from problem
     curves = read_curves(folder / METRICS) if (folder / METRICS).is_file() else {}
-    return Run(name, folder, "", int(config.get("seed", 0)), config, curves, read_films(folder / CLIPS))
+    return Run(name, folder, "", seed, config, curves, read_films(folder / CLIPS))
 
 
 def read_films(folder: Path) -> dict[str, dict[str, Path]]:
@@ -102,10 +129,11 @@ def read_films(folder: Path) -> dict[str, dict[str, Path]]:
     index = folder / "index.json"
     if not index.is_file():
         return {}
-    films = {
-        key: {kind: folder / name for kind, name in kinds.items()}
-        for key, kinds in json.loads(index.read_text()).items()
-    }
+    try:
+        known = json.loads(index.read_text()).items()
+        films = {key: {kind: folder / name for kind, name in kinds.items()} for key, kinds in known}
+    except (ValueError, AttributeError, TypeError) as problem:
+        raise ZooError(f"{index} cannot be read: {problem}. A training writes it anew in its next round.") from problem
     for kinds in films.values():
         for path in kinds.values():
             if not path.resolve().is_relative_to(folder.resolve()):
@@ -149,13 +177,17 @@ def differences(configs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _newest(results: Sequence[Result]) -> list[Result]:
-    """Of each protocol and given the line that was measured with the most training; the last one of several."""
-    newest: dict[tuple[str, str], Result] = {}
+    """One for each protocol and given: what was measured with the most training behind, the last one of each metric."""
+    newest: list[Result] = []
     for result in results:
-        key = repr(result.protocol), result.given
-        if key not in newest or result.seen >= newest[key].seen:
-            newest[key] = result
-    return list(newest.values())
+        same = [i for i, r in enumerate(newest) if (r.protocol, r.given) == (result.protocol, result.given)]
+        if not same:
+            newest.append(result)
+        elif result.seen > newest[same[0]].seen:
+            newest[same[0]] = result
+        elif result.seen == newest[same[0]].seen:
+            newest[same[0]] = replace(result, metrics={**newest[same[0]].metrics, **result.metrics})
+    return newest
 
 
 def _columns(results: Results) -> tuple[list[Column], list[str]]:
@@ -173,18 +205,18 @@ def _columns(results: Results) -> tuple[list[Column], list[str]]:
     kept = [*everywhere]
     for members in tasks.values():
         kept += [protocol for protocol in _common(members) if protocol not in kept]
-    notes = [
-        f"{name} alone has {left.slug}: it is left out."
-        for name, own in protocols.items()
-        for left in own
-        if left not in kept
-    ]
+    notes = [_left_out(name, each, kept) for name, own in protocols.items() for each in own if each not in kept]
     columns: dict[str, Column] = {}
     for protocol in kept:
         for lines in results.values():
             for metric in (m for line in lines if line.protocol == protocol for m in line.metrics):
                 _add_column(columns, metric, protocol)
     return list(columns.values()), notes
+
+
+def _left_out(name: str, protocol: Protocol, kept: Sequence[Protocol]) -> str:
+    nearest = min((protocol.differences(each) for each in kept), key=len)
+    return f"{name} was also measured as {protocol.slug}, which differs in {listed(nearest)}: it is left out."
 
 
 def _add_column(columns: dict[str, Column], metric: str, protocol: Protocol) -> None:
@@ -233,8 +265,9 @@ def _rows(runs: Sequence[Run], results: Results, columns: Sequence[Column]) -> I
     """A row for every variant and what it was given, rows of a task together, in the order of the runs."""
     grouped: dict[tuple[str, str, str], dict[int, Result]] = {}
     figures: dict[tuple[str, str, str], dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
+    kept = [column.protocol for column in columns]
     for run in runs:
-        for result in results[run.name]:
+        for result in (line for line in results[run.name] if line.protocol.flat() in kept):
             row = result.task, run.variant, result.given
             grouped.setdefault(row, {})[run.seed] = result
             for metric, value in result.metrics.items():
@@ -272,6 +305,8 @@ def half_interval(values: Sequence[float]) -> float | None:
     """Half of the 95 % interval of the mean, by Student's t; None of one value."""
     if len(values) < 2:
         return None
+    if not all(map(math.isfinite, values)):
+        return math.nan
     return float(student.ppf(0.5 + CONFIDENCE / 2, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
 
 

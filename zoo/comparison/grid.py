@@ -37,11 +37,13 @@ def write_grid(path: Path, comparison: Comparison) -> None:
         )
     rows = [_row(runs, key) for key in clips]
     frames = min(len(film) for row in rows for film in row.values())
-    heads = list(rows[0])
-    widths = [max(row[head].shape[2] for row in rows) for head in heads]
+    kinds = [kind for kind in ("given", "real") if any(kind in row for row in rows)]
+    heads = [*kinds, *(run.name for run in runs)]
+    widths = [max(row[head].shape[2] for row in rows if head in row) for head in heads]
     names = np.concatenate([_name(head, width) for head, width in zip(heads, widths, strict=True)], axis=1)
+    blank = np.full((frames, HEIGHT, 1, 3), 255, np.uint8)
     bodies = [
-        np.concatenate([_padded(row[head][:frames], width) for head, width in zip(heads, widths, strict=True)], axis=2)
+        np.concatenate([_padded(row.get(h, blank)[:frames], w) for h, w in zip(heads, widths, strict=True)], axis=2)
         for row in rows
     ]
     body = np.concatenate(bodies, axis=1)

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from rich.markup import escape
 from rich.table import Table
 
 from zoo.comparison.content import Cell, Column, Comparison, Row
@@ -79,7 +80,8 @@ def for_terminal(comparison: Comparison) -> Iterator[Table]:
         table = Table(title=task, title_justify="left")
         table.add_column("metric", overflow="fold")
         for row in rows:
-            table.add_column(f"{row.variant}\n[dim]{row.given}; {len(row.seeds)} seeds[/]", justify="right")
+            head = f"{escape(row.variant)}\n[dim]{escape(row.given)}; {len(row.seeds)} seeds[/]"
+            table.add_column(head, justify="right")
         for column in shown(comparison):
             if any(column.key in row.cells for row in rows):
                 cells = (in_words(row.cells.get(column.key)).replace("**", "") for row in rows)

@@ -92,9 +92,9 @@ OF_SAMPLES = ("l1", "psnr", "ssim")
 
 
 def monitored(card: ModelCard, metrics: Sequence[str]) -> tuple[str, ...]:
-    """The metrics that a training can be monitored by, the usual one first."""
+    """The metrics that a training can be monitored by, the usual one first: those that compare with the real clip."""
     if card.samples:
-        return tuple(name for name in metrics if METRICS[name].better)
+        return tuple(name for name in metrics if METRICS[name].paired)
     return ("miou",) if "segment" in card.tasks else ("accuracy",)
 
 

@@ -22,7 +22,7 @@ from zoo.errors import ZooError, listed
 from zoo.evaluation.catalogue import METRICS, OF_SAMPLES, mistakes
 from zoo.evaluation.features.names import check_features
 from zoo.evaluation.metric import Videos
-from zoo.evaluation.of_run import OF_FEATURES, Measured
+from zoo.evaluation.of_run import OF_FEATURES, Measured, check_counts
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import RESULTS, Result, add_line
 from zoo.evaluation.suite import Suite
@@ -49,6 +49,9 @@ def evaluate_folders(settings: EvaluateSettings) -> list[Measured]:
 
     Where both hold videos of the same names, these are compared pair by pair, too.
     """
+    check_counts(settings, ("clips", "frames", "height", "width", "clips_per_video", "batch_size"))
+    if settings.fps is not None and settings.fps <= 0:
+        raise ZooError(f"fps={settings.fps} is no frame rate. Try: fps=25")
     real, fake = (_folder(name, value) for name, value in (("real", settings.real), ("fake", settings.fake)))
     videos = _find(real, "real")
     spec = _spec(settings, videos[0])
@@ -64,7 +67,7 @@ def evaluate_folders(settings: EvaluateSettings) -> list[Measured]:
     names = settings.metrics or _usual(settings, pairs)
     _check(settings, names, pairs)
     protocol = Protocol(
-        data=real.name,
+        data=real.resolve().name,
         split="val",
         clips=clips,
         frames=spec.frames,

@@ -20,7 +20,7 @@ from zoo.evaluation.results import add_result
 from zoo.evaluation.suite import Suite
 from zoo.evaluation.tools import check_bound, given_tools, open_tools
 from zoo.model import VideoModel
-from zoo.run import data_config, find_checkpoint, load
+from zoo.run import data_config, find_checkpoint, load, training_seed
 from zoo.settings import EvaluateSettings
 from zoo.types import Clip, SampleRequest
 
@@ -56,10 +56,11 @@ def evaluate_run(settings: EvaluateSettings) -> list[Measured]:
 
 
 def _contexts(settings: EvaluateSettings, model: VideoModel[Any]) -> list[int]:
-    """As asked; else one frame, and none as well for a model that begins from nothing."""
+    """As asked; else one frame, and none as well where a model begins from nothing and no pairs are compared."""
     if settings.context is not None:
         return [settings.context]
-    return [0, 1] if "generate" in model.card.tasks else [max(1, model.config.least_context)]
+    pairs = any(METRICS[name].paired for name in settings.metrics or () if name in METRICS)
+    return [0, 1] if "generate" in model.card.tasks and not pairs else [max(1, model.config.least_context)]
 
 
 def _evaluate(settings: EvaluateSettings, model: VideoModel[Any], config: DataConfig, context: int) -> list[Measured]:
@@ -88,7 +89,7 @@ def _evaluate(settings: EvaluateSettings, model: VideoModel[Any], config: DataCo
         settings=config.shaping(),
         options={} if settings.temperature is None else {"temperature": settings.temperature},
     )
-    setup = open_tools(settings, names, protocol, spec, config)
+    setup = open_tools(settings, names, protocol, spec, config, training_seed(str(settings.run)))
     suite = Suite(names, protocol, setup)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model.to(device)
@@ -117,16 +118,13 @@ def usual(settings: EvaluateSettings, model: VideoModel[Any], context: int) -> l
     names += ["warping_error", "flicker", "motion"]
     names += OF_FEATURES.get(str(settings.features), ["kvd"]) if settings.features else []
     names += ["accuracy"] if settings.judge else []
-    names += ["label_miou"] if settings.segmenter else []
+    names += ["label_miou"] if settings.segmenter and model.source == "labels" else []
     return [*names, "diversity"] if settings.draws > 1 else names
 
 
 def _check(settings: EvaluateSettings, model: VideoModel[Any], names: Sequence[str], context: int) -> None:
     """Everything that can be known before a clip is sampled."""
-    for name in ("clips", "frames", "draws", "batch_size"):
-        value = getattr(settings, name)
-        if value is not None and value < 1:
-            raise ZooError(f"{name}={value}: one at least. Try: {name}=16")
+    check_counts(settings, ("clips", "frames", "draws", "batch_size"))
     least = model.config.least_context
     if context < least:
         raise ZooError(f"context={context}, but this {model.card.name} begins with {least}. Try: context={least}")
@@ -134,12 +132,25 @@ def _check(settings: EvaluateSettings, model: VideoModel[Any], names: Sequence[s
         check_features(settings.features, settings.features_weights)
     found = mistakes(names, given_tools(settings, training=True))
     for name in names:
-        if name in METRICS and METRICS[name].draws and settings.draws < 2:
+        card = METRICS.get(name)
+        if card and card.draws and settings.draws < 2:
             found.append(f"{name} compares several draws of one clip. Try: draws=4")
+        if card and card.paired and not (model.source or context):
+            found.append(f"{name} compares with a real clip, and nothing says which clip it should be. Try: context=1")
+        if card and card.tool == "segmenter" and model.source != "labels":
+            found.append(f"{name} is of models that paint labels, and this {model.card.name} does not. Leave it out.")
     if settings.flow == "exact":
         found += exact_flow_problems(model.source is not None, model.spec)
     if found:
         raise ZooError("\n".join(found))
+
+
+def check_counts(settings: EvaluateSettings, names: Sequence[str]) -> None:
+    """A ZooError for a number that is none of things."""
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and value < 1:
+            raise ZooError(f"{name}={value}: one at least. Try: {name}=16")
 
 
 def _frames(settings: EvaluateSettings, model: VideoModel[Any], context: int) -> int:

@@ -67,6 +67,8 @@ class Protocol:
         known = {each.name for each in fields(cls)}
         if unknown := sorted(set(plain) - known):
             raise ValueError(f"its protocol has the unknown {', '.join(unknown)}")
+        if not all(isinstance(plain.get(name, {}), dict) for name in ("settings", "options")):
+            raise ValueError("the settings of its protocol are no settings")
         try:
             return cls(**plain)
         except TypeError as problem:

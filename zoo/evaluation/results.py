@@ -54,7 +54,7 @@ class Result:
                 name: float("nan") if value is None else float(value) for name, value in plain.pop("metrics").items()
             }
             seen, task, given = (plain.pop(name) for name in ("seen/clips", "task", "given"))
-            return cls(seen, task, given, found, Protocol.read(plain.pop("protocol")), plain)
+            return cls(int(seen), str(task), str(given), found, Protocol.read(plain.pop("protocol")), plain)
         except (KeyError, AttributeError, TypeError) as problem:
             raise ValueError(f"it is no line of results: {problem!r}") from problem
 
@@ -93,7 +93,7 @@ def read_results(folder: Path) -> list[Result]:
     if not file.is_file():
         raise ZooError(f"{folder} holds no {RESULTS}. Measure it: python -m zoo.evaluate run={folder}")
     found = []
-    for number, line in enumerate(file.read_text().splitlines(), 1):
+    for number, line in enumerate(file.read_text(errors="replace").splitlines(), 1):
         if line.strip():
             try:
                 found.append(Result.read(line))
@@ -102,4 +102,6 @@ def read_results(folder: Path) -> list[Result]:
                     f"Line {number} of {file} cannot be read: {problem}. Nothing was changed; take the line out and "
                     "measure again."
                 ) from problem
+    if not found:
+        raise ZooError(f"{file} holds no measurement. Measure it: python -m zoo.evaluate run={folder}")
     return found

@@ -19,14 +19,21 @@ from zoo.types import ClipSpec
 
 LEAST_ACCURACY = 0.99
 """What a judge must have reached on held-out real clips, for every attribute, before it judges anything."""
+LEAST_MIOU = 0.5
+"""What a segmenter must have reached. Puppets' limbs are few pixels, mostly border, so it is far from 1."""
 
 
 def open_tools(
-    settings: Measuring, names: Sequence[str], protocol: Protocol, spec: ClipSpec, data: DataConfig | None
+    settings: Measuring,
+    names: Sequence[str],
+    protocol: Protocol,
+    spec: ClipSpec,
+    data: DataConfig | None,
+    seed: int = 0,
 ) -> Setup:
     """Open what these metrics need and nothing else. A ZooError where it is not there, or does not fit the clips.
 
-    spec: of the clips. data: of the training, None where nothing is known of one.
+    spec: of the clips. data, seed: of the training; None where nothing is known of one.
     """
     needed: set[Tool] = {METRICS[name].tool for name in names}
     setup: dict[str, Any] = {}
@@ -43,7 +50,7 @@ def open_tools(
         setup["segmenter"] = open_segmenter(str(settings.segmenter), spec)
     if "training" in needed:
         assert data is not None
-        setup["training"] = build_set(replace(data, frames=protocol.frames), "train", frozenset(), seed=0)
+        setup["training"] = build_set(replace(data, frames=protocol.frames), "train", frozenset(), seed)
     measured = protocol.frames - protocol.context
     return Setup(measured, protocol.clips, protocol.draws, protocol.context, **setup)
 
@@ -75,6 +82,12 @@ def open_segmenter(path: str, spec: ClipSpec) -> VideoModel[Any]:
     segmenter = load(path)
     if segmenter.card.tasks != {"segment"}:
         raise ZooError(f"segmenter={path} is a {segmenter.card.name}, which segments nothing. Train: model=segmenter")
+    miou = segmenter.accuracy.get("miou", 0.0)
+    if not miou >= LEAST_MIOU:
+        raise ZooError(
+            f"The segmenter reads held-out real clips too badly to read others: mean IoU {miou:.2f}, where {LEAST_MIOU}"
+            f" is needed. Train it longer: budget.clips={4 * segmenter.clips_seen}"
+        )
     _check_same(segmenter, spec, "segmenter", ("height", "width", "label_names"))
     return segmenter
 

@@ -52,21 +52,22 @@ def run_all() -> None:
     for tool, settings in TOOLS.items():
         train(RUNS / tool, [*settings, "seed=1"])
     done = {(result.more["model"], result.more["seed"], result.protocol.context) for result in results()}
-    jobs = [
-        (model, seed, context)
-        for seed in SEEDS
-        for model, contexts in MODELS.items()
-        for context in contexts
-        if (model, seed, context) not in done
-    ]
+    jobs = [(model, seed) for seed in SEEDS for model in MODELS]
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda job: run_one(*job), jobs))
+        list(pool.map(lambda job: run_one(*job, done), jobs))
 
 
-def run_one(model: str, seed: int, context: int) -> None:
-    """Train, unless that was done, measure with so many frames given, and keep the lines with their commands."""
+def run_one(model: str, seed: int, done: set[tuple[str, int, int]]) -> None:
+    """Train and measure one run, each unless it was done."""
     run = RUNS / f"{model}-s{seed}"
     trained = train(run, [f"model={model}", f"seed={seed}"])
+    for context in MODELS[model]:
+        if (model, seed, context) not in done:
+            measure(run, model, seed, context, trained)
+
+
+def measure(run: Path, model: str, seed: int, context: int, trained: str) -> None:
+    """Measure with so many frames given, and keep the lines with their commands."""
     labels = model != "videovae"
     names = [*(PAIRED if context else ()), "warping_error", "flicker", "motion", "accuracy", "judge_frechet"]
     names += ["label_miou"] if labels else []

@@ -184,7 +184,7 @@ def browser():
 @pytest.fixture(scope="module")
 def tab(browser):
     context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
-    context.set_default_timeout(5000)
+    context.set_default_timeout(20_000)
     return context.new_page()
 
 

@@ -352,7 +352,8 @@ def difference_table(found: Found) -> Iterator[str]:
 
 
 def draw() -> None:
-    """grid.png: every way to generate, as in the paper's figure; transitions.png: what the judge sees of a switch."""
+    """grid.png: every way to generate, as in the paper's figure; street.png: two clips of the wide view; transitions.png:
+    what the judge sees of a switch."""
     import cv2
     import torch
     from torch.utils.data import default_collate
@@ -385,9 +386,35 @@ def draw() -> None:
     for person in ("fay", "emil"):
         rows[f"{person} w-r-w"] = film(identity=person, action="walk@0,run@5,walk@10")
     save_grid(HERE / "grid.png", [rows])
-    picture = cv2.imread(str(HERE / "grid.png"))
-    cv2.imwrite(str(HERE / "grid.png"), cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
+    draw_street()
+    for name in ("grid.png", "street.png"):
+        picture = cv2.imread(str(HERE / name))
+        cv2.imwrite(str(HERE / name), cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
     draw_transitions()
+
+
+def draw_street() -> None:
+    """Real clips, what the code keeps of them, what is made after their first frame, and from attributes alone."""
+    from torch.utils.data import default_collate
+
+    from zoo.data.base import build_set
+    from zoo.pictures import save_grid, to_bytes
+    from zoo.run import data_config, load
+
+    run = str(RUNS / "street-s1")
+    model = load(run)
+    real = build_set(replace(data_config(run), transitions=0.0), "val", model.card.wanted(), 0)
+    rows = {}
+    for number in (1, 4):
+        clip = default_collate([real.clip(number, 0, FRAMES)])
+        rows[f"real {number}"] = to_bytes(clip["video"][0])
+        for name, context, options in (
+            ("kept", FRAMES, {"reconstruct": True}),
+            ("+1st frame", 1, {}),
+            ("alone", 0, {}),
+        ):
+            rows[f"{name} {number}"] = to_bytes(sampled(model, clip, FRAMES, context, options)[0])
+    save_grid(HERE / "street.png", [rows])
 
 
 def draw_transitions() -> None:

@@ -352,7 +352,7 @@ def difference_table(found: Found) -> Iterator[str]:
 
 
 def draw() -> None:
-    """grid.png: every way to generate, as in the paper's figure; street.png: two clips of the wide view; transitions.png:
+    """grid.png: every way to generate, as in the paper's figure; street.png: clips of the wide view; transitions.png:
     what the judge sees of a switch."""
     import cv2
     import torch

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import yaml
+from scipy.stats import ttest_ind
 
 from zoo.compare import compare, read_words
 from zoo.comparison.content import Cell
@@ -100,6 +101,17 @@ def test_a_difference_within_chance_is_not_marked():
     assert surpasses([2.0, 3.0, 4.0], [-1.0, 0.0, 1.0], "max")
     assert not surpasses([1.2, 2.2, 3.2], [-1.0, 0.0, 1.0], "max")
     assert half_interval([1.0]) is None
+    # Unequal variances, against scipy's own test of the same samples.
+    wide, narrow = [0.0, 10.0, 20.0], [11.9, 12.0, 12.1, 12.2, 12.3, 12.4]
+    for shift in (12.0, 14.0, 22.0, 26.0, 30.0):
+        moved = [value + shift for value in wide]
+        sure = ttest_ind(moved, narrow, equal_var=False).pvalue < 0.05
+        assert surpasses(moved, narrow, "max") == sure
+    assert surpasses([1.0, 1.0], [0.0, 0.0], "max")  # no spread at all
+    assert not surpasses([1.0, 1.0], [1.0, 1.0], "max")
+    best, second, last = [9.0, 9.1], [8.9, 9.2], [1.0, 1.1]
+    assert not cell(dict(enumerate(best)), [second, last], "max").best  # of three it must surpass both
+    assert cell(dict(enumerate(best)), [last], "max").best
     assert not cell({1: 5.0, 2: 6.0}, [], "max").best  # alone
     assert not cell({1: 5.0, 2: 6.0}, [[1.0, 1.5]], "").best
     assert cell({2: 5.0, 1: 6.0}, [], "").values == (6.0, 5.0)  # in the order of the seeds
@@ -162,6 +174,15 @@ def test_a_second_measurement_adds_to_the_first(tmp_path):
     assert row.cells[PROTOCOL.key("psnr")].values == (21.0,)
     assert row.cells[PROTOCOL.key("flicker")].values == (0.5,)
     assert row.cells[PROTOCOL.key("warping_error_dis")].values == (0.1,)
+
+
+def test_seeds_that_are_not_equally_trained_are_told(tmp_path):
+    folder = make_run(tmp_path / "a")
+    make_run(tmp_path / "b", seed=2)
+    add_line(folder / "results.jsonl", Result(99, "translate", "labels, 1 frame", {"psnr": 1.0}, PROTOCOL, {}).line())
+    assert gather(find_runs([f"{tmp_path}/*"]))[1] == [
+        "The seeds of vid2vid have seen 8, 99 clips: they are not equally trained."
+    ]
 
 
 def test_a_judge_among_the_runs_is_left_out(tmp_path):
@@ -277,7 +298,7 @@ def test_compare_writes_everything(tmp_path, capsys, monkeypatch):
     assert f"{out}/grid.mp4" in said
     assert "no key of wandb is at hand" in said
     # given, real, run1, run2; two clips: what each shows is where it should be
-    assert probe(out / "grid.mp4").frames == 5
+    assert (probe(out / "grid.mp4").frames, probe(out / "grid.mp4").fps) == (5, 12.5)
     frame = read_frames(out / "grid.mp4", [2])[0]
     columns = [frame[22 + 60 + row * 132, 66 + column * 132].mean() for row in (0, 1) for column in range(4)]
     assert columns == pytest.approx([250, 128, 20, 40] * 2, abs=4)

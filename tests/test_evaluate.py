@@ -66,7 +66,7 @@ def test_a_run_is_measured_as_it_was_in_training(run):
 def test_draws_frames_and_exact_flow(run):
     settings = EvaluateSettings(run=str(run), clips=3, frames=6, context=2, draws=2, flow="exact", batch_size=2, seed=5)
     [measured] = evaluate(settings)
-    assert measured.protocol.slug == "3x6f-c2-32x32px-d2"
+    assert (measured.protocol.slug, measured.protocol.seed) == ("3x6f-c2-32x32px-d2", 5)
     assert {"l1_best", "diversity", "warping_error_exact"} <= set(measured.figures)
     from dataclasses import replace
 
@@ -98,6 +98,8 @@ def test_draws_frames_and_exact_flow(run):
         ({"metrics": ["diversity"]}, "diversity compares several draws of one clip. Try: draws=4"),
         ({"metrics": ["ms_ssim"]}, "ms_ssim looks at five scales and needs 176 px"),
         ({"temperature": 0.5}, "vid2vid has no temperature"),
+        ({"height": 64}, "height= is of two folders"),
+        ({"flow": "diss"}, "flow=diss is not a choice"),
         ({"judge": "RUN"}, "which classifies nothing"),
         ({"real": "."}, "Measure a run or two folders"),
     ],
@@ -161,6 +163,26 @@ def test_two_folders_of_the_same_names_are_compared_in_pairs(tmp_path):
     assert not (real / "results.jsonl").exists()
 
 
+def test_the_clips_of_a_video_are_cut_one_after_another(tmp_path, capsys):
+    """The second clip of a video begins where the first ends; one that only one folder has is in no pair."""
+    real, fake = write_folder(tmp_path / "real"), write_folder(tmp_path / "fake")
+    film = read_frames(real / "v0.mp4", range(8))
+    later = film.copy()
+    later[4:] = np.clip(later[4:].astype(int) + 25, 0, 255)  # the second half alone is brighter
+    write_video(fake / "v0.mp4", later, 12.5)
+    settings = EvaluateSettings(real=str(real), fake=str(fake), frames=4, clips_per_video=2, metrics=["l1"])
+    [measured] = evaluate(settings)
+    assert measured.protocol.clips == 6
+    assert measured.figures["l1"] == pytest.approx(25 / 127.5 / 6, abs=0.005)
+    write_video(fake / "v1.mp4", read_frames(fake / "v1.mp4", range(7)), 12.5)
+    assert evaluate(settings)[0].protocol.clips == 5  # v1 has one clip there, and its pairs stay together
+    assert evaluate(settings)[0].figures["l1"] == pytest.approx(25 / 127.5 / 5, abs=0.01)
+    (fake / "v2.mp4").unlink()
+    [measured] = evaluate(EvaluateSettings(real=str(real), fake=str(fake), frames=4))
+    assert "l1" not in measured.figures
+    assert "No pairs are compared: v2 is in one of the two folders alone." in capsys.readouterr().out
+
+
 def test_folders_of_other_names_are_compared_as_sets(tmp_path):
     real, fake = write_folder(tmp_path / "real"), write_folder(tmp_path / "fake", count=5, names="sample")
     settings = EvaluateSettings(real=str(real), fake=str(fake), frames=8)
@@ -186,6 +208,7 @@ def test_folders_of_other_names_are_compared_as_sets(tmp_path):
         ({"metrics": ["memorisation"]}, "memorisation needs the training clips of a run"),
         ({"flow": "exact"}, "flow=exact is not known of videos alone"),
         ({"clips": -1}, "clips=-1: one at least"),
+        ({"draws": 4}, "draws= is of samples that a run makes"),
         ({"clips_per_video": 0}, "clips_per_video=0: one at least"),
         ({"fps": -5.0}, "fps=-5.0 is no frame rate"),
     ],

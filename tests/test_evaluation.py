@@ -154,6 +154,20 @@ def test_protocols_say_in_what_they_differ():
         Protocol.read({"data": "puppets"})
 
 
+def test_the_weights_of_a_judge_are_part_of_the_protocol():
+    judge = tiny_model("judge")
+
+    def protocol() -> Protocol:
+        return Suite(["accuracy"], PROTOCOL, Setup(3, 2, judge=judge)).groups[0].protocol
+
+    before = protocol()
+    assert before == protocol()
+    assert (before.features, len(before.features_sha256)) == ("judge", 16)
+    with torch.no_grad():
+        next(judge.parameters()).add_(1e-3)
+    assert before.differences(protocol()).keys() == {"features_sha256"}
+
+
 def test_which_way_is_better():
     names = ("psnr", "psnr_best", "psnr/17-64", "warping_error_dis", "accuracy_action", "inception_score")
     assert [better(name) for name in names] == ["max", "max", "max", "min", "max", "max"]

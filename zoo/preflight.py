@@ -7,6 +7,7 @@ from zoo.data.base import DATA_SETS, DataCard
 from zoo.errors import ZooError, listed, one_of
 from zoo.evaluation.catalogue import METRICS, OF_SAMPLES, exact_flow_problems, mistakes, monitored
 from zoo.evaluation.features.names import check_features
+from zoo.flow import ESTIMATORS
 from zoo.settings import Evaluation, Train
 from zoo.types import ClipSpec
 
@@ -127,6 +128,7 @@ def _metrics(card: ModelCard, spec: ClipSpec, evaluation: Evaluation, metrics: l
         found.append(f"{listed(draws)} compares several draws, and a training makes one. Later: python -m zoo.evaluate")
     if any(METRICS[name].tool == "segmenter" for name in metrics if name in METRICS) and "translate" not in card.tasks:
         found.append(f"label_miou is of models that paint labels, and {card.name} does not. Leave it out.")
+    one_of("evaluation.flow", evaluation.flow, ESTIMATORS)
     if evaluation.flow == "exact":
         found += exact_flow_problems("translate" in card.tasks, spec, "evaluation.")
     return found

@@ -88,7 +88,19 @@ def lay_side_by_side(runs: Sequence[Run], results: Results) -> tuple[Comparison,
     """The same of runs that are read, and their results by name."""
     newest = {name: _newest(lines) for name, lines in results.items()}
     columns, notes = _columns(newest)
+    notes += _unequal_trainings(runs, newest)
     return Comparison(tuple(runs), tuple(columns), tuple(_rows(runs, newest, columns))), notes
+
+
+def _unequal_trainings(runs: Sequence[Run], results: Results) -> Iterator[str]:
+    """Sentences about variants whose seeds were measured after trainings of unequal length."""
+    seen: dict[str, set[int]] = defaultdict(set)
+    for run in runs:
+        seen[run.variant].add(max(line.seen for line in results[run.name]))
+    for variant, clips in seen.items():
+        if len(clips) > 1:
+            counts = listed(map(str, sorted(clips)))
+            yield f"The seeds of {variant} have seen {counts} clips: they are not equally trained."
 
 
 # ---------------------------------------------------------------- runs

@@ -6,7 +6,7 @@ Shapes: T frames, H x W pixels.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from zoo.data.decode import probe, read_image
 from zoo.data.given import count_given, read_given
 from zoo.data.sequences.files import files_in
 from zoo.data.sequences.find import find_videos
-from zoo.errors import ZooError, listed
+from zoo.errors import ZooError, listed, one_of
 from zoo.evaluation.catalogue import METRICS, OF_SAMPLES, mistakes
 from zoo.evaluation.features.names import check_features
 from zoo.evaluation.metric import Videos
@@ -27,6 +27,7 @@ from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import RESULTS, Result, add_line
 from zoo.evaluation.suite import Suite
 from zoo.evaluation.tools import given_tools, open_tools
+from zoo.flow import ESTIMATORS
 from zoo.settings import EvaluateSettings
 from zoo.types import Clip, ClipSpec
 
@@ -37,9 +38,10 @@ SHOWN = 5  # names in a sentence
 
 @dataclass(frozen=True)
 class Piece:
-    """A clip of a video: its first frame, at the frame rate of the protocol."""
+    """A clip of a video. start: its first frame, at the frame rate of the protocol. Two of the same name and start, in
+    two folders, are equal."""
 
-    path: Path
+    path: Path = field(compare=False)
     name: str  # without suffix, relative to the folder
     start: int
 
@@ -50,12 +52,23 @@ def evaluate_folders(settings: EvaluateSettings) -> list[Measured]:
     Where both hold videos of the same names, these are compared pair by pair, too.
     """
     check_counts(settings, ("clips", "frames", "height", "width", "clips_per_video", "batch_size"))
+    for name, usual in (("draws", 1), ("context", None), ("temperature", None), ("seed", 0)):
+        if getattr(settings, name) != usual:
+            raise ZooError(
+                f"{name}= is of samples that a run makes; the videos in two folders are there. Leave it out."
+            )
     if settings.fps is not None and settings.fps <= 0:
         raise ZooError(f"fps={settings.fps} is no frame rate. Try: fps=25")
     real, fake = (_folder(name, value) for name, value in (("real", settings.real), ("fake", settings.fake)))
     videos = _find(real, "real")
     spec = _spec(settings, videos[0])
-    pieces = {side: _pieces(root, _find(root, side), spec, settings) for side, root in (("real", real), ("fake", fake))}
+    found_real, found_fake = (
+        _pieces(root, _find(root, side), spec, settings) for side, root in (("real", real), ("fake", fake))
+    )
+    pairs = _pairs(found_real, found_fake)
+    pieces = {"real": [p for p in found_real if p in pairs], "fake": [p for p in found_fake if p in pairs]}
+    if not pairs:
+        pieces = {"real": found_real, "fake": found_fake}
     clips = settings.clips or min(len(side) for side in pieces.values())
     for side, there in pieces.items():
         if len(there) < clips:
@@ -63,9 +76,8 @@ def evaluate_folders(settings: EvaluateSettings) -> list[Measured]:
                 f"{side}={getattr(settings, side)} has {len(there)} clips of {spec.frames} frames; {clips} were asked. "
                 f"Try: clips={len(there)}, or clips_per_video={settings.clips_per_video + 1}"
             )
-    pairs = [(p.name, p.start) for p in pieces["real"][:clips]] == [(p.name, p.start) for p in pieces["fake"][:clips]]
-    names = settings.metrics or _usual(settings, pairs)
-    _check(settings, names, pairs)
+    names = settings.metrics or _usual(settings, bool(pairs))
+    _check(settings, names, bool(pairs))
     protocol = Protocol(
         data=real.resolve().name,
         split="val",
@@ -142,6 +154,17 @@ def _pieces(root: Path, videos: list[Path], spec: ClipSpec, settings: EvaluateSe
     return pieces
 
 
+def _pairs(real: list[Piece], fake: list[Piece]) -> set[Piece]:
+    """The clips of which both folders have one of the same name; none where the names of only some videos agree."""
+    names, others = ({piece.name for piece in side} for side in (real, fake))
+    if names == others:
+        return set(real) & set(fake)
+    if names & others:
+        alone = sorted(names ^ others)
+        print(f"No pairs are compared: {listed(alone[:SHOWN])} is in one of the two folders alone.")
+    return set()
+
+
 def _usual(settings: EvaluateSettings, pairs: bool) -> list[str]:
     names = [*(OF_SAMPLES if pairs else ()), "warping_error", "flicker", "motion"]
     names += OF_FEATURES.get(str(settings.features), ["kvd"]) if settings.features else []
@@ -158,6 +181,7 @@ def _check(settings: EvaluateSettings, names: list[str], pairs: bool) -> None:
             found.append(f"{name} compares pairs, and the two folders do not hold videos of the same names.")
         if card and (card.draws or card.tool == "segmenter"):
             found.append(f"{name} is measured of runs, and not of folders. Leave it out.")
+    one_of("flow", settings.flow, ESTIMATORS)
     if settings.flow == "exact":
         found.append("flow=exact is not known of videos alone. Try: flow=dis")
     if found:

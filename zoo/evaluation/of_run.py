@@ -11,7 +11,7 @@ from lightning.fabric.utilities import move_data_to_device
 from torch.utils.data import default_collate
 
 from zoo.data.base import ClipSet, DataConfig, build_set
-from zoo.errors import ZooError
+from zoo.errors import ZooError, one_of
 from zoo.evaluation.catalogue import METRICS, OF_SAMPLES, exact_flow_problems, mistakes
 from zoo.evaluation.features.names import check_features
 from zoo.evaluation.metric import Figures
@@ -19,6 +19,7 @@ from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import add_result
 from zoo.evaluation.suite import Suite
 from zoo.evaluation.tools import check_bound, given_tools, open_tools
+from zoo.flow import ESTIMATORS
 from zoo.model import VideoModel
 from zoo.run import data_config, find_checkpoint, load, training_seed
 from zoo.settings import EvaluateSettings
@@ -87,7 +88,7 @@ def _evaluate(settings: EvaluateSettings, model: VideoModel[Any], config: DataCo
         seed=settings.seed,
         draws=settings.draws,
         settings=config.shaping(),
-        options={} if settings.temperature is None else {"temperature": settings.temperature},
+        options={} if settings.temperature in (None, 1.0) else {"temperature": settings.temperature},
     )
     setup = open_tools(settings, names, protocol, spec, config, training_seed(str(settings.run)))
     suite = Suite(names, protocol, setup)
@@ -125,6 +126,12 @@ def usual(settings: EvaluateSettings, model: VideoModel[Any], context: int) -> l
 def _check(settings: EvaluateSettings, model: VideoModel[Any], names: Sequence[str], context: int) -> None:
     """Everything that can be known before a clip is sampled."""
     check_counts(settings, ("clips", "frames", "draws", "batch_size"))
+    for name, usual_value in (("height", None), ("width", None), ("fps", None), ("clips_per_video", 1)):
+        if getattr(settings, name) != usual_value:
+            raise ZooError(f"{name}= is of two folders; a run is measured as it was trained. Leave it out.")
+    if settings.temperature is not None and settings.temperature < 0:
+        raise ZooError(f"temperature={settings.temperature} is too small. Try: temperature=0")
+    one_of("flow", settings.flow, ESTIMATORS)
     least = model.config.least_context
     if context < least:
         raise ZooError(f"context={context}, but this {model.card.name} begins with {least}. Try: context={least}")

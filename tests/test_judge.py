@@ -128,6 +128,11 @@ def test_a_judge_judges_its_own_kind_of_clip(runs):
         open_judge(str(runs / "vae"), spec)
     with pytest.raises(ZooError, match="trained on clips of height 32; those here have 64"):
         open_judge(str(runs / "judge"), replace(spec, height=64))
+    with pytest.raises(ZooError, match=r"trained on clips of fps 12.5; those here have 25.0"):
+        open_judge(str(runs / "judge"), replace(spec, fps=25.0))
+    with pytest.raises(ZooError, match="trained on clips of attributes"):
+        open_judge(str(runs / "judge"), replace(spec, attributes={"scene": ("a", "b")}))
+    assert open_judge(str(runs / "judge"), replace(spec, attributes={})).card.name == "judge"  # of videos alone
 
 
 def test_evaluate_says_what_the_judge_says(runs, monkeypatch):

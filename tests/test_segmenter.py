@@ -20,12 +20,13 @@ from zoo.evaluation.metric import Setup, Videos
 from zoo.evaluation.metrics.labels import LabelMIoU, confusion, mean_iou
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.suite import Suite
+from zoo.evaluation.tools import open_segmenter
 from zoo.models.segmenter.losses import balanced_cross_entropy
 from zoo.preflight import check
 from zoo.run import load
 from zoo.sample import sample
 from zoo.settings import SampleSettings, Strategy, Train
-from zoo.testing import CLIPS, FRAMES, SIZE, quiet_trainer, tiny_clip, tiny_data, tiny_model
+from zoo.testing import CLIPS, FRAMES, SIZE, quiet_trainer, tiny_clip, tiny_data, tiny_model, train_on
 
 SEGMENTER = SimpleNamespace(
     spec=SimpleNamespace(label_names=("sky", "road", "car", "tree")),
@@ -196,3 +197,17 @@ def test_trains_on_two_processes(tmp_path):
     for clip in (clips.clip(index, 0, 2) for index in range(5)):
         counted += confusion(clip["labels"][None], segmenter.segment(clip["video"][None]), 14)
     assert segmenter.accuracy["miou"] == pytest.approx(mean_iou(counted))
+
+
+def test_a_segmenter_reads_its_own_kind_of_clip(tmp_path):
+    model, clip = tiny_model("segmenter"), tiny_clip("segmenter")
+    train_on(model, clip, 1, tmp_path).save_checkpoint(tmp_path / "last.ckpt")
+    with pytest.raises(ZooError, match=r"too badly to read others: mean IoU 0.00, where 0.5 is needed"):
+        open_segmenter(str(tmp_path), model.spec)
+    checkpoint = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    torch.save(checkpoint | {"accuracy": {"miou": 0.8}}, tmp_path / "last.ckpt")
+    assert open_segmenter(str(tmp_path), model.spec).accuracy == {"miou": 0.8}
+    with pytest.raises(ZooError, match=f"trained on clips of width {SIZE}; those here have 64"):
+        open_segmenter(str(tmp_path), replace(model.spec, width=64))
+    with pytest.raises(ZooError, match="trained on clips of label_names"):
+        open_segmenter(str(tmp_path), replace(model.spec, label_names=("a", "b")))

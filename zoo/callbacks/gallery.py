@@ -12,6 +12,7 @@ from lightning import Callback, Trainer
 from lightning.pytorch.loggers import WandbLogger
 from torch import Tensor
 
+from zoo.comparison.content import KINDS
 from zoo.data.decode import write_video
 from zoo.model import VideoModel
 from zoo.pictures import detail_rows, rows_of, save_film, save_grid
@@ -20,7 +21,6 @@ from zoo.types import Clip, Sample
 KEY, TABLE = "gallery", "comparison"
 CLIPS = "clips"
 """The folder of a run that holds the newest round, a folder a clip; ``index.json`` says which is which."""
-KINDS = ("given", "real", "generated")
 
 
 class Gallery(Callback):

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import ExitStack
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import cv2
@@ -227,6 +227,13 @@ def test_sample_writes_videos_of_any_length(run, tmp_path):
     assert [path.suffix for path in written] == [".mp4", ".png"] * 2
     assert probe(written[0]).frames == 30
     assert "draw1" in written[2].name
+    again = SampleSettings(run=str(run), frames=2, clips=1, out=str(tmp_path))
+    with pytest.raises(ZooError, match=r"draw0.mp4 is there already. To put another in its place: overwrite=true"):
+        sample(again)
+    assert probe(written[0]).frames == 30
+    sample(replace(again, overwrite=True))
+    assert probe(written[0]).frames == 2
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_sample_begins_with_its_context(run, tmp_path):

@@ -25,6 +25,7 @@ def convert(name: str, source: Path, run: Path, settings: dict[str, Any]) -> Pat
     import torch
 
     from zoo.run import CHECKPOINTS, begin
+    from zoo.whole import write_whole
 
     entry = MODELS.find(name)
     if run.exists() and not run.is_dir():
@@ -39,7 +40,7 @@ def convert(name: str, source: Path, run: Path, settings: dict[str, Any]) -> Pat
         "clips_seen": 0,
     }
     path = run / CHECKPOINTS[0]
-    torch.save(checkpoint, path)
+    write_whole(path, lambda out: torch.save(checkpoint, out))
     return path
 
 

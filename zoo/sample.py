@@ -54,7 +54,7 @@ def sample(settings: SampleSettings) -> list[Path]:
             given = _given(settings, model, number)
             request = SampleRequest(given.frames, given.pieces, given.context, settings.seed, draw, options)
             stem = f"{given.name}{_manner(settings)}-seed{settings.seed}-draw{draw}"
-            written += _write(model, request, out / stem)
+            written += _write(model, request, out / stem, settings.overwrite)
     return written
 
 
@@ -70,6 +70,8 @@ def _manner(settings: SampleSettings) -> str:
     words = [f"{name}-{value}" for name, value in settings.attributes.items()]
     words += [f"context{settings.context}"] if (settings.context or 0) > 1 else []
     words += [f"temperature{settings.temperature:g}"] if settings.temperature is not None else []
+    words += [f"first_frame-{settings.first_frame}"] if settings.first_frame else []
+    words += [f"look-{Path(settings.look.image).stem}-{settings.look.instance}"] if settings.look.image else []
     words += ["reconstructed"] if settings.reconstruct else []
     return "".join(re.sub(r"[^\w.@-]+", "_", f"-{word}") for word in words)
 
@@ -177,8 +179,9 @@ def _footage(settings: SampleSettings, model: VideoModel[Any]) -> Given:
     return Given(path.stem, frames, context, read_given(path, model.spec, model.source, instances))
 
 
-def _write(model: VideoModel[Any], request: SampleRequest, path: Path) -> list[Path]:
-    """Stream a sample into ``<path>.mp4``; keep a few frames of it, and of what was given, for ``<path>.png``."""
+def _write(model: VideoModel[Any], request: SampleRequest, path: Path, overwrite: bool) -> list[Path]:
+    """Stream a sample into ``<path>.mp4``, which has its name when it is whole; keep a few frames of it and of what was
+    given for ``<path>.png``."""
     from torch import stack
 
     from zoo.data.decode import VideoWriter
@@ -190,12 +193,16 @@ def _write(model: VideoModel[Any], request: SampleRequest, path: Path) -> list[P
     made: list[Tensor] = []
     path.parent.mkdir(parents=True, exist_ok=True)
     film, grid = (path.with_name(f"{path.name}.{ending}") for ending in ("mp4", "png"))  # there may be dots in the name
-    with VideoWriter(film, model.spec.fps) as writer:
+    if film.exists() and not overwrite:
+        raise ZooError(f"{film} is there already. To put another in its place: overwrite=true. Or: out=<folder>")
+    beside = film.with_name(f".{film.name}")
+    with VideoWriter(beside, model.spec.fps) as writer:
         for t, frame in enumerate(_frames(model, request)):
             picture = to_bytes(frame.video[0])
             writer.write(picture.permute(1, 2, 0).numpy())
             if t in kept:
                 made.append(picture)
+    beside.replace(film)
     films = {name: stack(_filled(row, made)) for name, row in {**rows, "generated": made}.items()}
     save_grid(grid, [films])
     return [film, grid]

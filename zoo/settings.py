@@ -141,7 +141,8 @@ class SampleSettings:
     thing. attributes: for models that know them, name -> a value, such as `walk`, or values with the frames that they
     begin at, `walk@0,run@5`, or `free` (drawn), or `inferred` (from the frames that are shown); those left out are the
     given clip's own, or else drawn. temperature: by which every deviation of what is drawn is multiplied. reconstruct:
-    see every frame, and write what the model keeps of it. out: where to write; None is <run>/samples.
+    see every frame, and write what the model keeps of it. out: where to write; None is <run>/samples. overwrite:
+    whether a sample that is there already may be replaced.
     """
 
     run: str = MISSING
@@ -158,6 +159,7 @@ class SampleSettings:
     given: str | None = None
     given_instances: str | None = None
     out: str | None = None
+    overwrite: bool = False
 
 
 @dataclass

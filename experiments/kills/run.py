@@ -105,12 +105,7 @@ def main(names: list[str]) -> None:
             tally = kill_again_and_again(name, KILLS, CLIPS, folder)
         finally:
             shutil.rmtree(folder)
-        line = {
-            "model": name,
-            **asdict(tally),
-            "command": f"python experiments/kills/run.py {name}",
-            "commit": commit(),
-        }
+        made_by = {"command": f"python experiments/kills/run.py {name}", "commit": commit()}
         with (HERE / "results.jsonl").open("a") as out:
             out.write(json.dumps({"model": name, **asdict(tally), **made_by}) + "\n")
         print(name, tally)

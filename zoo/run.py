@@ -14,10 +14,13 @@ from typing import Any
 import torch
 import yaml
 
+from zoo.claims import check_model
 from zoo.data.base import DATA_SETS, DataConfig
 from zoo.errors import ZooError
 from zoo.model import VideoModel, build
+from zoo.tensors import read_tensors
 from zoo.types import ClipSpec
+from zoo.untrusted import read_settings
 
 CONFIG, COMMAND, ENVIRONMENT = "config.yaml", "command.txt", "environment.json"
 CHECKPOINTS = ("last.ckpt", "best.ckpt")
@@ -90,12 +93,8 @@ def find_checkpoint(path: str) -> Path:
 def load(path: str) -> VideoModel[Any]:
     """Rebuild a model with its averaged weights, in evaluation mode; nothing is unpickled."""
     file = find_checkpoint(path)
-    try:
-        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as problem:  # torch raises half a dozen kinds for a file that is no checkpoint
-        raise ZooError(f"{file} cannot be read as a checkpoint: {problem}") from problem
-    if "hyper_parameters" not in checkpoint or "spec" not in checkpoint["hyper_parameters"]:
-        raise ZooError(f"{file} is a PyTorch file, but no checkpoint of the zoo: it has no model and spec in it.")
+    checkpoint = read_tensors(file, "a checkpoint")
+    check_model(file, checkpoint)
     settings = checkpoint["hyper_parameters"]
     model = build(settings["model"], ClipSpec(**settings["spec"]))
     model.load_state_dict(checkpoint["state_dict"])
@@ -107,13 +106,7 @@ def load(path: str) -> VideoModel[Any]:
 
 def read_config(folder: Path) -> dict[str, Any]:
     """The settings of a run folder; a ZooError where they cannot be read."""
-    try:
-        config = yaml.safe_load((folder / CONFIG).read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as problem:
-        raise ZooError(f"{folder / CONFIG} cannot be read as the settings of a run: {problem}") from problem
-    if not isinstance(config, dict):
-        raise ZooError(f"{folder / CONFIG} holds no settings of a run.")
-    return config
+    return read_settings(folder / CONFIG)
 
 
 def training_seed(path: str) -> int:

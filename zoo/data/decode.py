@@ -39,6 +39,19 @@ WRITABLE_SUFFIXES = (".mp4", ".mov", ".mkv")
 RESEEK_AFTER = 32
 """Wanted frames further apart than this are reached by a new seek if a keyframe lies between them."""
 
+MOST_PIXELS = 1 << 26
+"""Of a picture, 8192 x 8192: a file of a megabyte may claim, and fill, a thousand times as much memory."""
+LONGEST = 1_000_000
+"""Seconds from a video's first frame to its last, 11 days: two frames a century apart would be shown as billions."""
+GUARDS = {
+    "max_pixels": str(MOST_PIXELS),
+    # FFmpeg tells formats by what is in a file, and some are lists of other files, here or on the internet.
+    "format_whitelist": "mov,matroska,avi,gif,mpeg,mpegts,mpegvideo,h264,hevc,flv,asf,ogg,dv,image2,apng,"
+    + ",".join(f"{kind}_pipe" for kind in ("png", "jpeg", "jpegls", "j2k", "bmp", "webp", "tiff", "gif")),
+    "protocol_whitelist": "file",
+}
+"""What is asked of FFmpeg for every file."""
+
 BT709 = 1
 """The number of BT.709 among colour primaries and transfer characteristics (ITU-T H.273)."""
 
@@ -195,6 +208,8 @@ def _read_timeline(path: Path, size: int, mtime_ns: int) -> Timeline:
         reordered = container.format.name == "avi" and bool(stream.codec_context.has_b_frames)
         has_times = len(times) == len(packets) and not reordered
         stamps = np.asarray(times if has_times else range(len(packets)), dtype=np.int64)
+        if has_times and float(stamps.max() - stamps.min()) * float(stream.time_base) > LONGEST:
+            raise ZooError(f"{path} cannot be read: its frames claim to lie more than {LONGEST:,} seconds apart.")
         order = np.argsort(stamps, kind="stable")
         is_key = np.asarray([is_keyframe for _, is_keyframe, _ in packets])[order]
         return Timeline(
@@ -210,10 +225,15 @@ def _read_timeline(path: Path, size: int, mtime_ns: int) -> Timeline:
 def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """An open file and its first video stream; every failure becomes a ZooError that names the file."""
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), options=GUARDS) as container:
             if not container.streams.video:
                 raise ZooError(f"{path} holds no video stream.")
-            yield container, container.streams.video[0]
+            stream = container.streams.video[0]
+            if not 0 < stream.width * stream.height <= MOST_PIXELS:
+                found = f"it claims {stream.width}x{stream.height} pixels" if stream.width else "none is found in it"
+                raise ZooError(f"{path} cannot be read: pictures have 1 to {MOST_PIXELS:,} pixels, and {found}.")
+            stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
+            yield container, stream
     except av.error.FFmpegError as problem:
         raise ZooError(f"{path} cannot be read: {problem.strerror or problem}.") from problem
 

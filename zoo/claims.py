@@ -66,7 +66,7 @@ def sketched(make: Callable[[], M], file: Path, tensors: Any) -> M:
         size += part.nbytes if isinstance(part, Tensor) else 0
         if parts < 0 or size > most:
             raise ZooError(
-                f"The settings of {file} ask for a model far larger than the {len(held)} tensors that it holds; "
+                f"{file} describes a model far larger than the {len(held)} tensors that it holds; "
                 f"building it was stopped at `{name}`."
             )
 

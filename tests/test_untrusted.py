@@ -162,7 +162,7 @@ def test_the_pickle_would_have_run(tmp_path):
     ("asks", "name"),
     [
         (lambda: Asks(os.system, "true"), r"posix\.system"),
-        (lambda: Asks(eval, "1"), r"builtin\w*\.eval"),
+        (lambda: Asks(eval, "1"), r"\w*builtin\w*\.eval"),
         (lambda: Asks(torch.load, "x"), r"torch\.serialization\.load"),
         (lambda: nn.Linear(1, 1), r"torch\.nn\.modules\.linear\.Linear"),
         (lambda: Path("x"), r"pathlib\.PosixPath"),
@@ -220,7 +220,7 @@ def legacy_claim(path: Path) -> None:
 
 def cycle(path: Path) -> None:
     """Containers that hold each other must not be walked for ever; and then they are no state dict."""
-    content: dict[str, Any] = {"w": torch.zeros((), dtype=torch.quint8) if False else torch.zeros(1).expand(1 << 40)}
+    content: dict[str, Any] = {"w": torch.zeros(1).expand(1 << 40)}
     content["again"] = content
     torch.save(content, path)
 
@@ -253,8 +253,8 @@ TENSORS: dict[str, tuple[Made, str]] = {
     "bytearray": (lambda p: zipped(p, {"w": Asks(bytearray, 1 << 28)}), "bytearray"),
     "bytearray, legacy": (lambda p: legacy(p, {"w": Asks(bytearray, 1 << 28)}), "bytearray"),
     "written out": (lambda p: zipped(p, {"w": repeated(torch.float64)}), "_rebuild_device_tensor_from_cpu_tensor"),
-    "repeated": (lambda p: zipped(p, {"w": torch.zeros(1).expand(1 << 40)}), "not that many numbers"),
-    "repeated, in a cycle": (cycle, "not that many numbers"),
+    "repeated": (lambda p: zipped(p, {"w": torch.zeros(1).expand(1 << 40)}), "without its numbers"),
+    "repeated, in a cycle": (cycle, "without its numbers"),
     "meta": (lambda p: zipped(p, {"w": torch.empty(1 << 40, device="meta")}), "_rebuild_meta_tensor"),
     "sparse": (
         lambda p: zipped(p, {"w": torch.sparse_coo_tensor([[0]], [1.0], (1 << 40,))}),
@@ -346,13 +346,14 @@ def laughs() -> list[Any]:
 
 
 CHECKPOINTS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
-    "a width of a billion": (model_setting(width=10**9), "far larger than|do not fit|cannot be built"),
-    "a code of a trillion": (model_setting(frame_code=10**12), "far larger than|do not fit|cannot be built"),
+    "a width of a billion": (model_setting(width=10**9), "far larger than"),
+    "a code of a billion": (model_setting(code=10**9), "far larger than"),
+    "a code beyond numbers": (model_setting(code=10**30), "do not fit each other"),
     "a class path": (model_setting(_target_="os.system"), "names code to run"),
     "a class path as name": (model_setting(name="os.system"), "There is no model"),
     "a list as name": (model_setting(name=["videovae"]), "do not fit each other"),
     "an unknown setting": (model_setting(hook="os.system"), "has no setting `hook`"),
-    "a word for a number": (model_setting(frame_code="many"), "do not fit each other"),
+    "a word for a number": (model_setting(code="many"), "do not fit each other"),
     "a secret": (model_setting(given="${oc.env:HOME}"), "is to be looked up"),
     "a secret in the spec": (spec_setting(condition_kind="${oc.env:HOME}"), "is to be looked up"),
     "a terminal": (spec_setting(condition_kind="\x1b]0;owned\x07"), "is no text"),
@@ -397,7 +398,14 @@ def test_settings_in_a_checkpoint_are_checked(change, sentence, honest, tmp_path
     torch.save(checkpoint, tmp_path / "bad.ckpt")
     said = in_little_memory(lambda: zoo.load(str(tmp_path / "bad.ckpt")))
     assert said.startswith("refused: ")
-    assert any(part in said for part in sentence.split("|")), said
+    assert sentence in said
+
+
+def test_a_model_of_a_billion_layers_is_not_built(tmp_path):
+    model = tiny_model("vid2vid")
+    settings = {"model": asdict(model.config) | {"blocks": 10**9}, "spec": asdict(model.spec)}
+    torch.save({"state_dict": model.state_dict(), "hyper_parameters": settings, "clips_seen": 4}, tmp_path / "bad.ckpt")
+    assert "far larger than" in in_little_memory(lambda: zoo.load(str(tmp_path / "bad.ckpt")))
 
 
 @pytest.mark.parametrize("name", zoo.list_models())
@@ -610,7 +618,7 @@ def test_a_film_too_wide_for_a_grid_is_left_out(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize(
     "word",
-    ["</script><script>alert(1)</script>", "[/x]", "[bold", "|", "<img src=x onerror=alert(1)>", "$data", "__proto__"],
+    ["</script><script>alert(1)</script>", "[/x]", "[bold", "|", "<img src=x onerror=alert(1)>", "$data"],
 )
 def test_words_of_a_run_are_only_words(word, tmp_path, monkeypatch):
     monkeypatch.setattr("zoo.comparison.report.reports_are_there", lambda: False)
@@ -877,13 +885,63 @@ def far_apart(path: Path) -> None:
             container.mux(packet)
 
 
-def large_video(path: Path) -> None:
-    """A film of 64 pixels whose header says 65000."""
-    write_video(path, np.zeros((3, 64, 64, 3), np.uint8), 5)
+def patched(name: bytes, at: int, *values: int) -> Made:
+    """A film of three frames, some numbers of a box of its header changed."""
+
+    def write(path: Path) -> None:
+        write_video(path, np.zeros((3, 64, 64, 3), np.uint8), 5)
+        data = bytearray(path.read_bytes())
+        struct.pack_into(f">{len(values)}I", data, data.index(name) + at, *values)
+        path.write_bytes(data)
+
+    return write
+
+
+def endless_table(path: Path) -> None:
+    """A quarter of a billion frames of a byte each, in one piece."""
+    patched(b"stsz", 8, 1, 1 << 28)(path)
     data = bytearray(path.read_bytes())
-    entry = data.index(b"avc1", data.index(b"stsd"))
-    data[entry + 28 : entry + 32] = struct.pack(">HH", 65000, 65000)
+    struct.pack_into(">I", data, data.index(b"stsc") + 16, 1 << 28)
     path.write_bytes(data)
+
+
+def endless_fragment(path: Path) -> None:
+    write_video(path, np.zeros((3, 64, 64, 3), np.uint8), 5)
+    run = struct.pack(">I4sIII", 20, b"trun", 1, 1 << 28, 0)
+    with path.open("ab") as file:
+        file.write(struct.pack(">I4sI4s", 16 + len(run), b"moof", 8 + len(run), b"traf") + run)
+
+
+def hidden_table(path: Path) -> None:
+    patched(b"stsz", 0, int.from_bytes(b"cmov"))(path)
+
+
+def large_film(path: Path) -> None:
+    """A black frame, whole, in a few thousand bytes."""
+    with av.open(str(path), "w", format="mov") as container:
+        stream: Any = container.add_stream("png", rate=25)
+        stream.width = stream.height = 9000
+        stream.pix_fmt = "gray"
+        frame = av.VideoFrame.from_ndarray(np.zeros((9000, 9000), np.uint8), format="gray")
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+VIDEOS: dict[str, tuple[Made, str]] = {
+    "endless table": (endless_table, "claims 268,435,456 frames"),
+    "endless fragment": (endless_fragment, "claims 268,435,456 frames"),
+    "hidden table": (hidden_table, "list of frames is compressed"),
+    "no table": (patched(b"stsz", 0, 0), "a.mp4"),
+    "9000 pixels a side": (large_film, "claims 9000x9000 pixels"),
+}
+
+
+@pytest.mark.parametrize(("make", "sentence"), VIDEOS.values(), ids=VIDEOS)
+def test_videos_that_claim_too_much(make, sentence, tmp_path):
+    make(tmp_path / "a.mp4")
+    said = in_little_memory(lambda: probe(tmp_path / "a.mp4"))
+    assert said.startswith(f"refused: {tmp_path / 'a.mp4'}")
+    assert sentence in said
 
 
 @pytest.mark.parametrize("read", [probe, frame_times])
@@ -908,7 +966,7 @@ KEYPOINTS: dict[str, str] = {
     "beyond single precision": person(pose_keypoints_2d=point(1e300)),
     "of 400 digits": person(pose_keypoints_2d=point(10**400)),
     "words": person(pose_keypoints_2d=point("x")),
-    "lists": person(pose_keypoints_2d=point([1])),
+    "lists": person(pose_keypoints_2d=point([1, 2])),
     "too many": person(pose_keypoints_2d=[1.0] * 300_000),
     "deep": DEEP,
     "a list": "[1]",

@@ -28,6 +28,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from zoo.data.boxes import check_claimed_frames
 from zoo.errors import ZooError, listed
 
 Frame = NDArray[np.uint8]
@@ -193,6 +194,7 @@ def _timeline(path: Path) -> Timeline:
 @lru_cache(maxsize=256)
 def _read_timeline(path: Path, size: int, mtime_ns: int) -> Timeline:
     """Read all packets; size and time are there to forget the answer when the file changes."""
+    check_claimed_frames(path)
     with _opened(path) as (container, stream):
         packets = [  # not the packets themselves: together they weigh as much as the file
             (p.pts, p.is_keyframe, p.is_corrupt) for p in container.demux(stream) if p.size and not p.is_discard

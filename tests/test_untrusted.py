@@ -932,7 +932,7 @@ VIDEOS: dict[str, tuple[Made, str]] = {
     "endless fragment": (endless_fragment, "claims 268,435,456 frames"),
     "hidden table": (hidden_table, "list of frames is compressed"),
     "no table": (patched(b"stsz", 0, 0), "a.mp4"),
-    "9000 pixels a side": (large_film, "claims 9000x9000 pixels"),
+    "9000 pixels a side": (large_film, "pictures have 1 to 67,108,864 pixels"),
 }
 
 

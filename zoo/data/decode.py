@@ -232,7 +232,7 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
                 raise ZooError(f"{path} holds no video stream.")
             stream = container.streams.video[0]
             if not 0 < stream.width * stream.height <= MOST_PIXELS:
-                found = f"it claims {stream.width}x{stream.height} pixels" if stream.width else "none is found in it"
+                found = f"it claims {stream.width}x{stream.height} pixels" if stream.width else "no such one is in it"
                 raise ZooError(f"{path} cannot be read: pictures have 1 to {MOST_PIXELS:,} pixels, and {found}.")
             stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
             yield container, stream

@@ -44,6 +44,8 @@ from zoo.data.sets.folder.catalogue import known_info
 from zoo.data.sets.pose.openpose import ARRAYS, read_people
 from zoo.errors import ZooError
 from zoo.evaluation.features.scripts import open_script
+from zoo.evaluation.metrics import lpips
+from zoo.evaluation.metrics.lpips import perceptual_network
 from zoo.evaluation.tools import open_judge
 from zoo.flow.estimators import build_estimator
 from zoo.losses.classifiers import load_vgg19
@@ -135,16 +137,21 @@ READERS: dict[str, Callable[[Path], object]] = {
     "released": read_state,
     "vgg19": lambda path: load_vgg19(str(path)),
     "raft": lambda path: build_estimator("raft_small", str(path)),
+    "lpips": lambda path: perceptual_network("alex"),
     "torchscript": open_script,
 }
 
 
 @pytest.mark.parametrize("read", READERS.values(), ids=READERS)
 @pytest.mark.parametrize("write", CODE.values(), ids=CODE)
-def test_no_code_runs(write, read, tmp_path):
+def test_no_code_runs(write, read, tmp_path, monkeypatch):
     marker, file = tmp_path / "ran", tmp_path / "bad.ckpt"
     write(file, touch(marker))
-    with pytest.raises(ZooError, match=r"bad\.ckpt"):
+    monkeypatch.setattr(lpips, "checked", lambda path, sha256: sha256)  # eight digits that were made to fit
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / lpips.BACKBONES["alex"]).symlink_to(file)
+    with pytest.raises(ZooError, match=r"bad\.ckpt|alexnet"):
         read(file)
     assert not marker.exists()
 
@@ -503,10 +510,17 @@ def test_settings_of_a_run_are_plain(content, sentence, reads, tmp_path, monkeyp
     [
         ({"name": "os.system"}, "There is no data set `os.system`"),
         ({"name": "../../evil"}, "There is no data set"),
-        ({"name": "puppets", "builds": "os:system"}, "has no setting `builds`"),
+        ({"name": "puppets", "builds": "os:system"}, "There is no setting `builds`"),
+        ({"name": ["puppets"]}, "no name of a data set"),
+        ({"view": "person"}, "no name of a data set"),
+        ("puppets", "no name of a data set"),
+        ({"name": "puppets", "frames": "many"}, "`frames`"),
+        ({"name": "puppets", "frames": [1]}, "`frames`"),
+        ({"name": "puppets", "height": 10**9}, "data.height=1000000000"),
+        ({"name": "puppets", "frames": 10**12}, "data.frames=1000000000000"),
     ],
 )
-def test_a_data_set_is_no_class_path(data, sentence, tmp_path):
+def test_data_settings_of_a_run_are_typed(data, sentence, tmp_path):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"data": data}))
     (tmp_path / "last.ckpt").touch()
     with pytest.raises(ZooError, match=sentence):
@@ -838,6 +852,7 @@ PICTURES: dict[str, tuple[str, bytes]] = {
     "bmp": ("a.bmp", bmp(60000, 60000)),
     "bmp of 12000": ("a.bmp", bmp(12000, 12000)),
     "gif": ("a.gif", gif(65535, 65535)),
+    "gif of nothing": ("a.gif", b"GIF89a\x08\0\x08\0\0\0\0;"),
     "text": ("a.png", b"notes"),
     "list of files": ("a.png", b"ffconcat version 1.0\nfile secret.mp4\n"),
     "svg": ("a.png", b'<svg xmlns="http://www.w3.org/2000/svg" width="99999" height="99999"/>'),

@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor, nn
 from torch.nn.modules import module as registration
 
+from zoo.cli import explain
+from zoo.data.base import DATA_SETS, DataConfig
 from zoo.errors import ZooError, listed
 from zoo.model import VideoModel, build
 from zoo.tensors import tensors_in
@@ -81,6 +85,23 @@ def sketched(make: Callable[[], M], file: Path, tensors: Any) -> M:
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def typed_data(settings: Any, file: Path) -> DataConfig:
+    """The data settings in a run's ``file`` as their dataclass; a ZooError for a wrong type or an absurd size."""
+    if not isinstance(settings, dict) or not isinstance(settings.get("name"), str):
+        raise ZooError(f"{file} cannot be used: its data settings have no name of a data set.")
+    kind = DATA_SETS.find(settings["name"]).config
+    try:
+        config: DataConfig = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(kind), settings))  # type: ignore[assignment]
+    except OmegaConfBaseException as problem:
+        raise ZooError(f"{file} cannot be used: {explain(problem)}") from problem
+    for name, most in MOST.items():
+        if (getattr(config, name, None) or 1) > most:
+            raise ZooError(
+                f"{file} cannot be used: data.{name}={getattr(config, name)}, where at most {most} is expected."
+            )
+    return config
 
 
 def _checked(spec: ClipSpec) -> ClipSpec:

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 import yaml
 
-from zoo.claims import check_model
-from zoo.data.base import DATA_SETS, DataConfig
+from zoo.claims import check_model, typed_data
+from zoo.data.base import DataConfig
 from zoo.errors import ZooError
 from zoo.model import VideoModel, build
 from zoo.tensors import read_tensors
@@ -123,4 +123,4 @@ def data_config(path: str) -> DataConfig:
     config = read_config(folder)
     if "data" not in config:
         raise ZooError(f"{folder} was converted, and not trained on a data set. Type given=<folder of maps>.")
-    return DATA_SETS.config(config["data"])  # type: ignore[no-any-return]
+    return typed_data(config["data"], file)

@@ -243,13 +243,13 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 def read_image(path: Path) -> Frame:
     """One image, (H, W, 3) uint8 RGB."""
     with _opened(path) as (container, stream):
-        return _to_rgb(next(iter(container.decode(stream))))
+        return _to_rgb(_first_frame(path, container, stream))
 
 
 def read_ids(path: Path) -> NDArray[np.int64]:
     """One image of ids, (H, W): grey of 8 or 16 bits, or the palette's numbers (not its colours)."""
     with _opened(path) as (container, stream):
-        frame = next(iter(container.decode(stream)))
+        frame = _first_frame(path, container, stream)
         if frame.format.name == "pal8":
             return np.asarray(frame.to_ndarray()[0], dtype=np.int64)
         if not frame.format.name.startswith("gray"):
@@ -258,6 +258,12 @@ def read_ids(path: Path) -> NDArray[np.int64]:
                 "with a palette, whose pixel values are the ids."
             )
         return frame.to_ndarray().astype(np.int64)
+
+
+def _first_frame(path: Path, container: InputContainer, stream: VideoStream) -> VideoFrame:
+    for frame in container.decode(stream):
+        return frame
+    raise ZooError(f"{path} holds no picture.")
 
 
 class VideoWriter:

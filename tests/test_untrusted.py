@@ -389,7 +389,7 @@ CHECKPOINTS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         "do not fit each other",
     ),
     "an unknown average": (other(ema={"nobody": {}}), "do not fit each other"),
-    "an average of another shape": (other(ema=[1]), "do not fit each other"),
+    "averages as a list": (other(ema=[1]), "do not fit each other"),
     "a word for a clock": (other(clips_seen="many"), "clips_seen is no whole number"),
     "no clock": (lambda c: c.pop("clips_seen"), "do not fit each other"),
     "words for an accuracy": (other(accuracy={"action": "perfect"}), "accuracy is no number"),

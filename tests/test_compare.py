@@ -344,8 +344,8 @@ class FakeFile(SimpleNamespace):
 
 def test_a_run_of_wandb_is_fetched(tmp_path):
     local = make_run(tmp_path / "vid2vid-s1")
-    files = [FakeFile(name=str(p.relative_to(tmp_path)), source=p) for p in local.rglob("*") if p.is_file()]
-    files.append(FakeFile(name="config.yaml", source=local / "config.yaml"))  # wandb's own, which is not ours
+    files = [FakeFile(name=str(p.relative_to(tmp_path)), source=p, size=1) for p in local.rglob("*") if p.is_file()]
+    files.append(FakeFile(name="config.yaml", source=local / "config.yaml", size=1))  # wandb's own, which is not ours
     api = SimpleNamespace(run=lambda path: SimpleNamespace(files=lambda: files))
     words = fetched(["me/zoo/abc123", str(local)], tmp_path / "wandb", api)
     assert words[1] == str(local)
@@ -354,7 +354,7 @@ def test_a_run_of_wandb_is_fetched(tmp_path):
     empty = SimpleNamespace(run=lambda path: SimpleNamespace(files=list))
     with pytest.raises(ZooError, match="holds no run folder of the zoo"):
         fetched(["me/zoo/abc123"], tmp_path / "wandb", empty)
-    evil = [FakeFile(name=name, source=local / "config.yaml") for name in ("r/results.jsonl", "r/../../../x")]
+    evil = [FakeFile(name=name, source=local / "config.yaml", size=1) for name in ("r/results.jsonl", "r/../../../x")]
     api = SimpleNamespace(run=lambda path: SimpleNamespace(files=lambda: evil))
     with pytest.raises(ZooError, match="lies outside of its folder"):
         fetched(["me/zoo/abc124"], tmp_path / "wandb", api)

@@ -17,10 +17,10 @@ from omegaconf import OmegaConf
 from tests.test_resume import CLIPS, cut
 from zoo import ZooError
 from zoo.callbacks.saving import BetweenSteps
-from zoo.claim import claimed, make_room
 from zoo.cli import conf_dir, prepare_hydra
 from zoo.errors import Stopped
 from zoo.launch import is_first, mark, run_folder, was_restarted
+from zoo.lock import claimed, make_room
 from zoo.loggers import run_id
 from zoo.metrics_file import MetricsFile, read_rows
 from zoo.mishaps import told
@@ -55,7 +55,7 @@ def finished(tmp_path_factory) -> Path:
 
 
 def test_a_folder_is_held_by_one_process(tmp_path):
-    hold = "import sys; from zoo.claim import claimed\nwith claimed(__import__('pathlib').Path(sys.argv[1])): input()"
+    hold = "import sys; from zoo.lock import claimed\nwith claimed(__import__('pathlib').Path(sys.argv[1])): input()"
     other = subprocess.Popen([sys.executable, "-c", hold, tmp_path], stdin=subprocess.PIPE)
     while not (tmp_path / ".lock").exists() or not (tmp_path / ".lock").read_text():
         time.sleep(0.02)

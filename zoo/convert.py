@@ -32,7 +32,10 @@ def convert(name: str, source: Path, run: Path, settings: dict[str, Any]) -> Pat
         raise ZooError(f"to={run} is a file. Type a folder that is not there yet.")
     if run.exists() and any((run / checkpoint).exists() for checkpoint in CHECKPOINTS):
         raise ZooError(f"to={run} holds a run already, and nothing is overwritten. Type another folder.")
-    model = entry.load().convert(source, settings)
+    try:
+        model = entry.load().convert(source, settings)
+    except (LookupError, ValueError, TypeError, RuntimeError) as problem:  # layers that no release has
+        raise ZooError(f"from={source} holds no weights of the release of {name}: {problem!r:.300}.") from problem
     begin(run, {"model": asdict(model.config), "converted": {"from": str(source), **settings}}, "zoo.convert")
     checkpoint = {
         "state_dict": model.state_dict(),

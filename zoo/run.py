@@ -14,10 +14,13 @@ from typing import Any
 import torch
 import yaml
 
-from zoo.data.base import DATA_SETS, DataConfig
+from zoo.claims import check_model, typed_data
+from zoo.data.base import DataConfig
 from zoo.errors import ZooError
 from zoo.model import VideoModel, build
+from zoo.tensors import read_tensors
 from zoo.types import ClipSpec
+from zoo.untrusted import read_settings
 from zoo.whole import write_text
 
 CLOCK = "seen/clips"
@@ -116,25 +119,16 @@ def load(path: str) -> VideoModel[Any]:
 
 
 def read_checkpoint(file: Path) -> dict[str, Any]:
-    """What a checkpoint holds, on the processor; nothing is unpickled but tensors and plain data."""
-    try:
-        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as problem:  # torch raises half a dozen kinds for a file that is no checkpoint
-        raise ZooError(f"{file} cannot be read as a checkpoint: {problem}") from problem
-    if "hyper_parameters" not in checkpoint or "spec" not in checkpoint["hyper_parameters"]:
-        raise ZooError(f"{file} is a PyTorch file, but no checkpoint of the zoo: it has no model and spec in it.")
-    return checkpoint  # type: ignore[no-any-return]
+    """What a checkpoint of the zoo holds, on the processor; a ZooError for a file that is none or should not be
+    trusted."""
+    checkpoint: dict[str, Any] = read_tensors(file, "a checkpoint")
+    check_model(file, checkpoint)
+    return checkpoint
 
 
 def read_config(folder: Path) -> dict[str, Any]:
     """The settings of a run folder; a ZooError where they cannot be read."""
-    try:
-        config = yaml.safe_load((folder / CONFIG).read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as problem:
-        raise ZooError(f"{folder / CONFIG} cannot be read as the settings of a run: {problem}") from problem
-    if not isinstance(config, dict):
-        raise ZooError(f"{folder / CONFIG} holds no settings of a run.")
-    return config
+    return read_settings(folder / CONFIG)
 
 
 def training_seed(path: str) -> int:
@@ -151,4 +145,4 @@ def data_config(path: str) -> DataConfig:
     config = read_config(folder)
     if "data" not in config:
         raise ZooError(f"{folder} was converted, and not trained on a data set. Type given=<folder of maps>.")
-    return DATA_SETS.config(config["data"])  # type: ignore[no-any-return]
+    return typed_data(config["data"], file)

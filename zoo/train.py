@@ -14,7 +14,6 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from zoo.card import MODELS, ModelCard
-from zoo.claim import claimed, make_room
 from zoo.cli import hush_libraries, hydra_command, plain
 from zoo.data.base import DATA_SETS, DataConfig, build_set
 from zoo.errors import Stopped
@@ -22,6 +21,7 @@ from zoo.evaluation.catalogue import OF_SAMPLES, better, monitored
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import read_results
 from zoo.launch import is_first, was_restarted
+from zoo.lock import claimed, make_room
 from zoo.mishaps import told
 from zoo.outcome import leave, read_outcome, write_outcome
 from zoo.preflight import check

@@ -8,13 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
-from zipfile import BadZipFile
 
-import torch
 from torch import Tensor
 
 from zoo.errors import ZooError, listed
+from zoo.tensors import read_tensors
 
 State = Mapping[str, Tensor]
 BLOCK = "conv_block"  # how the releases call the layers of a residual block
@@ -23,15 +21,7 @@ BLOCK = "conv_block"  # how the releases call the layers of a residual block
 def read_state(path: Path) -> dict[str, Tensor]:
     """One file of the release; nothing is unpickled but tensors. A ZooError for anything but a plain state dict."""
     expected = "A state dict as the original release saves it is expected: a dict of tensors by name."
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError as problem:
-        raise ZooError(
-            f"{path} is no file of weights alone: it is not PyTorch's, or it holds pickled code, which is never run. "
-            f"{expected}"
-        ) from problem
-    except (RuntimeError, EOFError, BadZipFile, ValueError, KeyError, OSError) as problem:
-        raise ZooError(f"{path} cannot be read: it is empty, cut short or no file of PyTorch. {expected}") from problem
+    state = read_tensors(path, "weights of the original release")
     if isinstance(state, dict) and "state_dict" in state:
         raise ZooError(f"{path} is a checkpoint of a training; its entry `state_dict` may be it. {expected}")
     if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):

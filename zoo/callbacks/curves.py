@@ -6,6 +6,9 @@ import csv
 from collections import defaultdict
 from pathlib import Path
 
+from zoo.errors import ZooError
+from zoo.untrusted import check_plain
+
 CLOCK = "seen/clips"
 
 
@@ -13,11 +16,18 @@ def read_curves(metrics: Path) -> dict[str, list[tuple[float, float]]]:
     """``metrics.csv`` as key to (clips seen, value) pairs."""
     curves: dict[str, list[tuple[float, float]]] = defaultdict(list)
     with metrics.open(newline="") as file:
-        for row in csv.DictReader(file):
-            for key, value in row.items():
-                point = _point(row.get(CLOCK), value) if key and "/" in key and key != CLOCK else None
-                if point:
-                    curves[key].append(point)
+        try:
+            lines = csv.reader(file)
+            names = next(lines, [])
+            for line in lines:
+                row = dict(zip(names, line, strict=False))  # a line that was cut off is shorter
+                for key, value in row.items():
+                    point = _point(row.get(CLOCK), value) if "/" in key and key != CLOCK else None
+                    if point:
+                        curves[key].append(point)
+        except (csv.Error, UnicodeDecodeError) as problem:
+            raise ZooError(f"{metrics} cannot be read as the curves of a run: {problem}.") from problem
+    check_plain(list(curves), str(metrics))
     return dict(curves)
 
 

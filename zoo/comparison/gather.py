@@ -13,7 +13,6 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-import yaml
 from scipy.stats import t as student
 
 from zoo.callbacks.curves import read_curves
@@ -22,6 +21,7 @@ from zoo.errors import ZooError, listed
 from zoo.evaluation.catalogue import better
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import Result, read_results
+from zoo.untrusted import check_plain, read_settings
 
 CONFIG, METRICS, CLIPS = "config.yaml", "metrics.csv", "clips"
 NO_MATTER = (
@@ -39,6 +39,8 @@ NO_MATTER = (
 )
 """Settings by which two runs may differ and still be the same variant: the seed, and what changes no number."""
 CONFIDENCE = 0.95
+KINDS = ("given", "real", "generated")
+"""Of films of a clip."""
 READERS = ("classify", "segment")
 """Tasks of models that make no videos."""
 
@@ -128,28 +130,35 @@ def _by_variant_and_seed(runs: Sequence[Run], variants: Sequence[str]) -> dict[t
 
 def _read(folder: Path, name: str) -> Run:
     try:
-        config = flat(yaml.safe_load((folder / CONFIG).read_text()))
+        config = flat(read_settings(folder / CONFIG))
         seed = int(config.get("seed", 0))
-    except (yaml.YAMLError, AttributeError, TypeError, ValueError) as problem:
+    except (TypeError, ValueError, OverflowError) as problem:
         raise ZooError(f"{folder / CONFIG} cannot be read as the settings of a run: {problem}") from problem
     curves = read_curves(folder / METRICS) if (folder / METRICS).is_file() else {}
     return Run(name, folder, "", seed, config, curves, read_films(folder / CLIPS))
 
 
 def read_films(folder: Path) -> dict[str, dict[str, Path]]:
-    """Clip key -> kind -> file, as the gallery of a run left them; empty where there are none."""
+    """Clip key -> kind -> file, as the gallery of a run left them; empty where there are none.
+
+    A ZooError for what no gallery writes: kinds and names become names of files.
+    """
     index = folder / "index.json"
     if not index.is_file():
         return {}
     try:
-        known = json.loads(index.read_text()).items()
-        films = {key: {kind: folder / name for kind, name in kinds.items()} for key, kinds in known}
-    except (ValueError, AttributeError, TypeError) as problem:
+        known = json.loads(index.read_text())
+        check_plain(known, str(index))
+        films = {key: {kind: folder / name for kind, name in kinds.items()} for key, kinds in known.items()}
+    except (ValueError, AttributeError, TypeError, RecursionError) as problem:
         raise ZooError(f"{index} cannot be read: {problem}. A training writes it anew in its next round.") from problem
-    for kinds in films.values():
-        for path in kinds.values():
-            if not path.resolve().is_relative_to(folder.resolve()):
-                raise ZooError(f"{index} names a film outside its folder, {path}. It was not written by a training.")
+    for kind, path in (pair for kinds in films.values() for pair in kinds.items()):
+        if kind not in KINDS:
+            raise ZooError(f"{index} names a film of the kind `{kind}`; known are {listed(KINDS)}.")
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise ZooError(f"{index} names a film outside its folder, {path}. It was not written by a training.")
+        if not path.is_file():
+            raise ZooError(f"{index} names a film that is not there, {path}. Copy the folder {CLIPS} as a whole.")
     return films
 
 

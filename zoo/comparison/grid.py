@@ -12,17 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.comparison.content import Comparison, Run
-from zoo.data.decode import probe, read_frames, write_video
+from zoo.data.decode import iter_frames, probe, write_video
 from zoo.errors import ZooError
 
 Film = NDArray[np.uint8]
 HEIGHT, GAP, HEAD = 128, 4, 22  # pixels
 MOST_CLIPS = 8
+MOST_FRAMES = 1500  # a minute at 25 a second; longer films are cut
+WIDEST = 16  # times its height
 
 
 def common_clips(runs: tuple[Run, ...]) -> list[str]:
     """The clips of which every run has a film, in order."""
-    return [key for key in runs[0].films if all(key in run.films for run in runs)] if runs else []
+    return [key for key in runs[0].films if all("generated" in run.films.get(key, {}) for run in runs)] if runs else []
 
 
 def write_grid(path: Path, comparison: Comparison) -> None:
@@ -65,7 +67,9 @@ def _row(runs: tuple[Run, ...], key: str) -> dict[str, Film]:
 def _read(path: Path) -> Film:
     """(T, HEIGHT, W, 3); small pictures by a whole factor, so that a pixel stays a pixel."""
     info = probe(path)
-    frames = read_frames(path, range(info.frames))
+    if info.width > WIDEST * info.height:
+        raise ZooError(f"{path} is {info.width}x{info.height} pixels: no training wrote so wide a film.")
+    frames = iter_frames(path, range(min(info.frames, MOST_FRAMES)))
     scale = HEIGHT / info.height
     size = (round(info.width * scale), HEIGHT)
     how = cv2.INTER_NEAREST if scale >= 1 and HEIGHT % info.height == 0 else cv2.INTER_AREA

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ def _fetch(path: str, folder: Path, api: Any) -> Path:
         files = [file for file in there if home and file.name.startswith(f"{home}/")]
         for file in files:
             _check_inside(file.name, target)
+        _check_room(files, folder)
         for file in files:
             file.download(root=str(target), exist_ok=True)
     except (wandb.errors.Error, ValueError, OSError) as problem:
@@ -41,6 +43,14 @@ def _fetch(path: str, folder: Path, api: Any) -> Path:
             f"The wandb run {path} holds no run folder of the zoo. Its training did not end, or was another's."
         )
     return target / str(home)
+
+
+def _check_room(files: Sequence[Any], folder: Path) -> None:
+    """Sizes are the server's; nothing is fetched where they are more than there is room for."""
+    home = next(each for each in (folder, *folder.absolute().parents) if each.is_dir())
+    needed, free = sum(file.size for file in files), shutil.disk_usage(home).free
+    if needed > free:
+        raise ZooError(f"The wandb run takes {needed:,} bytes, and {free:,} are free in {home}. It is not fetched.")
 
 
 def _check_inside(name: str, target: Path) -> None:

@@ -41,12 +41,14 @@ def markdown(comparison: Comparison, columns: Sequence[Column] | None = None) ->
     lines = []
     for task, rows in by_task(comparison.rows):
         own = [c for c in columns or shown(comparison) if any(c.key in row.cells for row in rows)]
-        lines += [f"**{task}**", ""]
-        lines.append(f"| variant | given | seeds | {' | '.join(f'`{c.key}`{ARROWS[c.better]}' for c in own)} |")
+        lines += [f"**{escaped(task)}**", ""]
+        lines.append(
+            f"| variant | given | seeds | {' | '.join(f'`{escaped(c.key)}`{ARROWS[c.better]}' for c in own)} |"
+        )
         lines.append("| --- | --- | --- |" + " ---: |" * len(own))
         for row in rows:
             cells = (in_words(row.cells.get(column.key)) for column in own)
-            lines.append(f"| {escaped(row.variant)} | {row.given} | {len(row.seeds)} | {' | '.join(cells)} |")
+            lines.append(f"| {escaped(row.variant)} | {escaped(row.given)} | {len(row.seeds)} | {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines)
 
@@ -77,7 +79,7 @@ def comma_separated(comparison: Comparison) -> str:
 def for_terminal(comparison: Comparison) -> Iterator[Table]:
     """A table a task, metrics down, variants across: terminals are narrow and metrics are many."""
     for task, rows in by_task(comparison.rows):
-        table = Table(title=task, title_justify="left")
+        table = Table(title=escape(task), title_justify="left")
         table.add_column("metric", overflow="fold")
         for row in rows:
             head = f"{escape(row.variant)}\n[dim]{escape(row.given)}; {len(row.seeds)} seeds[/]"
@@ -86,5 +88,5 @@ def for_terminal(comparison: Comparison) -> Iterator[Table]:
             if any(column.key in row.cells for row in rows):
                 cells = (in_words(row.cells.get(column.key)).replace("**", "") for row in rows)
                 marks = ("*" if (cell := row.cells.get(column.key)) and cell.best else "" for row in rows)
-                table.add_row(column.key + ARROWS[column.better], *map(str.__add__, cells, marks))
+                table.add_row(escape(column.key) + ARROWS[column.better], *map(str.__add__, cells, marks))
         yield table

@@ -6,9 +6,15 @@ import secrets
 import shutil
 import stat
 import zipfile
+import zlib
+from lzma import LZMAError
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from zoo.errors import ZooError
+from zoo.untrusted import check_unfolded
+
+MOST_UNFOLDED = 200
+"""Times its own size that an archive of videos and pictures may unfold to; what compresses further is made to."""
 
 
 def unpack_all(root: Path) -> list[str]:
@@ -20,19 +26,21 @@ def unpack(archive: Path) -> str:
     """Unpack one: what lies straight in it goes to a folder of its name, its folders go beside it.
 
     What is there already, in the same size, is left as it is. Raises ZooError, before anything is written, if a member
-    is a link or would land elsewhere.
+    is a link or would land elsewhere, or if the whole unfolds beyond reason or beyond the room on the disk.
     """
     try:
         with zipfile.ZipFile(archive) as opened:
             members = [each for each in opened.infolist() if not each.is_dir()]
             for member in members:
                 _refuse_unsafe(archive, member)
+            check_unfolded(archive, members, MOST_UNFOLDED * archive.stat().st_size)
             members = [each for each in members if not _is_litter(each.filename)]
             top = archive.parent / archive.stem if any("/" not in each.filename for each in members) else archive.parent
             missing = [each for each in members if not _is_there(top / each.filename, each)]
+            _refuse_unroomy(archive, missing)
             for member in missing:
                 _extract(opened, member, top / member.filename)
-    except (zipfile.BadZipFile, OSError, RuntimeError, EOFError, NotImplementedError) as problem:
+    except (zipfile.BadZipFile, zlib.error, LZMAError, OSError, RuntimeError, EOFError, ValueError) as problem:
         raise ZooError(f"{archive} cannot be unpacked: {problem}. Is the download whole?") from problem
     return f"{archive.name}: {len(missing)} of {len(members)} files unpacked into {top}, the others were there."
 
@@ -49,6 +57,12 @@ def _refuse_unsafe(archive: Path, member: zipfile.ZipInfo) -> None:
             f"{archive} holds `{name}`, which {what}. No archive of a data set does that: nothing was unpacked. "
             "Download it again from its own page."
         )
+
+
+def _refuse_unroomy(archive: Path, missing: list[zipfile.ZipInfo]) -> None:
+    needed, free = sum(each.file_size for each in missing), shutil.disk_usage(archive.parent).free
+    if needed > free:
+        raise ZooError(f"{archive} unfolds to {needed:,} bytes, and {free:,} are free there: nothing was unpacked.")
 
 
 def _is_litter(name: str) -> bool:

@@ -28,6 +28,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from zoo.data.boxes import check_claimed_frames
 from zoo.errors import ZooError, listed
 
 Frame = NDArray[np.uint8]
@@ -38,6 +39,19 @@ WRITABLE_SUFFIXES = (".mp4", ".mov", ".mkv")
 
 RESEEK_AFTER = 32
 """Wanted frames further apart than this are reached by a new seek if a keyframe lies between them."""
+
+MOST_PIXELS = 1 << 26
+"""Of a picture, 8192 x 8192: a file of a megabyte may claim, and fill, a thousand times as much memory."""
+LONGEST = 1_000_000
+"""Seconds from a video's first frame to its last, 11 days: two frames a century apart would be shown as billions."""
+GUARDS = {
+    "max_pixels": str(MOST_PIXELS),
+    # FFmpeg tells formats by what is in a file, and some are lists of other files, here or on the internet.
+    "format_whitelist": "mov,matroska,avi,gif,mpeg,mpegts,mpegvideo,h264,hevc,flv,asf,ogg,dv,image2,apng,"
+    + ",".join(f"{kind}_pipe" for kind in ("png", "jpeg", "jpegls", "j2k", "bmp", "webp", "tiff", "gif")),
+    "protocol_whitelist": "file",
+}
+"""What is asked of FFmpeg for every file."""
 
 BT709 = 1
 """The number of BT.709 among colour primaries and transfer characteristics (ITU-T H.273)."""
@@ -180,6 +194,7 @@ def _timeline(path: Path) -> Timeline:
 @lru_cache(maxsize=256)
 def _read_timeline(path: Path, size: int, mtime_ns: int) -> Timeline:
     """Read all packets; size and time are there to forget the answer when the file changes."""
+    check_claimed_frames(path)
     with _opened(path) as (container, stream):
         packets = [  # not the packets themselves: together they weigh as much as the file
             (p.pts, p.is_keyframe, p.is_corrupt) for p in container.demux(stream) if p.size and not p.is_discard
@@ -195,6 +210,8 @@ def _read_timeline(path: Path, size: int, mtime_ns: int) -> Timeline:
         reordered = container.format.name == "avi" and bool(stream.codec_context.has_b_frames)
         has_times = len(times) == len(packets) and not reordered
         stamps = np.asarray(times if has_times else range(len(packets)), dtype=np.int64)
+        if has_times and float(stamps.max() - stamps.min()) * float(stream.time_base) > LONGEST:
+            raise ZooError(f"{path} cannot be read: its frames claim to lie more than {LONGEST:,} seconds apart.")
         order = np.argsort(stamps, kind="stable")
         is_key = np.asarray([is_keyframe for _, is_keyframe, _ in packets])[order]
         return Timeline(
@@ -210,10 +227,15 @@ def _read_timeline(path: Path, size: int, mtime_ns: int) -> Timeline:
 def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """An open file and its first video stream; every failure becomes a ZooError that names the file."""
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), options=GUARDS) as container:
             if not container.streams.video:
                 raise ZooError(f"{path} holds no video stream.")
-            yield container, container.streams.video[0]
+            stream = container.streams.video[0]
+            if not 0 < stream.width * stream.height <= MOST_PIXELS:
+                found = f"it claims {stream.width}x{stream.height} pixels" if stream.width else "no such one is in it"
+                raise ZooError(f"{path} cannot be read: pictures have 1 to {MOST_PIXELS:,} pixels, and {found}.")
+            stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
+            yield container, stream
     except av.error.FFmpegError as problem:
         raise ZooError(f"{path} cannot be read: {problem.strerror or problem}.") from problem
 
@@ -221,13 +243,13 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 def read_image(path: Path) -> Frame:
     """One image, (H, W, 3) uint8 RGB."""
     with _opened(path) as (container, stream):
-        return _to_rgb(next(iter(container.decode(stream))))
+        return _to_rgb(_first_frame(path, container, stream))
 
 
 def read_ids(path: Path) -> NDArray[np.int64]:
     """One image of ids, (H, W): grey of 8 or 16 bits, or the palette's numbers (not its colours)."""
     with _opened(path) as (container, stream):
-        frame = next(iter(container.decode(stream)))
+        frame = _first_frame(path, container, stream)
         if frame.format.name == "pal8":
             return np.asarray(frame.to_ndarray()[0], dtype=np.int64)
         if not frame.format.name.startswith("gray"):
@@ -236,6 +258,12 @@ def read_ids(path: Path) -> NDArray[np.int64]:
                 "with a palette, whose pixel values are the ids."
             )
         return frame.to_ndarray().astype(np.int64)
+
+
+def _first_frame(path: Path, container: InputContainer, stream: VideoStream) -> VideoFrame:
+    for frame in container.decode(stream):
+        return frame
+    raise ZooError(f"{path} holds no picture.")
 
 
 class VideoWriter:

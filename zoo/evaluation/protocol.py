@@ -7,6 +7,9 @@ from typing import Any
 
 from zoo.types import Split
 
+MOST = 1 << 53
+"""What JSON can be trusted to keep of a whole number."""
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -70,6 +73,10 @@ class Protocol:
         if not all(isinstance(plain.get(name, {}), dict) for name in ("settings", "options")):
             raise ValueError("the settings of its protocol are no settings")
         try:
-            return cls(**plain)
+            read = cls(**plain)
         except TypeError as problem:
             raise ValueError(f"its protocol is not whole: {problem}") from problem
+        for name in ("clips", "frames", "context", "height", "width", "seed", "draws"):
+            if not isinstance(value := getattr(read, name), int) or abs(value) > MOST:
+                raise ValueError(f"its protocol has {name}={value!r:.60}, which is no number of that kind")
+        return read

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.card import ModelCard
 from zoo.errors import ZooError
 from zoo.evaluation.protocol import Protocol
+from zoo.untrusted import check_plain
 
 if TYPE_CHECKING:
     from zoo.model import VideoModel
@@ -48,15 +49,16 @@ class Result:
     @classmethod
     def read(cls, line: str) -> Result:
         """From a line; a ValueError says what is wrong with it."""
-        plain = json.loads(line)
         try:
+            plain = json.loads(line)
+            check_plain(plain, "it")
             found = {
                 name: float("nan") if value is None else float(value) for name, value in plain.pop("metrics").items()
             }
             seen, task, given = (plain.pop(name) for name in ("seen/clips", "task", "given"))
             return cls(int(seen), str(task), str(given), found, Protocol.read(plain.pop("protocol")), plain)
-        except (KeyError, AttributeError, TypeError) as problem:
-            raise ValueError(f"it is no line of results: {problem!r}") from problem
+        except (KeyError, AttributeError, TypeError, OverflowError, RecursionError, ZooError) as problem:
+            raise ValueError(f"it is no line of results: {problem!r:.300}") from problem
 
 
 def add_round(

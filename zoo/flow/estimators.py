@@ -8,7 +8,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 from zoo.errors import ZooError, listed, one_of
 from zoo.flow import ESTIMATORS
 from zoo.flow.occlusion import forward_backward_visibility
+from zoo.tensors import read_tensors
 from zoo.types import Clip
 
 RAFT_MULTIPLE = 8
@@ -176,8 +176,8 @@ def _load(build: Callable[[], nn.Module], name: str, path: Path) -> nn.Module:
     """The network with the weights of that file, frozen."""
     network = build()
     try:
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except (RuntimeError, UnpicklingError, EOFError, TypeError) as problem:
+        network.load_state_dict(read_tensors(path, "weights"))
+    except (ZooError, RuntimeError, TypeError) as problem:
         raise ZooError(
             f"{path} does not hold torchvision's weights of {name}: {str(problem).splitlines()[0]} "
             "Give another file, or type data.flow=dis."

@@ -15,13 +15,13 @@ from importlib import import_module
 from importlib.metadata import distribution
 from itertools import pairwise
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.errors import ZooError
+from zoo.tensors import read_tensors
 
 VGG19 = "vgg19-dcbb9e9d.pth"  # torchvision's VGG19_Weights.IMAGENET1K_V1
 VGG19_STAGE_ENDS = (2, 7, 12, 21, 30)  # after relu1_1, relu2_1, relu3_1, relu4_1, relu5_1 of torchvision's `features`
@@ -79,10 +79,10 @@ def load_vgg19(weights: str | None) -> Classifier:
     with torch.device("meta"):  # the classifier behind the features is never allocated
         layers = vgg19().features[: VGG19_STAGE_ENDS[-1]]
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = read_tensors(path, "weights")
         features = {name: state[f"features.{name}"] for name in layers.state_dict()}
         layers.load_state_dict(features, assign=True)
-    except (RuntimeError, UnpicklingError, EOFError, KeyError, TypeError) as problem:
+    except (ZooError, RuntimeError, KeyError, TypeError) as problem:
         reason = str(problem).partition("\n")[0]
         raise ZooError(
             f"{path} does not hold torchvision's VGG-19: {reason} "
@@ -116,7 +116,7 @@ def load_lite0(weights: str | None) -> Classifier:
         )
     with torch.device("meta"):  # draws no random numbers for weights that are replaced at once
         network = network_class.from_name("efficientnet-lite0", image_size=None)  # None: any size is padded as it comes
-    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), assign=True)
+    network.load_state_dict(read_tensors(path, "weights"), assign=True)
     stem = nn.Sequential(network._conv_stem, network._bn0, network._swish)
     stages = _stages([stem, *network._blocks], LITE0_STAGE_ENDS)
     shares = tuple(1 / (len(LITE0_DISTANCES) * distance) for distance in LITE0_DISTANCES)

@@ -26,6 +26,8 @@ from zoo.errors import ZooError
 
 FORMAT = 2
 """Part of every entry's name: raise it when the same settings give other numbers."""
+MOST_ORIGIN = 1 << 16
+"""Bytes of the line of JSON behind an array."""
 
 
 @cache
@@ -79,7 +81,7 @@ class ArrayCache:
         path = self.home / f"{name}.npy"
         try:
             array, found = _load(path)
-        except (OSError, ValueError, EOFError):  # not there yet, or not whole
+        except (OSError, ValueError, EOFError, RecursionError):  # not there yet, or not whole
             return self._keep(path, origin, make())
         if found != origin or array.shape != shape:
             raise ZooError(
@@ -102,10 +104,10 @@ class ArrayCache:
 
 def _load(path: Path) -> tuple[NDArray[Any], Origin]:
     """The array, mapped, and the origin behind it; a ValueError if either is not whole."""
-    array = np.load(path, mmap_mode="r")
+    array: Any = np.lib.format.open_memmap(path, mode="r")  # refuses pickled objects
     with path.open("rb") as file:
         file.seek(array.offset + array.nbytes)
-        kept = json.loads(file.read())
+        kept = json.loads(file.read(MOST_ORIGIN))
     try:
         return array, Origin(**kept | {"size": tuple(kept["size"])})
     except (TypeError, KeyError) as problem:
@@ -116,7 +118,7 @@ def load_index(home: Path) -> dict[str, Any]:
     """What is known of files by name and stamp; empty if nothing is."""
     try:
         index = json.loads((home / "index.json").read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return index if isinstance(index, dict) else {}
 

@@ -22,6 +22,7 @@ from zoo.evaluation.features.base import Features, View
 from zoo.evaluation.features.files import checked
 from zoo.evaluation.features.names import FeatureCard
 from zoo.losses.classifiers import LITE0, LITE0_SHA256
+from zoo.tensors import read_tensors
 
 if TYPE_CHECKING:
     from zoo.evaluation.metric import Videos
@@ -48,7 +49,7 @@ class Lite0(Features):
             raise ZooError(MISSING) from problem
         with torch.device("meta"):  # draws no random numbers for weights that are replaced at once
             self.network: Any = network_class.from_name("efficientnet-lite0", image_size=None)  # None: pads as it comes
-        self.network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), assign=True)
+        self.network.load_state_dict(read_tensors(path, "weights"), assign=True)
         self.freeze()
 
     @classmethod

@@ -2,7 +2,9 @@
 
 Sources: StyleGAN-V (Skorokhodov et al., CVPR 2022) for I3D and C3D; StyleGAN3 (Karras et al., NeurIPS 2021) for
 Inception.
-TorchScript is code; it runs inside torch's own interpreter, and nothing is unpickled.
+TorchScript is code. It runs inside torch's own interpreter, without Python and without unpickling anything, but it may
+compute and allocate what it likes, and map files. What can be checked is that the archive does not unfold, and its
+checksum. Open only those of people whom you trust, or type features_sha256=<the checksum that they publish>.
 
 Shapes: B clips, T frames, N pictures, H x W pixels.
 """
@@ -10,6 +12,7 @@ Shapes: B clips, T frames, N pictures, H x W pixels.
 from __future__ import annotations
 
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,17 +23,22 @@ from torch import Tensor, nn
 from zoo.errors import ZooError
 from zoo.evaluation.features.base import Features, in_bytes, try_out
 from zoo.evaluation.features.names import FeatureCard
+from zoo.untrusted import check_unfolded
 
 PICTURES_AT_ONCE = 64
+SPARE_BYTES = 1 << 26  # of the code in a file, which is compressed, beyond twice the size of the file
 
 
 def open_script(path: Path) -> nn.Module:
     """The network of a TorchScript file; a ZooError for any other file."""
     try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                check_unfolded(path, archive.infolist(), 2 * path.stat().st_size + SPARE_BYTES)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "`torch.jit.load` is deprecated", FutureWarning)
             return torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-any-return, no-untyped-call]
-    except (RuntimeError, ValueError) as problem:
+    except (RuntimeError, ValueError, zipfile.BadZipFile) as problem:
         reason = str(problem).splitlines()[0].partition(". ")[0]
         raise ZooError(
             f"{path} is no TorchScript file: {reason}. Weights alone do not say what their network is; write one with "

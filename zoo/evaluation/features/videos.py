@@ -17,6 +17,7 @@ from zoo.errors import ZooError
 from zoo.evaluation.features.base import Features
 from zoo.evaluation.features.files import checked
 from zoo.evaluation.features.names import FeatureCard
+from zoo.tensors import read_tensors
 
 HEADS = {"s3d": "classifier", "mvit_v2_s": "head", "swin3d_t": "head"}  # of the ResNets it is `fc`
 SIZES = {"s3d": 1024, "mvit_v2_s": 768, "swin3d_t": 768}  # of the ResNets, 512
@@ -34,7 +35,10 @@ class VideoNetwork(Features):
         self.least_frames, self.most_frames = FRAMES.get(card.name, (1, None))
         with torch.device("meta"):  # draws no random numbers for weights that are replaced at once
             self.network: nn.Module = get_model(card.name)
-        self.network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), assign=True)
+        try:
+            self.network.load_state_dict(read_tensors(path, "weights"), assign=True)
+        except (RuntimeError, TypeError) as problem:
+            raise ZooError(f"{path} does not hold torchvision's weights of {card.name}.") from problem
         setattr(self.network, HEADS.get(card.name, "fc"), nn.Identity())
         self.transform = get_model_weights(card.name)["KINETICS400_V1"].transforms()
         self.freeze()

@@ -12,6 +12,7 @@ from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 from zoo.errors import ZooError
 from zoo.evaluation.features.files import checked
 from zoo.evaluation.metric import PairedMetric, Setup
+from zoo.tensors import read_tensors
 
 BACKBONES = {"alex": "alexnet-owt-7be5be79.pth", "vgg": "vgg16-397923af.pth", "squeeze": "squeezenet1_1-b8a52dc0.pth"}
 """The files as torchvision names them; the end of a name is the start of the file's SHA-256."""
@@ -40,5 +41,6 @@ def perceptual_network(net: str) -> torch.nn.Module:
             "Put the file of torchvision's ImageNet weights there, or leave the metric out."
         )
     checked(file, file.stem.rpartition("-")[2])  # torch loads whatever stands under the name
+    read_tensors(file, "weights")  # and would run what is pickled in it; of a checksum eight digits can be made to fit
     named = cast(Literal["alex", "vgg", "squeeze"], net)
     return cast(torch.nn.Module, LearnedPerceptualImagePatchSimilarity(net_type=named).net)

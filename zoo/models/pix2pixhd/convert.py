@@ -14,6 +14,7 @@ from zoo.blocks.released_networks import (
     translate_encoder,
     translate_image_generator,
 )
+from zoo.claims import sketched
 from zoo.errors import ZooError, listed
 from zoo.models.pix2pixhd.config import Pix2PixHDConfig
 from zoo.models.pix2pixhd.model import Pix2PixHD
@@ -51,7 +52,9 @@ def convert(folder: Path, settings: Mapping[str, Any]) -> Pix2PixHD:
         **(encoder.settings() if encoder else {}),
         **(judge[0].settings() if judge else {}),
     )
-    model = Pix2PixHD(config, clip_spec(form.channels, settings, foreground=False))
+    spec = clip_spec(form.channels, settings, foreground=False)
+    sketched(lambda: Pix2PixHD(config, spec), folder, generator)
+    model = Pix2PixHD(config, spec)
     model.generator.load_state_dict(fit_state(generator, model.generator.state_dict(), "G"))
     if judge:
         model.objective.image.load_state_dict(fit_state(judge[1], model.objective.image.state_dict(), "D"))

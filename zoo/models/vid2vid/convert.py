@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from zoo.blocks.painting.converted import clip_spec, refuse_unknown
 from zoo.blocks.released import BLOCK, State, find_files, fit_state, in_a_row, norm_of, numbers, read_state, rename
 from zoo.blocks.released_networks import JudgeForm, translate_discriminator
+from zoo.claims import sketched
 from zoo.errors import ZooError, listed
 from zoo.models.vid2vid.config import Vid2VidConfig
 from zoo.models.vid2vid.model import Vid2Vid
@@ -146,6 +147,7 @@ def convert(folder: Path, settings: Mapping[str, Any]) -> Vid2Vid:
         backprop_frames=2,  # so that training goes on at every scale
         **(judges["D"][0].settings() if "D" in judges else {}),
     )
+    sketched(lambda: Vid2Vid(config, spec), folder, [generator, *(state for _, state in judges.values())])
     model = Vid2Vid(config, spec)
     parts: dict[str, tuple[nn.Module | None, State]] = {"G": (model.generator, generator)}
     networks: dict[str, nn.Module | None] = {"D": model.objective.image, "D_f": model.objective.around}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from zoo.data.decode import VideoInfo, probe, read_image
 from zoo.data.sequences.cache import cache_home, load_index, save_index
@@ -23,6 +23,9 @@ from zoo.types import ClipSpec
 
 SHOWN = 10
 """Sentences about skipped files in one warning."""
+
+MOST = 1 << 26
+"""Frames, pixels of a side or frames a second, of a video."""
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -135,14 +138,24 @@ def _probe_all(root: Path, paths: list[Path], config: FolderConfig) -> tuple[lis
         name, stamp = _name(root, path), stamp_of(path)
         if path.is_dir():
             return Stored(name, path, stamp, _probe_images(path, config.image_fps or config.fps))
-        known = index.get(name, {}).get(stamp)
-        return Stored(name, path, stamp, VideoInfo(**known) if known else probe(path))
+        return Stored(name, path, stamp, known_info(index, name, stamp) or probe(path))
 
     stored, broken = _attempt(paths, probe_one)
     fresh = {each.name: {each.stamp: asdict(each.info)} for each in stored if each.path.is_file()}
     if fresh != index:
         save_index(home, fresh)
     return stored, broken
+
+
+def known_info(index: Mapping[str, Any], name: str, stamp: str) -> VideoInfo | None:
+    """What the index says of a file, if that can be: it lies in the user's folder, and may have come with it."""
+    try:
+        info = VideoInfo(**index[name][stamp])
+        counts = info.frames, info.height, info.width
+        can_be = all(isinstance(each, int) for each in counts) and all(0 < each < MOST for each in (*counts, info.fps))
+        return info if can_be else None
+    except (KeyError, TypeError):
+        return None
 
 
 def _probe_images(folder: Path, fps: float) -> VideoInfo:

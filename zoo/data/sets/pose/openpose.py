@@ -28,6 +28,8 @@ ARRAYS = {
 """The arrays of a person, in the order of the keypoints here, and how many points each has."""
 HEIGHT_OF_A_PIXEL = 128
 """A body's limb is one pixel to either side of its line in a frame of this height, and more in a higher one."""
+FARTHEST = 1e6
+"""Pixels that a point may be from the corner of its frame; OpenPose finds none outside of it."""
 THINNEST = 0.5
 """Pixels to either side of a line, at least."""
 
@@ -39,12 +41,15 @@ def read_people(path: Path) -> NDArray[np.float32]:
     """
     try:
         people = json.loads(path.read_text())["people"]
-        return np.array([_person(path, person) for person in people], np.float32).reshape(-1, POINTS, 3)
+        points = np.array([_person(path, person) for person in people], np.float32).reshape(-1, POINTS, 3)
+        if not (np.abs(points) < FARTHEST).all():  # nor what is no number
+            raise ZooError(f"{path} has a point beyond {FARTHEST:g} pixels, or a number that is none, in a person.")
+        return points
     except OSError as problem:
         raise ZooError(f"{path} cannot be read: {problem.strerror}.") from problem
     except json.JSONDecodeError as problem:
         raise ZooError(f"{path} is no whole JSON: {problem}. Write it again with OpenPose's --write_json.") from problem
-    except (TypeError, KeyError, ValueError, UnicodeDecodeError) as problem:
+    except (TypeError, KeyError, ValueError, OverflowError, AttributeError, RecursionError) as problem:
         raise ZooError(
             f"{path} is not what OpenPose's --write_json writes: an object with `people`, a list in which each has "
             f"{', '.join(ARRAYS)}, lists of numbers."

@@ -50,9 +50,10 @@ def evaluate_run(settings: EvaluateSettings) -> list[Measured]:
         )
     if settings.temperature is not None and "temperature" not in model.card.options:
         raise ZooError(f"{model.card.name} has no temperature. Leave it out.")
+    judge = load(settings.judge) if settings.judge else None
     measured = []
     for context in _contexts(settings, model):
-        measured += _evaluate(settings, model, config, context)
+        measured += _evaluate(settings, model, config, context, judge)
     return measured
 
 
@@ -64,10 +65,12 @@ def _contexts(settings: EvaluateSettings, model: VideoModel[Any]) -> list[int]:
     return [0, 1] if "generate" in model.card.tasks and not pairs else [max(1, model.config.least_context)]
 
 
-def _evaluate(settings: EvaluateSettings, model: VideoModel[Any], config: DataConfig, context: int) -> list[Measured]:
+def _evaluate(
+    settings: EvaluateSettings, model: VideoModel[Any], config: DataConfig, context: int, judge: VideoModel[Any] | None
+) -> list[Measured]:
     names = settings.metrics or usual(settings, model, context)
     _check(settings, model, names, context)
-    frames = settings.frames or _frames(settings, model, context)
+    frames = settings.frames or _frames(model, context, judge)
     if frames <= context:
         raise ZooError(f"frames={frames} leaves nothing to make after context={context}. Try: frames={context + 8}")
     fields = (
@@ -90,7 +93,7 @@ def _evaluate(settings: EvaluateSettings, model: VideoModel[Any], config: DataCo
         settings=config.shaping(),
         options={} if settings.temperature in (None, 1.0) else {"temperature": settings.temperature},
     )
-    setup = open_tools(settings, names, protocol, spec, config, training_seed(str(settings.run)))
+    setup = open_tools(settings, names, protocol, spec, config, training_seed(str(settings.run)), judge)
     suite = Suite(names, protocol, setup)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model.to(device)
@@ -160,11 +163,9 @@ def check_counts(settings: EvaluateSettings, names: Sequence[str]) -> None:
             raise ZooError(f"{name}={value}: one at least. Try: {name}=16")
 
 
-def _frames(settings: EvaluateSettings, model: VideoModel[Any], context: int) -> int:
+def _frames(model: VideoModel[Any], context: int, judge: VideoModel[Any] | None) -> int:
     """As in training; before a judge as many are made as it has learnt to look at."""
-    if settings.judge is None:
-        return model.spec.frames
-    return load(settings.judge).spec.frames + context
+    return model.spec.frames if judge is None else judge.spec.frames + context
 
 
 def _count(asked: int | None, real: ClipSet, data: str, frames: int) -> int:

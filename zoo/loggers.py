@@ -13,13 +13,13 @@ from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 
 from zoo.errors import one_of
+from zoo.folder import CLIPS, CLOCK, CONFIG, INDEX, METRICS, RESULTS
 from zoo.settings import Train
 
 if TYPE_CHECKING:
     from wandb.sdk.wandb_run import Run
 
-CLOCK = "seen/clips"
-KEPT = ("config.yaml", "results.jsonl", "metrics.csv", "clips/index.json", "clips/*/*.mp4")
+KEPT = (CONFIG, RESULTS, METRICS, f"{CLIPS}/{INDEX}", f"{CLIPS}/*/*.mp4")
 """The files of a run folder that wandb keeps: what `zoo.compare` needs where there is no run folder."""
 PATIENCE = 5  # seconds; wandb takes about ten more of its own before it gives up
 

@@ -16,11 +16,13 @@ import yaml
 
 from zoo.data.base import DATA_SETS, DataConfig
 from zoo.errors import ZooError
+from zoo.folder import CHECKPOINTS as CHECKPOINTS
+from zoo.folder import COMMAND as COMMAND
+from zoo.folder import CONFIG as CONFIG
+from zoo.folder import ENVIRONMENT as ENVIRONMENT
 from zoo.model import VideoModel, build
 from zoo.types import ClipSpec
 
-CONFIG, COMMAND, ENVIRONMENT = "config.yaml", "command.txt", "environment.json"
-CHECKPOINTS = ("last.ckpt", "best.ckpt")
 VERSIONS = (
     "torch",
     "torchvision",

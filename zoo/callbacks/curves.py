@@ -6,7 +6,7 @@ import csv
 from collections import defaultdict
 from pathlib import Path
 
-CLOCK = "seen/clips"
+from zoo.folder import CLOCK
 
 
 def read_curves(metrics: Path) -> dict[str, list[tuple[float, float]]]:

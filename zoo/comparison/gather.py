@@ -22,8 +22,8 @@ from zoo.errors import ZooError, listed
 from zoo.evaluation.catalogue import better
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import Result, read_results
+from zoo.folder import CLIPS, CONFIG, INDEX, METRICS
 
-CONFIG, METRICS, CLIPS = "config.yaml", "metrics.csv", "clips"
 NO_MATTER = (
     "seed",
     "runs",
@@ -138,7 +138,7 @@ def _read(folder: Path, name: str) -> Run:
 
 def read_films(folder: Path) -> dict[str, dict[str, Path]]:
     """Clip key -> kind -> file, as the gallery of a run left them; empty where there are none."""
-    index = folder / "index.json"
+    index = folder / INDEX
     if not index.is_file():
         return {}
     try:

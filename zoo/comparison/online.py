@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import ZooError
+from zoo.folder import RESULTS
 
 RUN_ID = re.compile(r"[\w.-]+/[\w.-]+/[\w.-]+")
 
@@ -25,7 +26,7 @@ def _fetch(path: str, folder: Path, api: Any) -> Path:
     target = folder / path.replace("/", "-")
     try:
         there = list((api or wandb.Api(timeout=10)).run(path).files())
-        home = next((file.name.rpartition("/")[0] for file in there if file.name.endswith("/results.jsonl")), None)
+        home = next((file.name.rpartition("/")[0] for file in there if file.name.endswith(f"/{RESULTS}")), None)
         files = [file for file in there if home and file.name.startswith(f"{home}/")]
         for file in files:
             _check_inside(file.name, target)

@@ -13,7 +13,7 @@ from typing import Any
 from zoo.comparison.content import Comparison
 from zoo.comparison.table import markdown
 from zoo.errors import ZooError
-from zoo.loggers import CLOCK
+from zoo.folder import CLOCK
 
 MOST_PANELS = 24
 

@@ -24,10 +24,11 @@ from zoo.evaluation.features.names import check_features
 from zoo.evaluation.metric import Videos
 from zoo.evaluation.of_run import OF_FEATURES, Measured, check_counts
 from zoo.evaluation.protocol import Protocol
-from zoo.evaluation.results import RESULTS, Result, add_line
+from zoo.evaluation.results import Result, add_line
 from zoo.evaluation.suite import Suite
 from zoo.evaluation.tools import given_tools, open_tools
 from zoo.flow import ESTIMATORS
+from zoo.folder import RESULTS
 from zoo.settings import EvaluateSettings
 from zoo.types import Clip, ClipSpec
 

@@ -247,7 +247,29 @@ def test_warping_error_by_hand():
     video = torch.stack([first, second], 1)
     assert warping_error(video, flow, seen)[0].tolist() == pytest.approx([0.2])
     assert abs(warping_error(video, -flow, seen)[0, 0] - 0.2) > 0.1  # the other way round it does not fit
-    assert warping_error(video, flow, 0 * seen)[0].tolist() == [0.0]
+    assert warping_error(video, flow, 0 * seen).isnan().all()
+
+
+def test_frames_in_which_nothing_is_visible_do_not_count():
+    """Two clips of 20 frames that each grow brighter by their own step; of one, frames 2 to 18 are hidden, so its 0.4
+    counts twice and the other's 0.1 nineteen times. In the second window they count twice and four times."""
+    shades = torch.tensor([0.4, 0.1])[:, None] * torch.arange(20.0)
+    video = shades.view(2, 20, 1, 1, 1).expand(2, 20, 3, 4, 4)
+    seen = torch.ones(2, 19, 1, 4, 4)
+    seen[0, :17] = 0
+    clip = {"flow": torch.zeros(2, 19, 2, 4, 4), "visibility": seen}
+    metric = METRICS["warping_error"].load()("warping_error", Setup(frames=20, clips=2, flow=build_estimator("exact")))
+    metric.update(Videos(video, clip), real=False)
+    assert metric.compute() == pytest.approx(
+        {
+            "warping_error_exact": (2 * 0.4 + 19 * 0.1) / 21,
+            "warping_error_exact/1-16": 0.1,
+            "warping_error_exact/17-20": (2 * 0.4 + 4 * 0.1) / 6,
+        }
+    )
+    hidden = METRICS["warping_error"].load()("warping_error", Setup(frames=20, clips=2, flow=build_estimator("exact")))
+    hidden.update(Videos(video, clip | {"visibility": 0 * seen}), real=False)
+    assert hidden.compute() == {}
 
 
 def test_kept_frames_are_spread_from_first_to_last():

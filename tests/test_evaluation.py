@@ -168,6 +168,20 @@ def test_the_weights_of_a_judge_are_part_of_the_protocol():
     assert before.differences(protocol()).keys() == {"features_sha256"}
 
 
+def test_the_weights_of_an_estimator_of_flow_are_part_of_the_protocol():
+    """And `dis`, which has none, is measured under the same protocol as what needs no flow."""
+
+    def groups(sha256: str) -> list[tuple[str, list[str]]]:
+        flow = build_estimator("dis")
+        flow.sha256 = sha256
+        suite = Suite(["l1", "warping_error", "motion"], PROTOCOL, Setup(3, 2, flow=flow))
+        return [(group.protocol.flow_sha256, list(group.metrics)) for group in suite.groups]
+
+    assert groups("") == [("", ["l1", "warping_error", "motion"])]
+    assert groups("0" * 16) == [("", ["l1"]), ("0" * 16, ["warping_error", "motion"])]
+    assert replace(PROTOCOL, flow_sha256="0" * 16).key("motion_raft_small") == PROTOCOL.key("motion_raft_small")
+
+
 def test_which_way_is_better():
     names = ("psnr", "psnr_best", "psnr/17-64", "warping_error_dis", "accuracy_action", "inception_score")
     assert [better(name) for name in names] == ["max", "max", "max", "min", "max", "max"]

@@ -17,7 +17,7 @@ class Protocol:
     of each. context: those of them that the model was given; they are left out of what is measured. draws: samples for
     each clip. seed: of the samples. options: of the samples, such as a temperature. resize: how frames came to height x
     width. features: the network whose features or verdicts were compared, with the checksum of its weights; "" where
-    there is none.
+    there is none. flow_sha256: the same of an estimator of flow, which the metric's own name tells.
     """
 
     data: str
@@ -33,6 +33,7 @@ class Protocol:
     resize: str = "of the data set"
     features: str = ""
     features_sha256: str = ""
+    flow_sha256: str = ""
     clip_keys: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)

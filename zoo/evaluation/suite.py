@@ -22,7 +22,7 @@ from zoo.types import Clip
 
 @dataclass(frozen=True)
 class Group:
-    """Metrics under one protocol: those that compare features have one of their own, which names the network."""
+    """Metrics under one protocol: those that look through a network have one of their own, which names it."""
 
     protocol: Protocol
     metrics: dict[str, Metric]
@@ -133,12 +133,15 @@ def _check_finite(made: Tensor, clip: Clip) -> None:
 
 
 def _own(protocol: Protocol, card: MetricCard, setup: Setup) -> Protocol:
-    """The protocol of a metric: it names the network that the metric looks through."""
+    """The protocol of a metric: it names the network that the metric looks through, and its weights."""
     if card.tool == "features":
         assert setup.features is not None
         return replace(protocol, features=setup.features.name, features_sha256=setup.features.sha256)
     if card.tool in ("judge", "segmenter"):
         return replace(protocol, features=card.tool, features_sha256=checksum(getattr(setup, card.tool)))
+    if card.tool == "flow":
+        assert setup.flow is not None
+        return replace(protocol, flow_sha256=setup.flow.sha256)
     return protocol
 
 

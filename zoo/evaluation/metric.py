@@ -90,7 +90,7 @@ class FrameMeans(Metric):
         self.add_state(name, torch.zeros(length, dtype=torch.float64), dist_reduce_fx="sum")
 
     def means(self, prefix: str, sums: Tensor, counts: Tensor, first: int) -> Figures:
-        """Figures of sums over clips, (T,), the first of which is of frame ``first`` (from 1); ``counts`` says of how many
+        """Figures of sums over clips, (T,), the first of which is of frame ``first`` (from 1); ``counts``: of how many
         clips each is. What nothing is known of is left out."""
         last = len(sums) + first - 1
         spans = {prefix: (first, last)}

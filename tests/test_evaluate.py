@@ -1,5 +1,6 @@
 """`python -m zoo.evaluate`: a run under several protocols, and any two folders of videos."""
 
+import shutil
 import subprocess
 import sys
 from dataclasses import fields
@@ -15,6 +16,7 @@ from zoo.data.base import build_set
 from zoo.data.decode import read_frames, write_video
 from zoo.errors import ZooError
 from zoo.evaluate import evaluate
+from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import read_results
 from zoo.run import data_config, load
 from zoo.settings import EvaluateSettings
@@ -161,6 +163,18 @@ def test_two_folders_of_the_same_names_are_compared_in_pairs(tmp_path):
     assert brighter.figures["l1"] == pytest.approx(25 / 127.5 / 3, abs=0.01)  # one of three
     assert [result.metrics["l1"] for result in read_results(fake)] == [0, brighter.figures["l1"]]
     assert not (real / "results.jsonl").exists()
+
+
+def test_other_real_videos_of_the_same_names_are_another_data_set(tmp_path):
+    """Their protocols differ in the checksum of the clips alone; a copy elsewhere, written later, is the same."""
+
+    def protocol(real: Path) -> Protocol:
+        fake = write_folder(real.parent / "fake")
+        return evaluate(EvaluateSettings(real=str(real), fake=str(fake), frames=8, metrics=["flicker"]))[0].protocol
+
+    one = protocol(write_folder(tmp_path / "one" / "real"))
+    assert protocol(shutil.copytree(tmp_path / "one" / "real", tmp_path / "copy" / "real")) == one
+    assert one.differences(protocol(write_folder(tmp_path / "other" / "real", shade=9))).keys() == {"clip_keys"}
 
 
 def test_the_clips_of_a_video_are_cut_one_after_another(tmp_path, capsys):

@@ -117,15 +117,25 @@ def test_a_suite_leaves_out_what_was_given():
 
 
 def test_clip_keys_tell_which_clips_were_seen():
-    def seen(*batches: tuple[str, ...]) -> str:
-        suite = suite_of("l1")
+    suite = suite_of("l1")
+
+    def seen(*batches: tuple[str, ...], **contents: str) -> str:
+        """The checksum of these keys in these batches, and of the contents of the videos where there are some."""
+        suite.reset()
         for keys in batches:
             clip = some_clip(keys)
+            if contents:
+                clip["content"] = [contents[key[0]] for key in keys]
             suite.update(clip, [clip["video"]])
         return suite.compute()[0][0].clip_keys
 
     assert seen(("a/0", "b/0")) == seen(("b/0",), ("a/0",)) != seen(("a/0", "b/8"))
-    assert len(seen(("a/0",))) == 12
+    assert seen(("a/0", "b/0"), a="x", b="y") == seen(("b/0",), ("a/0",), a="x", b="y") != seen(("a/0", "b/0"))
+    assert seen(("a/0", "b/0"), a="x", b="y") != seen(("a/0", "b/0"), a="y", b="x")
+    # What stands in results.jsonl, by hand: the first 6 bytes of the SHA-256 of each clip, summed.
+    assert seen(("puppets/val-000000/0",)) == "d4cd06b2099e"
+    assert seen(("puppets/val-000000/0", "puppets/val-000001/0")) == "d8a8d2137fb4"
+    assert seen(("a/0",), a="0123456789abcdef") == "706274541ce5"
 
 
 def test_a_sample_that_is_not_finite_is_refused():

@@ -16,8 +16,9 @@ from torch.utils.data import default_collate
 
 from zoo.data.decode import probe, read_image
 from zoo.data.given import count_given, read_given
-from zoo.data.sequences.files import files_in
+from zoo.data.sequences.files import content_of, files_in
 from zoo.data.sequences.find import find_videos
+from zoo.data.sets.folder.footage import frame_files
 from zoo.errors import ZooError, listed, one_of
 from zoo.evaluation.catalogue import METRICS, OF_SAMPLES, mistakes
 from zoo.evaluation.features.names import check_features
@@ -198,4 +199,5 @@ def _read(piece: Piece, spec: ClipSpec) -> Clip:
     """The frames of a clip, (T, 3, H, W) in [-1, 1]."""
     frames = islice(read_given(piece.path, spec, None), piece.start, piece.start + spec.frames)
     video: Tensor = torch.cat([frame["video"][0] for frame in frames])
-    return {"video": video, "fps": torch.tensor(spec.fps), "key": f"{piece.name}/{piece.start}"}  # type: ignore[typeddict-item]
+    content = content_of(frame_files(piece.path, range(piece.start, piece.start + spec.frames)))
+    return {"video": video, "fps": torch.tensor(spec.fps), "key": f"{piece.name}/{piece.start}", "content": content}  # type: ignore[typeddict-item]

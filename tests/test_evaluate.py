@@ -6,6 +6,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -13,11 +14,12 @@ from hydra import compose, initialize_config_dir
 
 from zoo.cli import conf_dir, prepare_hydra
 from zoo.data.base import build_set
-from zoo.data.decode import read_frames, write_video
+from zoo.data.decode import probe, read_frames, write_video
 from zoo.errors import ZooError
 from zoo.evaluate import evaluate
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import read_results
+from zoo.evaluation.suite import Suite
 from zoo.run import data_config, load
 from zoo.settings import EvaluateSettings
 from zoo.testing import recorded_reads
@@ -209,6 +211,57 @@ def test_folders_of_other_names_are_compared_as_sets(tmp_path):
         evaluate(EvaluateSettings(real=str(real), fake=str(fake), frames=8, clips=5))
     [more] = evaluate(EvaluateSettings(real=str(real), fake=str(fake), frames=4, clips_per_video=2))
     assert more.protocol.clips == 6
+
+
+def as_images(videos: Path, folder: Path) -> Path:
+    """The same frames, a folder of PNGs each."""
+    for video in videos.glob("*.mp4"):
+        (folder / video.stem).mkdir(parents=True)
+        for number, frame in enumerate(read_frames(video, range(probe(video).frames))):
+            cv2.imwrite(str(folder / video.stem / f"{number}.png"), frame[..., ::-1])
+    return folder
+
+
+def test_images_have_no_frame_rate_unless_it_is_typed(tmp_path):
+    videos = write_folder(tmp_path / "videos")
+    real, fake = (str(as_images(videos, tmp_path / name)) for name in ("real", "fake"))
+    [unknown] = evaluate(EvaluateSettings(real=real, fake=fake, frames=8))
+    assert (unknown.protocol.fps, unknown.figures["l1"]) == (0, 0)
+    with pytest.raises(ZooError, match=r"holds 3 of 3 videos with fewer than 9 frames: v0 \(8\)"):
+        evaluate(EvaluateSettings(real=real, fake=fake, frames=9))
+    [typed] = evaluate(EvaluateSettings(real=real, fake=fake, frames=8, fps=12.5))
+    assert unknown.protocol.differences(typed.protocol) == {"fps": (0, 12.5)}
+    with pytest.raises(ZooError, match=r"accuracy: a judge knows clips of one frame rate.* Type it: fps="):
+        evaluate(EvaluateSettings(real=real, fake=fake, frames=8, judge="somewhere"))
+    for one, other in ((str(videos), fake), (fake, str(videos))):  # which frames of the videos are read?
+        with pytest.raises(ZooError, match=r"v0 is a folder of images, .* Type it: fps=25"):
+            evaluate(EvaluateSettings(real=one, fake=other, frames=8))
+    [mixed] = evaluate(EvaluateSettings(real=str(videos), fake=fake, frames=8, fps=12.5))
+    assert mixed.figures["l1"] == 0
+
+
+def test_height_width_and_rate_are_those_that_are_typed(tmp_path):
+    """Videos of 16 frames at 12.5 a second, 32 pixels wide: at half the rate every other frame is taken."""
+    real = tmp_path / "real"
+    shades = (np.arange(16, dtype=np.uint8) * 8)[:, None, None, None]
+    write_video(real / "v.mp4", np.broadcast_to(shades, (16, 32, 32, 3)), 12.5)
+    fake = tmp_path / "fake"
+    write_video(fake / "v.mp4", np.broadcast_to(shades[::2], (8, 32, 32, 3)), 6.25)
+    typed = EvaluateSettings(real=str(real), fake=str(fake), frames=8, fps=6.25, height=16, width=24, metrics=["l1"])
+    [measured] = evaluate(typed)
+    protocol = measured.protocol
+    assert (protocol.fps, protocol.height, protocol.width) == (6.25, 16, 24)
+    assert protocol.slug == "1x8f-c0-16x24px"
+    assert measured.figures["l1"] == pytest.approx(0, abs=0.01)
+    [usual] = evaluate(EvaluateSettings(real=str(real), fake=str(fake), frames=8, metrics=["l1"]))
+    assert (usual.protocol.fps, usual.protocol.height, usual.protocol.width) == (12.5, 32, 32)
+    assert usual.figures["l1"] > 0.01  # its frames were shown twice each
+    seen = []
+    look = Suite.update
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Suite, "update", lambda self, clip, made: seen.append(clip["video"]) or look(self, clip, made))
+        evaluate(typed)
+    assert seen[0].shape == (1, 8, 3, 16, 24)
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,8 @@ class EvaluateSettings(Measuring):
     nothing as well, also none. draws: samples for each clip. temperature: of the samples. seed: of the samples.
 
     real, fake: instead of a run, two folders of videos. frames, height, width, fps: of the clips that are cut out of
-    them; None is what the first real video has, and 16 frames. clips_per_video: from the start of each video.
+    them; None is what the first real video has, and 16 frames; folders of images have no fps, and it is asked for where
+    it matters. clips_per_video: from the start of each video.
 
     batch_size: clips at a time.
     """

@@ -17,10 +17,11 @@ class Protocol:
     names and, where they are read from files, of the bytes of these (`zoo.data.sequences.files.content_of`), so that
     neither a decoder nor a machine matters; what is drawn, as puppets are, follows from its name and the settings.
 
-    frames: of each. context: those of them that the model was given; they are left out of what is measured. draws:
-    samples for each clip. seed: of the samples. options: of the samples, such as a temperature. resize: how frames came
-    to height x width. features: the network whose features or verdicts were compared, with the checksum of its weights;
-    "" where there is none. flow_sha256: the same of an estimator of flow, which the metric's own name tells.
+    frames: of each. context: those of them that the model was given; they are left out of what is measured. fps: 0
+    where nothing says it, as of folders of images. draws: samples for each clip. seed: of the samples. options: of the
+    samples, such as a temperature. resize: how frames came to height x width. features: the network whose features or
+    verdicts were compared, with the checksum of its weights; "" where there is none. flow_sha256: the same of an
+    estimator of flow, which the metric's own name tells.
     """
 
     data: str

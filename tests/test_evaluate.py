@@ -23,7 +23,7 @@ from zoo.evaluation.suite import Suite
 from zoo.run import data_config, load
 from zoo.settings import EvaluateSettings
 from zoo.testing import recorded_reads
-from zoo.train import plan, train
+from zoo.train import Plan, plan, train
 from zoo.types import SampleRequest
 
 TINY = [
@@ -130,6 +130,29 @@ def test_a_training_is_monitored_by_what_compares_pairs(tmp_path):
         settings = ["model=videovae", "evaluation.metrics=[l1,label_miou]", "evaluation.segmenter=x"]
         with pytest.raises(ZooError, match="label_miou is of models that paint labels"):
             plan(compose("train", overrides=settings))
+
+
+def test_a_training_whose_samples_begin_from_nothing_compares_no_pairs(tmp_path):
+    """VideoVAE's attributes say what a clip shows, and not which clip it is."""
+    prepare_hydra()
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+
+        def planned(*settings: str) -> Plan:
+            return plan(compose("train", overrides=[*TINY[5:], *settings]))
+
+        vae = ["model=videovae", "model.width=4", "model.code=8", "model.hidden=16", "evaluation.context=0"]
+        assert planned(*TINY[:5], "evaluation.context=0").monitor == "l1"  # painted from labels
+        assert planned(*vae[:-1]).metrics == ["l1", "psnr", "ssim"]
+        with pytest.raises(ZooError, match=r"l1 compares with a real clip, and nothing says .* evaluation.context=1"):
+            planned(*vae, "evaluation.metrics=[motion,l1]")
+        with pytest.raises(ZooError, match=r"callbacks.monitor=l1: .* compared with no clip.* evaluation.context=1"):
+            planned(*vae, "callbacks.monitor=l1")
+        train(planned(*vae), tmp_path)
+    [line] = read_results(tmp_path)
+    assert line.given == "attributes"
+    sides = ("warping_error_dis", "flicker", "motion_dis")
+    assert set(line.metrics) == {*sides, *(f"real/{name}" for name in sides)}
+    assert {path.name for path in tmp_path.glob("*.ckpt")} == {"last.ckpt"}  # nothing says which state is best
 
 
 def test_nothing_to_measure_and_no_checkpoint(tmp_path):

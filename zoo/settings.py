@@ -74,7 +74,8 @@ class Evaluation(Measuring):
 @dataclass
 class Callbacks:
     """ema_half_life: clips after which a weight counts half in the average. gallery_clips: how many are shown.
-    monitor: the validation metric whose best value is kept as best.ckpt; None is the first that the model has."""
+    monitor: the validation metric whose best value is kept as best.ckpt; None is the first that the model has, and none
+    where samples have no real clip to be compared with."""
 
     ema_half_life: float = 500.0
     gallery_clips: int = 3

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from zoo.card import MODELS, ModelCard
 from zoo.cli import hush_libraries, hydra_command, plain
 from zoo.data.base import DATA_SETS, DataConfig, build_set
-from zoo.evaluation.catalogue import OF_SAMPLES, better, monitored
+from zoo.evaluation.catalogue import better, monitored, of_round
 from zoo.evaluation.protocol import Protocol
 from zoo.preflight import check
 from zoo.settings import Train
@@ -52,14 +52,14 @@ class Plan:
         return self.settings.evaluation.clips or self.card.evaluation_clips
 
     @property
-    def monitor(self) -> str:
-        """The metric whose best value is kept."""
-        return self.settings.callbacks.monitor or monitored(self.card, self.metrics)[0]
+    def monitor(self) -> str | None:
+        """The metric whose best value is kept; None where none says which samples are better."""
+        return self.settings.callbacks.monitor or next(iter(monitored(self.card, self.metrics)), None)
 
     @property
     def metrics(self) -> list[str]:
         """What is measured of the samples of a round."""
-        return list(self.settings.evaluation.metrics or OF_SAMPLES)
+        return list(self.settings.evaluation.metrics or of_round(self.card, self.request.context))
 
     @property
     def protocol(self) -> Protocol:
@@ -184,8 +184,10 @@ def build_callbacks(plan: Plan, run: Path) -> list[Callback]:
         LastRound(),
         # Two, since Lightning's own `save_last` writes the last state only where that is also the best.
         ModelCheckpoint(run, "last", **each_round),
-        ModelCheckpoint(run, "best", monitor=protocol.key(plan.monitor), mode=better(plan.monitor), **each_round),
     ]
+    if plan.monitor:
+        best: dict[str, Any] = {"monitor": protocol.key(plan.monitor), "mode": better(plan.monitor)}
+        callbacks.append(ModelCheckpoint(run, "best", **best, **each_round))
     return [*callbacks, Bar()] if plan.settings.trainer.progress else callbacks
 
 

@@ -20,7 +20,7 @@ from zoo.data.sequences.files import content_of, files_in
 from zoo.data.sequences.find import find_videos
 from zoo.data.sets.folder.footage import frame_files
 from zoo.errors import ZooError, listed, one_of
-from zoo.evaluation.catalogue import METRICS, OF_SAMPLES, mistakes
+from zoo.evaluation.catalogue import METRICS, OF_MOVEMENT, OF_SAMPLES, mistakes
 from zoo.evaluation.features.names import check_features
 from zoo.evaluation.metric import Videos
 from zoo.evaluation.of_run import OF_FEATURES, Measured, check_counts
@@ -182,7 +182,7 @@ def _pairs(real: list[Piece], fake: list[Piece]) -> set[Piece]:
 
 
 def _usual(settings: EvaluateSettings, pairs: bool) -> list[str]:
-    names = [*(OF_SAMPLES if pairs else ()), "warping_error", "flicker", "motion"]
+    names = [*(OF_SAMPLES if pairs else ()), *OF_MOVEMENT]
     names += OF_FEATURES.get(str(settings.features), ["kvd"]) if settings.features else []
     return [*names, "accuracy"] if settings.judge else names
 

@@ -12,7 +12,7 @@ from torch.utils.data import default_collate
 
 from zoo.data.base import ClipSet, DataConfig, build_set
 from zoo.errors import ZooError, one_of
-from zoo.evaluation.catalogue import METRICS, OF_SAMPLES, exact_flow_problems, mistakes
+from zoo.evaluation.catalogue import METRICS, OF_MOVEMENT, OF_SAMPLES, exact_flow_problems, mistakes
 from zoo.evaluation.features.names import check_features
 from zoo.evaluation.metric import Figures
 from zoo.evaluation.protocol import Protocol
@@ -119,7 +119,7 @@ def _kept(settings: EvaluateSettings, model: VideoModel[Any], suite: Suite, cont
 def usual(settings: EvaluateSettings, model: VideoModel[Any], context: int) -> list[str]:
     """The metrics of a run where the user names none: all that the tools at hand allow and the samples are made for."""
     names = list(OF_SAMPLES) if model.source or context else []
-    names += ["warping_error", "flicker", "motion"]
+    names += OF_MOVEMENT
     names += OF_FEATURES.get(str(settings.features), ["kvd"]) if settings.features else []
     names += ["accuracy"] if settings.judge else []
     names += ["label_miou"] if settings.segmenter and model.source == "labels" else []

@@ -3,13 +3,14 @@
 import shutil
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+import wandb
 from hydra import compose, initialize_config_dir
 
 from zoo.cli import conf_dir, prepare_hydra
@@ -88,6 +89,79 @@ def test_draws_frames_and_exact_flow(run):
     assert measured.figures["l1"] == pytest.approx(sum(distances) / 6, rel=1e-5)
     best = [min(pair) for pair in zip(distances[::2], distances[1::2], strict=True)]
     assert measured.figures["l1_best"] == pytest.approx(sum(best) / 3, rel=1e-5)
+
+
+@dataclass
+class FakeWandb:
+    """Stands for wandb's run: what it was opened with, and what it was told."""
+
+    opened: list[dict] = field(default_factory=list)
+    logged: list[dict] = field(default_factory=list)
+    saved: list[str] = field(default_factory=list)
+    finished: int = 0
+
+    def init(self, **arguments):
+        self.opened.append(arguments)
+        return self
+
+    def define_metric(self, *names, **more) -> None: ...
+
+    def log(self, figures):
+        self.logged.append(figures)
+
+    def save(self, path, base_path, policy):
+        self.saved.append(str(Path(path).relative_to(base_path)))
+
+    def finish(self):
+        self.finished += 1
+
+
+def test_an_evaluation_goes_to_the_wandb_run_of_its_training(run, tmp_path, monkeypatch):
+    """Online ones with a key at hand, all protocols at once, with the file of results."""
+    run = Path(shutil.copytree(run, tmp_path / "run"))
+    fake = FakeWandb()
+    monkeypatch.setattr(wandb, "init", fake.init)
+    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+    settings = EvaluateSettings(run=str(run), clips=1, metrics=["l1"])
+    evaluate(settings)
+    assert fake.opened == []  # wandb was off
+    (run / "wandb" / "run-20260101_000000-dead").mkdir(parents=True)  # no server answered ...
+    (run / "wandb" / "offline-run-20260101_000009-abc-1").mkdir()  # ... so it went on offline
+    evaluate(settings)
+    assert fake.opened == []
+    (run / "wandb" / "run-20260101_000010-abc-2").mkdir()
+    [measured] = evaluate(settings)
+    [opened] = fake.opened
+    assert {name: opened[name] for name in ("id", "resume", "mode", "project", "dir")} == {
+        "id": "abc-2",
+        "resume": "must",
+        "mode": "online",
+        "project": "zoo",
+        "dir": str(run.resolve()),
+    }
+    assert opened["settings"].init_timeout == opened["settings"].finish_timeout == 5
+    assert fake.logged == [{"seen/clips": 1, measured.protocol.key("l1"): measured.figures["l1"]}]
+    assert (fake.saved, fake.finished) == (["run/results.jsonl"], 1)
+    monkeypatch.delenv("WANDB_API_KEY")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    evaluate(settings)
+    assert len(fake.opened) == 1  # no key
+
+
+def test_a_wandb_that_does_not_answer_costs_no_evaluation(run, tmp_path, monkeypatch):
+    run = Path(shutil.copytree(run, tmp_path / "run"))
+    (run / "wandb" / "run-20260101_000000-abc").mkdir(parents=True)
+    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+    before = len(read_results(run))
+    for problem in (wandb.errors.CommError("no such host"), RuntimeError("broken")):
+
+        def fail(problem: Exception = problem, **arguments) -> None:
+            raise problem
+
+        monkeypatch.setattr(wandb, "init", fail)
+        with pytest.warns(UserWarning, match=f"results.jsonl; wandb did not take it .*{problem}"):
+            evaluate(EvaluateSettings(run=str(run), clips=1, metrics=["l1"]))
+    assert len(read_results(run)) == before + 2
 
 
 @pytest.mark.parametrize(

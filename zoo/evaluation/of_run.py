@@ -20,8 +20,9 @@ from zoo.evaluation.results import add_result
 from zoo.evaluation.suite import Suite
 from zoo.evaluation.tools import check_bound, given_tools, open_tools
 from zoo.flow import ESTIMATORS
+from zoo.loggers import log_evaluation
 from zoo.model import VideoModel
-from zoo.run import data_config, find_checkpoint, load, training_seed
+from zoo.run import data_config, find_checkpoint, load, read_config, training_seed
 from zoo.settings import EvaluateSettings
 from zoo.types import Clip, SampleRequest
 
@@ -54,6 +55,9 @@ def evaluate_run(settings: EvaluateSettings) -> list[Measured]:
     measured = []
     for context in _contexts(settings, model):
         measured += _evaluate(settings, model, config, context, judge)
+    folder = find_checkpoint(str(settings.run)).parent.resolve()
+    figures = {each.protocol.key(name): value for each in measured for name, value in each.figures.items()}
+    log_evaluation(folder, read_config(folder).get("logger", {}).get("project"), model.clips_seen, figures)
     return measured
 
 

@@ -22,7 +22,7 @@ from zoo.errors import ZooError, listed
 from zoo.evaluation.catalogue import better
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import Result, read_results
-from zoo.folder import CLIPS, CONFIG, INDEX, METRICS
+from zoo.folder import CLIPS, CONFIG, INDEX, METRICS, wandb_run
 
 NO_MATTER = (
     "seed",
@@ -133,7 +133,7 @@ def _read(folder: Path, name: str) -> Run:
     except (yaml.YAMLError, AttributeError, TypeError, ValueError) as problem:
         raise ZooError(f"{folder / CONFIG} cannot be read as the settings of a run: {problem}") from problem
     curves = read_curves(folder / METRICS) if (folder / METRICS).is_file() else {}
-    return Run(name, folder, "", seed, config, curves, read_films(folder / CLIPS))
+    return Run(name, folder, "", seed, config, curves, read_films(folder / CLIPS), wandb_run(folder))
 
 
 def read_films(folder: Path) -> dict[str, dict[str, Path]]:

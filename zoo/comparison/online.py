@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import ZooError
-from zoo.folder import RESULTS
+from zoo.folder import FETCHED, RESULTS, WANDB
 
 RUN_ID = re.compile(r"[\w.-]+/[\w.-]+/[\w.-]+")
 
@@ -41,7 +41,10 @@ def _fetch(path: str, folder: Path, api: Any) -> Path:
         raise ZooError(
             f"The wandb run {path} holds no run folder of the zoo. Its training did not end, or was another's."
         )
-    return target / str(home)
+    run = target / str(home)
+    (run / WANDB).mkdir(exist_ok=True)
+    (run / WANDB / FETCHED).write_text(f"{path}\n")
+    return run
 
 
 def _check_inside(name: str, target: Path) -> None:

@@ -17,7 +17,7 @@ from scipy.stats import ttest_ind
 from zoo.compare import compare, read_words
 from zoo.comparison.content import Cell
 from zoo.comparison.gather import cell, differences, find_runs, flat, gather, half_interval, name_variants, surpasses
-from zoo.comparison.grid import common_clips
+from zoo.comparison.grid import common_clips, write_grid
 from zoo.comparison.online import fetched
 from zoo.comparison.report import build_report, ids_by_project, write_report
 from zoo.comparison.table import comma_separated, in_words, markdown
@@ -90,6 +90,19 @@ def test_seeds_make_a_row_and_the_best_is_marked_where_it_is_sure(tmp_path):
     lines = list(csv.DictReader(io.StringIO(comma_separated(comparison))))
     assert len(lines) == 2 * 3 * 3
     assert {line["key"] for line in lines} == {PROTOCOL.key(n) for n in ("psnr", "psnr/1-16", "warping_error_dis")}
+
+
+def test_the_real_number_is_the_mean_over_seeds(tmp_path):
+    """Real clips have one number, but for a judge or a measure that draws: then each seed has its own."""
+    for seed, real in enumerate((1.0, 2.0, 6.0), 1):
+        folder = make_run(tmp_path / str(seed), seed=seed)
+        metrics = {"warping_error_dis": 0.5, "real/warping_error_dis": real}
+        add_line(folder / "results.jsonl", Result(8, "translate", "labels, 1 frame", metrics, PROTOCOL, {}).line())
+    comparison, _ = gather(find_runs([f"{tmp_path}/*"]))
+    assert comparison.rows[0].cells[PROTOCOL.key("warping_error_dis")].real == 3.0
+    assert "| 0.5 ± 0 (real 3) |" in markdown(comparison)
+    lines = csv.DictReader(io.StringIO(comma_separated(comparison)))
+    assert {line["real"] for line in lines if line["key"] == PROTOCOL.key("warping_error_dis")} == {"3.0"}
 
 
 def test_a_difference_within_chance_is_not_marked():
@@ -307,6 +320,21 @@ def test_compare_writes_everything(tmp_path, capsys, monkeypatch):
     assert "val/psnr@8x10f-c1-32x32px" in json.dumps(plain)
     with pytest.raises(ZooError, match="is there and not empty, and nothing is overwritten"):
         compare([str(run) for run in runs], out)
+
+
+def test_a_film_of_films_of_unequal_length_ends_with_the_shortest(tmp_path):
+    """Each column goes on at its own pace until one has no frame left."""
+    runs = [make_run(tmp_path / f"run{seed}", seed=seed) for seed in (1, 2)]
+    for folder, frames in zip(runs, (4, 6), strict=True):
+        levels = (np.arange(frames, dtype=np.uint8) * 40)[:, None, None, None]
+        for number in range(2):
+            film = np.broadcast_to(levels, (frames, 32, 32, 3))
+            write_video(folder / "clips" / f"{number:02d}" / "generated.mp4", film, 12.5)
+    write_grid(tmp_path / "grid.mp4", gather(runs)[0])
+    assert probe(tmp_path / "grid.mp4").frames == 4
+    for time, frame in enumerate(read_frames(tmp_path / "grid.mp4", range(4))):
+        columns = [frame[22 + 60, 66 + column * 132].mean() for column in range(4)]
+        assert columns == pytest.approx([250, 128, 40 * time, 40 * time], abs=6)
 
 
 def test_runs_without_films_still_have_a_table(tmp_path, capsys, monkeypatch):

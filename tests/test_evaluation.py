@@ -13,7 +13,7 @@ from zoo.evaluation.metric import Setup, Videos
 from zoo.evaluation.metrics.warping import warping_error
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import add_result, read_results
-from zoo.evaluation.suite import Suite
+from zoo.evaluation.suite import Suite, without_given
 from zoo.flow.estimators import build_estimator
 from zoo.pictures import detail_rows, filmstrip, given_film, kept_frames, palette, side_by_side, to_bytes
 from zoo.testing import tiny_model
@@ -136,6 +136,20 @@ def test_clip_keys_tell_which_clips_were_seen():
     assert seen(("puppets/val-000000/0",)) == "d4cd06b2099e"
     assert seen(("puppets/val-000000/0", "puppets/val-000001/0")) == "d8a8d2137fb4"
     assert seen(("a/0",), a="0123456789abcdef") == "706274541ce5"
+
+
+def test_every_field_is_cut_where_the_given_frames_end():
+    clip = some_clip()
+    clip["fps"], clip["content"] = torch.tensor([12.5, 12.5]), ["x", "y"]
+    clip["flow"] += torch.arange(3.0).view(3, 1, 1, 1)
+    ids = torch.tensor([[0, 1, 2, 3], [4, 5, 6, 7]])
+    clip["attributes"], clip["labels"] = {"action": ids}, ids[:, :, None, None].expand(2, 4, 16, 16)
+    cut = without_given(clip, 1)
+    assert torch.equal(cut["video"], clip["video"][:, 1:])
+    assert cut["attributes"]["action"].tolist() == cut["labels"][:, :, 0, 0].tolist() == [[1, 2, 3], [5, 6, 7]]
+    assert cut["flow"][:, :, 0, 0, 0].tolist() == [[1, 2], [1, 2]]  # that of frame 2 and on, from the frame before
+    assert cut["visibility"].shape[1] == 2
+    assert {name: cut[name] for name in ("key", "fps", "content")} == {n: clip[n] for n in ("key", "fps", "content")}
 
 
 def test_a_sample_that_is_not_finite_is_refused():

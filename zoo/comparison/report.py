@@ -36,7 +36,10 @@ def build_report(comparison: Comparison, project: str | None = None, entity: str
     names = [run.name for run in comparison.runs]
     runsets = [
         wr.Runset(
-            name=place, filters=f"ID in {ids}", **({"entity": owner or entity, "project": place} if entity else {})
+            entity=owner or entity if entity else "",
+            project=place if entity else "",
+            name=place,
+            filters=f"ID in {ids}",
         )
         for (owner, place), ids in ids_by_project(comparison.runs).items()
     ]

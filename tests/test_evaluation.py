@@ -172,6 +172,8 @@ def test_protocols_say_in_what_they_differ():
     person = replace(PROTOCOL, settings={"view": "person", "crowd": 0.25}, clips=3)
     assert street.differences(person) == {"settings.view": ("street", "person"), "clips": (2, 3)}
     assert Protocol.read(json.loads(json.dumps(asdict(street)))) == street
+    old = {name: value for name, value in asdict(street).items() if name != "flow_sha256"}
+    assert Protocol.read(old) == street  # lines from before there was such a field
     with pytest.raises(ValueError, match="unknown colour"):
         Protocol.read({"colour": 1})
     with pytest.raises(ValueError, match="is not whole"):

@@ -17,14 +17,15 @@ from scipy.stats import ttest_ind
 from zoo.compare import compare, read_words
 from zoo.comparison.content import Cell
 from zoo.comparison.gather import cell, differences, find_runs, flat, gather, half_interval, name_variants, surpasses
-from zoo.comparison.grid import common_clips
+from zoo.comparison.grid import common_clips, write_grid
 from zoo.comparison.online import fetched
-from zoo.comparison.report import build_report, write_report
+from zoo.comparison.report import build_report, ids_by_project, write_report
 from zoo.comparison.table import comma_separated, in_words, markdown
 from zoo.data.decode import probe, read_frames, write_video
 from zoo.errors import ZooError
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import Result, add_line
+from zoo.folder import WandbRun
 
 PROTOCOL = Protocol("puppets", "val", 8, 10, 1, 12.5, 32, 32, 0, settings={"view": "person"}, clip_keys="0" * 12)
 KEYS = ("puppets/val-000000/0", "puppets/val-000001/0")
@@ -89,6 +90,19 @@ def test_seeds_make_a_row_and_the_best_is_marked_where_it_is_sure(tmp_path):
     lines = list(csv.DictReader(io.StringIO(comma_separated(comparison))))
     assert len(lines) == 2 * 3 * 3
     assert {line["key"] for line in lines} == {PROTOCOL.key(n) for n in ("psnr", "psnr/1-16", "warping_error_dis")}
+
+
+def test_the_real_number_is_the_mean_over_seeds(tmp_path):
+    """Real clips have one number, but for a judge or a measure that draws: then each seed has its own."""
+    for seed, real in enumerate((1.0, 2.0, 6.0), 1):
+        folder = make_run(tmp_path / str(seed), seed=seed)
+        metrics = {"warping_error_dis": 0.5, "real/warping_error_dis": real}
+        add_line(folder / "results.jsonl", Result(8, "translate", "labels, 1 frame", metrics, PROTOCOL, {}).line())
+    comparison, _ = gather(find_runs([f"{tmp_path}/*"]))
+    assert comparison.rows[0].cells[PROTOCOL.key("warping_error_dis")].real == 3.0
+    assert "| 0.5 ± 0 (real 3) |" in markdown(comparison)
+    lines = csv.DictReader(io.StringIO(comma_separated(comparison)))
+    assert {line["real"] for line in lines if line["key"] == PROTOCOL.key("warping_error_dis")} == {"3.0"}
 
 
 def test_a_difference_within_chance_is_not_marked():
@@ -308,6 +322,21 @@ def test_compare_writes_everything(tmp_path, capsys, monkeypatch):
         compare([str(run) for run in runs], out)
 
 
+def test_a_film_of_films_of_unequal_length_ends_with_the_shortest(tmp_path):
+    """Each column goes on at its own pace until one has no frame left."""
+    runs = [make_run(tmp_path / f"run{seed}", seed=seed) for seed in (1, 2)]
+    for folder, frames in zip(runs, (4, 6), strict=True):
+        levels = (np.arange(frames, dtype=np.uint8) * 40)[:, None, None, None]
+        for number in range(2):
+            film = np.broadcast_to(levels, (frames, 32, 32, 3))
+            write_video(folder / "clips" / f"{number:02d}" / "generated.mp4", film, 12.5)
+    write_grid(tmp_path / "grid.mp4", gather(runs)[0])
+    assert probe(tmp_path / "grid.mp4").frames == 4
+    for time, frame in enumerate(read_frames(tmp_path / "grid.mp4", range(4))):
+        columns = [frame[22 + 60, 66 + column * 132].mean() for column in range(4)]
+        assert columns == pytest.approx([250, 128, 40 * time, 40 * time], abs=6)
+
+
 def test_runs_without_films_still_have_a_table(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("zoo.comparison.report.reports_are_there", lambda: False)
     runs = [make_run(tmp_path / f"run{seed}", seed=seed, films=seed == 1) for seed in (1, 2)]
@@ -350,7 +379,9 @@ def test_a_run_of_wandb_is_fetched(tmp_path):
     words = fetched(["me/zoo/abc123", str(local)], tmp_path / "wandb", api)
     assert words[1] == str(local)
     assert Path(words[0]).name == "vid2vid-s1"
-    assert gather([Path(words[0])])[0].runs[0].films.keys() == set(KEYS)
+    [run] = gather([Path(words[0])])[0].runs
+    assert run.films.keys() == set(KEYS)
+    assert run.wandb == WandbRun("abc123", True, "me", "zoo")
     empty = SimpleNamespace(run=lambda path: SimpleNamespace(files=list))
     with pytest.raises(ZooError, match="holds no run folder of the zoo"):
         fetched(["me/zoo/abc123"], tmp_path / "wandb", empty)
@@ -358,6 +389,51 @@ def test_a_run_of_wandb_is_fetched(tmp_path):
     api = SimpleNamespace(run=lambda path: SimpleNamespace(files=lambda: evil))
     with pytest.raises(ZooError, match="lies outside of its folder"):
         fetched(["me/zoo/abc124"], tmp_path / "wandb", api)
+
+
+def logged(folder: Path, run: str) -> Path:
+    """A run that wandb knows by that folder of its own."""
+    (folder / "wandb" / run).mkdir(parents=True)
+    return folder
+
+
+def test_a_report_shows_the_runs_that_are_compared_and_no_others(tmp_path, monkeypatch):
+    monkeypatch.setattr("zoo.loggers.has_key", lambda: False)
+    online = logged(make_run(tmp_path / "a", seed=1), "run-20260101_000000-id-a")
+    offline = logged(make_run(tmp_path / "b", seed=2), "offline-run-20260101_000000-id-b")
+    without = make_run(tmp_path / "c", seed=3)
+    fetched_one = make_run(tmp_path / "d", seed=4)
+    (fetched_one / "wandb").mkdir()
+    (fetched_one / "wandb" / "fetched.txt").write_text("me/other/id-d\n")
+    for folder in (online, offline):
+        with (folder / "config.yaml").open("a") as file:
+            file.write("logger:\n  project: mine\n")
+
+    def built(*folders: Path) -> dict:
+        comparison, _ = gather(folders)
+        write_report(tmp_path / "report.json", comparison)
+        return json.loads((tmp_path / "report.json").read_text())
+
+    def runsets(report: dict) -> list[tuple[str, list]]:
+        grids = [block for block in report["spec"]["blocks"] if block["type"] == "panel-grid"]
+        return [
+            (
+                runset["name"],
+                [(each["key"]["name"], each["op"], each["value"]) for each in runset["filters"]["filters"]],
+            )
+            for grid in grids
+            for runset in grid["metadata"]["runSets"]
+        ]
+
+    report = built(online, offline, without, fetched_one)
+    assert report["project"]["name"] == "mine"
+    # wandb calls the id of a run its name
+    assert runsets(report) == [
+        ("mine", [("name", "IN", ["id-a", "id-b"])]),
+        ("other", [("name", "IN", ["id-d"])]),
+    ]
+    assert runsets(built(without)) == []
+    assert ids_by_project(gather([fetched_one])[0].runs) == {("me", "other"): ["id-d"]}
 
 
 def test_a_report_is_built_and_its_absence_explained(tmp_path, monkeypatch):

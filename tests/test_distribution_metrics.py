@@ -13,9 +13,10 @@ from zoo.evaluation.features.base import Features
 from zoo.evaluation.metric import Setup, Videos
 from zoo.evaluation.metrics import kernel
 from zoo.evaluation.metrics.frechet import FID, FVD, JudgeFrechet, frechet_distance
-from zoo.evaluation.metrics.halves import halves, number
+from zoo.evaluation.metrics.halves import halves
 from zoo.evaluation.metrics.inception import InceptionScore, VideoIS
 from zoo.evaluation.metrics.kernel import KID, KVD, squared_mmd
+from zoo.randomness import number_of
 from zoo.testing import tiny_clip, tiny_model
 
 
@@ -157,7 +158,7 @@ def test_no_floor_without_enough_clips_or_videos():
     metric.update(written(real[:, :2], videos=1), real=True)
     metric.update(written(real[:, :2]), real=False)
     assert set(metric.compute()) == {"fvd"}
-    assert len({number(key) for key in written(real).clip["key"]}) == 200
+    assert len({number_of(key) for key in written(real).clip["key"]}) == 200
     assert len(set(halves([f"set/video/{start}" for start in range(50)]).tolist())) == 1
 
 

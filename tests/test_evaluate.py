@@ -1,25 +1,30 @@
 """`python -m zoo.evaluate`: a run under several protocols, and any two folders of videos."""
 
+import shutil
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
+import wandb
 from hydra import compose, initialize_config_dir
 
 from zoo.cli import conf_dir, prepare_hydra
 from zoo.data.base import build_set
-from zoo.data.decode import read_frames, write_video
+from zoo.data.decode import probe, read_frames, write_video
 from zoo.errors import ZooError
 from zoo.evaluate import evaluate
+from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import read_results
+from zoo.evaluation.suite import Suite
 from zoo.run import data_config, load
 from zoo.settings import EvaluateSettings
 from zoo.testing import recorded_reads
-from zoo.train import plan, train
+from zoo.train import Plan, plan, train
 from zoo.types import SampleRequest
 
 TINY = [
@@ -86,6 +91,79 @@ def test_draws_frames_and_exact_flow(run):
     assert measured.figures["l1_best"] == pytest.approx(sum(best) / 3, rel=1e-5)
 
 
+@dataclass
+class FakeWandb:
+    """Stands for wandb's run: what it was opened with, and what it was told."""
+
+    opened: list[dict] = field(default_factory=list)
+    logged: list[dict] = field(default_factory=list)
+    saved: list[str] = field(default_factory=list)
+    finished: int = 0
+
+    def init(self, **arguments):
+        self.opened.append(arguments)
+        return self
+
+    def define_metric(self, *names, **more) -> None: ...
+
+    def log(self, figures):
+        self.logged.append(figures)
+
+    def save(self, path, base_path, policy):
+        self.saved.append(str(Path(path).relative_to(base_path)))
+
+    def finish(self):
+        self.finished += 1
+
+
+def test_an_evaluation_goes_to_the_wandb_run_of_its_training(run, tmp_path, monkeypatch):
+    """Online ones with a key at hand, all protocols at once, with the file of results."""
+    run = Path(shutil.copytree(run, tmp_path / "run"))
+    fake = FakeWandb()
+    monkeypatch.setattr(wandb, "init", fake.init)
+    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+    settings = EvaluateSettings(run=str(run), clips=1, metrics=["l1"])
+    evaluate(settings)
+    assert fake.opened == []  # wandb was off
+    (run / "wandb" / "run-20260101_000000-dead").mkdir(parents=True)  # no server answered ...
+    (run / "wandb" / "offline-run-20260101_000009-abc-1").mkdir()  # ... so it went on offline
+    evaluate(settings)
+    assert fake.opened == []
+    (run / "wandb" / "run-20260101_000010-abc-2").mkdir()
+    [measured] = evaluate(settings)
+    [opened] = fake.opened
+    assert {name: opened[name] for name in ("id", "resume", "mode", "project", "dir")} == {
+        "id": "abc-2",
+        "resume": "must",
+        "mode": "online",
+        "project": "zoo",
+        "dir": str(run.resolve()),
+    }
+    assert opened["settings"].init_timeout == opened["settings"].finish_timeout == 5
+    assert fake.logged == [{"seen/clips": 1, measured.protocol.key("l1"): measured.figures["l1"]}]
+    assert (fake.saved, fake.finished) == (["run/results.jsonl"], 1)
+    monkeypatch.delenv("WANDB_API_KEY")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    evaluate(settings)
+    assert len(fake.opened) == 1  # no key
+
+
+def test_a_wandb_that_does_not_answer_costs_no_evaluation(run, tmp_path, monkeypatch):
+    run = Path(shutil.copytree(run, tmp_path / "run"))
+    (run / "wandb" / "run-20260101_000000-abc").mkdir(parents=True)
+    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+    before = len(read_results(run))
+    for problem in (wandb.errors.CommError("no such host"), RuntimeError("broken")):
+
+        def fail(problem: Exception = problem, **arguments) -> None:
+            raise problem
+
+        monkeypatch.setattr(wandb, "init", fail)
+        with pytest.warns(UserWarning, match=f"results.jsonl; wandb did not take it .*{problem}"):
+            evaluate(EvaluateSettings(run=str(run), clips=1, metrics=["l1"]))
+    assert len(read_results(run)) == before + 2
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
@@ -128,6 +206,29 @@ def test_a_training_is_monitored_by_what_compares_pairs(tmp_path):
             plan(compose("train", overrides=settings))
 
 
+def test_a_training_whose_samples_begin_from_nothing_compares_no_pairs(tmp_path):
+    """VideoVAE's attributes say what a clip shows, and not which clip it is."""
+    prepare_hydra()
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+
+        def planned(*settings: str) -> Plan:
+            return plan(compose("train", overrides=[*TINY[5:], *settings]))
+
+        vae = ["model=videovae", "model.width=4", "model.code=8", "model.hidden=16", "evaluation.context=0"]
+        assert planned(*TINY[:5], "evaluation.context=0").monitor == "l1"  # painted from labels
+        assert planned(*vae[:-1]).metrics == ["l1", "psnr", "ssim"]
+        with pytest.raises(ZooError, match=r"l1 compares with a real clip, and nothing says .* evaluation.context=1"):
+            planned(*vae, "evaluation.metrics=[motion,l1]")
+        with pytest.raises(ZooError, match=r"callbacks.monitor=l1: .* compared with no clip.* evaluation.context=1"):
+            planned(*vae, "callbacks.monitor=l1")
+        train(planned(*vae), tmp_path)
+    [line] = read_results(tmp_path)
+    assert line.given == "attributes"
+    sides = ("warping_error_dis", "flicker", "motion_dis")
+    assert set(line.metrics) == {*sides, *(f"real/{name}" for name in sides)}
+    assert {path.name for path in tmp_path.glob("*.ckpt")} == {"last.ckpt"}  # nothing says which state is best
+
+
 def test_nothing_to_measure_and_no_checkpoint(tmp_path):
     with pytest.raises(ZooError, match="Measure a run or two folders"):
         evaluate(EvaluateSettings())
@@ -163,6 +264,18 @@ def test_two_folders_of_the_same_names_are_compared_in_pairs(tmp_path):
     assert not (real / "results.jsonl").exists()
 
 
+def test_other_real_videos_of_the_same_names_are_another_data_set(tmp_path):
+    """Their protocols differ in the checksum of the clips alone; a copy elsewhere, written later, is the same."""
+
+    def protocol(real: Path) -> Protocol:
+        fake = write_folder(real.parent / "fake")
+        return evaluate(EvaluateSettings(real=str(real), fake=str(fake), frames=8, metrics=["flicker"]))[0].protocol
+
+    one = protocol(write_folder(tmp_path / "one" / "real"))
+    assert protocol(shutil.copytree(tmp_path / "one" / "real", tmp_path / "copy" / "real")) == one
+    assert one.differences(protocol(write_folder(tmp_path / "other" / "real", shade=9))).keys() == {"clip_keys"}
+
+
 def test_the_clips_of_a_video_are_cut_one_after_another(tmp_path, capsys):
     """The second clip of a video begins where the first ends; one that only one folder has is in no pair."""
     real, fake = write_folder(tmp_path / "real"), write_folder(tmp_path / "fake")
@@ -195,6 +308,57 @@ def test_folders_of_other_names_are_compared_as_sets(tmp_path):
         evaluate(EvaluateSettings(real=str(real), fake=str(fake), frames=8, clips=5))
     [more] = evaluate(EvaluateSettings(real=str(real), fake=str(fake), frames=4, clips_per_video=2))
     assert more.protocol.clips == 6
+
+
+def as_images(videos: Path, folder: Path) -> Path:
+    """The same frames, a folder of PNGs each."""
+    for video in videos.glob("*.mp4"):
+        (folder / video.stem).mkdir(parents=True)
+        for number, frame in enumerate(read_frames(video, range(probe(video).frames))):
+            cv2.imwrite(str(folder / video.stem / f"{number}.png"), frame[..., ::-1])
+    return folder
+
+
+def test_images_have_no_frame_rate_unless_it_is_typed(tmp_path):
+    videos = write_folder(tmp_path / "videos")
+    real, fake = (str(as_images(videos, tmp_path / name)) for name in ("real", "fake"))
+    [unknown] = evaluate(EvaluateSettings(real=real, fake=fake, frames=8))
+    assert (unknown.protocol.fps, unknown.figures["l1"]) == (0, 0)
+    with pytest.raises(ZooError, match=r"holds 3 of 3 videos with fewer than 9 frames: v0 \(8\)"):
+        evaluate(EvaluateSettings(real=real, fake=fake, frames=9))
+    [typed] = evaluate(EvaluateSettings(real=real, fake=fake, frames=8, fps=12.5))
+    assert unknown.protocol.differences(typed.protocol) == {"fps": (0, 12.5)}
+    with pytest.raises(ZooError, match=r"accuracy: a judge knows clips of one frame rate.* Type it: fps="):
+        evaluate(EvaluateSettings(real=real, fake=fake, frames=8, judge="somewhere"))
+    for one, other in ((str(videos), fake), (fake, str(videos))):  # which frames of the videos are read?
+        with pytest.raises(ZooError, match=r"v0 is a folder of images, .* Type it: fps=25"):
+            evaluate(EvaluateSettings(real=one, fake=other, frames=8))
+    [mixed] = evaluate(EvaluateSettings(real=str(videos), fake=fake, frames=8, fps=12.5))
+    assert mixed.figures["l1"] == 0
+
+
+def test_height_width_and_rate_are_those_that_are_typed(tmp_path):
+    """Videos of 16 frames at 12.5 a second, 32 pixels wide: at half the rate every other frame is taken."""
+    real = tmp_path / "real"
+    shades = (np.arange(16, dtype=np.uint8) * 8)[:, None, None, None]
+    write_video(real / "v.mp4", np.broadcast_to(shades, (16, 32, 32, 3)), 12.5)
+    fake = tmp_path / "fake"
+    write_video(fake / "v.mp4", np.broadcast_to(shades[::2], (8, 32, 32, 3)), 6.25)
+    typed = EvaluateSettings(real=str(real), fake=str(fake), frames=8, fps=6.25, height=16, width=24, metrics=["l1"])
+    [measured] = evaluate(typed)
+    protocol = measured.protocol
+    assert (protocol.fps, protocol.height, protocol.width) == (6.25, 16, 24)
+    assert protocol.slug == "1x8f-c0-16x24px"
+    assert measured.figures["l1"] == pytest.approx(0, abs=0.01)
+    [usual] = evaluate(EvaluateSettings(real=str(real), fake=str(fake), frames=8, metrics=["l1"]))
+    assert (usual.protocol.fps, usual.protocol.height, usual.protocol.width) == (12.5, 32, 32)
+    assert usual.figures["l1"] > 0.01  # its frames were shown twice each
+    seen = []
+    look = Suite.update
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Suite, "update", lambda self, clip, made: seen.append(clip["video"]) or look(self, clip, made))
+        evaluate(typed)
+    assert seen[0].shape == (1, 8, 3, 16, 24)
 
 
 @pytest.mark.parametrize(

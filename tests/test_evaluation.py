@@ -13,7 +13,7 @@ from zoo.evaluation.metric import Setup, Videos
 from zoo.evaluation.metrics.warping import warping_error
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import add_result, read_results
-from zoo.evaluation.suite import Suite
+from zoo.evaluation.suite import Suite, without_given
 from zoo.flow.estimators import build_estimator
 from zoo.pictures import detail_rows, filmstrip, given_film, kept_frames, palette, side_by_side, to_bytes
 from zoo.testing import tiny_model
@@ -117,15 +117,39 @@ def test_a_suite_leaves_out_what_was_given():
 
 
 def test_clip_keys_tell_which_clips_were_seen():
-    def seen(*batches: tuple[str, ...]) -> str:
-        suite = suite_of("l1")
+    suite = suite_of("l1")
+
+    def seen(*batches: tuple[str, ...], **contents: str) -> str:
+        """The checksum of these keys in these batches, and of the contents of the videos where there are some."""
+        suite.reset()
         for keys in batches:
             clip = some_clip(keys)
+            if contents:
+                clip["content"] = [contents[key[0]] for key in keys]
             suite.update(clip, [clip["video"]])
         return suite.compute()[0][0].clip_keys
 
     assert seen(("a/0", "b/0")) == seen(("b/0",), ("a/0",)) != seen(("a/0", "b/8"))
-    assert len(seen(("a/0",))) == 12
+    assert seen(("a/0", "b/0"), a="x", b="y") == seen(("b/0",), ("a/0",), a="x", b="y") != seen(("a/0", "b/0"))
+    assert seen(("a/0", "b/0"), a="x", b="y") != seen(("a/0", "b/0"), a="y", b="x")
+    # What stands in results.jsonl, by hand: the first 6 bytes of the SHA-256 of each clip, summed.
+    assert seen(("puppets/val-000000/0",)) == "d4cd06b2099e"
+    assert seen(("puppets/val-000000/0", "puppets/val-000001/0")) == "d8a8d2137fb4"
+    assert seen(("a/0",), a="0123456789abcdef") == "706274541ce5"
+
+
+def test_every_field_is_cut_where_the_given_frames_end():
+    clip = some_clip()
+    clip["fps"], clip["content"] = torch.tensor([12.5, 12.5]), ["x", "y"]
+    clip["flow"] += torch.arange(3.0).view(3, 1, 1, 1)
+    ids = torch.tensor([[0, 1, 2, 3], [4, 5, 6, 7]])
+    clip["attributes"], clip["labels"] = {"action": ids}, ids[:, :, None, None].expand(2, 4, 16, 16)
+    cut = without_given(clip, 1)
+    assert torch.equal(cut["video"], clip["video"][:, 1:])
+    assert cut["attributes"]["action"].tolist() == cut["labels"][:, :, 0, 0].tolist() == [[1, 2, 3], [5, 6, 7]]
+    assert cut["flow"][:, :, 0, 0, 0].tolist() == [[1, 2], [1, 2]]  # that of frame 2 and on, from the frame before
+    assert cut["visibility"].shape[1] == 2
+    assert {name: cut[name] for name in ("key", "fps", "content")} == {n: clip[n] for n in ("key", "fps", "content")}
 
 
 def test_a_sample_that_is_not_finite_is_refused():
@@ -148,6 +172,8 @@ def test_protocols_say_in_what_they_differ():
     person = replace(PROTOCOL, settings={"view": "person", "crowd": 0.25}, clips=3)
     assert street.differences(person) == {"settings.view": ("street", "person"), "clips": (2, 3)}
     assert Protocol.read(json.loads(json.dumps(asdict(street)))) == street
+    old = {name: value for name, value in asdict(street).items() if name != "flow_sha256"}
+    assert Protocol.read(old) == street  # lines from before there was such a field
     with pytest.raises(ValueError, match="unknown colour"):
         Protocol.read({"colour": 1})
     with pytest.raises(ValueError, match="is not whole"):
@@ -166,6 +192,20 @@ def test_the_weights_of_a_judge_are_part_of_the_protocol():
     with torch.no_grad():
         next(judge.parameters()).add_(1e-3)
     assert before.differences(protocol()).keys() == {"features_sha256"}
+
+
+def test_the_weights_of_an_estimator_of_flow_are_part_of_the_protocol():
+    """And `dis`, which has none, is measured under the same protocol as what needs no flow."""
+
+    def groups(sha256: str) -> list[tuple[str, list[str]]]:
+        flow = build_estimator("dis")
+        flow.sha256 = sha256
+        suite = Suite(["l1", "warping_error", "motion"], PROTOCOL, Setup(3, 2, flow=flow))
+        return [(group.protocol.flow_sha256, list(group.metrics)) for group in suite.groups]
+
+    assert groups("") == [("", ["l1", "warping_error", "motion"])]
+    assert groups("0" * 16) == [("", ["l1"]), ("0" * 16, ["warping_error", "motion"])]
+    assert replace(PROTOCOL, flow_sha256="0" * 16).key("motion_raft_small") == PROTOCOL.key("motion_raft_small")
 
 
 def test_which_way_is_better():
@@ -247,7 +287,29 @@ def test_warping_error_by_hand():
     video = torch.stack([first, second], 1)
     assert warping_error(video, flow, seen)[0].tolist() == pytest.approx([0.2])
     assert abs(warping_error(video, -flow, seen)[0, 0] - 0.2) > 0.1  # the other way round it does not fit
-    assert warping_error(video, flow, 0 * seen)[0].tolist() == [0.0]
+    assert warping_error(video, flow, 0 * seen).isnan().all()
+
+
+def test_frames_in_which_nothing_is_visible_do_not_count():
+    """Two clips of 20 frames that each grow brighter by their own step; of one, frames 2 to 18 are hidden, so its 0.4
+    counts twice and the other's 0.1 nineteen times. In the second window they count twice and four times."""
+    shades = torch.tensor([0.4, 0.1])[:, None] * torch.arange(20.0)
+    video = shades.view(2, 20, 1, 1, 1).expand(2, 20, 3, 4, 4)
+    seen = torch.ones(2, 19, 1, 4, 4)
+    seen[0, :17] = 0
+    clip = {"flow": torch.zeros(2, 19, 2, 4, 4), "visibility": seen}
+    metric = METRICS["warping_error"].load()("warping_error", Setup(frames=20, clips=2, flow=build_estimator("exact")))
+    metric.update(Videos(video, clip), real=False)
+    assert metric.compute() == pytest.approx(
+        {
+            "warping_error_exact": (2 * 0.4 + 19 * 0.1) / 21,
+            "warping_error_exact/1-16": 0.1,
+            "warping_error_exact/17-20": (2 * 0.4 + 4 * 0.1) / 6,
+        }
+    )
+    hidden = METRICS["warping_error"].load()("warping_error", Setup(frames=20, clips=2, flow=build_estimator("exact")))
+    hidden.update(Videos(video, clip | {"visibility": 0 * seen}), real=False)
+    assert hidden.compute() == {}
 
 
 def test_kept_frames_are_spread_from_first_to_last():

@@ -1,6 +1,7 @@
 """zoo.flow against numbers worked out by hand, F.grid_sample, and textures whose motion is known."""
 
 import math
+from hashlib import sha256
 
 import pytest
 import torch
@@ -230,6 +231,7 @@ def test_raft_takes_any_size_and_a_local_file(raft_weights):
     video = torch.stack([texture(t, 0, 36, 50) for t in range(3)])[None]
     flow, visible = estimator(video)
     assert estimator.name == "raft_small"
+    assert estimator.sha256 == sha256(raft_weights.read_bytes()).hexdigest()[:16]
     assert flow.shape == (1, 2, 2, 36, 50)
     assert visible.shape == (1, 2, 1, 36, 50)
     assert flow.isfinite().all()

@@ -14,6 +14,7 @@ from PIL import Image
 
 from zoo.data.base import DATA_SETS, build_set
 from zoo.data.decode import write_video
+from zoo.data.sequences import files
 from zoo.data.sequences.cache import ArrayCache, Origin, cache_home
 from zoo.data.sequences.footage import CHUNK, Footage
 from zoo.data.sets.folder import catalogue, footage
@@ -84,7 +85,7 @@ def test_spec_says_what_the_clips_have(root):
     assert spec.fields == ("video", "condition", "flow", "visibility")
     assert spec.condition_channels == 1
     clip = clips(root, "val", **settings).clip(0, 0, 8)
-    assert {name: tuple(value.shape) for name, value in clip.items() if name not in ("key", "fps")} == {
+    assert {name: tuple(value.shape) for name, value in clip.items() if name in spec.fields} == {
         "video": (8, 3, 40, 64),
         "condition": (8, 1, 40, 64),
         "flow": (7, 2, 40, 64),
@@ -204,6 +205,47 @@ def test_folders_of_frames_are_videos_in_the_order_of_their_numbers(tmp_path):
     assert (clip["key"], numbers(clip["video"])) == ("folder/walk/12", list(range(12, 20)))
     halved = clips(tmp_path, "val", fps=5, image_fps=10, val_share=0.5, frames=4).clip(0, 0, 4)
     assert (halved["key"], numbers(halved["video"])) == ("folder/walk/6", [12, 14, 16, 18])
+
+
+def test_evaluation_clips_say_what_their_files_hold(root, tmp_path):
+    """A checksum of the video's bytes, whatever its name and time; of a folder of frames, of those that are shown."""
+
+    def contents(place):
+        return [clip["content"] for clip in all_clips(clips(place, "val", val_share=0.5))]
+
+    assert "content" not in clips(root).clip(0, 0, 8)
+    original = contents(root)
+    assert contents(shutil.copytree(root, tmp_path / "copy", copy_function=shutil.copyfile)) == original
+    for path in root.rglob("*.m*"):
+        film(path, count=31)
+    assert not set(contents(root)) & set(original)
+
+    pictures = tmp_path / "pictures"
+    for number in range(40):
+        (pictures / "a").mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(pictures / "a" / f"{number}.png"), numbered(number))
+    first, second = contents(pictures)
+    assert first != second  # other frames
+    cv2.imwrite(str(pictures / "a" / "39.png"), numbered(0))
+    assert contents(pictures)[0] == first
+    assert contents(pictures)[1] != second
+
+
+def test_of_a_large_file_three_pieces_and_the_size_stand_for_the_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "PIECE", 10)
+    original = bytes(range(40))
+
+    def checksum(*changed, size=40):
+        path = tmp_path / f"{len(list(tmp_path.iterdir()))}.mp4"
+        path.write_bytes(bytes(255 if place in changed else value for place, value in enumerate(original[:size])))
+        return files.content_of([path])
+
+    assert checksum() == checksum()
+    assert len({checksum(), checksum(0), checksum(20), checksum(39), checksum(size=39)}) == 5
+    assert checksum(12) == checksum()  # between the pieces
+    assert checksum(12, size=30) != checksum(size=30)  # small: all of it counts
+    one, other = tmp_path / "0.mp4", tmp_path / "3.mp4"  # the last of which begins otherwise
+    assert files.content_of([one, other]) != files.content_of([other, one])
 
 
 def test_labels_and_instances_follow_their_frames(root):

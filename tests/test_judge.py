@@ -142,7 +142,11 @@ def test_evaluate_says_what_the_judge_says(runs, monkeypatch):
         evaluate(settings)  # it was trained for a moment
     assert read_results(runs / "vae")[-1].protocol.features == ""  # what needs no judge was kept
     monkeypatch.setattr("zoo.evaluation.tools.LEAST_ACCURACY", 0.0)
+    read: list[str] = []
+    for place in ("of_run", "tools"):
+        monkeypatch.setattr(f"zoo.evaluation.{place}.load", lambda path: read.append(path) or load(path))
     measured = evaluate(settings)
+    assert read == [settings.run, settings.judge]  # each once, for both ways to begin
     judged = {each.given: each.figures for each in measured if each.protocol.features == "judge"}
     assert list(judged) == ["attributes", "attributes, 1 frame"]
     assert [result.metrics for result in read_results(runs / "vae")][-4:] == [each.figures for each in measured]

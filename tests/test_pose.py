@@ -114,7 +114,7 @@ def test_pose_clips_hold_parts_and_joints_where_the_person_is(root):
 def test_each_condition_of_pose(root, kind, channels, fields):
     folder = root("pose")
     clip = clips("pose", folder, "val", condition=kind).clip(0, 0, 4)
-    assert set(clip) == {"video", "fps", "key", *fields}
+    assert set(clip) == {"video", "fps", "key", "content", *fields}
     assert clip["condition"].shape == (4, channels, 32, 64)
     for other in {"openpose", "densepose"} - {kind} if kind != "both" else ():
         for phase in ("train", "test"):

@@ -21,7 +21,6 @@ from zoo.cli import conf_dir, prepare_hydra
 from zoo.errors import Stopped
 from zoo.launch import is_first, mark, run_folder, was_restarted
 from zoo.lock import claimed, make_room
-from zoo.loggers import run_id
 from zoo.metrics_file import MetricsFile, read_rows
 from zoo.mishaps import told
 from zoo.outcome import leave, read_outcome
@@ -210,13 +209,6 @@ def test_processes_of_torchrun_agree_on_a_folder(tmp_path):
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     subprocess.run([*torchrun, str(tmp_path / "say.py")], check=True, capture_output=True)
     assert (tmp_path / "0").read_text() == (tmp_path / "1").read_text()
-
-
-def test_a_run_keeps_its_name_in_wandb(tmp_path):
-    assert run_id(tmp_path) is None
-    for folder in ("offline-run-20261125_100000-abcd1234", "run-20261125_110000-abcd1234", "debug"):
-        (tmp_path / "wandb" / folder).mkdir(parents=True)
-    assert run_id(tmp_path) == "abcd1234"
 
 
 # -------------------------------------------------------------------- what can go wrong

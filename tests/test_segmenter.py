@@ -153,6 +153,28 @@ def test_a_round_is_counted_and_kept(tmp_path):
     )
 
 
+def test_a_round_counts_no_label_that_is_no_class(tmp_path):
+    overlap = Overlap(Protocol("puppets", "val", 1, 1, 0, 12.5, 1, 2, 0), tmp_path, classes=4)
+    model, read = SimpleNamespace(device="cpu"), torch.zeros(1, 1, 1, 2, dtype=torch.int64)
+    for label in (4, -1):
+        clip = {"labels": torch.tensor([0, label]).view(1, 1, 1, 2)}
+        with pytest.raises(ZooError, match=r"labels from .* to .*; the segmenter knows 4, 0 to 3"):
+            overlap.on_validation_batch_end(None, model, (clip, read), clip, 0)
+
+
+def test_a_round_forgets_the_one_before(tmp_path):
+    """Of the first nothing is right, of the second all is."""
+    overlap = Overlap(Protocol("puppets", "val", 1, 1, 0, 12.5, 1, 2, 0), tmp_path, classes=2)
+    trainer, logged = SimpleNamespace(is_global_zero=False), {}
+    model = SimpleNamespace(device="cpu", log_dict=logged.update)
+    labels = torch.tensor([0, 1]).view(1, 1, 1, 2)
+    for read, expected in ((1 - labels, 0.0), (labels, 1.0)):
+        overlap.on_validation_batch_end(trainer, model, ({"labels": labels}, read), {}, 0)
+        overlap.on_validation_epoch_end(trainer, model)
+        assert model.accuracy == {"miou": expected}
+        assert set(logged.values()) == {expected}
+
+
 def test_frames_are_read_one_by_one():
     model = tiny_model("segmenter").eval()
     video = torch.rand(2, FRAMES, 3, SIZE, SIZE) * 2 - 1

@@ -95,6 +95,23 @@ def test_memorisation_by_hand():
     assert training.read == [(0, 0, 8), (1, 0, 8)]  # once
 
 
+def test_given_frames_are_compared_with_nothing():
+    """Training clips are black for as many frames as are given and grey after them; so is what is measured."""
+
+    class Begun(Even):
+        def clip(self, index, epoch, frames):
+            clip = super().clip(index, epoch, frames)
+            clip["video"][:3] = -1
+            return clip
+
+    training = Begun(0.25)
+    metric = Memorisation("memorisation", Setup(frames=8, clips=1, context=3, training=training))
+    for real in (True, False):
+        metric.update(even(0.25), real)
+    assert metric.compute()["memorisation"] == 0
+    assert training.read == [(0, 0, 11)]
+
+
 def test_distance_is_the_root_mean_square():
     metric = memorisation(Even(0.0))
     video = torch.zeros(1, 8, 3, 32, 32)

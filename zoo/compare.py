@@ -2,7 +2,8 @@
 
 Takes run folders, globs and, where wandb is online, its runs as ``<entity>/<project>/<id>``. Writes into a new folder,
 ``out=<folder>``, a table (table.md, table.csv), the same clips of every run as one film (grid.mp4), a page that needs
-no server (index.html), and a wandb report. Numbers of different protocols are refused.
+no server (index.html), and a wandb report, saved in the project of the first run unless ``project=<name>`` is another.
+Numbers of different protocols are refused.
 """
 
 from __future__ import annotations
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
 SETTINGS = ("out", "project")
 
 
-def compare(words: Sequence[str], out: Path, project: str = "zoo") -> Comparison:
-    """Compare runs and write everything into ``out``, a new folder; prints the table and what was written."""
+def compare(words: Sequence[str], out: Path, project: str | None = None) -> Comparison:
+    """Compare runs and write everything into ``out``, a new folder; prints the table and what was written.
+
+    project: of wandb, where the report is saved; None is that of the first run.
+    """
     from rich.console import Console
 
     from zoo.comparison.gather import find_runs, gather

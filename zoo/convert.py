@@ -24,7 +24,8 @@ def convert(name: str, source: Path, run: Path, settings: dict[str, Any]) -> Pat
     """Write a run folder with the converted weights; returns its checkpoint."""
     import torch
 
-    from zoo.run import CHECKPOINTS, begin
+    from zoo.folder import CHECKPOINTS
+    from zoo.run import begin
     from zoo.whole import write_whole
 
     entry = MODELS.find(name)

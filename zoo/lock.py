@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zoo.errors import ZooError, listed
+from zoo.folder import CHECKPOINTS, CLIPS, COMMAND, CONFIG, ENVIRONMENT, METRICS, OUTCOME, RESULTS, WANDB
 
 LOCK = ".lock"
 PATIENCE = 2.0  # seconds that a process may take to die
 OF_A_RUN = (
-    *("config.yaml", "command.txt", "environment.json", "metrics.csv", "curves.png", "results.jsonl", "outcome.json"),
-    *("last.ckpt", "best.ckpt", "gallery.mp4", "gallery.png", "samples", "clips", "wandb"),
+    *(CONFIG, COMMAND, ENVIRONMENT, METRICS, "curves.png", RESULTS, OUTCOME, *CHECKPOINTS),
+    *("gallery.mp4", "gallery.png", "samples", CLIPS, WANDB),
 )
 """What a training writes."""
 

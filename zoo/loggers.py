@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import netrc
 import os
+from collections.abc import Mapping
 from contextlib import redirect_stderr
 from io import StringIO
 from pathlib import Path
@@ -13,14 +14,14 @@ from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 
 from zoo.errors import one_of
+from zoo.folder import CLIPS, CLOCK, CONFIG, INDEX, METRICS, RESULTS, wandb_run
 from zoo.metrics_file import MetricsFile
 from zoo.settings import Train
 
 if TYPE_CHECKING:
     from wandb.sdk.wandb_run import Run
 
-CLOCK = "seen/clips"
-KEPT = ("config.yaml", "results.jsonl", "metrics.csv", "clips/index.json", "clips/*/*.mp4")
+KEPT = (CONFIG, RESULTS, METRICS, f"{CLIPS}/{INDEX}", f"{CLIPS}/*/*.mp4")
 """The files of a run folder that wandb keeps: what `zoo.compare` needs where there is no run folder."""
 PATIENCE = 5  # seconds; wandb takes about ten more of its own before it gives up
 
@@ -28,7 +29,7 @@ PATIENCE = 5  # seconds; wandb takes about ten more of its own before it gives u
 def build_loggers(settings: Train, config: dict[str, Any], run: Path, rows: int = 0) -> list[Logger]:
     """The loggers of a run: ``metrics.csv`` in its folder, of which ``rows`` are kept, and wandb unless it is off."""
     one_of("logger.wandb", settings.logger.wandb, ("auto", "online", "offline", "disabled"))
-    loggers: list[Logger] = [MetricsFile(run / "metrics.csv", keep=rows)]
+    loggers: list[Logger] = [MetricsFile(run / METRICS, keep=rows)]
     if settings.logger.wandb != "disabled":
         loggers.append(_wandb_logger(settings, config, run))
     return loggers
@@ -43,17 +44,11 @@ def _wandb_logger(settings: Train, config: dict[str, Any], run: Path) -> WandbLo
         "tags": [settings.model.name, settings.data.name],
         "config": config,
         "dir": str(run),
-        "id": run_id(run),
+        "id": before.id if (before := wandb_run(run)) else None,
         "resume": "allow",
     }
     opened = _open(arguments, settings.logger.wandb)
     return WandbLogger(experiment=opened) if opened else WandbLogger(offline=True, save_dir=run)
-
-
-def run_id(run: Path) -> str | None:
-    """wandb's name of a run that was logged before, from the folders that wandb keeps: ``…run-<time>-<id>``."""
-    folders = sorted(run.glob("wandb/*run-*-*"))
-    return folders[-1].name.rpartition("-")[2] if folders else None
 
 
 @rank_zero_only
@@ -72,9 +67,13 @@ def _open(arguments: dict[str, Any], mode: str) -> Run:
                 "Later: wandb sync <run>/wandb/offline-run-*"
             )
     run = run or wandb.init(mode="offline", settings=wandb.Settings(silent=True), **arguments)
+    _set_axis(run)
+    return run
+
+
+def _set_axis(run: Run) -> None:
     run.define_metric(CLOCK)
     run.define_metric("*", step_metric=CLOCK)
-    return run
 
 
 def close_loggers(loggers: list[Logger], run: Path) -> None:
@@ -93,6 +92,32 @@ def keep_files(logger: WandbLogger, run: Path) -> None:
         for pattern in KEPT:
             if any(run.glob(pattern)):
                 logger.experiment.save(str(run / pattern), base_path=str(run.parent), policy="now")
+
+
+def log_evaluation(run: Path, project: str, seen: int, figures: Mapping[str, float]) -> None:
+    """Add an evaluation, figures by key, to the wandb run of its training, and its lines of ``results.jsonl``: where
+    the training was logged online and a key is at hand. A server that does not answer costs seconds, and no number.
+
+    An offline run is left alone: wandb cannot go on with it before it is synced.
+    """
+    there = wandb_run(run)
+    if there is None or not there.online or not has_key():
+        return
+    import wandb
+
+    patience: dict[str, Any] = {"init_timeout": PATIENCE}
+    if "finish_timeout" in wandb.Settings.model_fields:  # not in older ones
+        patience["finish_timeout"] = PATIENCE
+    try:
+        settings = wandb.Settings(silent=True, **patience)
+        opened = wandb.init(mode="online", id=there.id, resume="must", project=project, dir=str(run), settings=settings)
+        _set_axis(opened)
+        opened.log({CLOCK: seen, **figures})
+        with redirect_stderr(StringIO()):
+            opened.save(str(run / RESULTS), base_path=str(run.parent), policy="now")
+        opened.finish()
+    except Exception as problem:  # whatever goes wrong there, the measurement is made and kept
+        rank_zero_warn(f"The evaluation is in {run / RESULTS}; wandb did not take it ({problem}).")
 
 
 def has_key() -> bool:

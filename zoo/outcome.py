@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from zoo.errors import Stopped
+from zoo.folder import OUTCOME
 from zoo.launch import is_first
 from zoo.whole import write_text
 
-OUTCOME = "outcome.json"
 
-
-def write_outcome(run: Path, metrics: dict[str, float], objective: str, mode: str) -> None:
-    """objective: the metric that best.ckpt was chosen by; mode: whether ``max`` or ``min`` of it is good."""
-    value = metrics.get(objective)
-    told = {"finished": True, "metrics": metrics, "objective": objective, "value": value, "mode": mode}
+def write_outcome(run: Path, metrics: dict[str, float], objective: tuple[str, str] | None) -> None:
+    """objective: the metric that best.ckpt was chosen by, and whether its ``max`` or ``min`` is best."""
+    key, mode = objective or (None, None)
+    value = metrics.get(key) if key else None
+    told = {"finished": True, "metrics": metrics, "objective": key, "value": value, "mode": mode}
     write_text(run / OUTCOME, json.dumps(told, indent=2) + "\n")
 
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from zoo.card import ModelCard
 from zoo.data.base import DATA_SETS, DataCard
 from zoo.errors import ZooError, listed, one_of
-from zoo.evaluation.catalogue import METRICS, OF_SAMPLES, exact_flow_problems, mistakes, monitored
+from zoo.evaluation.catalogue import (
+    METRICS,
+    OF_SAMPLES,
+    exact_flow_problems,
+    has_pairs,
+    mistakes,
+    monitored,
+    of_round,
+)
 from zoo.evaluation.features.names import check_features
 from zoo.flow import ESTIMATORS
 from zoo.settings import Evaluation, Train
@@ -87,10 +95,16 @@ def _strategy(card: ModelCard, strategy: str) -> list[str]:
 
 
 def _evaluation(card: ModelCard, spec: ClipSpec, settings: Train) -> list[str]:
-    metrics = settings.evaluation.metrics or list(OF_SAMPLES)
+    pairs = has_pairs(card, settings.evaluation.context)
+    metrics = settings.evaluation.metrics or list(of_round(card, settings.evaluation.context))
     if found := _metrics(card, spec, settings.evaluation, metrics):
         return found
-    if not monitored(card, metrics):
+    if card.samples and not pairs and settings.callbacks.monitor is not None:
+        return [
+            f"callbacks.monitor={settings.callbacks.monitor}: samples of {card.name} that begin from nothing are "
+            "compared with no clip, so no state is kept as the best. Leave it out, or type evaluation.context=1"
+        ]
+    if pairs and not monitored(card, metrics):
         return [f"best.ckpt is chosen by one of {listed(OF_SAMPLES)}, and evaluation.metrics has none. Add one: l1"]
     if settings.callbacks.monitor is not None:
         one_of("callbacks.monitor", settings.callbacks.monitor, monitored(card, metrics))
@@ -128,6 +142,12 @@ def _metrics(card: ModelCard, spec: ClipSpec, evaluation: Evaluation, metrics: l
         found.append(f"{listed(draws)} compares several draws, and a training makes one. Later: python -m zoo.evaluate")
     if any(METRICS[name].tool == "segmenter" for name in metrics if name in METRICS) and "translate" not in card.tasks:
         found.append(f"label_miou is of models that paint labels, and {card.name} does not. Leave it out.")
+    paired = [name for name in metrics if name in METRICS and METRICS[name].paired]
+    if paired and not has_pairs(card, evaluation.context):
+        found.append(
+            f"{listed(paired)} compares with a real clip, and nothing says which clip a sample of {card.name} is. "
+            "Try: evaluation.context=1"
+        )
     one_of("evaluation.flow", evaluation.flow, ESTIMATORS)
     if evaluation.flow == "exact":
         found += exact_flow_problems("translate" in card.tasks, spec, "evaluation.")

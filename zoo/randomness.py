@@ -6,6 +6,7 @@ Python's ``hash`` is salted for strings, so seeds are mixed by integer arithmeti
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 if TYPE_CHECKING:
     import torch
@@ -22,6 +23,11 @@ def mix(*numbers: int) -> int:
         state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & MASK
         state ^= state >> 31
     return state >> 1
+
+
+def number_of(name: str, place: int = 0) -> int:
+    """As if drawn at random for a place in what has that name, such as a frame: 52 bits, so a double holds it."""
+    return mix(crc32(name.encode()), place) >> 11
 
 
 def generator(*numbers: int) -> torch.Generator:

@@ -10,11 +10,11 @@ from omegaconf import DictConfig
 
 from zoo.card import MODELS
 from zoo.cli import prepare_hydra
-from zoo.evaluation.results import RESULTS
+from zoo.folder import CHECKPOINTS, CONFIG, METRICS, RESULTS
 from zoo.metrics_file import read_rows
 from zoo.preflight import check
 from zoo.resume import resumed
-from zoo.run import CHECKPOINTS, CONFIG, read_checkpoint
+from zoo.run import read_checkpoint
 from zoo.settings import Budget, Callbacks, Evaluation, Logger, Strategy, Train, TrainerSettings
 from zoo.testing import tiny_data
 from zoo.train import Plan, plan, train
@@ -63,7 +63,7 @@ def unlike(ours: Path, theirs: Path) -> list[str]:
         a, b = (read_checkpoint(run / name) for run in (ours, theirs))
         found += [f"{name}{place}" for place in differences(a, b)]
     if logged(ours) != logged(theirs):
-        found.append("metrics.csv")
+        found.append(METRICS)
     if (ours / RESULTS).read_text() != (theirs / RESULTS).read_text():
         found.append(RESULTS)
     return found
@@ -71,7 +71,7 @@ def unlike(ours: Path, theirs: Path) -> list[str]:
 
 def logged(run: Path) -> list[dict[str, str]]:
     """The rows of metrics.csv without what depends on the clock."""
-    rows = read_rows(run / "metrics.csv")
+    rows = read_rows(run / METRICS)
     return [{key: value for key, value in row.items() if not key.startswith("perf/")} for row in rows]
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from zoo.errors import ZooError, listed
+from zoo.folder import CONFIG, LAST
 from zoo.settings import Train
 
 FREE = ("trainer.progress", "data.workers", "logger.wandb", "callbacks.save_minutes")
@@ -31,8 +32,8 @@ class Start:
 
 def check_resumable(run: Path) -> None:
     """Raise a ZooError for a folder that holds no run; cheap, and told before the folder is touched."""
-    if not (run / "config.yaml").is_file():
-        raise ZooError(f"{run} holds no config.yaml, so there is no training to go on with. Try: resume=runs/<run>")
+    if not (run / CONFIG).is_file():
+        raise ZooError(f"{run} holds no {CONFIG}, so there is no training to go on with. Try: resume=runs/<run>")
 
 
 def resumed(run: Path, typed: DictConfig, words: Sequence[str]) -> tuple[DictConfig, Start]:
@@ -40,7 +41,7 @@ def resumed(run: Path, typed: DictConfig, words: Sequence[str]) -> tuple[DictCon
 
     Raises a ZooError for a checkpoint that cannot be read, and for settings that would make another training of it.
     """
-    from zoo.run import CONFIG, LAST, read_checkpoint, read_config
+    from zoo.run import read_checkpoint, read_config
 
     for word in words:
         key = word.lstrip("+~").partition("=")[0]

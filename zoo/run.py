@@ -17,16 +17,13 @@ import yaml
 from zoo.claims import check_model, typed_data
 from zoo.data.base import DataConfig
 from zoo.errors import ZooError
+from zoo.folder import CHECKPOINTS, CLOCK, COMMAND, CONFIG, ENVIRONMENT
 from zoo.model import VideoModel, build
 from zoo.tensors import read_tensors
 from zoo.types import ClipSpec
 from zoo.untrusted import read_settings
 from zoo.whole import write_text
 
-CLOCK = "seen/clips"
-CONFIG, COMMAND, ENVIRONMENT = "config.yaml", "command.txt", "environment.json"
-LAST, BEST = "last.ckpt", "best.ckpt"
-CHECKPOINTS = (LAST, BEST)
 VERSIONS = (
     "torch",
     "torchvision",

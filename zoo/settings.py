@@ -74,8 +74,9 @@ class Evaluation(Measuring):
 @dataclass
 class Callbacks:
     """ema_half_life: clips after which a weight counts half in the average. gallery_clips: how many are shown.
-    monitor: the validation metric whose best value is kept as best.ckpt; None is the first that the model has.
-    save_minutes: how old last.ckpt may become between two rounds of evaluation."""
+    monitor: the validation metric whose best value is kept as best.ckpt; None is the first that the model has, and none
+    where samples have no real clip to be compared with. save_minutes: how old last.ckpt may become between two rounds
+    of evaluation."""
 
     save_minutes: float = 10.0
     ema_half_life: float = 500.0
@@ -172,7 +173,8 @@ class EvaluateSettings(Measuring):
     nothing as well, also none. draws: samples for each clip. temperature: of the samples. seed: of the samples.
 
     real, fake: instead of a run, two folders of videos. frames, height, width, fps: of the clips that are cut out of
-    them; None is what the first real video has, and 16 frames. clips_per_video: from the start of each video.
+    them; None is what the first real video has, and 16 frames; folders of images have no fps, and it is asked for where
+    it matters. clips_per_video: from the start of each video.
 
     batch_size: clips at a time.
     """

@@ -17,9 +17,10 @@ from zoo.card import MODELS, ModelCard
 from zoo.cli import hush_libraries, hydra_command, plain
 from zoo.data.base import DATA_SETS, DataConfig, build_set
 from zoo.errors import Stopped
-from zoo.evaluation.catalogue import OF_SAMPLES, better, monitored
+from zoo.evaluation.catalogue import better, monitored, of_round
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import read_results
+from zoo.folder import CONFIG, METRICS
 from zoo.launch import is_first, was_restarted
 from zoo.lock import claimed, make_room
 from zoo.mishaps import told
@@ -60,14 +61,19 @@ class Plan:
         return self.settings.evaluation.clips or self.card.evaluation_clips
 
     @property
-    def monitor(self) -> str:
-        """The metric whose best value is kept."""
-        return self.settings.callbacks.monitor or monitored(self.card, self.metrics)[0]
+    def monitor(self) -> str | None:
+        """The metric whose best value is kept; None where none says which samples are better."""
+        return self.settings.callbacks.monitor or next(iter(monitored(self.card, self.metrics)), None)
+
+    @property
+    def objective(self) -> tuple[str, str] | None:
+        """That metric as it is logged, and whether the ``min`` or the ``max`` is best."""
+        return (self.protocol.key(self.monitor), better(self.monitor)) if self.monitor else None
 
     @property
     def metrics(self) -> list[str]:
         """What is measured of the samples of a round."""
-        return list(self.settings.evaluation.metrics or OF_SAMPLES)
+        return list(self.settings.evaluation.metrics or of_round(self.card, self.request.context))
 
     @property
     def protocol(self) -> Protocol:
@@ -184,7 +190,7 @@ def build_callbacks(plan: Plan, run: Path) -> list[Callback]:
     from zoo.callbacks.saving import AfterRounds, BetweenSteps, LastRound
     from zoo.callbacks.throughput import Throughput
 
-    settings, protocol = plan.settings.callbacks, plan.protocol
+    settings = plan.settings.callbacks
     callbacks: list[Callback] = [
         Finite(run),
         BetweenSteps(run, settings.save_minutes),
@@ -193,7 +199,7 @@ def build_callbacks(plan: Plan, run: Path) -> list[Callback]:
         *looks(plan, run),
         Throughput(),
         LastRound(),
-        AfterRounds(run, protocol.key(plan.monitor), better(plan.monitor)),
+        AfterRounds(run, plan.objective),
     ]
     return [*callbacks, Bar()] if plan.settings.trainer.progress else callbacks
 
@@ -221,7 +227,7 @@ def looks(plan: Plan, run: Path) -> list[Callback]:
 def main(config: DictConfig) -> dict[str, float]:
     """The command: begin a training, or go on with one."""
     run = Path(HydraConfig.get().runtime.output_dir)
-    goes_on = bool(config.resume) or (was_restarted() and (run / "config.yaml").is_file())
+    goes_on = bool(config.resume) or (was_restarted() and (run / CONFIG).is_file())
     if goes_on:
         check_resumable(run)
     planned = None if goes_on else plan(config)  # mistakes are told before the folder is touched
@@ -255,8 +261,8 @@ def finish(run: Path, plan: Plan, metrics: dict[str, float]) -> None:
     """Draw the curves, note the outcome; say where the run is, what to open and what to type next."""
     from zoo.callbacks.curves import draw_curves
 
-    draw_curves(run / "metrics.csv", run / "curves.png")
-    write_outcome(run, metrics, plan.protocol.key(plan.monitor), better(plan.monitor))
+    draw_curves(run / METRICS, run / "curves.png")
+    write_outcome(run, metrics, plan.objective)
     here = run.relative_to(Path.cwd()) if run.is_relative_to(Path.cwd()) else run
     print()
     for key, value in sorted(metrics.items()):

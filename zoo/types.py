@@ -33,6 +33,7 @@ class Clip(TypedDict):
     video: Tensor  # (B, T, 3, H, W)
     fps: Tensor  # (B,)
     key: list[str]  # "dataset/video/start": the same clip has the same key in every run
+    content: NotRequired[list[str]]  # of evaluation clips from files: a checksum of what these hold
     labels: NotRequired[Tensor]  # (B, T, H, W) int64, semantic map
     instances: NotRequired[Tensor]  # (B, T, H, W) int64, 0 = no instance
     condition: NotRequired[Tensor]  # (B, T, C, H, W), a dense map such as edges or a drawn pose

@@ -6,6 +6,7 @@ from typing import Any
 
 from lightning import Callback, Trainer
 
+from zoo.folder import CLOCK
 from zoo.model import VideoModel
 
 
@@ -24,5 +25,5 @@ class Clock(Callback):
 
     def _log(self, model: VideoModel[Any]) -> None:
         seen = float(model.clips_seen)
-        model.log("seen/clips", seen, prog_bar=True)
+        model.log(CLOCK, seen, prog_bar=True)
         model.log("step", seen)

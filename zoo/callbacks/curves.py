@@ -7,9 +7,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from zoo.errors import ZooError
+from zoo.folder import CLOCK
 from zoo.untrusted import check_plain
-
-CLOCK = "seen/clips"
 
 
 def read_curves(metrics: Path) -> dict[str, list[tuple[float, float]]]:

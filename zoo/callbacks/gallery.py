@@ -14,13 +14,12 @@ from torch import Tensor
 
 from zoo.comparison.content import KINDS
 from zoo.data.decode import write_video
+from zoo.folder import CLIPS, CLOCK, INDEX
 from zoo.model import VideoModel
 from zoo.pictures import detail_rows, rows_of, save_film, save_grid
 from zoo.types import Clip, Sample
 
 KEY, TABLE = "gallery", "comparison"
-CLIPS = "clips"
-"""The folder of a run that holds the newest round, a folder a clip; ``index.json`` says which is which."""
 
 
 class Gallery(Callback):
@@ -78,7 +77,7 @@ class Gallery(Callback):
             for kind, path in written[key].items():
                 write_video(path, rearrange(films[kind], "t c h w -> t h w c").numpy(), self.fps)
         index = {key: {kind: str(p.relative_to(folder)) for kind, p in films.items()} for key, films in written.items()}
-        (folder / "index.json").write_text(json.dumps(index, indent=2) + "\n")
+        (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n")
         return written
 
 
@@ -89,4 +88,4 @@ def _log_to_wandb(logger: WandbLogger, film: Path, clips: dict[str, dict[str, Pa
     table = wandb.Table(columns=["clip", *KINDS])
     for key, films in clips.items():
         table.add_data(key, *(wandb.Video(str(films[kind])) if kind in films else None for kind in KINDS))
-    logger.experiment.log({KEY: wandb.Video(str(film)), TABLE: table, "seen/clips": seen})
+    logger.experiment.log({KEY: wandb.Video(str(film)), TABLE: table, CLOCK: seen})

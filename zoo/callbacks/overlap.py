@@ -9,7 +9,7 @@ from lightning import Callback, Trainer
 from torch import Tensor
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from zoo.evaluation.metrics.labels import mean_iou, share_right
+from zoo.evaluation.metrics.labels import check_labels, mean_iou, share_right
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import add_round
 from zoo.model import VideoModel
@@ -23,6 +23,7 @@ class Overlap(Callback):
     def __init__(self, protocol: Protocol, run: Path, classes: int) -> None:
         self.protocol = protocol
         self.run = run
+        self.classes = classes
         self.confusion = MulticlassConfusionMatrix(classes, validate_args=False)
 
     def on_validation_batch_end(
@@ -34,8 +35,9 @@ class Overlap(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Count pixels."""
+        """Count pixels. A ZooError for a label that is no class."""
         clip, read = outputs
+        check_labels(clip["labels"], self.classes)
         self.confusion.to(model.device).update(read, clip["labels"])
 
     def on_validation_epoch_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:

@@ -19,9 +19,9 @@ from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from zoo.errors import Stopped, ZooError
+from zoo.folder import BEST, LAST
 from zoo.metrics_file import MetricsFile
 from zoo.model import VideoModel
-from zoo.run import BEST, LAST
 
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 """SIGUSR1 is what SLURM sends before a job's time is over, where `sbatch --signal=USR1@90` asks for it."""
@@ -139,22 +139,26 @@ def save(trainer: Trainer, path: Path) -> None:
 
 
 class AfterRounds(Checkpoint):
-    """Writes ``best.ckpt`` where a round was better than all before, and ``last.ckpt`` after each; Lightning calls it
-    after all others."""
+    """Writes ``best.ckpt`` where a round was better than all before by the objective, and ``last.ckpt`` after each;
+    Lightning calls it after all others."""
 
-    def __init__(self, run: Path, monitor: str, mode: str) -> None:
-        self.run, self.monitor, self.sign = run, monitor, 1.0 if mode == "max" else -1.0
+    def __init__(self, run: Path, objective: tuple[str, str] | None) -> None:
+        self.run, self.objective = run, objective
         self.best: float | None = None
 
     def on_validation_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:
         """The best first: what is last knows what was best."""
         if trainer.sanity_checking:
             return
-        value = float(trainer.callback_metrics[self.monitor])
-        if self.best is None or math.isnan(self.best) or self.sign * value > self.sign * self.best:
+        if self.objective and self._is_better(value := float(trainer.callback_metrics[self.objective[0]])):
             self.best = value
             save(trainer, self.run / BEST)
         save(trainer, self.run / LAST)
+
+    def _is_better(self, value: float) -> bool:
+        assert self.objective
+        sign = 1.0 if self.objective[1] == "max" else -1.0
+        return self.best is None or math.isnan(self.best) or sign * value > sign * self.best
 
     def state_dict(self) -> dict[str, Any]:
         """What was best so far."""

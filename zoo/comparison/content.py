@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from zoo.folder import WandbRun
+
 Better = Literal["min", "max", ""]
 """Which way a metric is better; "" where neither is."""
 KINDS = ("given", "real", "generated")
@@ -15,7 +17,8 @@ KINDS = ("given", "real", "generated")
 @dataclass(frozen=True)
 class Run:
     """One run folder. curves: key -> (clips seen, value) pairs. films: clip key -> kind -> an mp4, in the order of the
-    clips, which is the same in every run. config: settings by dotted name, `model.width`."""
+    clips, which is the same in every run. config: settings by dotted name, `model.width`. wandb: the run of wandb that
+    it was logged to."""
 
     name: str  # unique in a comparison
     folder: Path
@@ -24,6 +27,7 @@ class Run:
     config: dict[str, Any]
     curves: dict[str, list[tuple[float, float]]]
     films: dict[str, dict[str, Path]]
+    wandb: WandbRun | None = None
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ from zoo.errors import ZooError, listed
 from zoo.evaluation.catalogue import better
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import Result, read_results
+from zoo.folder import CLIPS, CONFIG, INDEX, METRICS, wandb_run
 from zoo.untrusted import check_plain, read_settings
 
-CONFIG, METRICS, CLIPS = "config.yaml", "metrics.csv", "clips"
 NO_MATTER = (
     "seed",
     "runs",
@@ -135,7 +135,7 @@ def _read(folder: Path, name: str) -> Run:
     except (TypeError, ValueError, OverflowError) as problem:
         raise ZooError(f"{folder / CONFIG} cannot be read as the settings of a run: {problem}") from problem
     curves = read_curves(folder / METRICS) if (folder / METRICS).is_file() else {}
-    return Run(name, folder, "", seed, config, curves, read_films(folder / CLIPS))
+    return Run(name, folder, "", seed, config, curves, read_films(folder / CLIPS), wandb_run(folder))
 
 
 def read_films(folder: Path) -> dict[str, dict[str, Path]]:
@@ -143,7 +143,7 @@ def read_films(folder: Path) -> dict[str, dict[str, Path]]:
 
     A ZooError for what no gallery writes: kinds and names become names of files.
     """
-    index = folder / "index.json"
+    index = folder / INDEX
     if not index.is_file():
         return {}
     try:

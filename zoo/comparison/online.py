@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import ZooError
+from zoo.folder import FETCHED, RESULTS, WANDB
 
 RUN_ID = re.compile(r"[\w.-]+/[\w.-]+/[\w.-]+")
 
@@ -26,7 +27,7 @@ def _fetch(path: str, folder: Path, api: Any) -> Path:
     target = folder / path.replace("/", "-")
     try:
         there = list((api or wandb.Api(timeout=10)).run(path).files())
-        home = next((file.name.rpartition("/")[0] for file in there if file.name.endswith("/results.jsonl")), None)
+        home = next((file.name.rpartition("/")[0] for file in there if file.name.endswith(f"/{RESULTS}")), None)
         files = [file for file in there if home and file.name.startswith(f"{home}/")]
         for file in files:
             _check_inside(file.name, target)
@@ -42,7 +43,10 @@ def _fetch(path: str, folder: Path, api: Any) -> Path:
         raise ZooError(
             f"The wandb run {path} holds no run folder of the zoo. Its training did not end, or was another's."
         )
-    return target / str(home)
+    run = target / str(home)
+    (run / WANDB).mkdir(exist_ok=True)
+    (run / WANDB / FETCHED).write_text(f"{path}\n")
+    return run
 
 
 def _check_room(files: Sequence[Any], folder: Path) -> None:

@@ -80,7 +80,8 @@ class ClipSet(ABC):
         """One clip without the batch axis, ``(T, ...)``; ``key`` is a plain string.
 
         index: 0 <= index < len(self). epoch: what may vary from pass to pass (where the clip starts) varies with
-        it. frames: length of the clip.
+        it. frames: length of the clip. A clip of `val` that is read from files has ``content``, a checksum of what they
+        hold (`zoo.data.sequences.files.content_of`): it tells apart data sets of the same names.
         """
 
 

@@ -88,11 +88,23 @@ def better(name: str) -> Literal["min", "max", ""]:
 
 
 OF_SAMPLES = ("l1", "psnr", "ssim")
-"""What a training measures of a model that makes videos, where the user does not say."""
+OF_MOVEMENT = ("warping_error", "flicker", "motion")
+
+
+def has_pairs(card: ModelCard, context: int) -> bool:
+    """Whether a sample with so many real frames has a real clip that it should equal: one that is painted from a clip,
+    or goes on with one. What a model makes from nothing, or from attributes alone, has none."""
+    return context > 0 or "translate" in card.tasks
+
+
+def of_round(card: ModelCard, context: int) -> tuple[str, ...]:
+    """What a training measures of a model that makes videos, where the user does not say."""
+    return OF_SAMPLES if has_pairs(card, context) else OF_MOVEMENT
 
 
 def monitored(card: ModelCard, metrics: Sequence[str]) -> tuple[str, ...]:
-    """The metrics that a training can be monitored by, the usual one first: those that compare with the real clip."""
+    """The metrics that a training can be monitored by, the usual one first: those that compare with the real clip. None
+    where there are no pairs: a film that stands still has the best of warping errors."""
     if card.samples:
         return tuple(name for name in metrics if METRICS[name].paired)
     return ("miou",) if "segment" in card.tasks else ("accuracy",)

@@ -73,7 +73,8 @@ class Videos:
 
 
 class FrameMeans(Metric):
-    """Base of metrics that are means over frames: over all, and over windows of time where clips are long.
+    """Base of metrics that are means over frames: over all, and over windows of time where clips are long. Every frame
+    of every clip that has a value counts alike.
 
     name: of the figures. frames: of what is measured, T.
     """
@@ -88,17 +89,18 @@ class FrameMeans(Metric):
         """A sum over clips that ranks add up."""
         self.add_state(name, torch.zeros(length, dtype=torch.float64), dist_reduce_fx="sum")
 
-    def means(self, prefix: str, sums: Tensor, count: Tensor, first: int) -> Figures:
-        """Figures of sums over ``count`` clips, one a frame, the first of which is frame ``first`` (from 1)."""
-        if not count:
-            return {}
-        each = (sums / count).tolist()
-        figures = {prefix: sum(each) / len(each)}
-        if len(each) + first - 1 > WINDOWS[0][1]:
-            for start, end in WINDOWS:
-                part = each[max(start - first, 0) : end - first + 1]
-                if part:
-                    figures[f"{prefix}/{start}-{min(end, len(each) + first - 1)}"] = sum(part) / len(part)
+    def means(self, prefix: str, sums: Tensor, counts: Tensor, first: int) -> Figures:
+        """Figures of sums over clips, (T,), the first of which is of frame ``first`` (from 1); ``counts``: of how many
+        clips each is. What nothing is known of is left out."""
+        last = len(sums) + first - 1
+        spans = {prefix: (first, last)}
+        if last > WINDOWS[0][1]:
+            spans |= {f"{prefix}/{start}-{min(end, last)}": (start, end) for start, end in WINDOWS}
+        figures = {}
+        for name, (start, end) in spans.items():
+            part = slice(max(start - first, 0), max(end - first + 1, 0))
+            if count := float(counts[part].sum()):
+                figures[name] = float(sums[part].sum()) / count
         return figures
 
 
@@ -132,7 +134,7 @@ class PairedMetric(FrameMeans):
 
     def compute(self) -> Figures:
         """``<name>``, its windows, ``<name>_best``."""
-        figures = self.means(self.name, self.sums, self.clips, 1)
+        figures = self.means(self.name, self.sums, self.clips.expand_as(self.sums), 1)
         if self.draws > 1 and self.clips:
             figures[f"{self.name}_best"] = float(self.best / self.clips)
         return figures
@@ -160,9 +162,9 @@ class SteadinessMetric(FrameMeans):
     """
 
     made: Tensor
-    made_clips: Tensor
+    made_counts: Tensor
     real: Tensor
-    real_clips: Tensor
+    real_counts: Tensor
 
     skipped = 1
 
@@ -172,26 +174,26 @@ class SteadinessMetric(FrameMeans):
             raise ZooError(
                 f"{name} compares {self.skipped + 1} frames that follow each other; {setup.frames} are made."
             )
-        for state in ("made", "real"):
+        for state in ("made", "made_counts", "real", "real_counts"):
             self.add_sum(state, setup.frames - self.skipped)
-            self.add_sum(f"{state}_clips", 1)
 
     @abstractmethod
     def values(self, videos: Videos, real: bool) -> Tensor:
-        """One number a clip and frame, (B, T - skipped)."""
+        """One number a clip and frame, (B, T - skipped); NaN of a frame that does not count."""
 
     def update(self, videos: Videos, real: bool) -> None:
         """Look at a batch."""
-        values = self.values(videos, real).double().sum(0)
+        values = self.values(videos, real).double()
+        sums, counts = values.nansum(0), (~values.isnan()).sum(0)
         if real:
-            self.real += values
-            self.real_clips += len(videos.video)
+            self.real += sums
+            self.real_counts += counts
         else:
-            self.made += values
-            self.made_clips += len(videos.video)
+            self.made += sums
+            self.made_counts += counts
 
     def compute(self) -> Figures:
         """``<name>`` and ``real/<name>``, with windows of time."""
-        figures = self.means(self.name, self.made, self.made_clips, 1 + self.skipped)
-        real = self.means(self.name, self.real, self.real_clips, 1 + self.skipped)
+        figures = self.means(self.name, self.made, self.made_counts, 1 + self.skipped)
+        real = self.means(self.name, self.real, self.real_counts, 1 + self.skipped)
         return figures | {f"real/{name}": value for name, value in real.items()}

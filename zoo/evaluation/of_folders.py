@@ -16,18 +16,20 @@ from torch.utils.data import default_collate
 
 from zoo.data.decode import probe, read_image
 from zoo.data.given import count_given, read_given
-from zoo.data.sequences.files import files_in
+from zoo.data.sequences.files import content_of, files_in
 from zoo.data.sequences.find import find_videos
+from zoo.data.sets.folder.footage import frame_files
 from zoo.errors import ZooError, listed, one_of
-from zoo.evaluation.catalogue import METRICS, OF_SAMPLES, mistakes
+from zoo.evaluation.catalogue import METRICS, OF_MOVEMENT, OF_SAMPLES, mistakes
 from zoo.evaluation.features.names import check_features
 from zoo.evaluation.metric import Videos
 from zoo.evaluation.of_run import OF_FEATURES, Measured, check_counts
 from zoo.evaluation.protocol import Protocol
-from zoo.evaluation.results import RESULTS, Result, add_line
+from zoo.evaluation.results import Result, add_line
 from zoo.evaluation.suite import Suite
 from zoo.evaluation.tools import given_tools, open_tools
 from zoo.flow import ESTIMATORS
+from zoo.folder import RESULTS
 from zoo.settings import EvaluateSettings
 from zoo.types import Clip, ClipSpec
 
@@ -60,10 +62,10 @@ def evaluate_folders(settings: EvaluateSettings) -> list[Measured]:
     if settings.fps is not None and settings.fps <= 0:
         raise ZooError(f"fps={settings.fps} is no frame rate. Try: fps=25")
     real, fake = (_folder(name, value) for name, value in (("real", settings.real), ("fake", settings.fake)))
-    videos = _find(real, "real")
-    spec = _spec(settings, videos[0])
+    videos = _find(real, "real"), _find(fake, "fake")
+    spec = _spec(settings, videos[0][0], _rate(settings, [*videos[0], *videos[1]]))
     found_real, found_fake = (
-        _pieces(root, _find(root, side), spec, settings) for side, root in (("real", real), ("fake", fake))
+        _pieces(root, there, spec, settings) for root, there in zip((real, fake), videos, strict=True)
     )
     pairs = _pairs(found_real, found_fake)
     pieces = {"real": [p for p in found_real if p in pairs], "fake": [p for p in found_fake if p in pairs]}
@@ -77,7 +79,7 @@ def evaluate_folders(settings: EvaluateSettings) -> list[Measured]:
                 f"Try: clips={len(there)}, or clips_per_video={settings.clips_per_video + 1}"
             )
     names = settings.metrics or _usual(settings, bool(pairs))
-    _check(settings, names, bool(pairs))
+    _check(settings, names, bool(pairs), spec.fps)
     protocol = Protocol(
         data=real.resolve().name,
         split="val",
@@ -122,14 +124,27 @@ def _find(root: Path, side: str) -> list[Path]:
     return found.videos
 
 
-def _spec(settings: EvaluateSettings, first: Path) -> ClipSpec:
-    """Size and rate as asked, else those of the first real video."""
+def _rate(settings: EvaluateSettings, videos: list[Path]) -> float:
+    """Frames a second: as asked, else those of the first real video. Images have no rate, so it is 0, not known, where
+    all videos are folders of images, and a ZooError where only some are: videos are read at one."""
+    images = [path for path in videos if path.is_dir()]
+    if settings.fps is not None or not images:
+        return settings.fps or probe(videos[0]).fps
+    if len(images) == len(videos):
+        return 0.0
+    raise ZooError(
+        f"{images[0]} is a folder of images, which does not say how many there are a second, and videos are read at "
+        "the same rate. Type it: fps=25"
+    )
+
+
+def _spec(settings: EvaluateSettings, first: Path, fps: float) -> ClipSpec:
+    """Size as asked, else that of the first real video."""
     if first.is_dir():
         height, width = read_image(files_in(first)[0]).shape[:2]
-        fps = settings.fps or 25.0
     else:
         info = probe(first)
-        height, width, fps = info.height, info.width, settings.fps or info.fps
+        height, width = info.height, info.width
     return ClipSpec(("video",), settings.frames or FRAMES, settings.height or height, settings.width or width, fps)
 
 
@@ -145,11 +160,12 @@ def _pieces(root: Path, videos: list[Path], spec: ClipSpec, settings: EvaluateSe
         fits = min(there // spec.frames, settings.clips_per_video)
         pieces += [Piece(path, name, number * spec.frames) for number in range(fits)]
     if short:
+        rate = f" at {spec.fps:g} a second" if spec.fps else ""
+        some = listed(f"{name} ({count})" for count, name in short[:SHOWN])
         more = f" and {len(short) - SHOWN} more" if len(short) > SHOWN else ""
         raise ZooError(
-            f"{root} holds {len(short)} of {len(videos)} videos with fewer than {spec.frames} frames at {spec.fps:g} a "
-            f"second: {listed(f'{name} ({count})' for count, name in short[:SHOWN])}{more}. They would be missing from "
-            f"what is measured. Try: frames={min(short)[0]}, or take them out."
+            f"{root} holds {len(short)} of {len(videos)} videos with fewer than {spec.frames} frames{rate}: "
+            f"{some}{more}. They would be missing from what is measured. Try: frames={min(short)[0]}, or take them out."
         )
     return pieces
 
@@ -166,12 +182,12 @@ def _pairs(real: list[Piece], fake: list[Piece]) -> set[Piece]:
 
 
 def _usual(settings: EvaluateSettings, pairs: bool) -> list[str]:
-    names = [*(OF_SAMPLES if pairs else ()), "warping_error", "flicker", "motion"]
+    names = [*(OF_SAMPLES if pairs else ()), *OF_MOVEMENT]
     names += OF_FEATURES.get(str(settings.features), ["kvd"]) if settings.features else []
     return [*names, "accuracy"] if settings.judge else names
 
 
-def _check(settings: EvaluateSettings, names: list[str], pairs: bool) -> None:
+def _check(settings: EvaluateSettings, names: list[str], pairs: bool, fps: float) -> None:
     if settings.features:
         check_features(settings.features, settings.features_weights)
     found = mistakes(names, given_tools(settings, training=False))
@@ -181,6 +197,8 @@ def _check(settings: EvaluateSettings, names: list[str], pairs: bool) -> None:
             found.append(f"{name} compares pairs, and the two folders do not hold videos of the same names.")
         if card and (card.draws or card.tool == "segmenter"):
             found.append(f"{name} is measured of runs, and not of folders. Leave it out.")
+        if card and card.tool == "judge" and not fps:
+            found.append(f"{name}: a judge knows clips of one frame rate, and images have none. Type it: fps=12.5")
     one_of("flow", settings.flow, ESTIMATORS)
     if settings.flow == "exact":
         found.append("flow=exact is not known of videos alone. Try: flow=dis")
@@ -197,4 +215,5 @@ def _read(piece: Piece, spec: ClipSpec) -> Clip:
     """The frames of a clip, (T, 3, H, W) in [-1, 1]."""
     frames = islice(read_given(piece.path, spec, None), piece.start, piece.start + spec.frames)
     video: Tensor = torch.cat([frame["video"][0] for frame in frames])
-    return {"video": video, "fps": torch.tensor(spec.fps), "key": f"{piece.name}/{piece.start}"}  # type: ignore[typeddict-item]
+    content = content_of(frame_files(piece.path, range(piece.start, piece.start + spec.frames)))
+    return {"video": video, "fps": torch.tensor(spec.fps), "key": f"{piece.name}/{piece.start}", "content": content}  # type: ignore[typeddict-item]

@@ -12,7 +12,7 @@ from torch.utils.data import default_collate
 
 from zoo.data.base import ClipSet, DataConfig, build_set
 from zoo.errors import ZooError, one_of
-from zoo.evaluation.catalogue import METRICS, OF_SAMPLES, exact_flow_problems, mistakes
+from zoo.evaluation.catalogue import METRICS, OF_MOVEMENT, OF_SAMPLES, exact_flow_problems, mistakes
 from zoo.evaluation.features.names import check_features
 from zoo.evaluation.metric import Figures
 from zoo.evaluation.protocol import Protocol
@@ -20,8 +20,9 @@ from zoo.evaluation.results import add_result
 from zoo.evaluation.suite import Suite
 from zoo.evaluation.tools import check_bound, given_tools, open_tools
 from zoo.flow import ESTIMATORS
+from zoo.loggers import log_evaluation
 from zoo.model import VideoModel
-from zoo.run import data_config, find_checkpoint, load, training_seed
+from zoo.run import data_config, find_checkpoint, load, read_config, training_seed
 from zoo.settings import EvaluateSettings
 from zoo.types import Clip, SampleRequest
 
@@ -50,9 +51,13 @@ def evaluate_run(settings: EvaluateSettings) -> list[Measured]:
         )
     if settings.temperature is not None and "temperature" not in model.card.options:
         raise ZooError(f"{model.card.name} has no temperature. Leave it out.")
+    judge = load(settings.judge) if settings.judge else None
     measured = []
     for context in _contexts(settings, model):
-        measured += _evaluate(settings, model, config, context)
+        measured += _evaluate(settings, model, config, context, judge)
+    folder = find_checkpoint(str(settings.run)).parent.resolve()
+    figures = {each.protocol.key(name): value for each in measured for name, value in each.figures.items()}
+    log_evaluation(folder, read_config(folder).get("logger", {}).get("project"), model.clips_seen, figures)
     return measured
 
 
@@ -64,10 +69,12 @@ def _contexts(settings: EvaluateSettings, model: VideoModel[Any]) -> list[int]:
     return [0, 1] if "generate" in model.card.tasks and not pairs else [max(1, model.config.least_context)]
 
 
-def _evaluate(settings: EvaluateSettings, model: VideoModel[Any], config: DataConfig, context: int) -> list[Measured]:
+def _evaluate(
+    settings: EvaluateSettings, model: VideoModel[Any], config: DataConfig, context: int, judge: VideoModel[Any] | None
+) -> list[Measured]:
     names = settings.metrics or usual(settings, model, context)
     _check(settings, model, names, context)
-    frames = settings.frames or _frames(settings, model, context)
+    frames = settings.frames or _frames(model, context, judge)
     if frames <= context:
         raise ZooError(f"frames={frames} leaves nothing to make after context={context}. Try: frames={context + 8}")
     fields = (
@@ -90,7 +97,7 @@ def _evaluate(settings: EvaluateSettings, model: VideoModel[Any], config: DataCo
         settings=config.shaping(),
         options={} if settings.temperature in (None, 1.0) else {"temperature": settings.temperature},
     )
-    setup = open_tools(settings, names, protocol, spec, config, training_seed(str(settings.run)))
+    setup = open_tools(settings, names, protocol, spec, config, training_seed(str(settings.run)), judge)
     suite = Suite(names, protocol, setup)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model.to(device)
@@ -116,7 +123,7 @@ def _kept(settings: EvaluateSettings, model: VideoModel[Any], suite: Suite, cont
 def usual(settings: EvaluateSettings, model: VideoModel[Any], context: int) -> list[str]:
     """The metrics of a run where the user names none: all that the tools at hand allow and the samples are made for."""
     names = list(OF_SAMPLES) if model.source or context else []
-    names += ["warping_error", "flicker", "motion"]
+    names += OF_MOVEMENT
     names += OF_FEATURES.get(str(settings.features), ["kvd"]) if settings.features else []
     names += ["accuracy"] if settings.judge else []
     names += ["label_miou"] if settings.segmenter and model.source == "labels" else []
@@ -160,11 +167,9 @@ def check_counts(settings: EvaluateSettings, names: Sequence[str]) -> None:
             raise ZooError(f"{name}={value}: one at least. Try: {name}=16")
 
 
-def _frames(settings: EvaluateSettings, model: VideoModel[Any], context: int) -> int:
+def _frames(model: VideoModel[Any], context: int, judge: VideoModel[Any] | None) -> int:
     """As in training; before a judge as many are made as it has learnt to look at."""
-    if settings.judge is None:
-        return model.spec.frames
-    return load(settings.judge).spec.frames + context
+    return model.spec.frames if judge is None else judge.spec.frames + context
 
 
 def _count(asked: int | None, real: ClipSet, data: str, frames: int) -> int:

@@ -16,11 +16,15 @@ class Protocol:
     """How something was measured; the whole of it goes into results.jsonl.
 
     Which clips are evaluated follows from it alone: the first ``clips`` of the ``split`` of the data set ``data`` under
-    the ``settings`` that shape its clips, and ``clip_keys`` is a checksum of the names of those that were seen. frames:
-    of each. context: those of them that the model was given; they are left out of what is measured. draws: samples for
-    each clip. seed: of the samples. options: of the samples, such as a temperature. resize: how frames came to height x
-    width. features: the network whose features or verdicts were compared, with the checksum of its weights; "" where
-    there is none.
+    the ``settings`` that shape its clips. ``clip_keys`` is a checksum of those that were seen, in any order: of their
+    names and, where they are read from files, of the bytes of these (`zoo.data.sequences.files.content_of`), so that
+    neither a decoder nor a machine matters; what is drawn, as puppets are, follows from its name and the settings.
+
+    frames: of each. context: those of them that the model was given; they are left out of what is measured. fps: 0
+    where nothing says it, as of folders of images. draws: samples for each clip. seed: of the samples. options: of the
+    samples, such as a temperature. resize: how frames came to height x width. features: the network whose features or
+    verdicts were compared, with the checksum of its weights; "" where there is none. flow_sha256: the same of an
+    estimator of flow, which the metric's own name tells.
     """
 
     data: str
@@ -36,6 +40,7 @@ class Protocol:
     resize: str = "of the data set"
     features: str = ""
     features_sha256: str = ""
+    flow_sha256: str = ""
     clip_keys: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)

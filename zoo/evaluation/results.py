@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 from zoo.card import ModelCard
 from zoo.errors import ZooError
 from zoo.evaluation.protocol import Protocol
+from zoo.folder import CLOCK, RESULTS
 from zoo.untrusted import check_plain
 
 if TYPE_CHECKING:
     from zoo.model import VideoModel
-
-RESULTS = "results.jsonl"
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Result:
         metrics = {name: value if math.isfinite(value) else None for name, value in self.metrics.items()}
         protocol = asdict(self.protocol)
         plain = {
-            "seen/clips": self.seen,
+            CLOCK: self.seen,
             "task": self.task,
             "given": self.given,
             "metrics": metrics,
@@ -55,7 +54,7 @@ class Result:
             found = {
                 name: float("nan") if value is None else float(value) for name, value in plain.pop("metrics").items()
             }
-            seen, task, given = (plain.pop(name) for name in ("seen/clips", "task", "given"))
+            seen, task, given = (plain.pop(name) for name in (CLOCK, "task", "given"))
             return cls(int(seen), str(task), str(given), found, Protocol.read(plain.pop("protocol")), plain)
         except (KeyError, AttributeError, TypeError, OverflowError, RecursionError, ZooError) as problem:
             raise ValueError(f"it is no line of results: {problem!r:.300}") from problem

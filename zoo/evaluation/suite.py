@@ -22,7 +22,7 @@ from zoo.types import Clip
 
 @dataclass(frozen=True)
 class Group:
-    """Metrics under one protocol: those that compare features have one of their own, which names the network."""
+    """Metrics under one protocol: those that look through a network have one of their own, which names it."""
 
     protocol: Protocol
     metrics: dict[str, Metric]
@@ -33,7 +33,8 @@ class Group:
 
 
 class ClipKeys(Metric):
-    """Which real clips were shown, as a checksum of their keys that does not depend on their order."""
+    """Which real clips were shown, as a checksum that does not depend on their order: of their keys and, where they
+    come from files, of what these hold."""
 
     sum: Tensor
 
@@ -41,10 +42,13 @@ class ClipKeys(Metric):
         super().__init__()
         self.add_state("sum", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
-    def update(self, keys: Sequence[str]) -> None:
+    def update(self, clip: Clip) -> None:
         """Add clips; sums wrap around, alike on every machine."""
-        for key in keys:
-            self.sum += int.from_bytes(sha256(key.encode()).digest()[:6], "big")
+        names = clip["key"]
+        if "content" in clip:
+            names = [f"{key} {content}" for key, content in zip(names, clip["content"], strict=True)]
+        for name in names:
+            self.sum += int.from_bytes(sha256(name.encode()).digest()[:6], "big")
 
     def compute(self) -> Tensor:
         """The sum over all ranks."""
@@ -93,7 +97,7 @@ class Suite:
     def look(self, videos: Videos, real: bool) -> None:
         """Show clips to the metrics that look at real clips and samples each by themselves."""
         if real:
-            self.keys.to(videos.video.device).update(videos.clip["key"])
+            self.keys.to(videos.video.device).update(videos.clip)
         for card, metric in self._metrics():
             if not (card.paired or card.draws):
                 metric.to(videos.video.device).update(videos, real)
@@ -133,12 +137,15 @@ def _check_finite(made: Tensor, clip: Clip) -> None:
 
 
 def _own(protocol: Protocol, card: MetricCard, setup: Setup) -> Protocol:
-    """The protocol of a metric: it names the network that the metric looks through."""
+    """The protocol of a metric: it names the network that the metric looks through, and its weights."""
     if card.tool == "features":
         assert setup.features is not None
         return replace(protocol, features=setup.features.name, features_sha256=setup.features.sha256)
     if card.tool in ("judge", "segmenter"):
         return replace(protocol, features=card.tool, features_sha256=checksum(getattr(setup, card.tool)))
+    if card.tool == "flow":
+        assert setup.flow is not None
+        return replace(protocol, flow_sha256=setup.flow.sha256)
     return protocol
 
 

@@ -30,10 +30,12 @@ def open_tools(
     spec: ClipSpec,
     data: DataConfig | None,
     seed: int = 0,
+    judge: VideoModel[Any] | None = None,
 ) -> Setup:
     """Open what these metrics need and nothing else. A ZooError where it is not there, or does not fit the clips.
 
-    spec: of the clips. data, seed: of the training; None where nothing is known of one.
+    spec: of the clips. data, seed: of the training; None where nothing is known of one. judge: that of the
+    settings, where it is in memory.
     """
     needed: set[Tool] = {METRICS[name].tool for name in names}
     setup: dict[str, Any] = {}
@@ -45,7 +47,7 @@ def open_tools(
         assert settings.features is not None
         setup["features"] = load_features(settings.features, settings.features_weights, settings.features_sha256)
     if "judge" in needed:
-        setup["judge"] = open_judge(str(settings.judge), spec)
+        setup["judge"] = open_judge(str(settings.judge), spec, judge)
     if "segmenter" in needed:
         setup["segmenter"] = open_segmenter(str(settings.segmenter), spec)
     if "training" in needed:
@@ -61,9 +63,9 @@ def given_tools(settings: Measuring, training: bool) -> list[Tool]:
     return [tool for tool in may if getattr(settings, tool)] + (["training"] if training else [])
 
 
-def open_judge(path: str, spec: ClipSpec) -> VideoModel[Any]:
-    """A judge that is good enough and has seen such clips."""
-    judge = load(path)
+def open_judge(path: str, spec: ClipSpec, judge: VideoModel[Any] | None = None) -> VideoModel[Any]:
+    """A judge that is good enough and has seen such clips; it is read from the path unless it is in memory."""
+    judge = judge or load(path)
     if judge.card.tasks != {"classify"}:
         raise ZooError(f"judge={path} is a {judge.card.name}, which classifies nothing. Train one: model=judge")
     shares = {name: judge.accuracy.get(name, float("nan")) for name in judge.spec.attributes}

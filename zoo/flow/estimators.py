@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +45,13 @@ def build_estimator(name: str, weights: str | None = None) -> FlowEstimator:
 
 
 class FlowEstimator(ABC):
-    """Backward flow (B, T-1, 2, H, W) and visibility (B, T-1, 1, H, W), as `zoo.types` defines them."""
+    """Backward flow (B, T-1, 2, H, W) and visibility (B, T-1, 1, H, W), as `zoo.types` defines them.
+
+    sha256: of the file of its weights, 16 digits; "" where it has none.
+    """
 
     name: str
+    sha256: str = ""
 
     @abstractmethod
     def __call__(self, video: Tensor) -> tuple[Tensor, Tensor]:
@@ -134,7 +139,10 @@ class RaftFlow(PairwiseFlow):
         }
         build, published = known[name]
         self.name = name
-        self.network = _load(build, name, _find(name, weights, published.url))
+        path = _find(name, weights, published.url)
+        self.network = _load(build, name, path)
+        with path.open("rb") as file:
+            self.sha256 = file_digest(file, "sha256").hexdigest()[:16]
 
     def between(self, frames: Tensor, others: Tensor) -> Tensor:
         """Flow (N, 2, H, W) such that ``frames(x) ≈ others(x + flow(x))``."""

@@ -22,6 +22,7 @@ from zoo.data.sequences.cache import ArrayCache, cache_home
 from zoo.data.sequences.collection import Collection
 from zoo.data.sequences.config import FootageConfig, SequenceConfig
 from zoo.data.sequences.estimated import EstimatedFlow
+from zoo.data.sequences.files import content_of
 from zoo.data.sequences.footage import Footage
 from zoo.data.sequences.split import Stretch, split_footage
 from zoo.data.transforms import drawing, to_signed
@@ -57,6 +58,12 @@ class Cut:
     def pictures(self, kind: str) -> NDArray[Any]:
         """Maps of a kind, (T, H, W) or (T, H, W, 3), not yet mirrored."""
         return self.footage.pictures(kind, self.start, self.stop, self.step)
+
+    @property
+    def content(self) -> str:
+        """A checksum of the files that the frames are read from."""
+        shown = self.footage.stored[self.start : self.stop : self.step]
+        return content_of(self.footage.video.frame_files(shown))
 
     @property
     def key(self) -> str:
@@ -143,6 +150,8 @@ class FootageClips(ClipSet):
             clip = {name: mirrored(name, value, self.spec.width) for name, value in clip.items()}
         if "attributes" in self.fields:
             clip["attributes"] = self._attributes(cut)
+        if self.split == "val":
+            clip["content"] = cut.content
         fps = torch.tensor(cut.footage.fps / cut.step, dtype=torch.float32)
         return cast(Clip, clip | {"fps": fps, "key": f"{self.name}/{cut.key}"})
 

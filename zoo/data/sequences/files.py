@@ -1,13 +1,17 @@
-"""The files of a folder in their order, and what tells one content from another. Looks at names, opens nothing."""
+"""The files of a folder in their order, and what tells one content from another."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 from pathlib import Path
 
 from zoo.data.decode import IMAGE_SUFFIXES
+
+PIECE = 2**20
+"""Bytes of a piece of a large file that stand for the whole."""
 
 
 def files_in(folder: Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> list[Path]:
@@ -35,3 +39,28 @@ def stamp_of_files(paths: Iterable[Path]) -> str:
     """The same of a list of files; the order and the names count."""
     stats = ((path.name, path.stat()) for path in paths)
     return hashlib.sha256(repr([(name, s.st_size, s.st_mtime_ns) for name, s in stats]).encode()).hexdigest()[:20]
+
+
+def content_of(paths: Iterable[Path]) -> str:
+    """A checksum of what files hold, in their order, 16 digits: the same on every machine and whatever decodes them,
+    under any name, in any folder, at any time. Of a file of more than three MiB its size counts, and its first, middle
+    and last MiB: enough to tell two encoded videos apart, and cheaper than decoding them."""
+    digest = hashlib.sha256()
+    for path in paths:
+        stat = path.stat()
+        digest.update(_digest(path, stat.st_size, stat.st_mtime_ns))
+    return digest.hexdigest()[:16]
+
+
+@lru_cache(maxsize=4096)
+def _digest(path: Path, size: int, time: int) -> bytes:
+    """Of one file of that size, written at that time."""
+    digest = hashlib.sha256(str(size).encode())
+    with path.open("rb") as file:
+        if size <= 3 * PIECE:
+            digest.update(file.read())
+        else:
+            for start in (0, (size - PIECE) // 2, size - PIECE):
+                file.seek(start)
+                digest.update(file.read(PIECE))
+    return digest.digest()

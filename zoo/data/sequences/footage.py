@@ -47,6 +47,9 @@ class Video(Protocol):
     def stamp_of(self, kind: str) -> str:
         """Another stamp is another content."""
 
+    def frame_files(self, numbers: NDArray[np.int64]) -> list[Path]:
+        """The files that hold stored frames, in their order, none twice."""
+
     def read(self, kind: str, numbers: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
         """Pictures of stored frames by ascending number, as they are stored, (h, w) or (h, w, 3)."""
 

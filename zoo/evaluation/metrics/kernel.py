@@ -16,7 +16,8 @@ from torch import Tensor
 
 from zoo.errors import ZooError
 from zoo.evaluation.metric import Figures, Setup, VideoMetric, Videos
-from zoo.evaluation.metrics.halves import halves, number
+from zoo.evaluation.metrics.halves import halves
+from zoo.randomness import number_of
 
 MOST = 2048
 """Clips or frames of a side that are compared; of more, those whose names give the lowest numbers."""
@@ -72,7 +73,7 @@ class KernelDistance(VideoMetric):
         features = self.network.see(self.view, videos)
         features = features.double().view(len(features), -1, features.shape[-1])  # one row a clip, or one a frame
         keys, times = videos.clip["key"], range(features.shape[1])
-        numbers = torch.tensor([[number(key, time) for time in times] for key in keys], dtype=torch.float64)
+        numbers = torch.tensor([[number_of(key, time) for time in times] for key in keys], dtype=torch.float64)
         names = torch.stack([numbers, halves(keys)[:, None].expand_as(numbers)], -1).to(features.device)
         rows = torch.cat([names, features], -1).flatten(0, 1)
         if real:

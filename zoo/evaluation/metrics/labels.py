@@ -15,13 +15,18 @@ from zoo.errors import ZooError
 from zoo.evaluation.metric import Figures, Setup, VideoMetric, Videos
 
 
-def confusion(given: Tensor, read: Tensor, classes: int) -> Tensor:
-    """Two maps of one shape to pixels counted, (K, K) float64. A ZooError for a given label that is no class."""
+def check_labels(given: Tensor, classes: int) -> None:
+    """A ZooError for a given label that is no class."""
     low, high = (int(value) for value in torch.aminmax(given))
     if low < 0 or high >= classes:
         raise ZooError(
             f"The clips have labels from {low} to {high}; the segmenter knows {classes}, 0 to {classes - 1}."
         )
+
+
+def confusion(given: Tensor, read: Tensor, classes: int) -> Tensor:
+    """Two maps of one shape to pixels counted, (K, K) float64. A ZooError for a given label that is no class."""
+    check_labels(given, classes)
     return multiclass_confusion_matrix(read, given, classes, validate_args=False).double()
 
 

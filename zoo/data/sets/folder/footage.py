@@ -5,7 +5,7 @@ Shapes: T frames, h x w pixels as they are stored.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,14 @@ def stored_frames(path: Path, wanted: NDArray[np.int64]) -> Iterator[Frame]:
         pictures = files_in(path)
         return (read_image(pictures[i]) for i in wanted)
     return iter_frames(path, wanted)
+
+
+def frame_files(path: Path, numbers: Iterable[int]) -> list[Path]:
+    """The files that hold frames of a video: its own, or of a folder one for each; none twice."""
+    if not path.is_dir():
+        return [path]
+    pictures = files_in(path)
+    return [pictures[number] for number in dict.fromkeys(map(int, numbers))]
 
 
 def nearest_frames(times: NDArray[np.float64], fps: float, length: int) -> NDArray[np.int64]:
@@ -68,6 +76,10 @@ class Video(Stored):
     def stamp_of(self, kind: str) -> str:
         """Another stamp is another content."""
         return f"{self.stamp if kind == 'frames' else self.maps[kind].stamp} {self.info}"
+
+    def frame_files(self, numbers: NDArray[np.int64]) -> list[Path]:
+        """The video's own file, or those of these frames."""
+        return frame_files(self.path, numbers)
 
     def read(self, kind: str, numbers: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
         """Frames (h, w, 3), or labels or instances (h, w) int32, of ascending numbers."""

@@ -64,6 +64,10 @@ class Cropped:
         """Another crop is another content."""
         return f"{self.whole.stamp_of(kind)} {self.crop} {VERSION}"
 
+    def frame_files(self, numbers: NDArray[np.int64]) -> list[Path]:
+        """Those of the whole."""
+        return self.whole.frame_files(numbers)
+
     def read(self, kind: str, numbers: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
         """Squares of frames by ascending number."""
         for number, picture in zip(numbers, self.whole.read(kind, numbers), strict=True):

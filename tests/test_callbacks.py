@@ -84,11 +84,11 @@ def test_first_loss_that_is_no_number_is_named(tmp_path):
 
 
 def test_nothing_is_saved_after_a_loss_that_is_no_number(tmp_path):
-    """A round looks, too, before it saves; and the last good state is named."""
+    """Every checkpoint looks before it is written; and the last good state is named."""
     finite = Finite(tmp_path)
     (tmp_path / "last.ckpt").write_text("good")
     step(finite, 8, 0, warp=1.0)
-    finite.on_validation_start(None, None)
+    finite.on_save_checkpoint(None, None, {})
     step(finite, 16, 1, warp=float("nan"))
     with pytest.raises(ZooError, match=r"The last good state is .*last\.ckpt"):
-        finite.on_validation_start(None, None)
+        finite.on_save_checkpoint(None, None, {})

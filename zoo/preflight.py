@@ -8,6 +8,7 @@ from zoo.errors import ZooError, listed, one_of
 from zoo.evaluation.catalogue import METRICS, OF_SAMPLES, exact_flow_problems, mistakes, monitored
 from zoo.evaluation.features.names import check_features
 from zoo.flow import ESTIMATORS
+from zoo.machine import machine_problems
 from zoo.settings import Evaluation, Train
 from zoo.types import ClipSpec
 
@@ -19,7 +20,7 @@ def check(card: ModelCard, spec: ClipSpec, settings: Train) -> None:
         *_shape(card, spec),
         *settings.model.problems(spec),
         *_labelled(card, settings.data.labelled_fraction),
-        *_strategy(card, settings.strategy.name),
+        *machine_problems(card, settings),
         *_evaluation(card, spec, settings),
     ]
     if found:
@@ -75,15 +76,6 @@ def _labelled(card: ModelCard, fraction: float) -> list[str]:
     if 0 <= fraction <= 1:
         return []
     return [f"data.labelled_fraction={fraction} is no share of the training clips. Try: data.labelled_fraction=0.1"]
-
-
-def _strategy(card: ModelCard, strategy: str) -> list[str]:
-    if strategy in card.strategies:
-        return []
-    return [
-        f"{card.name} is not tested with strategy={strategy}; it is with {listed(sorted(card.strategies))}. "
-        "Try: strategy=auto"
-    ]
 
 
 def _evaluation(card: ModelCard, spec: ClipSpec, settings: Train) -> list[str]:

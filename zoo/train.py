@@ -119,6 +119,8 @@ def train(plan: Plan, run: Path) -> dict[str, float]:
     begin(run, plan.config())
     model = build(asdict(settings.model), plan.spec)
     model.seed, model.evaluation = settings.seed, plan.request
+    if settings.trainer.compile:
+        model.compile_networks()
     for note in model.notes():
         rank_zero_only(print)(note)
     clips, frames = plan.evaluation_clips, plan.request.frames
@@ -136,14 +138,12 @@ def build_trainer(plan: Plan, run: Path) -> Trainer:
     from lightning import Trainer
 
     from zoo.loggers import build_loggers
+    from zoo.strategies import trainer_arguments
 
-    settings, strategy = plan.settings, plan.settings.strategy
+    settings = plan.settings
     return Trainer(
         default_root_dir=run,
-        accelerator=strategy.accelerator,
-        devices=strategy.devices,
-        strategy=lightning_strategy(strategy.name, plan.card),
-        precision=settings.trainer.precision,  # type: ignore[arg-type]
+        **trainer_arguments(settings, plan.card),
         logger=build_loggers(settings, plan.config(), run),
         callbacks=build_callbacks(plan, run),
         max_epochs=1,
@@ -154,13 +154,6 @@ def build_trainer(plan: Plan, run: Path) -> Trainer:
         enable_progress_bar=settings.trainer.progress,
         enable_model_summary=False,
     )
-
-
-def lightning_strategy(name: str, card: ModelCard) -> str:
-    """Lightning's name of a strategy; several optimizers leave the others' parameters without a gradient."""
-    if name != "ddp":
-        return "auto"
-    return "ddp_find_unused_parameters_true" if card.adversarial else "ddp"
 
 
 def build_callbacks(plan: Plan, run: Path) -> list[Callback]:

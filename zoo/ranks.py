@@ -6,12 +6,13 @@ Every rank must call, and in the same order: a rank that does not leaves the oth
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
 from torch.distributed.tensor import DTensor
 
+T = TypeVar("T")
 BUCKET = 2**23
 """Gradients that travel together: 32 MiB in single precision."""
 
@@ -59,6 +60,15 @@ def rank_sum(count: Tensor) -> Tensor:
 def rank_max(x: Tensor) -> Tensor:
     """The largest value, place by place; no gradient."""
     return _reduced(x, distributed.ReduceOp.MAX)
+
+
+def rank_list(things: list[T]) -> list[T]:
+    """What every rank has, in the order of the ranks; things that can be pickled, tensors on the processor."""
+    if ranks() == 1:
+        return things
+    of_each: list[Any] = [None] * ranks()
+    distributed.all_gather_object(of_each, things)
+    return [thing for of_one in of_each for thing in of_one]
 
 
 def _reduced(x: Tensor, how: Any) -> Tensor:

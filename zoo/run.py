@@ -17,6 +17,7 @@ import yaml
 from zoo.data.base import DATA_SETS, DataConfig
 from zoo.errors import ZooError
 from zoo.model import VideoModel, build
+from zoo.sharded import is_sharded, read_sharded
 from zoo.types import ClipSpec
 
 CONFIG, COMMAND, ENVIRONMENT = "config.yaml", "command.txt", "environment.json"
@@ -74,12 +75,12 @@ def commit() -> str | None:
 def find_checkpoint(path: str) -> Path:
     """The checkpoint that a path means: itself, or the last one in a run folder."""
     asked = Path(path)
-    if asked.is_file():
+    if asked.is_file() or is_sharded(asked):
         return asked
     if not asked.exists():
         raise ZooError(f"There is no {path}. A run folder or a checkpoint is expected: run=runs/<run>")
     for name in CHECKPOINTS:
-        if (asked / name).is_file():
+        if (asked / name).is_file() or is_sharded(asked / name):
             return asked / name
     found = ", ".join(sorted(p.name for p in asked.iterdir())[:8]) or "nothing"
     raise ZooError(
@@ -91,7 +92,9 @@ def load(path: str) -> VideoModel[Any]:
     """Rebuild a model with its averaged weights, in evaluation mode; nothing is unpickled."""
     file = find_checkpoint(path)
     try:
-        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+        checkpoint = read_sharded(file) if file.is_dir() else torch.load(file, map_location="cpu", weights_only=True)
+    except ZooError:
+        raise
     except Exception as problem:  # torch raises half a dozen kinds for a file that is no checkpoint
         raise ZooError(f"{file} cannot be read as a checkpoint: {problem}") from problem
     if "hyper_parameters" not in checkpoint or "spec" not in checkpoint["hyper_parameters"]:

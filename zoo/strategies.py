@@ -76,6 +76,10 @@ class _Shared(Strategy):
         average_buffers(self.lightning_module)
         return result
 
+    def validation_step(self, *args: Any, **kwargs: Any) -> Any:
+        """None on a rank that has no clips."""
+        return None if args[0] is None else super().validation_step(*args, **kwargs)
+
 
 class Replicated(_Shared, DDPStrategy):
     """Models of one optimizer: PyTorch's DistributedDataParallel, which averages gradients while others are made."""

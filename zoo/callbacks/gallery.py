@@ -16,6 +16,7 @@ from zoo.comparison.content import KINDS
 from zoo.data.decode import write_video
 from zoo.model import VideoModel
 from zoo.pictures import detail_rows, rows_of, save_film, save_grid
+from zoo.ranks import rank_list
 from zoo.types import Clip, Sample
 
 KEY, TABLE = "gallery", "comparison"
@@ -41,12 +42,14 @@ class Gallery(Callback):
         self,
         trainer: Trainer,
         model: VideoModel[Any],
-        outputs: tuple[Clip, Sample],
+        outputs: tuple[Clip, Sample] | None,
         batch: Clip,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
         """Keep the first clips of the round."""
+        if outputs is None:
+            return
         clip, sample = outputs
         for index in range(min(len(clip["video"]), self.clips - len(self.films))):
             self.keys.append(clip["key"][index])
@@ -54,7 +57,9 @@ class Gallery(Callback):
             self.details.append(detail_rows(sample, index))
 
     def on_validation_epoch_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:
-        """Write and log them."""
+        """Write and log them; of several ranks, the first has the first clips."""
+        kept = rank_list(list(zip(self.keys, self.films, self.details, strict=True)))[: self.clips]
+        self.keys, self.films, self.details = ([each[i] for each in kept] for i in range(3))
         if not trainer.is_global_zero or not self.films:
             return
         folder = self.run / "samples"

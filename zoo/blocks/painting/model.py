@@ -183,7 +183,7 @@ class PaintingModel(VideoModel[ConfigT], Generic[ConfigT]):
 
     def _training_looks(self) -> Iterator[Looks]:
         for clip in self.trainer.train_dataloader.first_clips(self.config.appearance_clips):  # type: ignore[union-attr]
-            video, regions = clip["video"].to(self.device), self.regions(clip).to(self.device)
+            video, regions = clip["video"].to(self.device, self.dtype), self.regions(clip).to(self.device)
             yield self.looks_in(video[0, 0], regions[0, 0])
 
     def wardrobes(self, request: SampleRequest, clips: int) -> list[Wardrobe]:

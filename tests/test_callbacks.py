@@ -35,37 +35,37 @@ def test_half_life_is_in_clips():
 
 def test_average_moves_half_way_in_a_half_life():
     model, average = Part(), MovingAverage(half_life=8)
-    average.setup(TRAINER, model, "fit")
+    average.on_train_start(TRAINER, model)
     for weight, expected in ((4.0, 2.0), (0.0, 1.0), (5.0, 3.0)):
         model.weight.data.fill_(weight)
         model.count.fill_(weight)
         average.on_train_batch_end(TRAINER, model, None, BATCH, 0)
-        assert average.averages["part"].weight.item() == pytest.approx(expected)
-        assert average.averages["part"].count.item() == weight  # buffers are copied
+        assert average.averages["part"]["weight"].item() == pytest.approx(expected)
+        assert average.averages["part"]["count"].item() == weight  # buffers are copied
 
 
 def test_validation_sees_the_average_and_training_goes_on_with_the_weights():
     model, average = Part(), MovingAverage(half_life=8)
-    average.setup(TRAINER, model, "fit")
+    average.on_train_start(TRAINER, model)
     model.weight.data.fill_(4.0)
     average.on_train_batch_end(TRAINER, model, None, BATCH, 0)
     average.on_validation_start(TRAINER, model)
     assert model.weight.item() == 2.0
     average.on_validation_end(TRAINER, model)
     assert model.weight.item() == 4.0
-    assert average.averages["part"].weight.item() == 2.0
+    assert average.averages["part"]["weight"].item() == 2.0
 
 
 def test_average_survives_a_checkpoint():
     model, average, checkpoint = Part(), MovingAverage(half_life=8), {}
-    average.setup(TRAINER, model, "fit")
+    average.on_train_start(TRAINER, model)
     model.weight.data.fill_(4.0)
     average.on_train_batch_end(TRAINER, model, None, BATCH, 0)
     average.on_save_checkpoint(TRAINER, model, checkpoint)
     other = MovingAverage(half_life=8)
-    other.setup(TRAINER, Part(), "fit")
-    other.on_load_checkpoint(TRAINER, model, checkpoint)
-    assert other.averages["part"].weight.item() == 2.0
+    other.on_load_checkpoint(TRAINER, Part(), checkpoint)
+    other.on_train_start(TRAINER, Part())
+    assert other.averages["part"]["weight"].item() == 2.0
 
 
 def step(finite: Finite, clips: int, batch_idx: int, **losses: float) -> None:

@@ -10,7 +10,14 @@ import pytest
 from tests.test_run_folder import TINY
 from zoo.rerun import unlike
 
-WORDS = [*TINY, "budget.clips=16", "data.batch_size=1", "evaluation.clips=3", "strategy=ddp", "strategy.accelerator=cpu"]
+WORDS = [
+    *TINY,
+    "budget.clips=16",
+    "data.batch_size=1",
+    "evaluation.clips=3",
+    "strategy=ddp",
+    "strategy.accelerator=cpu",
+]
 ZOO = ["-m", "zoo.train", *WORDS]
 
 

@@ -328,7 +328,7 @@ def test_training_noise_belongs_to_the_place_of_a_clip():
     model.trainer = quiet_trainer(".")
     video = torch.zeros(4, 3, 3, 2, 2)
     model.clips_seen, model.step_clips = 12, 4
-    whole = model._training_noise(video)
+    whole = model._training_noise({"video": video})
 
     class Rank:
         world_size = 2
@@ -337,5 +337,5 @@ def test_training_noise_belongs_to_the_place_of_a_clip():
         other = tiny()
         other.__class__ = type("Ranked", (type(other),), {"global_rank": rank, "trainer": Rank()})
         other.clips_seen, other.step_clips = 12, 4
-        assert torch.equal(other._training_noise(video[:2]), whole[rank::2])
+        assert torch.equal(other._training_noise({"video": video[:2]}), whole[rank::2])
     assert whole.std() == pytest.approx(1, abs=0.15)

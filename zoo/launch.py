@@ -17,6 +17,17 @@ def is_first() -> bool:
     return all(os.environ.get(name, "0") == "0" for name in ("NODE_RANK", "LOCAL_RANK"))  # of Lightning's launcher
 
 
+def launched() -> tuple[int, int] | None:
+    """How many processes torchrun or srun has started on each machine, and on how many; None where it was neither."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        each = int(os.environ["LOCAL_WORLD_SIZE"])
+        return each, int(os.environ["WORLD_SIZE"]) // each
+    if "SLURM_STEP_ID" in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1:
+        machines = int(os.environ.get("SLURM_NNODES", "1"))
+        return int(os.environ["SLURM_NTASKS"]) // machines, machines
+    return None
+
+
 def was_restarted() -> bool:
     """Whether torchrun or SLURM has started the same training before, and it was cut off."""
     return any(int(os.environ.get(name) or 0) > 0 for name in ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT"))

@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 
 import torch
 from lightning import LightningModule
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.utils._pytree import tree_map_only
 
 from zoo.card import MODELS, ModelCard
 from zoo.errors import ZooError, listed
+from zoo.randomness import generator, mix
+from zoo.ranks import rank_mean
 from zoo.types import Clip, ClipSpec, Sample, SampleRequest, Stage, Verdict
 
 ConfigT = TypeVar("ConfigT")
@@ -75,6 +80,14 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         """The parts that sampling uses, by attribute name: their moving average is kept and sampled from."""
         return {}
 
+    def networks(self) -> list[nn.Module]:
+        """What is sharded and compiled, each as a whole: modules whose ``forward`` is what training calls.
+
+        By default the outermost ones that have a ``forward`` and parameters. A model that in training calls another
+        method of one of them names the modules inside it instead.
+        """
+        return list(_with_forward(self.children()))
+
     def stage(self, clips_seen: int) -> Stage:
         """Where the curriculum stands when so many clips have been seen; the data module asks, too."""
         return Stage()
@@ -124,9 +137,35 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    def descend(self, number: int, objective: Callable[[], Mapping[str, Tensor]]) -> Mapping[str, Tensor]:
+        """One step of one of several optimizers on the sum of the losses, in manual optimization.
+
+        The parameters of the others get no gradient, and are not waited for by other ranks.
+        """
+        optimizer = cast("list[LightningOptimizer]", self.optimizers())[number]
+        self.toggle_optimizer(optimizer)
+        losses = objective()
+        optimizer.zero_grad()
+        self.manual_backward(torch.stack(list(losses.values())).sum())
+        optimizer.step()
+        self.untoggle_optimizer(optimizer)
+        return losses
+
+    def places(self, clip: Clip) -> list[int]:
+        """Where in the training each clip of the batch stands, from 0, whichever rank has it."""
+        first = self.clips_seen - self.step_clips + self.global_rank
+        return [first + index * self.trainer.world_size for index in range(len(clip["video"]))]
+
+    def drawn(self, clip: Clip, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
+        """What ``draw(generator)`` gives for each clip of the batch, (B, ...): a function of the seed and of the clip's
+        place in the training, whoever trains on it."""
+        drawn = [draw(generator(self.seed, place)) for place in self.places(clip)]
+        return torch.stack(drawn).to(clip["video"])
+
     def log_losses(self, losses: Mapping[str, Tensor]) -> None:
-        """Log each part of the loss as ``train/loss/<part>``."""
-        self.losses = {part: value.detach() for part, value in losses.items()}
+        """Log each part of the loss, over all ranks, as ``train/loss/<part>``."""
+        means = rank_mean(torch.stack([value.detach() for value in losses.values()]))
+        self.losses = dict(zip(losses, means.unbind(), strict=True))
         self.log_dict({f"train/loss/{part}": value for part, value in self.losses.items()})
 
     def validation_step(self, clip: Clip, batch_idx: int) -> tuple[Clip, Sample]:  # type: ignore[override]
@@ -135,9 +174,44 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         return clip, self.sample(replace(request, given=clip))
 
     def on_train_batch_start(self, batch: Clip, batch_idx: int) -> None:
-        """Count clips over all ranks; the clock of every curve."""
+        """Count clips over all ranks, the clock of every curve; no step depends on what was drawn in others."""
+        torch.manual_seed(mix(self.seed, self.clips_seen, self.global_rank))
         self.step_clips = len(batch["video"]) * self.trainer.world_size
         self.clips_seen += self.step_clips
+
+    # ---------------------------------------------------------------- on several devices
+
+    def configure_model(self) -> None:
+        """Under ``strategy=fsdp``, shard every network over the ranks, by itself."""
+        mesh = self.device_mesh
+        if mesh is None:
+            return
+        for network in self.networks():
+            if not isinstance(network, FSDPModule):
+                network.register_forward_hook(_without_views)
+                fully_shard(network, mesh=mesh["data_parallel"], reshard_after_forward=True)
+
+    def compile_networks(self, backend: str = "inductor") -> None:
+        """Compile every network, in place: the names of parameters stay."""
+        for network in self.networks():
+            network.compile(backend=backend)
+
+    def on_validation_start(self) -> None:
+        """Hold all weights while sampling: ranks may then have different numbers of clips, and call any method."""
+        for network in self._sharded():
+            network.set_reshard_after_forward(False)
+            network.unshard()
+
+    def on_validation_end(self) -> None:
+        """Each rank keeps its shard."""
+        for network in self._sharded():
+            network.reshard()
+            network.set_reshard_after_forward(True)
+
+    def _sharded(self) -> list[FSDPModule]:
+        return [module for module in self.modules() if isinstance(module, FSDPModule)]
+
+    # ---------------------------------------------------------------- checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the clock, and how good a model that reads clips is."""
@@ -155,6 +229,19 @@ def build(model: Mapping[str, Any], spec: ClipSpec) -> VideoModel[Any]:
     """Build a model from plain data: ``build({"name": "vid2vid", "width": 32}, spec)``."""
     entry = MODELS.find(model["name"])
     return entry.load()(MODELS.config(model), spec)  # type: ignore[no-any-return]
+
+
+def _with_forward(modules: Iterable[nn.Module]) -> Iterator[nn.Module]:
+    for module in modules:
+        if type(module).forward is nn.Module.forward:
+            yield from _with_forward(module.children())
+        elif any(parameter.requires_grad for parameter in module.parameters()):
+            yield module
+
+
+def _without_views(network: nn.Module, given: Any, made: Any) -> Any:
+    """A hook: what a sharded network returns must be no view, or FSDP2 loses sight of it."""
+    return tree_map_only(Tensor, lambda x: x.clone() if x._is_view() else x, made)
 
 
 def pieces(given: Clip | Iterable[Clip] | None) -> Iterator[Clip]:

@@ -16,6 +16,7 @@ from zoo.evaluation.catalogue import (
 )
 from zoo.evaluation.features.names import check_features
 from zoo.flow import ESTIMATORS
+from zoo.machine import machine_problems
 from zoo.settings import Evaluation, Train
 from zoo.types import ClipSpec
 
@@ -27,7 +28,7 @@ def check(card: ModelCard, spec: ClipSpec, settings: Train) -> None:
         *_shape(card, spec),
         *settings.model.problems(spec),
         *_labelled(card, settings.data.labelled_fraction),
-        *_strategy(card, settings.strategy.name),
+        *machine_problems(card, settings),
         *_evaluation(card, spec, settings),
     ]
     if found:
@@ -83,15 +84,6 @@ def _labelled(card: ModelCard, fraction: float) -> list[str]:
     if 0 <= fraction <= 1:
         return []
     return [f"data.labelled_fraction={fraction} is no share of the training clips. Try: data.labelled_fraction=0.1"]
-
-
-def _strategy(card: ModelCard, strategy: str) -> list[str]:
-    if strategy in card.strategies:
-        return []
-    return [
-        f"{card.name} is not tested with strategy={strategy}; it is with {listed(sorted(card.strategies))}. "
-        "Try: strategy=auto"
-    ]
 
 
 def _evaluation(card: ModelCard, spec: ClipSpec, settings: Train) -> list[str]:

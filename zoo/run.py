@@ -19,6 +19,7 @@ from zoo.data.base import DataConfig
 from zoo.errors import ZooError
 from zoo.folder import CHECKPOINTS, CLOCK, COMMAND, CONFIG, ENVIRONMENT
 from zoo.model import VideoModel, build
+from zoo.sharded import is_sharded, read_sharded
 from zoo.tensors import read_tensors
 from zoo.types import ClipSpec
 from zoo.untrusted import read_settings
@@ -90,12 +91,12 @@ def commit() -> str | None:
 def find_checkpoint(path: str) -> Path:
     """The checkpoint that a path means: itself, or the last one in a run folder."""
     asked = Path(path)
-    if asked.is_file():
+    if asked.is_file() or is_sharded(asked):
         return asked
     if not asked.exists():
         raise ZooError(f"There is no {path}. A run folder or a checkpoint is expected: run=runs/<run>")
     for name in CHECKPOINTS:
-        if (asked / name).is_file():
+        if (asked / name).is_file() or is_sharded(asked / name):
             return asked / name
     found = ", ".join(sorted(p.name for p in asked.iterdir())[:8]) or "nothing"
     raise ZooError(
@@ -118,7 +119,7 @@ def load(path: str) -> VideoModel[Any]:
 def read_checkpoint(file: Path) -> dict[str, Any]:
     """What a checkpoint of the zoo holds, on the processor; a ZooError for a file that is none or should not be
     trusted."""
-    checkpoint: dict[str, Any] = read_tensors(file, "a checkpoint")
+    checkpoint: dict[str, Any] = read_sharded(file) if file.is_dir() else read_tensors(file, "a checkpoint")
     check_model(file, checkpoint)
     return checkpoint
 

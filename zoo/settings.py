@@ -20,7 +20,7 @@ class Budget:
 
 @dataclass
 class Strategy:
-    """name: the option itself. accelerator, devices: as Lightning takes them."""
+    """name: the option itself. accelerator, devices: as Lightning takes them, the devices of each machine."""
 
     name: str = MISSING
     accelerator: str = MISSING
@@ -29,10 +29,15 @@ class Strategy:
 
 @dataclass
 class TrainerSettings:
-    """precision: as Lightning takes it. log_every: steps between two logged lines. threads: of the processor; None is
-    what PyTorch takes. progress: whether a progress bar is shown."""
+    """precision: 32, bf16 or 16 (mixed with 32), 64, or Lightning's own name. num_nodes: machines. sync_batchnorm:
+    whether, with several processes, batch norm sees the batch of all of them. compile: whether the networks are
+    compiled, which takes a minute and pays in long trainings. log_every: steps between two logged lines. threads: of
+    the processor; None is what PyTorch takes. progress: whether a progress bar is shown."""
 
-    precision: str = "32-true"
+    precision: str = "32"
+    num_nodes: int = 1
+    sync_batchnorm: bool = False
+    compile: bool = False
     log_every: int = 10
     threads: int | None = None
     progress: bool = True

@@ -187,6 +187,20 @@ class TrainedContract:
         with torch.autocast("cpu", torch.bfloat16):
             assert answer(model.eval(), clip).isfinite().all()
 
+    def test_compiled_networks_do_the_same(self, name: str, tmp_path: Path) -> None:
+        """A step and an answer, traced as for `trainer.compile=true` but run without the C++ that takes a minute; and
+        every parameter keeps its name."""
+        clip, models = tiny_clip(name), [tiny_model(name), tiny_model(name)]
+        models[1].compile_networks("aot_eager")
+        for model in models:
+            train_on(model, clip, 1, tmp_path)
+        plain, compiled = (model.state_dict() for model in models)
+        assert list(plain) == list(compiled)
+        for key, weight in plain.items():
+            assert torch.allclose(weight, compiled[key], rtol=1e-4, atol=1e-5), key
+        answers = [answer(model.eval(), clip) for model in models]
+        assert torch.allclose(answers[0].float(), answers[1].float(), atol=1e-3)
+
     def test_missing_field_is_refused_by_name(self, name: str) -> None:
         """Preflight names each field that a data set lacks."""
         card, data = MODELS.find(name).card, tiny_data(name)

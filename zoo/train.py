@@ -21,7 +21,7 @@ from zoo.evaluation.catalogue import better, monitored, of_round
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import read_results
 from zoo.folder import CONFIG, METRICS
-from zoo.launch import is_first, was_restarted
+from zoo.launch import is_first, launched, was_restarted
 from zoo.lock import claimed, make_room
 from zoo.mishaps import told
 from zoo.outcome import leave, read_outcome, write_outcome
@@ -108,6 +108,8 @@ def plan(config: DictConfig) -> Plan:
     data = DATA_SETS.config(plain(config.data)).suited_to(card)
     settings.model, settings.data = MODELS.config(plain(config.model)), data
     spec = data.spec()
+    if settings.strategy.devices == "auto" and (started := launched()):
+        settings.strategy.devices, settings.trainer.num_nodes = str(started[0]), started[1]
     check(card, spec, settings)
     return Plan(settings, card, data, spec)
 
@@ -134,6 +136,8 @@ def train(plan: Plan, run: Path, start: Start | None = None) -> dict[str, float]
         go_on(run, start.clips_seen) if start else begin(run, plan.config())
     model = build(asdict(settings.model), plan.spec)
     model.seed, model.evaluation = settings.seed, plan.request
+    if settings.trainer.compile:
+        model.compile_networks()
     for note in model.notes() if is_first() else ():
         print(note)
     clips, frames = plan.evaluation_clips, plan.request.frames
@@ -151,17 +155,13 @@ def build_trainer(plan: Plan, run: Path, rows: int) -> Trainer:
     """Lightning's trainer: one pass over the budget, validated in rounds. rows: of metrics.csv that are kept."""
     from lightning import Trainer
 
-    from zoo.checkpoints import WholeCheckpoints
     from zoo.loggers import build_loggers
+    from zoo.strategies import trainer_arguments
 
-    settings, strategy = plan.settings, plan.settings.strategy
+    settings = plan.settings
     return Trainer(
         default_root_dir=run,
-        accelerator=strategy.accelerator,
-        devices=strategy.devices,
-        strategy=lightning_strategy(strategy.name, plan.card),
-        precision=settings.trainer.precision,  # type: ignore[arg-type]
-        plugins=[WholeCheckpoints()],
+        **trainer_arguments(settings, plan.card),
         logger=build_loggers(settings, plan.config(), run, rows),
         callbacks=build_callbacks(plan, run),
         max_epochs=1,
@@ -172,13 +172,6 @@ def build_trainer(plan: Plan, run: Path, rows: int) -> Trainer:
         enable_progress_bar=settings.trainer.progress,
         enable_model_summary=False,
     )
-
-
-def lightning_strategy(name: str, card: ModelCard) -> str:
-    """Lightning's name of a strategy; several optimizers leave the others' parameters without a gradient."""
-    if name != "ddp":
-        return "auto"
-    return "ddp_find_unused_parameters_true" if card.adversarial else "ddp"
 
 
 def build_callbacks(plan: Plan, run: Path) -> list[Callback]:

@@ -37,7 +37,11 @@ COMMON = [
 ]
 TOGETHER = ["strategy=ddp", "strategy.accelerator=cpu", "strategy.devices=2"]
 
-LINKS = {"NVLink 4 inside a machine": 450e9, "InfiniBand NDR, 400 Gb/s a GPU": 50e9, "Ethernet, 25 Gb/s a machine": 3.1e9}
+LINKS = {
+    "NVLink 4 inside a machine": 450e9,
+    "InfiniBand NDR, 400 Gb/s a GPU": 50e9,
+    "Ethernet, 25 Gb/s a machine": 3.1e9,
+}
 """Bytes a second each way: NVIDIA's published figures for H100 (900 GB/s both ways) and ConnectX-7; half a GPU's eighth
 for Ethernet would be less."""
 STEP_SECONDS = (0.05, 0.2, 1.0)

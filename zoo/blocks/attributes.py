@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.errors import ZooError
+from zoo.ranks import rank_sum, ranks
 
 UNKNOWN = -1
 """The id of an attribute that nobody has told."""
@@ -44,8 +45,11 @@ def over_clip(logits: Tensor, constant: bool) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, ids: Tensor) -> Tensor:
-    """Mean over those that are known, in nats, 0 if none is: logits (..., K), ids (...)."""
-    known = (ids != UNKNOWN).sum().clamp(min=1)
+    """Mean over those that are known, in nats, 0 if none is: logits (..., K), ids (...).
+
+    Of several ranks, each counts as many as it has: the mean of their losses is that over all that are known.
+    """
+    known = rank_sum((ids != UNKNOWN).sum()).clamp(min=1) / ranks()
     total = F.cross_entropy(logits.flatten(0, -2).float(), ids.flatten(), ignore_index=UNKNOWN, reduction="sum")
     return total / known
 

@@ -24,19 +24,26 @@ class Accuracy(Callback):
         self.run = run
         self.shares = {name: MeanMetric(nan_strategy="ignore") for name in attributes}
 
+    def on_validation_start(self, trainer: Trainer, model: VideoModel[Any]) -> None:
+        """Count where the model is, on every rank."""
+        for share in self.shares.values():
+            share.to(model.device)
+
     def on_validation_batch_end(
         self,
         trainer: Trainer,
         model: VideoModel[Any],
-        outputs: tuple[Clip, Verdict],
+        outputs: tuple[Clip, Verdict] | None,
         batch: Clip,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Count."""
+        """Count; of a rank without clips, nothing."""
+        if outputs is None:
+            return
         clip, verdict = outputs
         for name, share in self.shares.items():
-            share.to(model.device).update(hits(verdict[name], clip["attributes"][name]))
+            share.update(hits(verdict[name], clip["attributes"][name]))
 
     def on_validation_epoch_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:
         """Log the round."""

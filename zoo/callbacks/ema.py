@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
-from itertools import chain
 from typing import Any
 
 import torch
 from lightning import Callback, Trainer
-from torch import nn
+from torch import Tensor
 
 from zoo.model import VideoModel
+from zoo.sharded import shard_like
 
 RAMP = 0.1  # early on the half-life is a tenth of the clips seen, so that the average forgets the beginning
 
@@ -19,16 +18,20 @@ class MovingAverage(Callback):
     """Keeps ``average ← b·average + (1-b)·weights`` of each of ``model.ema_parts()`` after every step.
 
     half_life: clips after which a weight counts half, whatever the batch size: b = 0.5^(clips of the step / half-life).
+    Sharded weights have sharded averages.
     """
 
     def __init__(self, half_life: float) -> None:
         self.half_life = half_life
-        self.averages: dict[str, nn.Module] = {}
+        self.averages: dict[str, dict[str, Tensor]] = {}
 
-    def setup(self, trainer: Trainer, model: VideoModel[Any], stage: str) -> None:
-        """Start from the weights as they are."""
-        if not self.averages:
-            self.averages = {name: deepcopy(part).requires_grad_(False) for name, part in model.ema_parts().items()}
+    @torch.no_grad()
+    def on_train_start(self, trainer: Trainer, model: VideoModel[Any]) -> None:
+        """Start from the weights as they are, or go on from a checkpoint: where the model is, and as precise."""
+        for name, part in model.ema_parts().items():
+            weights = part.state_dict()
+            kept = self.averages.get(name, weights)
+            self.averages[name] = {key: shard_like(weight, kept[key]).clone() for key, weight in weights.items()}
 
     def decay(self, step_clips: int, clips_seen: int) -> float:
         """b of one step."""
@@ -41,16 +44,12 @@ class MovingAverage(Callback):
         """Move every average a step towards the weights; buffers are copied."""
         decay = self.decay(len(batch["video"]) * trainer.world_size, model.clips_seen)
         for name, part in model.ema_parts().items():
-            average = self._average(name, model)
-            for mean, weight in zip(average.parameters(), part.parameters(), strict=True):
-                mean.lerp_(weight, 1 - decay)
-            for kept, buffer in zip(average.buffers(), part.buffers(), strict=True):
-                kept.copy_(buffer)
-
-    def _average(self, name: str, model: VideoModel[Any]) -> nn.Module:
-        """Where the model is, and as precise; Lightning casts the model after `setup`."""
-        like = next(model.parameters())
-        return self.averages[name].to(like.device, like.dtype)
+            trained = {key for key, _ in part.named_parameters()}
+            for key, weight in part.state_dict().items():
+                if key in trained:
+                    self.averages[name][key].lerp_(weight, 1 - decay)
+                else:
+                    self.averages[name][key].copy_(weight)
 
     def on_validation_start(self, trainer: Trainer, model: VideoModel[Any]) -> None:
         """Evaluate the averages."""
@@ -62,18 +61,18 @@ class MovingAverage(Callback):
 
     @torch.no_grad()
     def _swap(self, model: VideoModel[Any]) -> None:
+        """By content: a sharded weight must stay the tensor that it is."""
         for name, part in model.ema_parts().items():
-            average = self._average(name, model)
-            parameters = zip(average.parameters(), part.parameters(), strict=True)
-            buffers = zip(average.buffers(), part.buffers(), strict=True)
-            for mean, weight in chain(parameters, buffers):
-                mean.data, weight.data = weight.data, mean.data
+            for key, weight in part.state_dict().items():
+                average = self.averages[name][key]
+                before = weight.clone()
+                weight.copy_(average)
+                average.copy_(before)
 
     def on_save_checkpoint(self, trainer: Trainer, model: VideoModel[Any], checkpoint: dict[str, Any]) -> None:
         """Keep the averages under ``ema``, part by part, where ``zoo.load`` looks for them."""
-        checkpoint["ema"] = {name: average.state_dict() for name, average in self.averages.items()}
+        checkpoint["ema"] = self.averages
 
     def on_load_checkpoint(self, trainer: Trainer, model: VideoModel[Any], checkpoint: dict[str, Any]) -> None:
         """Go on from the averages of the checkpoint."""
-        for name, state in checkpoint["ema"].items():
-            self.averages[name].load_state_dict(state)
+        self.averages = dict(checkpoint["ema"])

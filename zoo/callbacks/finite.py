@@ -45,9 +45,9 @@ class Finite(Callback):
         if start == NEVER:
             return
         terms = listed(sorted(f"train/loss/{name}" for name, clips in when.items() if clips == start))
-        kept = [name for name in CHECKPOINTS if (self.run / name).is_file()]
+        kept = [name for name in CHECKPOINTS if (self.run / name).exists()]
         saved = f"The last good state is {self.run / kept[0]}." if kept else "Nothing was saved yet."
         raise ZooError(
             f"{terms} was no finite number at {start} clips; the training has stopped. {saved} Try a lower model.lr "
-            "and model.discriminator_lr, or trainer.precision=32-true."
+            "and model.discriminator_lr, or trainer.precision=32."
         )

@@ -17,6 +17,7 @@ from zoo.data.decode import write_video
 from zoo.folder import CLIPS, CLOCK, INDEX
 from zoo.model import VideoModel
 from zoo.pictures import detail_rows, rows_of, save_film, save_grid
+from zoo.ranks import rank_list
 from zoo.types import Clip, Sample
 
 KEY, TABLE = "gallery", "comparison"
@@ -40,12 +41,14 @@ class Gallery(Callback):
         self,
         trainer: Trainer,
         model: VideoModel[Any],
-        outputs: tuple[Clip, Sample],
+        outputs: tuple[Clip, Sample] | None,
         batch: Clip,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
         """Keep the first clips of the round."""
+        if outputs is None:
+            return
         clip, sample = outputs
         for index in range(min(len(clip["video"]), self.clips - len(self.films))):
             self.keys.append(clip["key"][index])
@@ -53,7 +56,10 @@ class Gallery(Callback):
             self.details.append(detail_rows(sample, index))
 
     def on_validation_epoch_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:
-        """Write and log them."""
+        """Write and log them; of several ranks, the first has the first clips."""
+        kept = rank_list(list(zip(self.keys, self.films, self.details, strict=True)))[: self.clips]
+        self.keys = [key for key, _, _ in kept]
+        self.films, self.details = [films for _, films, _ in kept], [details for _, _, details in kept]
         if not trainer.is_global_zero or not self.films:
             return
         folder = self.run / "samples"

@@ -23,17 +23,20 @@ class Measure(Callback):
         self,
         trainer: Trainer,
         model: VideoModel[Any],
-        outputs: tuple[Clip, Sample],
+        outputs: tuple[Clip, Sample] | None,
         batch: Clip,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Measure a batch that was sampled once for all."""
+        """Measure a batch that was sampled once for all; of a rank without clips, nothing."""
+        if outputs is None:
+            return
         clip, sample = outputs
         self.suite.update(clip, [sample.video])
 
     def on_validation_epoch_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:
         """Log the round."""
+        self.suite.to(model.device)
         for protocol, figures in self.suite.compute():
             model.log_dict({protocol.key(name): value for name, value in figures.items()})
             if trainer.is_global_zero and not trainer.sanity_checking:

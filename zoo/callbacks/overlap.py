@@ -26,19 +26,25 @@ class Overlap(Callback):
         self.classes = classes
         self.confusion = MulticlassConfusionMatrix(classes, validate_args=False)
 
+    def on_validation_start(self, trainer: Trainer, model: VideoModel[Any]) -> None:
+        """Count where the model is, on every rank."""
+        self.confusion.to(model.device)
+
     def on_validation_batch_end(
         self,
         trainer: Trainer,
         model: VideoModel[Any],
-        outputs: tuple[Clip, Tensor],
+        outputs: tuple[Clip, Tensor] | None,
         batch: Clip,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Count pixels. A ZooError for a label that is no class."""
+        """Count pixels; of a rank without clips, none. A ZooError for a label that is no class."""
+        if outputs is None:
+            return
         clip, read = outputs
         check_labels(clip["labels"], self.classes)
-        self.confusion.to(model.device).update(read, clip["labels"])
+        self.confusion.update(read, clip["labels"])
 
     def on_validation_epoch_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:
         """Log the round."""

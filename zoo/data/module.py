@@ -10,7 +10,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import torch
@@ -188,13 +188,23 @@ def share_of(clips: int, rank: int, ranks: int) -> range:
 
 
 class EvaluationLoader(DataLoader[Clip]):
-    """A loader that raises a mistake as what it is."""
+    """A loader that raises a mistake as what it is.
 
-    def __iter__(self) -> Iterator[Clip]:  # type: ignore[override]
+    A rank without any clips is given one batch that is None: Lightning would leave the whole round out, and the other
+    ranks would wait for it.
+    """
+
+    def __len__(self) -> int:
+        return max(super().__len__(), 1)
+
+    def __iter__(self) -> Iterator[Clip | None]:  # type: ignore[override]
+        batch: Any = None
         for batch in super().__iter__():
             if isinstance(batch, ZooError):
                 raise batch
             yield batch
+        if batch is None:
+            yield None
 
 
 def one_thread(worker: int) -> None:

@@ -102,6 +102,11 @@ class Suite:
             if not (card.paired or card.draws):
                 metric.to(videos.video.device).update(videos, real)
 
+    def to(self, device: torch.device) -> None:
+        """Where ranks exchange what they have; one that was fed no clips has not gone there yet."""
+        for metric in [self.keys, *(metric for _, metric in self._metrics())]:
+            metric.to(device)
+
     def compute(self) -> list[tuple[Protocol, Figures]]:
         """The figures of all ranks, by protocol."""
         keys = f"{int(self.keys.compute()) % 16**12:012x}"

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from zoo.blocks.gaussian import Gaussian
 from zoo.errors import one_of
+from zoo.ranks import rank_mean
 
 LIKELIHOODS = ("laplace", "gaussian")
 
@@ -41,6 +42,6 @@ def free_bits(divergence: Tensor, nats: float) -> Tensor:
     """The divergence that is paid for, (B, T, D) -> (): what each dimension costs on average, ``nats`` at least.
 
     A dimension is then free to carry that much (Kingma et al., arXiv 1606.04934, appendix C.8). Summed over dimensions,
-    averaged over clips and frames.
+    averaged over clips and frames; over those of all ranks.
     """
-    return divergence.flatten(0, -2).mean(0).clamp(min=nats).sum()
+    return rank_mean(divergence.flatten(0, -2).mean(0)).clamp(min=nats).sum()

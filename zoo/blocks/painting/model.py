@@ -5,13 +5,12 @@ Shapes: B clips, T frames, C channels of a map, D channels of a look, H x W pixe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Generic, Self, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from zoo.blocks.appearance import AppearanceEncoder, AppearanceMixtures, Looks, region_looks, region_numbers
@@ -148,17 +147,6 @@ class PaintingModel(VideoModel[ConfigT], Generic[ConfigT]):
             for group in optimizer.param_groups:
                 group["lr"] = factor * rate * group["share"]
 
-    def step(self, number: int, objective: Callable[[], Mapping[str, Tensor]]) -> Mapping[str, Tensor]:
-        """One step of one optimizer on the sum of the losses; the parameters of the other get no gradient."""
-        optimizer = cast("list[LightningOptimizer]", self.optimizers())[number]
-        self.toggle_optimizer(optimizer)
-        losses = objective()
-        optimizer.zero_grad()
-        self.manual_backward(torch.stack(list(losses.values())).sum())
-        optimizer.step()
-        self.untoggle_optimizer(optimizer)
-        return losses
-
     # ---------------------------------------------------------------- several looks
 
     @property
@@ -188,13 +176,14 @@ class PaintingModel(VideoModel[ConfigT], Generic[ConfigT]):
     @torch.no_grad()
     def on_validation_start(self) -> None:
         """Fit the mixtures to looks of training clips, with the weights that are sampled from."""
+        super().on_validation_start()
         if self.appearance is None or not hasattr(self.trainer.train_dataloader, "first_clips"):
             return
         self.mixtures.fit(self._training_looks())
 
     def _training_looks(self) -> Iterator[Looks]:
         for clip in self.trainer.train_dataloader.first_clips(self.config.appearance_clips):  # type: ignore[union-attr]
-            video, regions = clip["video"].to(self.device), self.regions(clip).to(self.device)
+            video, regions = clip["video"].to(self.device, self.dtype), self.regions(clip).to(self.device)
             yield self.looks_in(video[0, 0], regions[0, 0])
 
     def wardrobes(self, request: SampleRequest, clips: int) -> list[Wardrobe]:

@@ -17,6 +17,7 @@ from zoo.blocks.painting.config import PaintingConfig
 from zoo.blocks.patchgan import MultiScaleDiscriminator
 from zoo.losses.judged import generator_terms, judge_loss
 from zoo.losses.perceptual import find_perceptual
+from zoo.ranks import rank_max
 
 REGION_SHARE = 4  # the square around a region has a quarter of the picture's shorter side, as released for faces
 
@@ -102,12 +103,14 @@ class PictureObjective(nn.Module):
 
 
 def region_box(region: Tensor, side: int) -> tuple[slice, slice] | None:
-    """Rows and columns of one square around a region, the same for all pictures; None where there is no region.
+    """Rows and columns of one square around a region, the same for all pictures of all ranks; None where there is none.
 
     region: (..., H, W) bool. side: of the square, pixels; it lies inside the picture.
     """
-    where = region.nonzero()
-    if not len(where):
+    flat = region.flatten(0, -3) if region.ndim > 2 else region[None]
+    somewhere = [flat.any(0).any(1), flat.any(0).any(0)]  # in which rows, in which columns
+    rows, columns = (rank_max(line.int()).nonzero() for line in somewhere)
+    if not len(rows):
         return None
 
     def around(positions: Tensor, size: int) -> slice:
@@ -116,7 +119,7 @@ def region_box(region: Tensor, side: int) -> tuple[slice, slice] | None:
         return slice(start, start + side)
 
     height, width = region.shape[-2:]
-    return around(where[:, -2], height), around(where[:, -1], width)
+    return around(rows, height), around(columns, width)
 
 
 def inside(pictures: Sequence[Tensor], box: tuple[slice, slice]) -> list[Tensor]:

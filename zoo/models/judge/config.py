@@ -16,7 +16,7 @@ CARD = ModelCard(
     weights_licence="none published here",
     tasks=frozenset({"classify"}),
     needs=(("video",), ("attributes",)),
-    strategies=frozenset({"auto", "cpu", "ddp"}),
+    strategies=frozenset({"auto", "cpu", "ddp", "fsdp"}),
     budget_clips=10_000,
     evaluation_clips=500,
 )

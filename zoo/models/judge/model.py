@@ -25,7 +25,6 @@ class Judge(VideoModel[JudgeConfig]):
     def __init__(self, config: JudgeConfig, spec: ClipSpec) -> None:
         super().__init__(config, spec)
         self.encoder = ClipEncoder(config.width, config.blocks)
-        self.dropout = nn.Dropout(config.dropout)
         self.heads = AttributeHeads(self.encoder.features, spec.attributes)
 
     def configure_optimizers(self) -> Any:
@@ -34,10 +33,16 @@ class Judge(VideoModel[JudgeConfig]):
 
     def training_step(self, clip: Clip, batch_idx: int) -> Tensor:
         """Cross-entropy of every attribute, those left out that change inside the clip or are not known."""
-        logits = self.heads(self.dropout(self.encoder(clip["video"])))
+        logits = self.heads(self._thinned(self.encoder(clip["video"]), clip))
         losses = {name: cross_entropy(logits[name], clip_label(ids)) for name, ids in clip["attributes"].items()}
         self.log_losses(losses)
         return torch.stack(list(losses.values())).sum()
+
+    def _thinned(self, features: Tensor, clip: Clip) -> Tensor:
+        """Dropout: of every clip other features are left out, (B, F) -> (B, F)."""
+        left = 1.0 - self.config.dropout
+        kept = self.drawn(clip, lambda source: torch.rand(features.shape[1], generator=source) < left)
+        return features * kept / max(left, 1e-8)
 
     def features(self, video: Tensor) -> Tensor:
         """(B, T, 3, H, W) to what the attributes are read from, (B, F)."""

@@ -19,7 +19,7 @@ CARD = ModelCard(
     uses=frozenset({"instances"}),
     min_frames=1,
     adversarial=True,
-    strategies=frozenset({"auto", "cpu", "ddp"}),
+    strategies=frozenset({"auto", "cpu", "ddp", "fsdp"}),
     streams=True,
     options=frozenset({"look"}),
 )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from zoo.blocks.image_generator import GlobalGenerator, LocalEnhancer
 from zoo.blocks.painting.model import PaintingModel, cut, folded
@@ -42,6 +42,13 @@ class Pix2PixHD(PaintingModel[Pix2PixHDConfig]):
                 self.map_channels, config.width // 2, *form, config.local_blocks, paints_coarse
             )
 
+    def networks(self) -> list[nn.Module]:
+        """The stages of the generator, which is called as a whole or in part, and the rest as it is."""
+        whole = [network for network in super().networks() if network is not self.generator]
+        parts = self.generator.children()
+        stages = [s for part in parts for s in (part.children() if isinstance(part, GlobalGenerator) else [part])]
+        return [*whole, *(stage for stage in stages if any(True for _ in stage.parameters()))]
+
     # ---------------------------------------------------------------- training
 
     def training_step(self, clip: Clip, batch_idx: int) -> None:
@@ -53,8 +60,8 @@ class Pix2PixHD(PaintingModel[Pix2PixHDConfig]):
             some = cut(clip, start, start + self.config.frames_per_step)
             pictures = self.paint(some, self.scales_at(stage), stage.finest_alone)
             losses = {
-                **self.step(0, partial(self.objective.generator_losses, pictures)),
-                **self.step(1, partial(self.objective.judge_losses, pictures)),
+                **self.descend(0, partial(self.objective.generator_losses, pictures)),
+                **self.descend(1, partial(self.objective.judge_losses, pictures)),
             }
             for name, value in losses.items():
                 parts.setdefault(name, []).append(value.detach())

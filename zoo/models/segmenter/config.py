@@ -20,7 +20,7 @@ CARD = ModelCard(
     tasks=frozenset({"segment"}),
     needs=(("video",), ("labels",)),
     size_multiple=2**HALVINGS,
-    strategies=frozenset({"auto", "cpu", "ddp"}),
+    strategies=frozenset({"auto", "cpu", "ddp", "fsdp"}),
     budget_clips=4_000,
     evaluation_clips=100,
 )

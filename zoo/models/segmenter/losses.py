@@ -9,12 +9,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from zoo.ranks import rank_mean, rank_sum
+
 
 def balanced_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Weighted mean over pixels, in nats; a pixel weighs 1 / sqrt(pixels of its class in the batch).
 
     A class with a hundredth of the pixels so has a tenth of the say: limbs of a few pixels are learnt, and the borders
-    of what is large stay in place. logits (N, K, H, W), labels (N, H, W).
+    of what is large stay in place. The batch is that of all ranks: the mean of their losses is its weighted mean.
+    logits (N, K, H, W), labels (N, H, W).
     """
     pixels = torch.bincount(labels.flatten(), minlength=logits.shape[1])
-    return F.cross_entropy(logits.float(), labels, weight=pixels.clamp(min=1).float().rsqrt())
+    weight = rank_sum(pixels).clamp(min=1).float().rsqrt()
+    total = (weight * pixels).sum()
+    return F.cross_entropy(logits.float(), labels, weight=weight) * (total / rank_mean(total))

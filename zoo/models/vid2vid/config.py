@@ -22,7 +22,7 @@ CARD = ModelCard(
     uses=frozenset({"visibility", "instances"}),
     min_frames=3,
     adversarial=True,
-    strategies=frozenset({"auto", "cpu", "ddp"}),
+    strategies=frozenset({"auto", "cpu", "ddp", "fsdp"}),
     streams=True,
     options=frozenset({"first_frame", "look"}),
 )

@@ -157,8 +157,8 @@ class Vid2Vid(PaintingModel[Vid2VidConfig]):
             ends += (stop,)
             chunk = self.generate(clip, frames, ends, begin, stage)
             losses = {
-                **self.step(0, partial(self.generator_losses, clip, chunk)),
-                **self.step(1, partial(self.judge_losses, clip, chunk)),
+                **self.descend(0, partial(self.generator_losses, clip, chunk)),
+                **self.descend(1, partial(self.judge_losses, clip, chunk)),
             }
             for name, value in losses.items():
                 parts.setdefault(name, []).append(value.detach())

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
@@ -20,8 +21,7 @@ from zoo.flow.warp import warp
 FLOW_RANGE = 20.0  # pixels of the coarsest scale that a unit of the flow head stands for, as released
 
 
-@dataclass(frozen=True)
-class Painted:
+class Painted(NamedTuple):
     """One generated frame at one scale and what it was made from, each (N, ., H, W)."""
 
     frame: Tensor  # the result, in [-1, 1]
@@ -34,7 +34,7 @@ class Painted:
 
     def detached(self) -> Painted:
         """The same without gradients: the finer scale learns alone."""
-        return Painted(*(None if x is None else x.detach() for x in vars(self).values()))  # type: ignore[arg-type]
+        return Painted(*(None if x is None else x.detach() for x in self))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

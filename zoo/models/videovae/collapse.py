@@ -12,6 +12,8 @@ import warnings
 
 from torch import Tensor
 
+from zoo.ranks import rank_mean
+
 ACTIVE = 0.01
 LEAST = 0.1
 """Nats a frame, of all dimensions together, below which nothing can be told apart by the code."""
@@ -27,8 +29,8 @@ class CollapseMonitor:
         self.mean: Tensor | None = None
 
     def update(self, divergence: Tensor) -> None:
-        """KL of a step, (B, T, D)."""
-        now = divergence.flatten(0, 1).mean(0)
+        """KL of a step, (B, T, D), of this rank; what is remembered is that of all."""
+        now = rank_mean(divergence.flatten(0, 1).mean(0))
         self.mean = now if self.mean is None else self.mean.to(now.device).lerp(now, 1 - MEMORY)
 
     @property

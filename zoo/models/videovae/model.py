@@ -26,7 +26,7 @@ from zoo.models.videovae.collapse import CollapseMonitor
 from zoo.models.videovae.config import CARD, VideoVAEConfig
 from zoo.models.videovae.control import Control, code_noise, given_frames
 from zoo.models.videovae.networks import Dynamics, State, frame_decoder, frame_encoder
-from zoo.randomness import generator
+from zoo.ranks import rank_mean
 from zoo.types import Clip, ClipSpec, Sample, SampleRequest
 
 
@@ -57,7 +57,7 @@ class VideoVAE(VideoModel[VideoVAEConfig]):
 
     def training_step(self, clip: Clip, batch_idx: int) -> Tensor:
         """Eq. 6, in nats a frame: the bound, and the attributes that are told."""
-        losses, divergence = self.terms(clip, self._training_noise(clip["video"]))
+        losses, divergence = self.terms(clip, self._training_noise(clip))
         self.log_losses(losses)
         self._watch(divergence.detach())
         bound = losses["reconstruction"] + self.beta * free_bits(divergence, self.config.free_bits)
@@ -113,18 +113,15 @@ class VideoVAE(VideoModel[VideoVAEConfig]):
         config = self.config
         return negative_log_likelihood(video.flatten(0, 1), means.flatten(0, 1), config.likelihood, config.scale).mean()
 
-    def _training_noise(self, video: Tensor) -> Tensor:
-        """(B, T, D), of each clip a function of the seed and its place in the training, whoever trains on it."""
-        ranks = self.trainer.world_size
-        first = self.clips_seen - self.step_clips + self.global_rank
-        shape = (video.shape[1], self.config.sizes.code)
-        drawn = [torch.randn(shape, generator=generator(self.seed, first + i * ranks)) for i in range(len(video))]
-        return torch.stack(drawn).to(video)
+    def _training_noise(self, clip: Clip) -> Tensor:
+        """(B, T, D)."""
+        shape = (clip["video"].shape[1], self.config.sizes.code)
+        return self.drawn(clip, lambda source: torch.randn(shape, generator=source))
 
     def _watch(self, divergence: Tensor) -> None:
         """Log what each frame of a clip carries; remember what each dimension does."""
         self.collapse.update(divergence)
-        for t, nats in enumerate(divergence.sum(-1).mean(0)):
+        for t, nats in enumerate(rank_mean(divergence.sum(-1).mean(0))):
             self.log(f"train/kl/frame{t:02d}", nats)
         self.log("train/active_dimensions", self.collapse.active)
 

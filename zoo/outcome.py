@@ -1,0 +1,24 @@
+"""How a training ended: ``outcome.json``, which is there when it has finished and not before. Imports no torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from zoo.whole import write_text
+
+OUTCOME = "outcome.json"
+
+
+def write_outcome(run: Path, metrics: dict[str, float], objective: str, mode: str) -> None:
+    """objective: the metric that best.ckpt was chosen by; mode: whether ``max`` or ``min`` of it is good."""
+    value = metrics.get(objective)
+    told = {"finished": True, "metrics": metrics, "objective": objective, "value": value, "mode": mode}
+    write_text(run / OUTCOME, json.dumps(told, indent=2) + "\n")
+
+
+def read_outcome(run: Path) -> dict[str, Any] | None:
+    """What was written; None for a training that has not finished."""
+    file = run / OUTCOME
+    return json.loads(file.read_text()) if file.is_file() else None

@@ -93,7 +93,8 @@ class Logger:
 
 @dataclass
 class Train:
-    """Everything `python -m zoo.train` takes. model and data are the configs that the registry knows."""
+    """Everything `python -m zoo.train` takes. model and data are the configs that the registry knows. slots: of a sweep
+    on this machine, jobs at a time and GPUs for each, such as 4x1; None is one job with everything."""
 
     model: Any = MISSING
     data: Any = MISSING
@@ -105,6 +106,7 @@ class Train:
     budget: Budget = field(default_factory=Budget)
     seed: int = 1
     runs: str = "runs"
+    slots: str | None = None
 
 
 @dataclass

@@ -17,6 +17,7 @@ from zoo.cli import hush_libraries, hydra_command, plain
 from zoo.data.base import DATA_SETS, DataConfig, build_set
 from zoo.evaluation.catalogue import OF_SAMPLES, better, monitored
 from zoo.evaluation.protocol import Protocol
+from zoo.outcome import write_outcome
 from zoo.preflight import check
 from zoo.settings import Train
 from zoo.types import ClipSpec, SampleRequest
@@ -83,6 +84,7 @@ class Plan:
         settings = asdict(self.settings)
         settings["budget"]["clips"], settings["evaluation"]["clips"] = self.budget, self.evaluation_clips
         settings["callbacks"]["monitor"] = self.monitor
+        del settings["slots"]  # of a sweep, not of its runs
         return settings | {"data": asdict(self.data), "model": asdict(MODELS.config(settings["model"]))}
 
 
@@ -208,7 +210,7 @@ def looks(plan: Plan, run: Path) -> list[Callback]:
     return [Measure(suite, run), Gallery(run, plan.settings.callbacks.gallery_clips, spec.fps)]
 
 
-@hydra_command("train")
+@hydra_command("train", sweeps=True)
 def main(config: DictConfig) -> dict[str, float]:
     """The command."""
     planned = plan(config)
@@ -217,6 +219,7 @@ def main(config: DictConfig) -> dict[str, float]:
     run = Path(HydraConfig.get().runtime.output_dir)
     metrics = train(planned, run)
     rank_zero_only(finish)(run, planned.card.name, metrics)
+    rank_zero_only(write_outcome)(run, metrics, planned.protocol.key(planned.monitor), better(planned.monitor))
     return metrics
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import uuid
@@ -51,7 +52,7 @@ def sweep(name: str, arguments: Namespace) -> None:
         words.append(f"hydra.searchpath=[{quoted(f'file://{Path(arguments.config_dir).absolute()}')}]")
     if arguments.config_name:
         flags.append(f"--config-name={arguments.config_name}")
-    task = Task(uuid.uuid4().hex, tuple(flags), str(Path.cwd()))
+    task = Task(uuid.uuid4().hex, tuple(flags), str(Path.cwd()), os.getpid())
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir()), job_name=name):
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None

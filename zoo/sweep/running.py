@@ -9,15 +9,17 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from zoo.errors import ZooError
+from zoo.outcome import read_outcome
 from zoo.sweep import keeper
 from zoo.sweep.jobs import DONE, FAILED, OUTPUT, RUNNING, SKIPPED, STOPPED, Job
 from zoo.sweep.slots import alone, speaks
 from zoo.sweep.summary import common, last_words, told
 
 PULSE = 0.2  # seconds between two looks at what runs
+KEPT = 20_000  # characters of the output, for what it says last
 COMMAND = (sys.executable, "-m", "zoo.train")
 
 
@@ -46,16 +48,16 @@ class Running:
         """Show what is new; once the process has ended, write down how."""
         code = self.process.poll()
         new = self.decoder.decode(self.output.read())
-        self.said += new
+        self.said = (self.said + new)[-KEPT:]
         if self.shown and new:
             sys.stdout.write(new)
             sys.stdout.flush()
         if code is None:
             return False
-        if code:
-            note(self.job, FAILED, last_words(self.said, code))
-        else:
+        if code == 0 and read_outcome(self.job.folder):
             note(self.job, DONE)
+        else:
+            note(self.job, FAILED, last_words(self.said, code))
         return True
 
     def stop(self) -> None:
@@ -69,7 +71,12 @@ class Running:
         note(self.job, STOPPED, "It was stopped with the sweep.")
 
 
-def run_all(jobs: Sequence[Job], slots: Sequence[Mapping[str, str]], tell: bool = True) -> None:
+def run_all(
+    jobs: Sequence[Job],
+    slots: Sequence[Mapping[str, str]],
+    tell: bool = True,
+    still_wanted: Callable[[], bool] = lambda: True,
+) -> None:
     """Take up every job, as many at a time as there are slots. Whatever ends this ends the jobs. tell: whether to say
     here what becomes of them."""
     waiting, free = deque(jobs), deque(slots)
@@ -77,7 +84,7 @@ def run_all(jobs: Sequence[Job], slots: Sequence[Mapping[str, str]], tell: bool 
     say = print if tell else _silent
     shared = common([job.overrides for job in jobs])
     try:
-        while waiting or busy:
+        while (waiting or busy) and still_wanted():
             while waiting and free:
                 job = waiting.popleft()
                 running = take_up(job, free[0], shown=len(slots) == 1)

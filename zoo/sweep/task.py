@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,17 +22,29 @@ from zoo.sweep.words import of_job
 
 @dataclass(frozen=True)
 class Task:
-    """session: which sweep this is. flags: Hydra's, which each job needs, too. home: where the sweep was started."""
+    """session: of the sweep. flags: Hydra's, which each job needs, too. home: where the sweep was started. sweep: its
+    process."""
 
     session: str
     flags: tuple[str, ...]
     home: str
+    sweep: int
 
     def __call__(self, config: DictConfig) -> float | None:
         """Run a job in a process of its own, or skip it if it is done; returns its objective, None if it failed."""
         job = self.job(config)
-        run_all([job], [{}], tell=False)
+        run_all([job], [{}], tell=False, still_wanted=self.still_wanted)
         return job.objective
+
+    def still_wanted(self) -> bool:
+        """Whether the sweep is there; on a cluster its jobs do not ask. Submitit's own local ones would outlive it."""
+        if os.environ.get("SUBMITIT_EXECUTOR") != "local":
+            return True
+        try:
+            os.kill(self.sweep, 0)
+        except ProcessLookupError:
+            return False
+        return True
 
     def job(self, config: DictConfig) -> Job:
         """The job that Hydra has composed."""

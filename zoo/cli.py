@@ -26,6 +26,7 @@ from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBas
 from zoo.card import MODELS
 from zoo.data.base import DATA_SETS
 from zoo.errors import ZooError, listed, nearest
+from zoo.launch import run_folder
 from zoo.settings import EvaluateSettings, SampleSettings, Train
 from zoo.sweep.words import digest, not_installed
 
@@ -49,6 +50,7 @@ class PluginConf(SearchPathPlugin):
 def prepare_hydra() -> None:
     """Tell Hydra the names and types of every setting, and where plug-ins keep their YAML."""
     OmegaConf.register_new_resolver("zoo.digest", digest, replace=True)
+    OmegaConf.register_new_resolver("zoo.run_folder", run_folder, replace=True, use_cache=True)
     store = ConfigStore.instance()
     store.store(group="schema", name="train", node=Train)
     store.store(group="schema", name="sample", node=SampleSettings)

@@ -1,4 +1,4 @@
-"""The one exception for mistakes that a user can mend."""
+"""The one exception for mistakes that a user can mend, and the one for a wish to stop."""
 
 from __future__ import annotations
 
@@ -8,6 +8,14 @@ from collections.abc import Iterable
 
 class ZooError(Exception):
     """What was asked, what was found, what to type: the commands print it without a stack trace."""
+
+
+class Stopped(Exception):  # noqa: N818 - nothing went wrong
+    """A training was asked to stop by a signal, and its state is saved."""
+
+    def __init__(self, number: int, clips_seen: int) -> None:
+        super().__init__(number, clips_seen)
+        self.number, self.clips_seen = number, clips_seen
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -9,10 +9,11 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
+from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 
 from zoo.errors import one_of
+from zoo.metrics_file import MetricsFile
 from zoo.settings import Train
 
 if TYPE_CHECKING:
@@ -24,10 +25,10 @@ KEPT = ("config.yaml", "results.jsonl", "metrics.csv", "clips/index.json", "clip
 PATIENCE = 5  # seconds; wandb takes about ten more of its own before it gives up
 
 
-def build_loggers(settings: Train, config: dict[str, Any], run: Path) -> list[Logger]:
-    """The loggers of a run: ``metrics.csv`` in its folder, and wandb unless it is disabled."""
+def build_loggers(settings: Train, config: dict[str, Any], run: Path, rows: int = 0) -> list[Logger]:
+    """The loggers of a run: ``metrics.csv`` in its folder, of which ``rows`` are kept, and wandb unless it is off."""
     one_of("logger.wandb", settings.logger.wandb, ("auto", "online", "offline", "disabled"))
-    loggers: list[Logger] = [CSVLogger(run, name="", version="")]
+    loggers: list[Logger] = [MetricsFile(run / "metrics.csv", keep=rows)]
     if settings.logger.wandb != "disabled":
         loggers.append(_wandb_logger(settings, config, run))
     return loggers
@@ -42,9 +43,17 @@ def _wandb_logger(settings: Train, config: dict[str, Any], run: Path) -> WandbLo
         "tags": [settings.model.name, settings.data.name],
         "config": config,
         "dir": str(run),
+        "id": run_id(run),
+        "resume": "allow",
     }
     opened = _open(arguments, settings.logger.wandb)
     return WandbLogger(experiment=opened) if opened else WandbLogger(offline=True, save_dir=run)
+
+
+def run_id(run: Path) -> str | None:
+    """wandb's name of a run that was logged before, from the folders that wandb keeps: ``…run-<time>-<id>``."""
+    folders = sorted(run.glob("wandb/*run-*-*"))
+    return folders[-1].name.rpartition("-")[2] if folders else None
 
 
 @rank_zero_only

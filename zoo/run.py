@@ -18,9 +18,12 @@ from zoo.data.base import DATA_SETS, DataConfig
 from zoo.errors import ZooError
 from zoo.model import VideoModel, build
 from zoo.types import ClipSpec
+from zoo.whole import write_text
 
+CLOCK = "seen/clips"
 CONFIG, COMMAND, ENVIRONMENT = "config.yaml", "command.txt", "environment.json"
-CHECKPOINTS = ("last.ckpt", "best.ckpt")
+LAST, BEST = "last.ckpt", "best.ckpt"
+CHECKPOINTS = (LAST, BEST)
 VERSIONS = (
     "torch",
     "torchvision",
@@ -37,9 +40,22 @@ VERSIONS = (
 def begin(run: Path, config: dict[str, Any], module: str = "zoo.train") -> None:
     """Write the composed config, the command ``python -m <module>`` and the environment into a new run folder."""
     run.mkdir(parents=True, exist_ok=True)
-    (run / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-    (run / COMMAND).write_text(shlex.join(["python", "-m", module, *sys.argv[1:]]) + "\n")
-    (run / ENVIRONMENT).write_text(json.dumps(environment(), indent=2) + "\n")
+    write_text(run / COMMAND, _typed(module))
+    write_text(run / ENVIRONMENT, json.dumps(environment(), indent=2) + "\n")
+    write_text(run / CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+
+
+def go_on(run: Path, clips_seen: int) -> None:
+    """Note in the run folder that its training went on from there: the command, and where it ran."""
+    with (run / COMMAND).open("a") as file:
+        file.write(_typed("zoo.train"))
+    told = json.loads((run / ENVIRONMENT).read_text())
+    told.setdefault("resumed", []).append({CLOCK: clips_seen, **environment()})
+    write_text(run / ENVIRONMENT, json.dumps(told, indent=2) + "\n")
+
+
+def _typed(module: str) -> str:
+    return shlex.join(["python", "-m", module, *sys.argv[1:]]) + "\n"
 
 
 def environment() -> dict[str, Any]:
@@ -89,13 +105,7 @@ def find_checkpoint(path: str) -> Path:
 
 def load(path: str) -> VideoModel[Any]:
     """Rebuild a model with its averaged weights, in evaluation mode; nothing is unpickled."""
-    file = find_checkpoint(path)
-    try:
-        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as problem:  # torch raises half a dozen kinds for a file that is no checkpoint
-        raise ZooError(f"{file} cannot be read as a checkpoint: {problem}") from problem
-    if "hyper_parameters" not in checkpoint or "spec" not in checkpoint["hyper_parameters"]:
-        raise ZooError(f"{file} is a PyTorch file, but no checkpoint of the zoo: it has no model and spec in it.")
+    checkpoint = read_checkpoint(find_checkpoint(path))
     settings = checkpoint["hyper_parameters"]
     model = build(settings["model"], ClipSpec(**settings["spec"]))
     model.load_state_dict(checkpoint["state_dict"])
@@ -103,6 +113,17 @@ def load(path: str) -> VideoModel[Any]:
         model.ema_parts()[name].load_state_dict(state)
     model.on_load_checkpoint(checkpoint)
     return model.eval()
+
+
+def read_checkpoint(file: Path) -> dict[str, Any]:
+    """What a checkpoint holds, on the processor; nothing is unpickled but tensors and plain data."""
+    try:
+        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as problem:  # torch raises half a dozen kinds for a file that is no checkpoint
+        raise ZooError(f"{file} cannot be read as a checkpoint: {problem}") from problem
+    if "hyper_parameters" not in checkpoint or "spec" not in checkpoint["hyper_parameters"]:
+        raise ZooError(f"{file} is a PyTorch file, but no checkpoint of the zoo: it has no model and spec in it.")
+    return checkpoint  # type: ignore[no-any-return]
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -74,8 +74,10 @@ class Evaluation(Measuring):
 @dataclass
 class Callbacks:
     """ema_half_life: clips after which a weight counts half in the average. gallery_clips: how many are shown.
-    monitor: the validation metric whose best value is kept as best.ckpt; None is the first that the model has."""
+    monitor: the validation metric whose best value is kept as best.ckpt; None is the first that the model has.
+    save_minutes: how old last.ckpt may become between two rounds of evaluation."""
 
+    save_minutes: float = 10.0
     ema_half_life: float = 500.0
     gallery_clips: int = 3
     monitor: str | None = None
@@ -93,8 +95,10 @@ class Logger:
 
 @dataclass
 class Train:
-    """Everything `python -m zoo.train` takes. model and data are the configs that the registry knows. slots: of a sweep
-    on this machine, jobs at a time and GPUs for each, such as 4x1; None is one job with everything."""
+    """Everything `python -m zoo.train` takes. model and data are the configs that the registry knows. resume: a run
+    folder whose training goes on; its own settings count. overwrite: whether a run that is in the folder already may be
+    replaced. slots: of a sweep on this machine, jobs at a time and GPUs for each, such as 4x1; None is one job with
+    everything."""
 
     model: Any = MISSING
     data: Any = MISSING
@@ -106,6 +110,8 @@ class Train:
     budget: Budget = field(default_factory=Budget)
     seed: int = 1
     runs: str = "runs"
+    resume: str | None = None
+    overwrite: bool = False
     slots: str | None = None
 
 

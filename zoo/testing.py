@@ -45,13 +45,13 @@ SIZE = 32
 CLIPS = 2
 
 
-def tiny_data(name: str) -> DataConfig:
+def tiny_data(name: str, **settings: Any) -> DataConfig:
     """Puppets at 32 px with every field that the model takes."""
     card = MODELS.find(name).card
     data = PuppetsConfig(
         frames=FRAMES, height=SIZE, width=SIZE, condition="edges", clips=CLIPS, transitions=0.0, workers=0
     )
-    return data.suited_to(card)
+    return replace(data, **settings).suited_to(card)
 
 
 def tiny_model(name: str) -> VideoModel[Any]:

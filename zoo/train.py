@@ -5,6 +5,7 @@ What can be checked is checked before torch is imported, so a mistake is told in
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,18 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from zoo.card import MODELS, ModelCard
+from zoo.claim import claimed, make_room
 from zoo.cli import hush_libraries, hydra_command, plain
 from zoo.data.base import DATA_SETS, DataConfig, build_set
+from zoo.errors import Stopped
 from zoo.evaluation.catalogue import OF_SAMPLES, better, monitored
 from zoo.evaluation.protocol import Protocol
-from zoo.outcome import write_outcome
+from zoo.evaluation.results import read_results
+from zoo.launch import is_first, was_restarted
+from zoo.mishaps import told
+from zoo.outcome import leave, read_outcome, write_outcome
 from zoo.preflight import check
+from zoo.resume import Start, check_resumable, resumed
 from zoo.settings import Train
 from zoo.types import ClipSpec, SampleRequest
 
@@ -84,6 +91,7 @@ class Plan:
         settings = asdict(self.settings)
         settings["budget"]["clips"], settings["evaluation"]["clips"] = self.budget, self.evaluation_clips
         settings["callbacks"]["monitor"] = self.monitor
+        settings["resume"], settings["overwrite"] = None, False
         del settings["slots"]  # of a sweep, not of its runs
         return settings | {"data": asdict(self.data), "model": asdict(MODELS.config(settings["model"]))}
 
@@ -99,16 +107,15 @@ def plan(config: DictConfig) -> Plan:
     return Plan(settings, card, data, spec)
 
 
-def train(plan: Plan, run: Path) -> dict[str, float]:
-    """Train as planned, in ``run``; returns the metrics of the last validation."""
+def train(plan: Plan, run: Path, start: Start | None = None) -> dict[str, float]:
+    """Train as planned, in ``run``, from the beginning or from ``start``; returns the metrics of the last round."""
     import torch
     from lightning import seed_everything
-    from lightning.pytorch.utilities import rank_zero_only
 
     from zoo.data.module import VideoData
     from zoo.loggers import close_loggers
     from zoo.model import build
-    from zoo.run import begin
+    from zoo.run import begin, go_on
 
     hush_libraries()
     settings = plan.settings
@@ -118,25 +125,28 @@ def train(plan: Plan, run: Path) -> dict[str, float]:
     if settings.trainer.threads:
         torch.set_num_threads(settings.trainer.threads)
     seed_everything(settings.seed, verbose=False)
-    begin(run, plan.config())
+    if is_first():
+        go_on(run, start.clips_seen) if start else begin(run, plan.config())
     model = build(asdict(settings.model), plan.spec)
     model.seed, model.evaluation = settings.seed, plan.request
-    for note in model.notes():
-        rank_zero_only(print)(note)
+    for note in model.notes() if is_first() else ():
+        print(note)
     clips, frames = plan.evaluation_clips, plan.request.frames
     data = VideoData(plan.data, plan.card.wanted(), plan.budget, settings.seed, clips, frames, model.stage)
-    trainer = build_trainer(plan, run)
+    trainer = build_trainer(plan, run, start.rows if start else 0)
     try:
-        trainer.fit(model, data)
+        with told(run):
+            trainer.fit(model, data, ckpt_path=start.checkpoint if start else None, weights_only=True)
     finally:
         close_loggers(trainer.loggers, run)
-    return {key: float(value) for key, value in trainer.callback_metrics.items() if key.startswith("val/")}
+    return figures(run, model.clips_seen) if is_first() else {}
 
 
-def build_trainer(plan: Plan, run: Path) -> Trainer:
-    """Lightning's trainer: one pass over the budget, validated in rounds."""
+def build_trainer(plan: Plan, run: Path, rows: int) -> Trainer:
+    """Lightning's trainer: one pass over the budget, validated in rounds. rows: of metrics.csv that are kept."""
     from lightning import Trainer
 
+    from zoo.checkpoints import WholeCheckpoints
     from zoo.loggers import build_loggers
 
     settings, strategy = plan.settings, plan.settings.strategy
@@ -146,7 +156,8 @@ def build_trainer(plan: Plan, run: Path) -> Trainer:
         devices=strategy.devices,
         strategy=lightning_strategy(strategy.name, plan.card),
         precision=settings.trainer.precision,  # type: ignore[arg-type]
-        logger=build_loggers(settings, plan.config(), run),
+        plugins=[WholeCheckpoints()],
+        logger=build_loggers(settings, plan.config(), run, rows),
         callbacks=build_callbacks(plan, run),
         max_epochs=1,
         val_check_interval=1.0 / settings.evaluation.rounds,
@@ -166,27 +177,24 @@ def lightning_strategy(name: str, card: ModelCard) -> str:
 
 
 def build_callbacks(plan: Plan, run: Path) -> list[Callback]:
-    """Everything around training; the average first, so that the others see its samples."""
-    from lightning.pytorch.callbacks import ModelCheckpoint
-
+    """Everything around training; the average early, so that those after it see its samples."""
     from zoo.callbacks.clock import Clock
     from zoo.callbacks.ema import MovingAverage
     from zoo.callbacks.finite import Finite
-    from zoo.callbacks.progress import Bar, LastRound
+    from zoo.callbacks.progress import Bar
+    from zoo.callbacks.saving import AfterRounds, BetweenSteps, LastRound
     from zoo.callbacks.throughput import Throughput
 
     settings, protocol = plan.settings.callbacks, plan.protocol
-    each_round: dict[str, Any] = {"save_on_train_epoch_end": False, "enable_version_counter": False}
     callbacks: list[Callback] = [
         Finite(run),
+        BetweenSteps(run, settings.save_minutes),
         MovingAverage(settings.ema_half_life),
         Clock(),
         *looks(plan, run),
         Throughput(),
         LastRound(),
-        # Two, since Lightning's own `save_last` writes the last state only where that is also the best.
-        ModelCheckpoint(run, "last", **each_round),
-        ModelCheckpoint(run, "best", monitor=protocol.key(plan.monitor), mode=better(plan.monitor), **each_round),
+        AfterRounds(run, protocol.key(plan.monitor), better(plan.monitor)),
     ]
     return [*callbacks, Bar()] if plan.settings.trainer.progress else callbacks
 
@@ -212,22 +220,44 @@ def looks(plan: Plan, run: Path) -> list[Callback]:
 
 @hydra_command("train", sweeps=True)
 def main(config: DictConfig) -> dict[str, float]:
-    """The command."""
-    planned = plan(config)
-    from lightning.pytorch.utilities import rank_zero_only
-
+    """The command: begin a training, or go on with one."""
     run = Path(HydraConfig.get().runtime.output_dir)
-    metrics = train(planned, run)
-    rank_zero_only(finish)(run, planned.card.name, metrics)
-    rank_zero_only(write_outcome)(run, metrics, planned.protocol.key(planned.monitor), better(planned.monitor))
+    goes_on = bool(config.resume) or (was_restarted() and (run / "config.yaml").is_file())
+    if goes_on:
+        check_resumable(run)
+    planned = None if goes_on else plan(config)  # mistakes are told before the folder is touched
+    with claimed(run) if is_first() else nullcontext():
+        start = None
+        if planned is None:
+            if outcome := read_outcome(run):
+                print(f"{run} has finished its training already. To sample from it: python -m zoo.sample run={run}")
+                return outcome["metrics"]  # type: ignore[no-any-return]
+            words = HydraConfig.get().overrides.task if config.resume else ()
+            settings, start = resumed(run, config, words)
+            planned = plan(settings)
+        elif is_first():
+            make_room(run, config.overwrite)
+        try:
+            metrics = train(planned, run, start)
+        except Stopped as stop:
+            leave(stop, run)
+        if is_first():
+            finish(run, planned, metrics)
     return metrics
 
 
-def finish(run: Path, model: str, metrics: dict[str, float]) -> None:
-    """Draw the curves; say where the run is, what to open and what to type next."""
+def figures(run: Path, clips_seen: int) -> dict[str, float]:
+    """The metrics of the round at so many clips, by key."""
+    lines = [result for result in read_results(run) if result.seen == clips_seen and result.protocol.split == "val"]
+    return {result.protocol.key(name): value for result in lines for name, value in result.metrics.items()}
+
+
+def finish(run: Path, plan: Plan, metrics: dict[str, float]) -> None:
+    """Draw the curves, note the outcome; say where the run is, what to open and what to type next."""
     from zoo.callbacks.curves import draw_curves
 
     draw_curves(run / "metrics.csv", run / "curves.png")
+    write_outcome(run, metrics, plan.protocol.key(plan.monitor), better(plan.monitor))
     here = run.relative_to(Path.cwd()) if run.is_relative_to(Path.cwd()) else run
     print()
     for key, value in sorted(metrics.items()):
@@ -237,7 +267,7 @@ def finish(run: Path, model: str, metrics: dict[str, float]) -> None:
         print(f"video    {here}/gallery.mp4")
         print(f"grid     {here}/gallery.png    rows: given, real, generated, and what it was made from")
     print(f"curves   {here}/curves.png, {here}/metrics.csv")
-    print(f"more     {what_next(MODELS.find(model).card, here)}")
+    print(f"more     {what_next(plan.card, here)}")
     for offline in sorted(here.glob("wandb/offline-run-*")):
         print(f"wandb    wandb sync {offline}")
 

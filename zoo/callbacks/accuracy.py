@@ -10,7 +10,7 @@ from torchmetrics import MeanMetric
 
 from zoo.evaluation.metrics.judged import hits
 from zoo.evaluation.protocol import Protocol
-from zoo.evaluation.results import add_result
+from zoo.evaluation.results import add_round
 from zoo.model import VideoModel
 from zoo.types import Clip, Verdict
 
@@ -47,4 +47,4 @@ class Accuracy(Callback):
         values = {"accuracy": sum(found.values()) / len(found)} | {f"accuracy_{name}": v for name, v in found.items()}
         model.log_dict({self.protocol.key(name): value for name, value in values.items()})
         if trainer.is_global_zero and not trainer.sanity_checking:
-            add_result(self.run, model, values, self.protocol, given="video")
+            add_round(self.run, model, values, self.protocol, given="video")

@@ -18,7 +18,7 @@ NEVER = 1 << 62
 
 class Finite(Callback):
     """Notes on the device when each loss was first NaN or infinite; looks at the notes where losses are logged, and
-    before every validation round, hence before every checkpoint. So a step needs no copy to the processor."""
+    before every checkpoint. So a step needs no copy to the processor."""
 
     def __init__(self, run: Path) -> None:
         self.run = run
@@ -35,7 +35,7 @@ class Finite(Callback):
         if (batch_idx + 1) % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self._look()
 
-    def on_validation_start(self, trainer: Trainer, model: VideoModel[Any]) -> None:
+    def on_save_checkpoint(self, trainer: Trainer, model: VideoModel[Any], checkpoint: dict[str, Any]) -> None:
         """Nothing is saved after a loss that is no number."""
         self._look()
 
@@ -46,11 +46,7 @@ class Finite(Callback):
             return
         terms = listed(sorted(f"train/loss/{name}" for name, clips in when.items() if clips == start))
         kept = [name for name in CHECKPOINTS if (self.run / name).is_file()]
-        saved = (
-            f"The last good state is {self.run / kept[0]}."
-            if kept
-            else "No round was evaluated yet, so there is no checkpoint."
-        )
+        saved = f"The last good state is {self.run / kept[0]}." if kept else "Nothing was saved yet."
         raise ZooError(
             f"{terms} was no finite number at {start} clips; the training has stopped. {saved} Try a lower model.lr "
             "and model.discriminator_lr, or trainer.precision=32-true."

@@ -7,7 +7,7 @@ from typing import Any
 
 from lightning import Callback, Trainer
 
-from zoo.evaluation.results import add_result
+from zoo.evaluation.results import add_round
 from zoo.evaluation.suite import Suite
 from zoo.model import VideoModel
 from zoo.types import Clip, Sample
@@ -38,5 +38,5 @@ class Measure(Callback):
             model.log_dict({protocol.key(name): value for name, value in figures.items()})
             if trainer.is_global_zero and not trainer.sanity_checking:
                 given = model.given(protocol.context)
-                add_result(self.run, model, figures, protocol, given)
+                add_round(self.run, model, figures, protocol, given)
         self.suite.reset()

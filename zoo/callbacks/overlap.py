@@ -11,7 +11,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 from zoo.evaluation.metrics.labels import mean_iou, share_right
 from zoo.evaluation.protocol import Protocol
-from zoo.evaluation.results import add_result
+from zoo.evaluation.results import add_round
 from zoo.model import VideoModel
 from zoo.types import Clip
 
@@ -46,4 +46,4 @@ class Overlap(Callback):
         model.accuracy = {"miou": values["miou"]}
         model.log_dict({self.protocol.key(name): value for name, value in values.items()})
         if trainer.is_global_zero and not trainer.sanity_checking:
-            add_result(self.run, model, values, self.protocol, given="video")
+            add_round(self.run, model, values, self.protocol, given="video")

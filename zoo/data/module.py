@@ -7,6 +7,7 @@ on from any position, and a curriculum can be a function of the position too.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
@@ -176,7 +177,7 @@ class ClipLoader(DataLoader[Clip]):
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Begin the next pass at that position."""
-        self.order.start = state["position"]
+        self.done = self.order.start = state["position"]
 
 
 def share_of(clips: int, rank: int, ranks: int) -> range:
@@ -197,7 +198,9 @@ class EvaluationLoader(DataLoader[Clip]):
 
 
 def one_thread(worker: int) -> None:
-    """Loading processes leave the cores to training."""
+    """Loading processes leave the cores to training, and signals to the process that trains: they end when it does."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(1)
     try:
         import cv2

@@ -59,13 +59,26 @@ class Result:
             raise ValueError(f"it is no line of results: {problem!r}") from problem
 
 
+def add_round(
+    folder: Path, model: VideoModel[Any], metrics: Mapping[str, float], protocol: Protocol, given: str
+) -> None:
+    """Append a round of a training to ``folder/results.jsonl``, unless it stands there since before a stop."""
+    line = _line_of(model, metrics, protocol, given)
+    file = folder / RESULTS
+    if not file.is_file() or line not in file.read_text().splitlines():
+        add_line(file, line)
+
+
 def add_result(
     folder: Path, model: VideoModel[Any], metrics: Mapping[str, float], protocol: Protocol, given: str, **more: Any
 ) -> None:
     """Append a measurement of a model's samples to ``folder/results.jsonl``."""
+    add_line(folder / RESULTS, _line_of(model, metrics, protocol, given, **more))
+
+
+def _line_of(model: VideoModel[Any], metrics: Mapping[str, float], protocol: Protocol, given: str, **more: Any) -> str:
     about = {"model": model.card.name} | more
-    line = Result(model.clips_seen, main_task(model.card), given, dict(metrics), protocol, about).line()
-    add_line(folder / RESULTS, line)
+    return Result(model.clips_seen, main_task(model.card), given, dict(metrics), protocol, about).line()
 
 
 def main_task(card: ModelCard) -> str:

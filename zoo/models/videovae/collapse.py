@@ -20,8 +20,8 @@ MEMORY = 0.9
 
 
 class CollapseMonitor:
-    """A moving mean of each dimension's divergence: a watch and no part of the model, begun anew when a run is
-    resumed."""
+    """A moving mean of each dimension's divergence: a watch and no part of the model, but kept in its checkpoints, so
+    that a training that goes on logs what it would have."""
 
     def __init__(self) -> None:
         self.mean: Tensor | None = None
@@ -29,7 +29,7 @@ class CollapseMonitor:
     def update(self, divergence: Tensor) -> None:
         """KL of a step, (B, T, D)."""
         now = divergence.flatten(0, 1).mean(0)
-        self.mean = now if self.mean is None else self.mean.lerp(now, 1 - MEMORY)
+        self.mean = now if self.mean is None else self.mean.to(now.device).lerp(now, 1 - MEMORY)
 
     @property
     def active(self) -> Tensor:

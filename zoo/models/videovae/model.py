@@ -128,6 +128,16 @@ class VideoVAE(VideoModel[VideoVAEConfig]):
             self.log(f"train/kl/frame{t:02d}", nats)
         self.log("train/active_dimensions", self.collapse.active)
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the watch on the code, too."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["collapse"] = self.collapse.mean
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on watching."""
+        super().on_load_checkpoint(checkpoint)
+        self.collapse.mean = checkpoint.get("collapse")
+
     def on_validation_epoch_end(self) -> None:
         """Say so when the code has ceased to say anything."""
         if self.trainer.is_global_zero:

@@ -1,0 +1,26 @@
+"""How Lightning writes and reads checkpoints here: whole or not at all, and nothing is unpickled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+
+from zoo.run import read_checkpoint
+from zoo.whole import write_whole
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """A kill at any moment leaves the old file or the new one."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write beside, sync, rename."""
+        write_whole(Path(path), lambda out: torch.save(checkpoint, out))
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """As `zoo.load` does."""
+        return read_checkpoint(Path(path))

@@ -1,0 +1,90 @@
+"""``metrics.csv``: every number that is logged, a row at a time, there as soon as it is logged.
+
+Lightning's own CSV logger deletes what a run logged before it was stopped.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
+
+from zoo.whole import write_text
+
+
+class MetricsFile(Logger):
+    """Rows of numbers with the column ``step``. Where a new column turns up the file is written anew, as a whole.
+
+    keep: of a training that goes on, how many rows its checkpoint knows of; what came after them is logged again.
+    """
+
+    def __init__(self, path: Path, keep: int = 0) -> None:
+        super().__init__()
+        self.path = path
+        self.columns: list[str] = []
+        self.rows = 0
+        self._begin(keep)
+
+    @property
+    def name(self) -> str:
+        """Lightning asks for it."""
+        return "metrics"
+
+    @property
+    def version(self) -> str:
+        """Lightning asks for it."""
+        return ""
+
+    @rank_zero_only
+    def _begin(self, keep: int) -> None:
+        rows = read_rows(self.path)[:keep] if self.path.is_file() else []
+        self.columns = list(dict.fromkeys(column for row in rows for column in row))
+        self.rows = len(rows)
+        self._write_all(rows)
+
+    @rank_zero_only
+    def log_hyperparams(self, *_: Any, **__: Any) -> None:
+        """They stand in config.yaml."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Add a row."""
+        row = {**metrics, "step": step}
+        new = [column for column in row if column not in self.columns]
+        if new:
+            rows = read_rows(self.path)
+            self.columns += new
+            self._write_all([*rows, row])
+        else:
+            with self.path.open("a", newline="") as out:
+                out.write(self._text([row]))
+        self.rows += 1
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Wait until the disk has every row."""
+        with self.path.open("rb") as file:
+            os.fsync(file.fileno())
+
+    def _write_all(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        header = io.StringIO()
+        csv.writer(header).writerow(self.columns)
+        write_text(self.path, header.getvalue() + self._text(rows))
+
+    def _text(self, rows: Iterable[Mapping[str, Any]]) -> str:
+        text = io.StringIO()
+        csv.DictWriter(text, self.columns).writerows(rows)
+        return text.getvalue()
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Every row, without its empty cells; a last one that was cut off is left out."""
+    text = path.read_text()
+    whole = text[: text.rfind("\n") + 1]
+    return [{key: value for key, value in row.items() if value} for row in csv.DictReader(io.StringIO(whole))]

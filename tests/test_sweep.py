@@ -69,9 +69,10 @@ main()
 def start(tmp_path):
     """Start a sweep of stand-ins in a folder of its own."""
     (tmp_path / "training.py").write_text(TRAINING)
+    started = []
 
     def start(*words: str, **environment: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-c", SWEEP, str(tmp_path / "training.py"), "-m", *words],
             cwd=tmp_path,
             env={**{k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}, **environment},
@@ -80,8 +81,13 @@ def start(tmp_path):
             text=True,
             start_new_session=True,
         )
+        started.append(process)
+        return process
 
-    return start
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 @pytest.fixture
@@ -182,7 +188,7 @@ def test_another_run_in_a_folder_is_not_mixed(swept, tmp_path):
 # ---------------------------------------------------------------- when it is killed
 
 
-def until(condition, seconds: float = 20.0) -> bool:
+def until(condition, seconds: float = 60.0) -> bool:
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -203,7 +209,7 @@ def alive(process: int) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_no_job_outlives_its_sweep_and_the_same_command_goes_on(start, swept, tmp_path, number):
     sweep = start("seed=66,1")
-    assert until(lambda: list(tmp_path.glob("runs/*/0/ready"))), sweep.communicate()[0]
+    assert until(lambda: list(tmp_path.glob("runs/*/0/ready")))
     processes = [int(p) for p in next(tmp_path.glob("runs/*/0/processes")).read_text().split()]
     assert all(map(alive, processes))
     os.killpg(sweep.pid, number)
@@ -212,6 +218,7 @@ def test_no_job_outlives_its_sweep_and_the_same_command_goes_on(start, swept, tm
     if number != signal.SIGKILL:
         assert not any(map(alive, processes))  # it waited for them
         assert "It was stopped with the sweep." in output
+        assert "It was not begun." in output
     assert until(lambda: not any(map(alive, processes)))
     first = runs(tmp_path)[0]
     assert (first / "last.ckpt").exists()  # there was time to save

@@ -103,6 +103,9 @@ def run_all(
             running.stop()
         for running, _ in busy:
             running.wait()
+        for job in waiting:
+            if not read_outcome(job.folder):
+                note(job, STOPPED, "It was not begun.")
 
 
 def take_up(job: Job, environment: Mapping[str, str], shown: bool) -> Running | None:

@@ -17,7 +17,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from zoo.cli import conf_dir
+from zoo.cli import conf_dir, explain
 from zoo.errors import ZooError
 from zoo.sweep.jobs import quoted
 from zoo.sweep.slots import divide
@@ -52,8 +52,11 @@ def sweep(name: str, arguments: Namespace) -> None:
         words.append(f"hydra.searchpath=[{quoted(f'file://{Path(arguments.config_dir).absolute()}')}]")
     if arguments.config_name:
         flags.append(f"--config-name={arguments.config_name}")
+    conf = Path(arguments.config_path or conf_dir()).absolute()
+    if arguments.config_path:
+        flags.append(f"--config-path={conf}")
     task = Task(uuid.uuid4().hex, tuple(flags), str(Path.cwd()), os.getpid())
-    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir()), job_name=name):
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf), job_name=name):
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
         name = arguments.config_name or name
@@ -90,7 +93,7 @@ def _end(problem: BaseException) -> NoReturn:
     if isinstance(problem, KeyboardInterrupt | SystemExit):
         print("\nStopped. The same command goes on.", file=sys.stderr)
         sys.exit(problem.code if isinstance(problem, SystemExit) else 128 + signal.SIGINT)
-    print(f"\nThe sweep ended early: {type(problem).__name__}: {problem}", file=sys.stderr)
+    print(f"\nThe sweep ended early: {type(problem).__name__}: {explain(problem)}", file=sys.stderr)
     sys.exit(1)
 
 

@@ -86,8 +86,9 @@ def start(tmp_path):
 
     yield start
     for process in started:
-        process.kill()
-        process.communicate()
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
 
 
 @pytest.fixture
@@ -226,6 +227,20 @@ def test_no_job_outlives_its_sweep_and_the_same_command_goes_on(start, swept, tm
     assert swept("seed=66,1")[0] == 0
     assert said(first)[1] == [f"resume={quoted(str(first))}", f"hydra.run.dir={quoted(str(first))}"]
     assert [len(said(run)) for run in runs(tmp_path)] == [2, 1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells a process of its parent's death")
+def test_a_job_ends_with_its_keeper(tmp_path):
+    job = "import pathlib, os, time; pathlib.Path('job').write_text(str(os.getpid())); time.sleep(600)"
+    keeper = subprocess.Popen(
+        [sys.executable, "-m", "zoo.sweep.keeper", sys.executable, "-c", job], cwd=tmp_path, stdin=subprocess.PIPE
+    )
+    assert until(lambda: (tmp_path / "job").exists() and (tmp_path / "job").read_text())
+    process = int((tmp_path / "job").read_text())
+    assert alive(process)
+    keeper.kill()
+    keeper.communicate()
+    assert until(lambda: not alive(process))
 
 
 # ---------------------------------------------------------------- its parts

@@ -7,6 +7,7 @@ The command gets a group of its own, so that ranks and workers which it started 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -15,11 +16,12 @@ import threading
 from collections.abc import Sequence
 
 GRACE = 60.0  # seconds to save in, after SIGTERM
+PR_SET_PDEATHSIG = 1  # of Linux's sys/prctl.h
 
 
 def keep(command: Sequence[str], grace: float = GRACE) -> int:
     """Run the command to its end, and return its exit code as a shell would."""
-    job = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    job = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_end_with_parent)
     ended = threading.Event()
 
     def stop(*_: object) -> None:
@@ -39,6 +41,12 @@ def keep(command: Sequence[str], grace: float = GRACE) -> int:
     ended.set()
     _kill(job.pid)  # what it left behind
     return code if code >= 0 else 128 - code
+
+
+def _end_with_parent() -> None:
+    """In the command's process: ask Linux for a SIGTERM when this one is killed, as Ray kills all that it started."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _kill(group: int) -> None:

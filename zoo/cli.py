@@ -28,6 +28,7 @@ from zoo.data.base import DATA_SETS
 from zoo.errors import ZooError, listed, nearest
 from zoo.launch import run_folder
 from zoo.settings import EvaluateSettings, SampleSettings, Train
+from zoo.sweep.words import digest, not_installed
 
 
 def conf_dir() -> Path:
@@ -48,6 +49,7 @@ class PluginConf(SearchPathPlugin):
 
 def prepare_hydra() -> None:
     """Tell Hydra the names and types of every setting, and where plug-ins keep their YAML."""
+    OmegaConf.register_new_resolver("zoo.digest", digest, replace=True)
     OmegaConf.register_new_resolver("zoo.run_folder", run_folder, replace=True, use_cache=True)
     store = ConfigStore.instance()
     store.store(group="schema", name="train", node=Train)
@@ -75,19 +77,26 @@ def command(main: Callable[[], Any]) -> Callable[[], Any]:
     return run
 
 
-def hydra_command(name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], Any]]:
-    """Make ``main(config)`` a command whose settings are composed by Hydra from ``conf/<name>.yaml``."""
+def hydra_command(name: str, sweeps: bool = False) -> Callable[[Callable[[DictConfig], Any]], Callable[[], Any]]:
+    """Make ``main(config)`` a command whose settings are composed by Hydra from ``conf/<name>.yaml``.
+
+    sweeps: with ``-m`` each job is the same command in a process of its own, see `zoo.sweep`.
+    """
 
     def decorate(main: Callable[[DictConfig], Any]) -> Callable[[], Any]:
         @command
         @functools.wraps(main)
         def run() -> Any:
+            from zoo.sweep.command import asked, sweep  # which needs what stands here
+
             sys.argv[1:] = [free_key(word) for word in sys.argv[1:]]
             os.environ["HYDRA_FULL_ERROR"] = "1"  # let mistakes through to us instead of printing and exiting
             mistakes: list[ZooError] = []
             task = _quiet(main, mistakes)
             try:
                 prepare_hydra()
+                if sweeps and (arguments := asked(sys.argv[1:])):
+                    return sweep(name, arguments)
                 result = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=name)(task)()
             except (HydraException, OmegaConfBaseException) as problem:
                 raise ZooError(explain(problem)) from problem
@@ -181,6 +190,8 @@ def explain(problem: BaseException) -> str:
 
 
 def _explain_option(asked: str, options: Iterable[str]) -> str:
+    if wanted := not_installed(asked):
+        return wanted
     group, _, option = asked.rpartition("/")
     options = list(options)
     return f"There is no {group} `{option}`.{nearest(option, options)} Known: {listed(options)}."

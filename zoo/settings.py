@@ -103,7 +103,8 @@ class Logger:
 class Train:
     """Everything `python -m zoo.train` takes. model and data are the configs that the registry knows. resume: a run
     folder whose training goes on; its own settings count. overwrite: whether a run that is in the folder already may be
-    replaced."""
+    replaced. slots: of a sweep on this machine, jobs at a time and GPUs for each, such as 4x1; None is one job with
+    everything."""
 
     model: Any = MISSING
     data: Any = MISSING
@@ -117,6 +118,7 @@ class Train:
     runs: str = "runs"
     resume: str | None = None
     overwrite: bool = False
+    slots: str | None = None
 
 
 @dataclass

@@ -98,6 +98,7 @@ class Plan:
         settings["budget"]["clips"], settings["evaluation"]["clips"] = self.budget, self.evaluation_clips
         settings["callbacks"]["monitor"] = self.monitor
         settings["resume"], settings["overwrite"] = None, False
+        del settings["slots"]  # of a sweep, not of its runs
         return settings | {"data": asdict(self.data), "model": asdict(MODELS.config(settings["model"]))}
 
 
@@ -216,7 +217,7 @@ def looks(plan: Plan, run: Path) -> list[Callback]:
     return [Measure(suite, run), Gallery(run, plan.settings.callbacks.gallery_clips, spec.fps)]
 
 
-@hydra_command("train")
+@hydra_command("train", sweeps=True)
 def main(config: DictConfig) -> dict[str, float]:
     """The command: begin a training, or go on with one."""
     run = Path(HydraConfig.get().runtime.output_dir)

@@ -13,7 +13,6 @@ from zoo.card import ModelCard
 from zoo.errors import listed, nearest
 from zoo.settings import Strategy, Train
 
-STRATEGIES = ("auto", "cpu", "ddp", "fsdp", "deepspeed")
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed", "64": "64-true"}
 """What users type to what Lightning calls it; its own names are taken, too."""
 OF_LIGHTNING = ("32-true", "64-true", "bf16-mixed", "bf16-true", "16-mixed", "16-true")

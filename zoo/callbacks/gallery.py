@@ -58,8 +58,11 @@ class Gallery(Callback):
 
     def on_validation_epoch_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:
         """Write and log them; of several ranks, the first has the first clips."""
-        kept = rank_list(list(zip(self.keys, self.films, self.details, strict=True)))[: self.clips]
-        self.keys, self.films, self.details = ([each[i] for each in kept] for i in range(3))
+        self.keys, self.films, self.details = (
+            rank_list(self.keys)[: self.clips],
+            rank_list(self.films)[: self.clips],
+            rank_list(self.details)[: self.clips],
+        )
         if not trainer.is_global_zero or not self.films:
             return
         folder = self.run / "samples"

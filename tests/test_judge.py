@@ -196,39 +196,6 @@ def test_who_makes_no_clips_is_not_evaluated(runs):
         sample(SampleSettings(str(runs / "judge")))
 
 
-def test_two_processes_do_the_work_of_one(tmp_path):
-    """Half the batch of VideoVAE each, from one command, in double precision: the same weights, and the same figures of
-    three evaluation clips, of which one process has two."""
-    metrics = "evaluation.metrics=[l1,ssim,warping_error]"
-    common = [*VAE, *COMMON, "trainer.precision=64-true", "evaluation.clips=3", metrics]
-    trained(tmp_path / "one", *common, "data.batch_size=4")
-    two = [*common, "data.batch_size=2", "strategy=ddp", "strategy.accelerator=cpu", "strategy.devices=2"]
-    words = [sys.executable, "-m", "zoo.train", *two, f"hydra.run.dir={tmp_path / 'two'}"]
-    subprocess.run(words, check=True, capture_output=True)
-    one, both = (torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("one", "two"))
-    assert one["clips_seen"] == both["clips_seen"] == 8
-    for key, weight in one["state_dict"].items():
-        assert torch.allclose(weight, both["state_dict"][key], rtol=1e-6, atol=1e-8), key
-    [alone], [together] = (read_results(tmp_path / name) for name in ("one", "two"))
-    assert together.protocol == alone.protocol
-    assert together.metrics == pytest.approx(alone.metrics, rel=1e-6)
-    assert set(alone.metrics) >= {"l1", "ssim", "warping_error_dis", "real/warping_error_dis"}
-
-
-def test_a_judge_trains_on_two_processes(tmp_path):
-    """And its accuracy is that of the evaluation clips, each counted once."""
-    two = [*JUDGE, *COMMON, "strategy=ddp", "strategy.accelerator=cpu", "strategy.devices=2"]
-    words = [sys.executable, "-m", "zoo.train", *two, f"hydra.run.dir={tmp_path}"]
-    subprocess.run(words, check=True, capture_output=True)
-    judge = load(str(tmp_path))
-    config = PuppetsConfig(frames=4, height=32, width=32, view="person")
-    clips = build_set(config, "val", frozenset({"attributes"}), 0)
-    firsts = [clips.clip(index, 0, 4) for index in range(20)]
-    seen = [int(judge.classify(clip["video"][None])["identity"].argmax()) for clip in firsts]
-    right = [one == int(clip["attributes"]["identity"][0]) for one, clip in zip(seen, firsts, strict=True)]
-    assert judge.accuracy["identity"] == pytest.approx(sum(right) / 20)
-
-
 # ---------------------------------------------------------------- zoo.sample with attributes
 
 

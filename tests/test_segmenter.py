@@ -2,8 +2,6 @@
 
 import json
 import math
-import subprocess
-import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -17,7 +15,7 @@ from zoo.card import MODELS
 from zoo.data.base import build_set
 from zoo.data.module import VideoData
 from zoo.evaluation.metric import Setup, Videos
-from zoo.evaluation.metrics.labels import LabelMIoU, confusion, mean_iou
+from zoo.evaluation.metrics.labels import LabelMIoU
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.suite import Suite
 from zoo.evaluation.tools import open_segmenter
@@ -204,21 +202,6 @@ def test_what_does_not_fit_is_told(change, sentence):
     settings = Train(MODELS.find("segmenter").config.tiny(), data, Strategy("auto", "cpu", "1"))
     with pytest.raises(ZooError, match=sentence):
         check(MODELS.find("segmenter").card, replace(data.spec(), **change), settings)
-
-
-def test_trains_on_two_processes(tmp_path):
-    """By the command; every evaluation clip is counted once."""
-    data = ["data=puppets", "data.height=32", "data.width=32", "data.frames=2", "data.batch_size=2", "data.workers=0"]
-    quick = ["model.width=4", "budget.clips=8", "evaluation.clips=5", "evaluation.rounds=1", "logger.wandb=disabled"]
-    two = ["strategy=ddp", "strategy.accelerator=cpu", "strategy.devices=2", "trainer.threads=1"]
-    words = [sys.executable, "-m", "zoo.train", "model=segmenter", *data, *quick, *two, f"hydra.run.dir={tmp_path}"]
-    subprocess.run(words, check=True, capture_output=True)
-    segmenter = load(str(tmp_path))
-    clips = build_set(replace(tiny_data("segmenter"), frames=2), "val", segmenter.card.wanted(), seed=0)
-    counted = torch.zeros(14, 14, dtype=torch.float64)
-    for clip in (clips.clip(index, 0, 2) for index in range(5)):
-        counted += confusion(clip["labels"][None], segmenter.segment(clip["video"][None]), 14)
-    assert segmenter.accuracy["miou"] == pytest.approx(mean_iou(counted))
 
 
 def test_a_segmenter_reads_its_own_kind_of_clip(tmp_path):

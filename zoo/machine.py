@@ -14,7 +14,6 @@ from zoo.errors import listed, nearest
 from zoo.launch import launched
 from zoo.settings import Strategy, Train
 
-STRATEGIES = ("auto", "cpu", "ddp", "fsdp", "deepspeed")
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed", "64": "64-true"}
 """What users type to what Lightning calls it; its own names are taken, too."""
 OF_LIGHTNING = ("32-true", "64-true", "bf16-mixed", "bf16-true", "16-mixed", "16-true")

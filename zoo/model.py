@@ -111,6 +111,11 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         """The fields of a clip, besides its first frames, that a sample is made from."""
         return (self.source,) if self.source else ()
 
+    @property
+    def max_gradient(self) -> float | None:
+        """The norm that the gradients of a model of one optimizer are clipped to; None for those that clip nothing."""
+        return None
+
     def notes(self) -> list[str]:
         """Sentences for the user about choices that this model made for the machine or the data at hand."""
         return []
@@ -161,6 +166,11 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         place in the training, whoever trains on it."""
         drawn = [draw(generator(self.seed, place)) for place in self.places(clip)]
         return torch.stack(drawn).to(clip["video"])
+
+    def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any) -> None:
+        """One bad clip moves the weights no further than this."""
+        if self.max_gradient is not None:
+            self.clip_gradients(optimizer, self.max_gradient, "norm")
 
     def log_losses(self, losses: Mapping[str, Tensor]) -> None:
         """Log each part of the loss, over all ranks, as ``train/loss/<part>``."""

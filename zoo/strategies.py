@@ -55,7 +55,7 @@ def build_strategy(name: str, card: ModelCard, sync_batchnorm: bool = False) -> 
     if name == "fsdp":
         return Sharded(sync_batchnorm)
     if name == "deepspeed":
-        return ZeRO(stage=2)
+        return ZeRO(sync_batchnorm)
     return "auto"
 
 
@@ -183,7 +183,21 @@ def _averaging(optimizer: Optimizer, closure: Callable[[], Any]) -> Callable[[],
 
 
 class ZeRO(_Shared, DeepSpeedStrategy):
-    """DeepSpeed; beside its own files a checkpoint holds the weights as ``zoo.load`` reads them."""
+    """DeepSpeed's stage 2; beside its own files a checkpoint holds the weights as ``zoo.load`` reads them.
+
+    Not tested: it needs a GPU, and there was none.
+    """
+
+    def __init__(self, sync_batchnorm: bool = False) -> None:
+        super().__init__(stage=2)
+        self.sync_batchnorm = sync_batchnorm
+
+    def setup(self, trainer: Trainer) -> None:
+        """DeepSpeed clips gradients itself, and is told where."""
+        limit = getattr(self.lightning_module, "max_gradient", None)
+        if limit is not None and isinstance(self.config, dict):
+            self.config["gradient_clipping"] = limit
+        super().setup(trainer)
 
     def save_checkpoint(self, checkpoint: dict[str, Any], filepath: str | Path, storage_options: Any = None) -> None:
         """DeepSpeed's folder, and in it what sampling needs."""

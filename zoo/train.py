@@ -152,7 +152,7 @@ def train(plan: Plan, run: Path, start: Start | None = None) -> dict[str, float]
     return figures(run, model.clips_seen) if is_first() else {}
 
 
-def build_trainer(plan: Plan, run: Path, rows: int) -> Trainer:
+def build_trainer(plan: Plan, run: Path, rows: int = 0) -> Trainer:
     """Lightning's trainer: one pass over the budget, validated in rounds. rows: of metrics.csv that are kept."""
     from lightning import Trainer
 

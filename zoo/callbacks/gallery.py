@@ -57,9 +57,11 @@ class Gallery(Callback):
 
     def on_validation_epoch_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:
         """Write and log them; of several ranks, the first has the first clips."""
-        kept = rank_list(list(zip(self.keys, self.films, self.details, strict=True)))[: self.clips]
-        self.keys = [key for key, _, _ in kept]
-        self.films, self.details = [films for _, films, _ in kept], [details for _, _, details in kept]
+        self.keys, self.films, self.details = (
+            rank_list(self.keys)[: self.clips],
+            rank_list(self.films)[: self.clips],
+            rank_list(self.details)[: self.clips],
+        )
         if not trainer.is_global_zero or not self.films:
             return
         folder = self.run / "samples"

@@ -78,9 +78,7 @@ def settings(config: DictConfig, sweeper: DictConfig) -> dict[str, Any]:
     asked = getattr(direction, "name", direction)
     if asked in ("minimize", "maximize"):
         if planned.objective is None:
-            raise ZooError(
-                "No metric here says which samples are better, so none is optimised. Try: evaluation.context=1"
-            )
+            raise ZooError("No metric says which samples are better, so none is optimised. Try: evaluation.context=1")
         wanted = f"{planned.objective[1]}imize"
         if asked != wanted:
             raise ZooError(

@@ -145,9 +145,10 @@ class VideoVAE(VideoModel[VideoVAEConfig]):
         config = self.config
         return self.annealed(torch.optim.Adam(self.parameters(), config.lr, (config.beta1, 0.999)))
 
-    def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any) -> None:
+    @property
+    def max_gradient(self) -> float:
         """One bad clip moves the weights no further than this."""
-        self.clip_gradients(optimizer, self.config.max_gradient, "norm")
+        return self.config.max_gradient
 
     def ema_parts(self) -> dict[str, nn.Module]:
         """All parts sample."""

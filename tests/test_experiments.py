@@ -1,5 +1,6 @@
 """The command at the head of each experiment runs."""
 
+import importlib.util
 import os
 import shlex
 import subprocess
@@ -9,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from zoo import list_models
+from zoo.card import MODELS
 from zoo.cli import conf_dir
 from zoo.data.decode import write_video
 
@@ -28,3 +31,17 @@ def test_header_command_runs(experiment: Path, tmp_path: Path):
     done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert list(tmp_path.glob("runs/*/gallery.mp4"))
+
+
+def test_readme_holds_the_leaderboard_of_every_model():
+    """Every registered model that makes videos, three seeds each, and the table as the script writes it."""
+    root = Path(__file__).parents[1]
+    spec = importlib.util.spec_from_file_location("leaderboard", root / "experiments/leaderboard/run.py")
+    leaderboard = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(leaderboard)
+    assert set(leaderboard.MODELS) == {name for name in list_models() if MODELS.find(name).card.samples}
+    for row in leaderboard.compared().rows:
+        assert set(row.seeds) == {1, 2, 3}, row.variant
+    text = (root / "README.md").read_text()
+    assert leaderboard.readme(text) == text
+    assert all(f"| `{model}` |" in text for model in leaderboard.MODELS)

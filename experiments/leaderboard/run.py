@@ -22,6 +22,7 @@ from zoo.comparison.gather import lay_side_by_side
 from zoo.comparison.table import ARROWS, by_task, in_words
 from zoo.evaluation.catalogue import better
 from zoo.evaluation.results import RESULTS, Result, add_line, read_results
+from zoo.folder import CONFIG
 
 HERE = Path(__file__).parent
 README = HERE.parents[1] / "README.md"
@@ -82,11 +83,10 @@ def measure(run: Path, model: str, seed: int, context: int, trained: str) -> Non
 
 
 def train(run: Path, settings: list[str]) -> str:
-    """Train unless that was done; returns the command."""
+    """Train unless that was done, or go on with it; returns the command."""
     words = [*COMMON, *settings, "logger.wandb=disabled", f"hydra.run.dir={run}"]
-    if (run / "last.ckpt").is_file():
-        return shlex.join(["python", "-m", "zoo.train", *words])
-    return command("zoo.train", words)
+    command("zoo.train", [f"resume={run}"] if (run / CONFIG).is_file() else words)
+    return shlex.join(["python", "-m", "zoo.train", *words])
 
 
 def now() -> str | None:

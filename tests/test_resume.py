@@ -1,15 +1,17 @@
 """A training that was cut off anywhere goes on as if it had never stopped."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 import torch
 from lightning.pytorch.trainer import call
 
+from tests.ranks import on_ranks
 from zoo import list_models
-from zoo.rerun import go_on, tiny_plan, unlike
+from zoo.rerun import begin_or_go_on, go_on, tiny_plan, unlike
+from zoo.settings import Strategy
 from zoo.train import train
 
 CLIPS = 14  # of two each step: rounds after steps 3 and 6, and after the last, which is 7
@@ -101,5 +103,32 @@ def test_no_moment_matters(hook, nth, undisturbed, tmp_path):
     """One model, killed at every hook of its training."""
     with cut(hook, nth):
         train(tiny_plan("segmenter", CLIPS), tmp_path)
+    go_on(tmp_path)
+    assert unlike(tmp_path, undisturbed["segmenter"]) == []
+
+
+def on_two(run: Path, name: str, strategy: str, stop: tuple[str, int] | None) -> None:
+    """Begin or go on, on each of two ranks, until a hook is reached."""
+    planned = tiny_plan(name, 2 * CLIPS)
+    planned.settings.strategy = Strategy(strategy, "cpu", "2")
+    with cut(*stop) if stop else nullcontext():
+        begin_or_go_on(planned, run)
+
+
+@pytest.mark.parametrize(("name", "strategy"), [("pix2pixhd", "ddp"), ("videovae", "ddp"), ("judge", "fsdp")])
+def test_two_processes_go_on_to_the_same_bits(name, strategy, tmp_path):
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    on_ranks(tmp_path / "log", on_two, whole, name, strategy, None)
+    for stop in (("on_train_batch_start", 3), ("on_validation_epoch_end", 1), ("on_train_batch_end", 2), None):
+        on_ranks(tmp_path / "log", on_two, run, name, strategy, stop)
+    assert unlike(run, whole) == []
+
+
+def test_loading_processes_make_no_difference(undisturbed, tmp_path):
+    """Clips come from two other processes, which are ahead of the training when it is cut off."""
+    planned = tiny_plan("segmenter", CLIPS)
+    planned.data.workers = 2
+    with cut("on_train_batch_start", 4):
+        train(planned, tmp_path)
     go_on(tmp_path)
     assert unlike(tmp_path, undisturbed["segmenter"]) == []

@@ -132,9 +132,9 @@ def same(one, other) -> bool:
 
 
 @pytest.mark.parametrize("name", ["videovae", "pix2pixhd"])
-def test_a_sharded_run_is_loaded_in_one_process_and_goes_on_on_two_and_three(name, tmp_path):
+def test_a_sharded_run_is_loaded_in_one_process_and_goes_on_on_two(name, tmp_path):
     """Weights, averages and the states of every optimizer, bit for bit."""
-    words = words_for(name, "budget.clips=24")  # for three ranks of two clips, four steps
+    words = words_for(name, "budget.clips=24")
     short = [word for word in words if word != "budget.clips=24"]
     on_ranks(tmp_path / "log", trained, tmp_path, *short, *two("fsdp"))
     assert find_checkpoint(str(tmp_path)) == tmp_path / "last.ckpt"
@@ -145,9 +145,7 @@ def test_a_sharded_run_is_loaded_in_one_process_and_goes_on_on_two_and_three(nam
     for part, module in model.ema_parts().items():
         for key, weight in module.state_dict().items():
             assert torch.equal(weight, whole["ema"][part][key].to(weight)), (part, key)
-    for ranks in (2, 3):
-        devices = f"strategy.devices={ranks}"
-        on_ranks(tmp_path / "log", go_on, tmp_path, [*words, *two("fsdp"), devices], tmp_path / f"{ranks}", ranks=ranks)
-        kept = read_sharded(tmp_path / f"{ranks}" / "kept.ckpt")
-        for part in ("state_dict", "optimizer_states", "ema", "lr_schedulers", "clips_seen"):
-            assert same(kept[part], whole[part]), part
+    on_ranks(tmp_path / "log", go_on, tmp_path, [*words, *two("fsdp")], tmp_path / "two")
+    kept = read_sharded(tmp_path / "two" / "kept.ckpt")
+    for part in ("state_dict", "optimizer_states", "ema", "lr_schedulers", "clips_seen"):
+        assert same(kept[part], whole[part]), part

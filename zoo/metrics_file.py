@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.utilities import rank_zero_only
 
+from zoo.launch import is_first
 from zoo.whole import write_text
 
 
@@ -29,7 +29,9 @@ class MetricsFile(Logger):
         self.path = path
         self.columns: list[str] = []
         self.rows = 0
-        self._begin(keep)
+        self.writes = is_first()
+        if self.writes:
+            self._begin(keep)
 
     @property
     def name(self) -> str:
@@ -41,20 +43,20 @@ class MetricsFile(Logger):
         """Lightning asks for it."""
         return ""
 
-    @rank_zero_only
     def _begin(self, keep: int) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         rows = read_rows(self.path)[:keep] if self.path.is_file() else []
         self.columns = list(dict.fromkeys(column for row in rows for column in row))
         self.rows = len(rows)
         self._write_all(rows)
 
-    @rank_zero_only
     def log_hyperparams(self, *_: Any, **__: Any) -> None:
         """They stand in config.yaml."""
 
-    @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Add a row."""
+        """Add a row; one process does."""
+        if not self.writes:
+            return
         row = {**metrics, "step": step}
         new = [column for column in row if column not in self.columns]
         if new:
@@ -66,11 +68,11 @@ class MetricsFile(Logger):
                 out.write(self._text([row]))
         self.rows += 1
 
-    @rank_zero_only
     def save(self) -> None:
         """Wait until the disk has every row."""
-        with self.path.open("rb") as file:
-            os.fsync(file.fileno())
+        if self.writes:
+            with self.path.open("rb") as file:
+                os.fsync(file.fileno())
 
     def _write_all(self, rows: Iterable[Mapping[str, Any]]) -> None:
         header = io.StringIO()

@@ -116,7 +116,7 @@ class Alternating(_Shared, DDPStrategy):
 class Sharded(_Shared, ModelParallelStrategy):
     """FSDP2: each of a model's networks is sharded by itself (``VideoModel.configure_model``), over all ranks.
 
-    A checkpoint is a folder, see ``zoo.sharded``; training goes on from one on any number of ranks.
+    A checkpoint is a folder, see ``zoo.sharded``, from which every rank takes its shards.
     """
 
     def __init__(self, sync_batchnorm: bool = False) -> None:

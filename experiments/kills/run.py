@@ -2,6 +2,7 @@
 
     python experiments/kills/run.py            # every registered model, at least 25 kills each; writes results.jsonl
     python experiments/kills/run.py vid2vid    # one model
+    python experiments/kills/run.py readme     # writes the table into README.md, between its two marks
 
 The process that is killed is a whole training: data, steps, rounds of evaluation, and a checkpoint after every step, so
 that many kills fall into the writing of one. It is forked from one that has imported the libraries, since imports are
@@ -30,6 +31,8 @@ from zoo.run import commit
 from zoo.whole import partial
 
 HERE = Path(__file__).parent
+README = HERE.parents[1] / "README.md"
+MARKS = ("<!-- kills -->", "<!-- end of kills -->")
 KILLS, CLIPS = 25, 60
 
 
@@ -111,5 +114,27 @@ def main(names: list[str]) -> None:
         print(name, tally)
 
 
+def table() -> str:
+    """Markdown: the newest line of each model."""
+    lines = {line["model"]: line for line in map(json.loads, (HERE / "results.jsonl").read_text().splitlines())}
+    rows = [
+        "| model | kills | of them while a checkpoint was written | trainings that ended | unlike the undisturbed |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for model, line in sorted(lines.items()):
+        numbers = (line[name] for name in ("kills", "in_writing", "trainings", "different"))
+        rows.append(f"| `{model}` | {' | '.join(map(str, numbers))} |")
+    return "\n".join(rows)
+
+
+def readme(text: str) -> str:
+    """README with the table between its marks."""
+    before, rest = text.split(MARKS[0])
+    return before + MARKS[0] + "\n" + table() + "\n" + MARKS[1] + rest.split(MARKS[1])[1]
+
+
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    if sys.argv[1:] == ["readme"]:
+        README.write_text(readme(README.read_text()))
+    else:
+        main(sys.argv[1:])

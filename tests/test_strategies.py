@@ -133,6 +133,13 @@ def test_two_processes_do_the_work_of_one(name, strategy, alone, tmp_path):
         assert list(read_films(tmp_path / "clips")) == list(read_films(alone(name) / "clips"))
 
 
+def test_the_ranks_statistics_are_alike_where_batch_norm_is_not_synced(tmp_path):
+    on_ranks(tmp_path, digest_of_ranks, tmp_path, *words_for("segmenter"), *two("ddp"))
+    first, second = (torch.load(tmp_path / f"rank{rank}.pt") for rank in (0, 1))
+    assert any(key.endswith("running_mean") for key in first)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
 @pytest.mark.parametrize(("name", "strategy"), [("videovae", "ddp"), ("segmenter", "fsdp"), ("judge", "ddp")])
 def test_a_rank_without_clips_keeps_nobody_waiting(name, strategy, tmp_path):
     on_ranks(tmp_path, trained, tmp_path, *words_for(name), *two(strategy), "evaluation.clips=1")

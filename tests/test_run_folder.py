@@ -250,6 +250,10 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
         pass
     with pytest.raises(ZooError, match=r"config.yaml could not be written: Read-only file system"), told(tmp_path):
         raise OSError(30, "Read-only file system", "config.yaml")
+    gloo = "[/build/pair.cc:561] Connection closed by peer [127.0.0.1]:32663. This is typically caused by …"
+    lost = pytest.raises(ZooError, match=r"died: Connection closed by peer \[127.0.0.1\]:32663. What it said")
+    with lost, told(tmp_path):
+        raise RuntimeError(gloo)
     with pytest.raises(KeyError), told(tmp_path):
         raise KeyError("a mistake of ours keeps its stack trace")
 

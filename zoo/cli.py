@@ -158,6 +158,7 @@ HARMLESS = (
     ".*isinstance\\(treespec, LeafSpec\\).*",  # Lightning 2.6 with torch 2.14, at each fit
     ".*exists and is not empty.*",  # the run folder holds the config before the trainer comes
     ".*does not have many workers.*",  # evaluation clips are few
+    "`broadcast_buffers` is deprecated.*",  # what the other word does is not the same
     ".*no pre-optimization state was saved.*",  # of manual optimization: the state after the step is right
 )
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from zoo.errors import ZooError
 
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG}
+PLACE = re.compile(r"^\[[^\]]*\] ")  # a line of somebody's source
 LOST = {
     "DataLoader worker": "A process that loads clips died: {}. It may have been short of memory; with fewer of them, "
     "data.workers=0 at least, there is more.",
@@ -31,7 +33,7 @@ def told(run: Path) -> Iterator[None]:
     except RuntimeError as problem:
         for sign, sentence in LOST.items():
             if sign in str(problem):
-                reason = str(problem).splitlines()[0].rstrip(".")
+                reason = PLACE.sub("", str(problem).splitlines()[0]).partition(". ")[0].rstrip(".")
                 raise ZooError(f"{sentence.format(reason)} {how_to_go_on(run)}") from problem
         raise
 

@@ -24,9 +24,9 @@ from zoo.callbacks.curves import read_curves
 from zoo.run import commit
 
 HERE = Path(__file__).parent
-ROUNDS = 5
-STEPS = 24
-WARM = 4  # steps that are not counted
+ROUNDS = 3
+STEPS = 12
+WARM = 3  # steps that are not counted
 MODELS = {
     "vid2vid": ["data.height=128", "data.width=128"],
     "videovae": ["data.height=64", "data.width=64"],

@@ -28,7 +28,8 @@ ROUNDS = 2
 STEPS = 7
 WARM = 2  # steps that are not counted
 BATCH = 4  # clips a step and process
-MODELS = {"vid2vid": ["data.height=128", "data.width=128"]}
+SAME_WORK = ["model.past_frames=1", "model.generated_start=0"]  # every clip starts from one frame: steps are alike
+MODELS = {"vid2vid": ["data.height=128", "data.width=128", *SAME_WORK]}
 COMMON = [
     *(
         f"data.batch_size={BATCH}",

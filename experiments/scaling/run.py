@@ -47,8 +47,7 @@ LINKS = {
     "InfiniBand NDR, 400 Gb/s a GPU": 50e9,
     "Ethernet, 25 Gb/s a machine": 3.1e9,
 }
-"""Bytes a second each way: NVIDIA's published figures for H100 (900 GB/s both ways) and ConnectX-7; half a GPU's eighth
-for Ethernet would be less."""
+"""Bytes a second each way, as published: NVLink of an H100 has 900 GB/s both ways together, a port of NDR 400 Gb/s."""
 STEP_SECONDS = (0.05, 0.2, 1.0)
 """Steps of a GPU that the paper table asks about."""
 

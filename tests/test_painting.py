@@ -268,10 +268,10 @@ def test_without_a_region_in_sight_its_judge_is_silent():
     given, image = torch.rand(1, model.map_channels, 32, 32), torch.rand(1, 3, 32, 32)
     labels = torch.zeros(1, 32, 32, dtype=torch.int64)
     pictures = Pictures(given, image, {"image": image}, labels)
-    assert "gan_region" not in model.objective.generator_losses(pictures)
+    assert "gan_region" not in model.objective.losses(pictures).painting
     labels[0, 3, 4] = model.spec.label_names.index("head")
-    assert {"gan_region", "features_region"} <= set(model.objective.generator_losses(pictures))
-    assert set(model.objective.judge_losses(pictures)) == {"judge_image", "judge_region"}
+    assert {"gan_region", "features_region"} <= set(model.objective.losses(pictures).painting)
+    assert set(model.objective.losses(pictures).judging) == {"judge_image", "judge_region"}
 
 
 # ---------------------------------------------------------------- stages

@@ -18,6 +18,7 @@ from lightning import LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import DTensor
 from torch.utils._pytree import tree_map_only
 
 from zoo.card import MODELS, ModelCard
@@ -142,19 +143,22 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def descend(self, number: int, objective: Callable[[], Mapping[str, Tensor]]) -> Mapping[str, Tensor]:
-        """One step of one of several optimizers on the sum of the losses, in manual optimization.
+    def descend(self, *losses: Mapping[str, Tensor]) -> None:
+        """One step of every optimizer, each on the sum of its losses, in manual optimization.
 
-        The parameters of the others get no gradient, and are not waited for by other ranks.
+        All losses come from the weights before the step, and may share what they were computed through: an optimizer's
+        parameters get the gradients of its own losses only.
         """
-        optimizer = cast("list[LightningOptimizer]", self.optimizers())[number]
-        self.toggle_optimizer(optimizer)
-        losses = objective()
-        optimizer.zero_grad()
-        self.manual_backward(torch.stack(list(losses.values())).sum())
-        optimizer.step()
-        self.untoggle_optimizer(optimizer)
-        return losses
+        optimizers = cast("list[LightningOptimizer]", self.optimizers())
+        for number, (optimizer, parts) in enumerate(zip(optimizers, losses, strict=True), 1):
+            own = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            # Of sharded parameters the gradients come to other tensors, so there all get them; the next one throws
+            # away what it has not asked for.
+            inputs = None if any(isinstance(parameter, DTensor) for parameter in own) else own
+            optimizer.zero_grad()
+            total = torch.stack(list(parts.values())).sum()
+            self.manual_backward(total, inputs=inputs, retain_graph=number < len(losses))
+            optimizer.step()
 
     def places(self, clip: Clip) -> list[int]:
         """Where in the training each clip of the batch stands, from 0, whichever rank has it."""

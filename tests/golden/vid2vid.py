@@ -26,7 +26,7 @@ from zoo.blocks.released import fit_state
 from zoo.blocks.released_networks import translate_discriminator, translate_encoder, translate_image_generator
 from zoo.flow.warp import warp
 from zoo.losses.adversarial import OBJECTIVES
-from zoo.losses.judged import generator_terms, judge_loss
+from zoo.losses.judged import verdict
 from zoo.models.vid2vid.convert import translate_generators
 from zoo.models.vid2vid.losses import Motion, motion_losses, sparse_groups, temporal_groups, video_input
 from zoo.models.vid2vid.networks import Painted, SequentialGenerator, plan_scales
@@ -141,7 +141,7 @@ def replay_discriminator(record: Record) -> dict[str, Any]:
     outputs = {}
     for name in ("eval", "train"):
         judge = build_judge(record["state_dict"]).train(name == "train")
-        maps = judge(record["x"])
+        (maps,) = judge(record["x"])
         keeps_features = record["config"].get("getIntermFeat", True)
         outputs[name] = maps if keeps_features else [scale[-1:] for scale in maps]
     return outputs
@@ -160,7 +160,7 @@ def replay_losses(record: Record) -> dict[str, Any]:
 
     given, real = inputs["real_A"], inputs["real_B"]
     seen = [torch.cat([given, x], 1) for x in (real, inputs["fake_B"], inputs["raw"])]
-    terms = generator_terms(judges["netD"], seen[0], seen[1:], "ls")
+    terms = verdict(judges["netD"], seen[0], seen[1:], "ls").terms
     losses = {
         "G_VGG": torch.zeros(()),
         "G_GAN": sum(gan for gan, _ in terms),
@@ -210,10 +210,10 @@ def motion_terms(inputs: Record, config: Record) -> dict[str, Tensor]:
 
 
 def judged(judge: MultiScaleDiscriminator, real: Tensor, fakes: list[Tensor], name: str) -> dict[str, Tensor]:
-    """The judge's own two halves: ``judge_loss`` is half of their sum, and is zero in the one that is satisfied."""
-    both = 2 * judge_loss(judge, real, fakes, "ls")
+    """The judge's own two halves: its loss is half of their sum."""
+    both = 2 * verdict(judge, real, fakes, "ls").judge
     rule = OBJECTIVES["ls"]
-    fake_half = sum(rule.fake(s).mean() for fake in fakes for s in scores(judge(fake.detach())))
+    fake_half = sum(rule.fake(s).mean() for fake in fakes for s in scores(judge(fake.detach())[0]))
     return {f"{name}_real": both - fake_half, f"{name}_fake": fake_half}
 
 
@@ -221,7 +221,7 @@ def temporal_terms(judge: MultiScaleDiscriminator, inputs: Record, features: flo
     frames = inputs["seq_real"].shape[1]
     groups = [list(range(frames))]
     real, fake = (video_input(inputs[name], inputs["seq_flow"], groups) for name in ("seq_real", "seq_fake"))
-    ((gan, matching),) = generator_terms(judge, real, [fake], "ls")
+    ((gan, matching),) = verdict(judge, real, [fake], "ls").terms
     return {
         "G_T_GAN": gan,
         "G_T_GAN_Feat": features * matching,
@@ -239,7 +239,7 @@ def face_terms(
         return {name: torch.zeros(()) for name in names}
     top, bottom, left, right = (int(edge) for edge in box)
     real, fake = inside([real, fake], (slice(top, bottom), slice(left, right)))
-    ((gan, matching),) = generator_terms(judge, real, [fake], "ls", scales)
+    ((gan, matching),) = verdict(judge, real, [fake], "ls", scales).terms
     return {
         "G_f_GAN": FACE_WEIGHT * gan,
         "G_f_GAN_Feat": FACE_WEIGHT * features * matching,

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from zoo.errors import one_of
@@ -31,7 +33,9 @@ class BatchNorm(nn.BatchNorm2d):
         """(N, C, H, W) -> (N, C, H, W)."""
         if self.training:
             return super().forward(x)
-        return F.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.eps)
+        # Not F.instance_norm, which is the same: it would undo channels_last.
+        pictures = (F.batch_norm(one, None, None, self.weight, self.bias, True, eps=self.eps) for one in x.split(1))
+        return torch.cat(list(pictures))
 
 
 NORMS: dict[tuple[str, str], Norm] = {
@@ -74,7 +78,27 @@ def up(channels_in: int, channels: int, norm: Norm) -> list[nn.Module]:
 
 def head(channels: int, channels_out: int) -> list[nn.Module]:
     """7 x 7 convolution to the output, without activation: (N, C, H, W) -> (N, Cout, H, W)."""
-    return [nn.ReflectionPad2d(3), nn.Conv2d(channels, channels_out, 7)]
+    return [nn.ReflectionPad2d(3), FewChannels(channels, channels_out, 7)]
+
+
+class FewChannels(nn.Conv2d):
+    """A convolution to one, two or three channels, which makes four neighbouring columns at once.
+
+    A processor computes 16 channels in the time of one. Of four columns the kernels stand beside each other, shifted by
+    a column each, as output channels of one convolution of stride 4: the same sums in 0.4 of the time.
+    """
+
+    COLUMNS = 4
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, Cout, H', W')."""
+        width = x.shape[-1] - self.weight.shape[-1] + 1
+        if width % self.COLUMNS:
+            return super().forward(x)
+        shifted = [F.pad(self.weight, (k, self.COLUMNS - 1 - k)) for k in range(self.COLUMNS)]
+        bias = None if self.bias is None else self.bias.repeat(self.COLUMNS)
+        packed = F.conv2d(x, torch.cat(shifted), bias, stride=(1, self.COLUMNS))
+        return rearrange(packed, "n (k c) h w -> n c h (w k)", k=self.COLUMNS)
 
 
 class ResidualBlock(nn.Module):

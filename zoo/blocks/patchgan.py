@@ -5,6 +5,7 @@ Shapes: N images, C channels, H x W pixels.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from zoo.blocks.convolution import Norm, initialise
@@ -29,11 +30,16 @@ class PatchDiscriminator(nn.Module):
         stages.append(nn.Sequential(nn.Conv2d(width, 1, 4, stride=1, padding=2)))
         self.stages = nn.ModuleList(stages)
 
-    def forward(self, x: Tensor) -> list[Tensor]:
-        """(N, C, H, W) to the map of every stage, the score (N, 1, h, w) last."""
+    def forward(self, x: Tensor, parts: int = 1) -> list[Tensor]:
+        """(N, C, H, W) to the map of every stage, the score (N, 1, h, w) last.
+
+        parts: equal ones, one after another in the batch, each of which is normalised by itself.
+        """
         maps = []
-        for stage in self.stages:
-            x = stage(x)
+        for convolution, *after in self.stages:
+            x = convolution(x)
+            if after:
+                x = torch.cat([nn.Sequential(*after)(part) for part in x.chunk(parts)])
             maps.append(x)
         return maps
 
@@ -48,13 +54,19 @@ class MultiScaleDiscriminator(nn.Module):
         self.judges = nn.ModuleList(PatchDiscriminator(channels, w, layers, norm) for w in widths)
         initialise(self)
 
-    def forward(self, x: Tensor) -> list[list[Tensor]]:
-        """(N, C, H, W) to the feature maps of every scale, finest first, each list with its score last."""
-        results = []
+    def forward(self, *parts: Tensor) -> list[list[list[Tensor]]]:
+        """For each part, (N, C, H, W): the feature maps of every scale, finest first, each list with its score last.
+
+        All parts go through the convolutions together, and are normalised each by itself.
+        """
+        x = torch.cat(parts)
+        results: list[list[list[Tensor]]] = [[] for _ in parts]
         for scale, judge in enumerate(self.judges):
             if scale:
                 x = halve(x)
-            results.append(judge(x))
+            shared = [maps.chunk(len(parts)) for maps in judge(x, len(parts))]
+            for part, result in enumerate(results):
+                result.append([maps[part] for maps in shared])
         return results
 
 

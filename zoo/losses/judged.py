@@ -6,6 +6,8 @@ Shapes: N pictures with the map that they were painted from, C channels in all, 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,24 +17,33 @@ from zoo.losses.adversarial import discriminator_loss, generator_loss
 from zoo.losses.feature_matching import feature_matching
 
 
-def generator_terms(
+class Sides(NamedTuple):
+    """The losses of a step, by name, all from the same weights: of what paints, and of those that judge it."""
+
+    painting: dict[str, Tensor]
+    judging: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a judge says, and what it learns from it.
+
+    terms: for each fake its adversarial loss, summed over scales, and its feature matching with the real picture.
+    judge: the judge's own loss, half of (real + fake), summed over the fakes; it is not for the fakes to follow.
+    """
+
+    terms: list[tuple[Tensor, Tensor]]
+    judge: Tensor
+
+
+def verdict(
     judge: MultiScaleDiscriminator, real: Tensor, fakes: Sequence[Tensor], objective: str, scales: int | None = None
-) -> list[tuple[Tensor, Tensor]]:
-    """For each fake (N, C, H, W): its adversarial loss, summed over scales, and its feature matching with ``real``.
+) -> Verdict:
+    """The losses of both sides on pictures (N, C, H, W), from one pass over all of them.
 
     scales: what feature matching divides by; None is how many the judge has.
     """
-    with torch.no_grad():
-        wanted = judge(real)
-    terms = []
-    for fake in fakes:
-        maps = judge(fake)
-        terms.append((generator_loss(scores(maps), objective), feature_matching(maps, wanted, scales)))
-    return terms
-
-
-def judge_loss(judge: MultiScaleDiscriminator, real: Tensor, fakes: Sequence[Tensor], objective: str) -> Tensor:
-    """Half of (real + fake), summed over the fakes, each (N, C, H, W); no gradient to the pictures. A scalar."""
-    real_scores = scores(judge(real.detach()))
-    losses = [discriminator_loss(real_scores, scores(judge(fake.detach())), objective) for fake in fakes]
-    return 0.5 * torch.stack(losses).sum()
+    of_real, *of_fakes = judge(real, *fakes)
+    terms = [(generator_loss(scores(maps), objective), feature_matching(maps, of_real, scales)) for maps in of_fakes]
+    losses = [discriminator_loss(scores(of_real), scores(maps), objective) for maps in of_fakes]
+    return Verdict(terms, 0.5 * torch.stack(losses).sum())

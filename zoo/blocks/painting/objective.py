@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from zoo.blocks.convolution import Norm
 from zoo.blocks.painting.config import PaintingConfig
 from zoo.blocks.patchgan import MultiScaleDiscriminator
-from zoo.losses.judged import generator_terms, judge_loss
+from zoo.losses.judged import Sides, verdict
 from zoo.losses.perceptual import find_perceptual
 from zoo.ranks import rank_max
 
@@ -57,33 +57,27 @@ class PictureObjective(nn.Module):
         config = self.config
         return MultiScaleDiscriminator(channels, config.discriminator_width, config.discriminator_layers, scales, norm)
 
-    def generator_losses(self, pictures: Pictures) -> dict[str, Tensor]:
-        """Every part for the painter, weighted: adversarial, feature matching, likeness; and around the region."""
-        config, losses = self.config, {}
+    def losses(self, pictures: Pictures) -> Sides:
+        """For the painter every part, weighted: adversarial, feature matching, likeness; and around the region. For
+        each judge the mean of its real and its painted half."""
+        config = self.config
         fakes = [torch.cat([pictures.given, image], 1) for image in pictures.painted.values()]
         real = torch.cat([pictures.given, pictures.real], 1)
-        terms = generator_terms(self.image, real, fakes, config.objective)
-        for (name, image), (adversarial, features) in zip(pictures.painted.items(), terms, strict=True):
-            losses[f"gan_{name}"] = adversarial
-            losses[f"features_{name}"] = config.feature_weight * features
-            losses |= self._likeness(name, image, pictures.real)
+        said = verdict(self.image, real, fakes, config.objective)
+        painting, judging = {}, {"judge_image": said.judge}
+        for (name, image), (adversarial, features) in zip(pictures.painted.items(), said.terms, strict=True):
+            painting[f"gan_{name}"] = adversarial
+            painting[f"features_{name}"] = config.feature_weight * features
+            painting |= self._likeness(name, image, pictures.real)
         if self.around is not None and (box := self._box(pictures)) is not None:
             real, fake = inside([real, fakes[0]], box)
             scales = config.discriminator_scales  # as released: feature matching counts those of the other judge
-            ((adversarial, features),) = generator_terms(self.around, real, [fake], config.objective, scales)
-            losses["gan_region"] = config.region_weight * adversarial
-            losses["features_region"] = config.region_weight * config.feature_weight * features
-        return losses
-
-    def judge_losses(self, pictures: Pictures) -> dict[str, Tensor]:
-        """For the judges, each the mean of its real and its painted half."""
-        fakes = [torch.cat([pictures.given, image.detach()], 1) for image in pictures.painted.values()]
-        real = torch.cat([pictures.given, pictures.real], 1)
-        losses = {"judge_image": judge_loss(self.image, real, fakes, self.config.objective)}
-        if self.around is not None and (box := self._box(pictures)) is not None:
-            real, fake = inside([real, fakes[0]], box)
-            losses["judge_region"] = judge_loss(self.around, real, [fake], self.config.objective)
-        return losses
+            said = verdict(self.around, real, [fake], config.objective, scales)
+            ((adversarial, features),) = said.terms
+            painting["gan_region"] = config.region_weight * adversarial
+            painting["features_region"] = config.region_weight * config.feature_weight * features
+            judging["judge_region"] = said.judge
+        return Sides(painting, judging)
 
     def _likeness(self, name: str, image: Tensor, real: Tensor) -> dict[str, Tensor]:
         """Distances of a painted picture from the real one, in pixels and in the features of a classifier."""

@@ -9,7 +9,6 @@ Shapes: B clips, T frames, N = B·n pictures of a step, C channels of a map, D o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +58,9 @@ class Pix2PixHD(PaintingModel[Pix2PixHDConfig]):
         for start in range(0, clip["video"].shape[1], self.config.frames_per_step):
             some = cut(clip, start, start + self.config.frames_per_step)
             pictures = self.paint(some, self.scales_at(stage), stage.finest_alone)
-            losses = {
-                **self.descend(0, partial(self.objective.generator_losses, pictures)),
-                **self.descend(1, partial(self.objective.judge_losses, pictures)),
-            }
-            for name, value in losses.items():
+            sides = self.objective.losses(pictures)
+            self.descend(*sides)
+            for name, value in (sides.painting | sides.judging).items():
                 parts.setdefault(name, []).append(value.detach())
         self.log_losses({name: torch.stack(values).mean() for name, values in parts.items()})
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,7 +22,7 @@ from zoo.blocks.painting.objective import Pictures
 from zoo.blocks.painting.wardrobe import Wardrobe
 from zoo.blocks.patchgan import MultiScaleDiscriminator
 from zoo.errors import ZooError, one_of
-from zoo.losses.judged import generator_terms, judge_loss
+from zoo.losses.judged import Sides, verdict
 from zoo.losses.warping import flow_confidence
 from zoo.model import VideoModel, build, pieces
 from zoo.models.vid2vid.config import CARD, FIRST_FRAMES, Vid2VidConfig
@@ -156,11 +155,9 @@ class Vid2Vid(PaintingModel[Vid2VidConfig]):
             stop = min(begin + self.config.frames_per_step, clip["video"].shape[1])
             ends += (stop,)
             chunk = self.generate(clip, frames, ends, begin, stage)
-            losses = {
-                **self.descend(0, partial(self.generator_losses, clip, chunk)),
-                **self.descend(1, partial(self.judge_losses, clip, chunk)),
-            }
-            for name, value in losses.items():
+            sides = self.losses_of(clip, chunk)
+            self.descend(*sides)
+            for name, value in (sides.painting | sides.judging).items():
                 parts.setdefault(name, []).append(value.detach())
             frames = [[level.detach() for level in frame] for frame in chunk.frames]
         self.log_losses({name: torch.stack(values).mean() for name, values in parts.items()})
@@ -201,24 +198,24 @@ class Vid2Vid(PaintingModel[Vid2VidConfig]):
 
     # ---------------------------------------------------------------- the objective
 
-    def generator_losses(self, clip: Clip, chunk: Chunk) -> dict[str, Tensor]:
-        """Every part of the generator's side of eq. 5, weighted."""
-        return {
-            **self.objective.generator_losses(chunk.pictures),
-            **self.video_losses(clip, chunk),
-            **self.flow_losses(clip, chunk),
-        }
+    def losses_of(self, clip: Clip, chunk: Chunk) -> Sides:
+        """Eq. 5: every part of the generator's side, weighted, and of the judges' side."""
+        image, video = self.objective.losses(chunk.pictures), self.video_losses(clip, chunk)
+        motion = self.flow_losses(clip, chunk)
+        return Sides(image.painting | video.painting | motion, image.judging | video.judging)
 
-    def video_losses(self, clip: Clip, chunk: Chunk) -> dict[str, Tensor]:
-        """L_V of eq. 7 for the generator, with feature matching, at each temporal scale that the clip fills so far."""
-        losses = {}
+    def video_losses(self, clip: Clip, chunk: Chunk) -> Sides:
+        """L_V of eq. 7, with feature matching, at each temporal scale that the clip fills so far."""
+        sides = Sides({}, {})
         for scale, judge, groups in self._temporal_scales(chunk):
             real = video_input(clip["video"], clip["flow"], groups)
             fake = video_input(chunk.film, clip["flow"], groups)
-            ((gan, features),) = generator_terms(judge, real, [fake], self.config.objective)
-            losses[f"gan_video{scale}"] = gan
-            losses[f"features_video{scale}"] = self.config.feature_weight * features
-        return losses
+            said = verdict(judge, real, [fake], self.config.objective)
+            ((gan, features),) = said.terms
+            sides.painting[f"gan_video{scale}"] = gan
+            sides.painting[f"features_video{scale}"] = self.config.feature_weight * features
+            sides.judging[f"judge_video{scale}"] = said.judge
+        return sides
 
     def flow_losses(self, clip: Clip, chunk: Chunk) -> dict[str, Tensor]:
         """L_W of eq. 8, and that a generated frame agrees with the warped one before, where flow is trusted."""
@@ -242,15 +239,6 @@ class Vid2Vid(PaintingModel[Vid2VidConfig]):
         mask = config.mask_weight if config.first_frame == "generated" else 0.0
         flow = config.flow_weight
         return {"flow": flow, "warp": flow, "consistency": config.consistency_weight, "mask": mask}
-
-    def judge_losses(self, clip: Clip, chunk: Chunk) -> dict[str, Tensor]:
-        """L_I and L_V for the discriminators, each the mean of its real and its generated half."""
-        losses = self.objective.judge_losses(chunk.pictures)
-        for scale, judge, groups in self._temporal_scales(chunk):
-            real = video_input(clip["video"], clip["flow"], groups)
-            fake = video_input(chunk.film, clip["flow"], groups)
-            losses[f"judge_video{scale}"] = judge_loss(judge, real, [fake], self.config.objective)
-        return losses
 
     def _temporal_scales(self, chunk: Chunk) -> Iterator[tuple[int, MultiScaleDiscriminator, list[list[int]]]]:
         group = self.config.video_frames

@@ -134,6 +134,13 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         done = self.trainer.fit_loop.epoch_loop.batch_progress.current.completed
         return done / float(self.trainer.num_training_batches)
 
+    def adam(
+        self, parameters: Iterable[Any], lr: float, betas: tuple[float, float] = (0.9, 0.999)
+    ) -> torch.optim.Optimizer:
+        """Adam in one pass over the weights; in several where gradients are unscaled first, to be clipped."""
+        unscaled = self.max_gradient is not None and self.trainer.precision == "16-mixed"
+        return torch.optim.Adam(parameters, lr, betas, fused=not unscaled)
+
     def annealed(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
         """What ``configure_optimizers`` returns for a rate that falls to zero along half a cosine over the budget."""
 

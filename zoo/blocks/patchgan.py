@@ -36,10 +36,10 @@ class PatchDiscriminator(nn.Module):
         parts: equal ones, one after another in the batch, each of which is normalised by itself.
         """
         maps = []
-        for convolution, *after in self.stages:
-            x = convolution(x)
-            if after:
-                x = torch.cat([nn.Sequential(*after)(part) for part in x.chunk(parts)])
+        for stage in self.stages:
+            for layer in stage:
+                shared = isinstance(layer, nn.Conv2d | nn.LeakyReLU)
+                x = layer(x) if shared else torch.cat([layer(part) for part in x.chunk(parts)])
             maps.append(x)
         return maps
 

@@ -131,8 +131,8 @@ class PaintingModel(VideoModel[ConfigT], Generic[ConfigT]):
             {"params": [p for p in painting if id(p) in slow], "share": SLOW},
         ]
         return [
-            torch.optim.Adam([group for group in groups if group["params"]], self.config.lr, betas, fused=True),
-            torch.optim.Adam([{"params": judging, "share": 1.0}], self.config.discriminator_lr, betas, fused=True),
+            self.adam([group for group in groups if group["params"]], self.config.lr, betas),
+            self.adam([{"params": judging, "share": 1.0}], self.config.discriminator_lr, betas),
         ]
 
     def slow_parameters(self) -> list[nn.Parameter]:

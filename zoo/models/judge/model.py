@@ -29,7 +29,7 @@ class Judge(VideoModel[JudgeConfig]):
 
     def configure_optimizers(self) -> Any:
         """Adam, its rate falling along half a cosine."""
-        return self.annealed(torch.optim.Adam(self.parameters(), self.config.lr))
+        return self.annealed(self.adam(self.parameters(), self.config.lr))
 
     def training_step(self, clip: Clip, batch_idx: int) -> Tensor:
         """Cross-entropy of every attribute, those left out that change inside the clip or are not known."""

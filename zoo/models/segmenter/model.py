@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from einops import rearrange
 from torch import Tensor, nn
 
@@ -29,7 +28,7 @@ class Segmenter(VideoModel[SegmenterConfig]):
 
     def configure_optimizers(self) -> Any:
         """Adam, its rate falling along half a cosine."""
-        return self.annealed(torch.optim.Adam(self.parameters(), self.config.lr))
+        return self.annealed(self.adam(self.parameters(), self.config.lr))
 
     def training_step(self, clip: Clip, batch_idx: int) -> Tensor:
         """Cross-entropy of pixels, small classes weighing more than their share."""

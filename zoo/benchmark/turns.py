@@ -56,9 +56,10 @@ class Process:
         _, status = os.waitpid(self.process.pid, os.WUNTRACED)
         if os.WIFSTOPPED(status):
             return True
-        self.process.returncode = os.waitstatus_to_exitcode(status)
-        if self.process.returncode:
-            sys.exit(self.process.returncode if self.process.returncode > 0 else 128 - self.process.returncode)
+        self.process.returncode = code = os.waitstatus_to_exitcode(status)
+        self.end()  # of what it has left behind
+        if code:
+            sys.exit(code if code > 0 else 128 - code)
         return False
 
     def end(self) -> None:

@@ -86,7 +86,7 @@ def test_time_is_put_down_to_the_part_that_takes_it(name, monkeypatch, tmp_path)
     for owner, method, seconds in slow:
         slower(monkeypatch, clock, calls, owner, method, seconds)
     split = Split(clock, lambda step: None)
-    benchmark.fit(tmp_path, False, split, MovingAverage(500.0))
+    benchmark.fit(tmp_path, 2, False, split, MovingAverage(500.0))
     found = split.seconds()
     assert len(split.steps) == 2
     expected = {part: seconds * calls[seconds] for part, (*_, seconds) in zip(PARTS, slow, strict=True)}
@@ -143,25 +143,26 @@ def test_a_convolution_is_seen_as_it_is_and_counted_thrice(layer, size):
     with FlopCounterMode(display=False) as counter, Convolutions() as seen:
         made = layer(image)
         made.sum().backward()
-    [(convolution, forward)] = seen.flops.items()
-    assert counter.get_total_flops() == 3 * forward
-    assert torch.allclose(
-        convolution(image, layer.weight), made - layer.bias.view(-1, *[1] * (len(size) - 2)), atol=1e-5
-    )
+    [(convolution, calls)] = seen.calls.items()
+    assert calls == 1
+    assert counter.get_total_flops() == 3 * convolution.flops
+    layer.bias.data.zero_()
+    assert torch.allclose(convolution(image, layer.weight), layer(image), atol=1e-5)
 
 
 def test_the_share_of_the_hardware(monkeypatch):
     """Two kinds of convolutions, the first called twice a step, at 30 and 60 FLOP/s alone; the step makes 10."""
     monkeypatch.setattr(hardware, "alone", lambda seen, *_: ({1: 2.0, 2: 2.0}[seen.weight[0]], "contiguous"))
-    kinds = [Convolution((1, 1, 10), (n, 1, 1), (1,), (0,), (1,), False, (0,), 1, "float32") for n in (1, 2)]
-    count = Count()
-    count.convolutions.flops.update({kinds[0]: 2 * 20, kinds[1]: 40})  # forward: 20 of each of the first, 40
-    count.flops = [999, 240, 480]
-    found = roofline(count, [24.0, 48.0], torch.device("cpu"), HostClock(), 0, 1)
+    kinds = [Convolution((1, 1, 10), (n, 1, 1), (1,), (0,), (1,), False, (0,), 1, "float32", 20 * n) for n in (1, 2)]
+    count = Count(0)
+    count.convolutions.calls.update({kinds[0]: 4, kinds[1]: 2})  # in two steps
+    count.flops = [240, 480]
+    found = roofline(count, [24.0, 48.0, 999.0], torch.device("cpu"), HostClock(), 0, 1)
     assert found["flop_per_step"] == 360
     assert found["flop_per_s"] == 10.0
     assert [row["flop_per_s"] for row in found["convolutions"]] == [30.0, 60.0]
-    assert found["convolution_flop_per_s"] == pytest.approx(240 / (2 * 2 + 2))
+    assert sorted(row["calls_per_step"] for row in found["convolutions"]) == [1.0, 2.0]
+    assert found["convolution_flop_per_s"] == pytest.approx(480 / (4 * 2 + 2 * 2))
     assert found["share"] == pytest.approx(10 / 40)
 
 

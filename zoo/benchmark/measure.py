@@ -35,6 +35,7 @@ from zoo.types import Clip, SampleRequest
 
 Seconds = dict[str, list[float]]
 Pause = Callable[[], None]
+COUNTED = 10  # steps whose FLOPs are counted
 AHEAD = 4  # batches for each loading process, more than it keeps ready: it works on while the last step is measured
 
 
@@ -59,11 +60,12 @@ class Benchmark:
             after = AfterSteps(self, folder)
             averages = MovingAverage(self.plan.settings.callbacks.ema_half_life)
             callbacks = (Finite(folder), averages, ClipsSeen(), after)
-            model = self.fit(folder, self.plan.settings.trainer.compile, split, *callbacks)
+            steps = self.warm_up + self.repetitions
+            model = self.fit(folder, steps, self.plan.settings.trainer.compile, split, *callbacks)
             step = {f"step/{part}": row[self.warm_up :] for part, row in split.seconds().items()}
             seconds = {**step, **after.seconds, **self.loading(model)}
-            count = Count()
-            self.fit(folder, False, None, count)
+            count = Count(self.warm_up)
+            self.fit(folder, min(steps, self.warm_up + COUNTED), False, None, count)
             near = roofline(count, step["step/whole"], self.device, self.clock, self.warm_up, self.repetitions)
         return {
             "config": self.plan.config(),
@@ -76,9 +78,11 @@ class Benchmark:
 
     # ---------------------------------------------------------------- training
 
-    def fit(self, folder: Path, compiled: bool, profiler: Profiler | None, *callbacks: Callback) -> VideoModel[Any]:
-        """Take the steps as `zoo.train` does, without what happens between them: rounds, checkpoints, loggers."""
-        plan, steps = self.plan, self.warm_up + self.repetitions
+    def fit(
+        self, folder: Path, steps: int, compiled: bool, profiler: Profiler | None, *callbacks: Callback
+    ) -> VideoModel[Any]:
+        """Take so many steps as `zoo.train` does, without what happens between them: rounds, checkpoints, loggers."""
+        plan = self.plan
         seed_everything(plan.settings.seed, verbose=False)
         model = build(asdict(plan.settings.model), plan.spec)
         model.seed, model.evaluation = plan.settings.seed, plan.request

@@ -23,12 +23,15 @@ from zoo.benchmark.split import Clock
 from zoo.model import VideoModel
 
 HEAVIEST = 8
-BACKWARD_TOO = 3  # gradients of input and weight take as much as the convolution itself, each
+FORWARD_AND_BACKWARD = 3  # gradients of input and weight take as many FLOPs as the convolution itself, each
 
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution as it was called: the sizes of its input (B, C, ...) and weight, and how it is laid over it."""
+    """A convolution as it was called: the sizes of its input (B, C, ...) and weight, and how it is laid over it.
+
+    flops: of its forward pass.
+    """
 
     input: tuple[int, ...]
     weight: tuple[int, ...]
@@ -39,6 +42,7 @@ class Convolution:
     output_padding: tuple[int, ...]
     groups: int
     dtype: str
+    flops: int
 
     def __call__(self, image: Tensor, weight: Tensor) -> Tensor:
         """Without a bias."""
@@ -56,11 +60,11 @@ class Convolution:
 
 
 class Convolutions(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes every convolution, and how many FLOPs the forward passes of its like took."""
+    """Counts the forward passes of every kind of convolution."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.flops: Counter[Convolution] = Counter()
+        self.calls: Counter[Convolution] = Counter()
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -78,21 +82,25 @@ class Convolutions(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 output_padding=tuple(output_padding),
                 groups=groups,
                 dtype=str(image.dtype).removeprefix("torch."),
+                flops=conv_flop_count(image.shape, weight.shape, made.shape, transposed),
             )
-            self.flops[seen] += conv_flop_count(image.shape, weight.shape, made.shape, transposed)
+            self.calls[seen] += 1
         return made
 
 
 class Count(Callback):
-    """FLOPs of every training step, and its convolutions."""
+    """FLOPs of every training step from ``first`` on, and the convolutions of them all."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: int) -> None:
+        self.first = first
         self.flops: list[int] = []
         self.convolutions = Convolutions()
         self.modes = ExitStack()
 
     def on_train_batch_start(self, trainer: Trainer, model: VideoModel[Any], batch: Any, batch_idx: int) -> None:
         """Count from here."""
+        if batch_idx < self.first:
+            return
         self.counter = self.modes.enter_context(FlopCounterMode(display=False))
         self.modes.enter_context(self.convolutions)
 
@@ -101,14 +109,14 @@ class Count(Callback):
     ) -> None:
         """To here."""
         self.modes.close()
-        self.flops.append(self.counter.get_total_flops())
+        if batch_idx >= self.first:
+            self.flops.append(self.counter.get_total_flops())
 
 
 def alone(seen: Convolution, device: torch.device, clock: Clock, warm_up: int, repetitions: int) -> tuple[float, str]:
     """Seconds of one such convolution, forward and backward, and the layout in memory that it is fastest with."""
-    channels_last = torch.channels_last if len(seen.input) == 4 else torch.channels_last_3d
     layouts = {"contiguous": torch.contiguous_format}
-    if len(seen.input) in (4, 5):
+    if channels_last := {4: torch.channels_last, 5: torch.channels_last_3d}.get(len(seen.input)):
         layouts["channels last"] = channels_last
     timed = {}
     for name, layout in layouts.items():
@@ -119,9 +127,10 @@ def alone(seen: Convolution, device: torch.device, clock: Clock, warm_up: int, r
             for shape in (seen.input, seen.weight)
         )
 
-        def once(image: Tensor = image, weight: Tensor = weight) -> None:
-            made = seen(image, weight)
-            torch.autograd.grad(made, (image, weight), torch.ones_like(made))
+        gradient = torch.randn_like(seen(image, weight))
+
+        def once(image: Tensor = image, weight: Tensor = weight, gradient: Tensor = gradient) -> None:
+            torch.autograd.grad(seen(image, weight), (image, weight), gradient)
 
         timed[name] = statistics.median(timings(once, clock, warm_up, repetitions))
     best = min(timed, key=timed.__getitem__)
@@ -144,24 +153,21 @@ def roofline(
 ) -> dict[str, Any]:
     """What the measured steps achieve and what their heaviest convolutions achieve alone, in FLOP/s.
 
-    step_seconds: of the last steps that were counted.
+    step_seconds: of the steps that were counted, and more.
     """
-    flops = count.flops[len(count.flops) - len(step_seconds) :]
-    achieved = statistics.median(f / s for f, s in zip(flops, step_seconds, strict=True))
+    flops = count.flops
+    achieved = statistics.median(work / took for work, took in zip(flops, step_seconds, strict=False))
     told: dict[str, Any] = {"flop_per_step": statistics.median(flops), "flop_per_s": achieved}
-    seen = count.convolutions.flops
-    total, work, seconds, rows = sum(seen.values()), 0, 0.0, []
-    for convolution, forward in seen.most_common(HEAVIEST):
-        took, layout = alone(convolution, device, clock, warm_up, repetitions)
-        each = BACKWARD_TOO * _forward_flops(convolution)
-        work, seconds = work + BACKWARD_TOO * forward, seconds + took * BACKWARD_TOO * forward / each
-        share = forward / total
-        rows.append(asdict(convolution) | {"layout": layout, "flop_per_s": each / took, "share_of_convolutions": share})
+    calls = count.convolutions.calls
+    total = sum(number * seen.flops for seen, number in calls.items())
+    heaviest = sorted(calls, key=lambda seen: calls[seen] * seen.flops, reverse=True)[:HEAVIEST]
+    work, seconds, rows = 0, 0.0, []
+    for seen in heaviest:
+        took, layout = alone(seen, device, clock, warm_up, repetitions)
+        done = calls[seen] * seen.flops
+        work, seconds = work + FORWARD_AND_BACKWARD * done, seconds + calls[seen] * took
+        speed = {"layout": layout, "flop_per_s": FORWARD_AND_BACKWARD * seen.flops / took}
+        rows.append(asdict(seen) | {"calls_per_step": calls[seen] / len(flops), "share": done / total} | speed)
     if rows:
         told |= {"convolution_flop_per_s": work / seconds, "share": achieved * seconds / work}
     return told | {"convolutions": rows}
-
-
-def _forward_flops(seen: Convolution) -> int:
-    image, weight = (torch.empty(shape, device="meta") for shape in (seen.input, seen.weight))
-    return conv_flop_count(list(seen.input), list(seen.weight), list(seen(image, weight).shape), seen.transposed)

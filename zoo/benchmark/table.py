@@ -103,7 +103,7 @@ def near(roofline: Mapping[str, Any]) -> Iterator[str]:
     if not roofline["convolutions"]:
         yield "It has no convolutions to be compared with."
         return
-    shares = sum(each["share_of_convolutions"] for each in roofline["convolutions"])
+    shares = sum(each["share"] for each in roofline["convolutions"])
     yield (
         f"Its {len(roofline['convolutions'])} heaviest convolutions ({shares:.0%} of the FLOPs of all) reach "
         f"{roofline['convolution_flop_per_s'] / GIGA:.4g} GFLOP/s alone, forward and backward: "

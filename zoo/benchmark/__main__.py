@@ -4,6 +4,8 @@ Takes the words of ``python -m zoo.train``. Measured, after a warm-up, many time
 wait for data, forward, backward, optimizer and the rest; sampling; loading alone; the metrics of a round of evaluation;
 peak memory; and how near the step comes to its heaviest convolutions alone. Prints a table and writes a JSON file.
 
+The steps are the first ones of a training: where a model has a curriculum, those of its first stage.
+
 Two settings in turn, A B A B, each in a process of its own, so that a noisy machine does not decide:
 
     python -m zoo.benchmark model=vid2vid --compare trainer.compile=true

@@ -126,7 +126,6 @@ def alone(seen: Convolution, device: torch.device, clock: Clock, warm_up: int, r
             .requires_grad_()
             for shape in (seen.input, seen.weight)
         )
-
         gradient = torch.randn_like(seen(image, weight))
 
         def once(image: Tensor = image, weight: Tensor = weight, gradient: Tensor = gradient) -> None:

@@ -27,7 +27,7 @@ from zoo.card import MODELS
 from zoo.data.base import DATA_SETS
 from zoo.errors import ZooError, listed, nearest
 from zoo.launch import run_folder
-from zoo.settings import EvaluateSettings, SampleSettings, Train
+from zoo.settings import BenchmarkSettings, EvaluateSettings, SampleSettings, Train
 from zoo.sweep.words import digest, not_installed
 
 
@@ -55,6 +55,7 @@ def prepare_hydra() -> None:
     store.store(group="schema", name="train", node=Train)
     store.store(group="schema", name="sample", node=SampleSettings)
     store.store(group="schema", name="evaluate", node=EvaluateSettings)
+    store.store(group="schema", name="benchmark", node=BenchmarkSettings)
     for entry in MODELS.entries():
         store.store(group="schema/model", name=entry.card.name, node=entry.config)
     for data_set in DATA_SETS.entries():

@@ -200,3 +200,19 @@ class EvaluateSettings(Measuring):
     fps: float | None = None
     clips_per_video: int = 1
     batch_size: int = 16
+
+
+@dataclass
+class BenchmarkSettings:
+    """What `python -m zoo.benchmark` takes beside the settings of a training.
+
+    repetitions: how often each thing is measured: a training step, a sample, the metrics of a batch, loading. warm_up:
+    how often it is done before, unmeasured. turn: with --compare, repetitions that one side takes before it is the
+    other's turn; None is 1 on the processor, and 10 on a GPU, where work is queued ahead. out: the JSON file; None is
+    benchmark-<model>-<data>-<time>.json in this folder.
+    """
+
+    repetitions: int = 20
+    warm_up: int = 3
+    turn: int | None = None
+    out: str | None = None

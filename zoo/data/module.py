@@ -15,9 +15,10 @@ from zlib import crc32
 
 import torch
 from lightning import LightningDataModule
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate, get_worker_info
 
 from zoo.data.base import ClipSet, DataConfig, build_set
+from zoo.data.packing import Packed, pack, unpack
 from zoo.errors import ZooError
 from zoo.randomness import generator, mix
 from zoo.types import Clip, Split, Stage
@@ -134,12 +135,12 @@ def with_labels_for(fraction: float, clip: Clip) -> Clip:
     return {**clip, "attributes": unknown}
 
 
-def collate(clips: list[Clip | ZooError]) -> Clip | ZooError:
-    """Clips to a batch; the first mistake, where there is one, in its place."""
+def collate(clips: list[Clip | ZooError]) -> Clip | Packed | ZooError:
+    """Clips to a batch, packed where it is made in a worker; the first mistake, where there is one, in its place."""
     for clip in clips:
         if isinstance(clip, ZooError):
             return clip
-    return default_collate(clips)  # type: ignore[no-any-return]
+    return pack(clips) if get_worker_info() else default_collate(clips)
 
 
 class ClipLoader(DataLoader[Clip]):
@@ -163,7 +164,7 @@ class ClipLoader(DataLoader[Clip]):
             if isinstance(batch, ZooError):
                 raise batch
             self.done += self.order.step
-            yield batch
+            yield unpack(batch) if self.num_workers else batch
         self.order.start = 0
 
     def first_clips(self, number: int) -> Iterator[Clip]:

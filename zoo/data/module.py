@@ -8,6 +8,7 @@ on from any position, and a curriculum can be a function of the position too.
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -144,11 +145,14 @@ def collate(clips: list[Clip | ZooError]) -> Clip | Packed | ZooError:
 
 
 class ClipLoader(DataLoader[Clip]):
-    """A loader that knows its position, so that Lightning saves it and goes on from it in mid-pass."""
+    """A loader that knows its position, so that Lightning saves it and goes on from it in mid-pass.
+
+    waited: seconds that whoever asked for the next batch was kept waiting, the start of the workers among them.
+    """
 
     def __init__(self, clips: KeyedClips, order: Order, workers: int) -> None:
         self.clips, self.order = clips, order
-        self.done = 0
+        self.done, self.waited = 0, 0.0
         super().__init__(
             clips,
             batch_sampler=order,
@@ -160,11 +164,15 @@ class ClipLoader(DataLoader[Clip]):
 
     def __iter__(self) -> Iterator[Clip]:  # type: ignore[override]
         self.done = self.order.start
-        for batch in super().__iter__():
-            if isinstance(batch, ZooError):
-                raise batch
+        asked = time.perf_counter()
+        for made in super().__iter__():
+            if isinstance(made, ZooError):
+                raise made
+            batch = unpack(made) if self.num_workers else made
             self.done += self.order.step
-            yield unpack(batch) if self.num_workers else batch
+            self.waited += time.perf_counter() - asked
+            yield batch
+            asked = time.perf_counter()
         self.order.start = 0
 
     def first_clips(self, number: int) -> Iterator[Clip]:

@@ -5,8 +5,8 @@
     python experiments/speed/data.py table         # prints the tables of README.md
 
 The videos are made here: 256 x 128, 25 frames a second, puppets in the street under film grain; two of a minute and
-four of ten seconds with a keyframe every 250 frames, four of ten seconds with one every 25. Clips are the default: 8 frames
-at 12.5 a second, 128 x 64. A PYTHONPATH of another clone measures that.
+four of ten seconds with a keyframe every 250 frames, four of ten seconds with one every 25. Clips are the default: 8
+frames at 12.5 a second, 128 x 64. A PYTHONPATH of another clone measures that.
 """
 
 from __future__ import annotations

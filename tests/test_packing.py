@@ -2,6 +2,7 @@
 
 import torch
 from torch.utils.data import default_collate
+from torch.utils.data._utils.pin_memory import pin_memory
 
 from zoo.data.base import DATA_SETS, build_set
 from zoo.data.module import ClipLoader, KeyedClips, Order
@@ -32,6 +33,16 @@ def test_a_packed_batch_is_the_batch():
     assert_same(batch, default_collate(clips))
     assert batch["labels"].dtype == torch.int64
     assert batch["video"].data_ptr() % ALIGNED == packed["memory"].data_ptr() % ALIGNED
+
+
+def test_a_batch_that_pytorch_pins_is_the_batch(monkeypatch):
+    """Pinning walks through what a worker sent, and makes lists of tuples. Here is nothing to pin for."""
+    data = build_set(CONFIG, "train", frozenset(FIELDS), 0)
+    clips = [data.clip(index, 0, 3) for index in range(2)]
+    pinned = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor, device=None: pinned.append(tensor) or tensor)
+    assert_same(unpack(pin_memory(pack(clips))), default_collate(clips))
+    assert len(pinned) == 1
 
 
 def test_workers_give_the_batches_of_no_workers():

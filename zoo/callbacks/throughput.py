@@ -5,11 +5,12 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning import Callback, Trainer
 
+from zoo.data.module import ClipLoader
 from zoo.model import VideoModel
 
 MEBIBYTE = 2**20
@@ -36,13 +37,17 @@ class Throughput(Callback):
             return
         elapsed = time.perf_counter() - self.since
         model.log("perf/clips_per_s", self.clips / elapsed)
-        model.log("perf/wait_share", (trainer.train_dataloader.waited - self.waited) / elapsed)
+        model.log("perf/wait_share", (_waited(trainer) - self.waited) / elapsed)
         model.log("perf/peak_memory_mib", peak_memory())
         self._restart(trainer)
 
     def _restart(self, trainer: Trainer) -> None:
-        self.clips, self.since = 0, time.perf_counter()
-        self.waited: float = trainer.train_dataloader.waited
+        self.clips, self.since, self.waited = 0, time.perf_counter(), _waited(trainer)
+
+
+def _waited(trainer: Trainer) -> float:
+    """Seconds, since the training began."""
+    return cast(ClipLoader, trainer.train_dataloader).waited
 
 
 def peak_memory() -> float:

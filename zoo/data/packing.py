@@ -19,25 +19,30 @@ ALIGNED = 64
 """Bytes between which a tensor may begin."""
 
 
+Place = tuple[tuple[str, ...], torch.dtype, tuple[int, ...], int]
+"""Of a tensor: its path in a batch, dtype, shape and first byte."""
+
+
 class Packed(TypedDict):
-    """A batch with all its tensors in one. layout: path, dtype, shape and first byte of each. rest: what is none."""
+    """A batch with all its tensors in one memory, each in its place. rest: what is no tensor."""
 
     memory: Tensor
-    layout: list[tuple[tuple[str, ...], torch.dtype, tuple[int, ...], int]]
+    layout: list[Place]
     rest: dict[str, Any]
 
 
 def pack(clips: Sequence[Any]) -> Packed:
     """Clips to a batch as `default_collate` makes it, each tensor stacked in its place of one shared memory."""
     columns = list(_columns(clips))
-    layout, size = [], 0
+    layout: list[Place] = []
+    size = 0
     for path, column in columns:
         shape = (len(column), *column[0].shape)
         layout.append((path, column[0].dtype, shape, size))
         size += -(-column[0].nbytes * len(column) // ALIGNED) * ALIGNED
     memory = torch.empty(size, dtype=torch.uint8)
-    for (_, column), place in zip(columns, layout, strict=True):
-        torch.stack(column, out=_view(memory, *place[1:]))
+    for (_, column), (_, dtype, shape, first) in zip(columns, layout, strict=True):
+        torch.stack(column, out=_view(memory, dtype, shape, first))
     packed = {path[0] for path, _ in columns}
     rest = [{name: value for name, value in clip.items() if name not in packed} for clip in clips]
     return {"memory": memory, "layout": layout, "rest": default_collate(rest)}
@@ -46,11 +51,11 @@ def pack(clips: Sequence[Any]) -> Packed:
 def unpack(packed: Packed) -> Clip:
     """The batch: views of its memory."""
     batch = dict(packed["rest"])
-    for path, *place in packed["layout"]:
+    for path, dtype, shape, first in packed["layout"]:
         part = batch
         for name in path[:-1]:
             part = part.setdefault(name, {})
-        part[path[-1]] = _view(packed["memory"], *place)
+        part[path[-1]] = _view(packed["memory"], dtype, shape, first)
     return cast(Clip, batch)
 
 

@@ -44,10 +44,10 @@ class Pieces:
         found = {piece: self._find(piece) for piece in range(wanted.start // PIECE, (wanted.stop - 1) // PIECE + 1)}
         missing = [piece for piece, entries in found.items() if entries is None]
         if missing:
-            for piece, entries in make(missing):
-                self.cache.keep(self._file(piece), self.origin, entries)
+            for piece, made in make(missing):
+                self.cache.keep(self._file(piece), self.origin, made)
                 if piece in found:
-                    found[piece] = entries
+                    found[piece] = made
         parts = []
         for piece, entries in found.items():
             assert entries is not None, "a piece was not made"

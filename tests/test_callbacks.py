@@ -1,12 +1,16 @@
+import time
 from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import Dataset
 
 from zoo import ZooError
 from zoo.callbacks.ema import MovingAverage
 from zoo.callbacks.finite import Finite
+from zoo.callbacks.throughput import Throughput
+from zoo.data.module import ClipLoader, Order
 
 
 class Part(nn.Module):
@@ -92,3 +96,32 @@ def test_nothing_is_saved_after_a_loss_that_is_no_number(tmp_path):
     step(finite, 16, 1, warp=float("nan"))
     with pytest.raises(ZooError, match=r"The last good state is .*last\.ckpt"):
         finite.on_save_checkpoint(None, None, {})
+
+
+def test_what_counts_as_waiting_is_the_wait_for_the_loader_alone(monkeypatch):
+    """Ten seconds by a clock of our own: one waits for the batch, the step takes five, other callbacks take four."""
+    now, logged = [0.0], {}
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+
+    class Slow(Dataset):
+        def __getitem__(self, key):
+            now[0] += 1.0
+            return {"video": torch.zeros(1, 3, 1, 1), "key": str(key)}
+
+    clips = Slow()
+    loader = ClipLoader(clips, Order(clips=8, budget=8, batch_size=1, frames=1, seed=0), workers=0)
+    trainer = SimpleNamespace(world_size=2, log_every_n_steps=2, train_dataloader=loader)
+    model, watch = SimpleNamespace(log=logged.__setitem__), Throughput()
+    watch.on_train_start(trainer, model)
+    for number, batch in enumerate(loader):
+        now[0] += 5.0
+        watch.on_train_batch_end(trainer, model, None, batch, number)
+        if number % 2:
+            seconds = 20 if number in (3, 5) else 16  # the first steps, and those after the validation, begin anew
+            assert logged["perf/wait_share"] == pytest.approx(2 / seconds)
+            assert logged["perf/clips_per_s"] == pytest.approx(2 * 2 / seconds)
+        now[0] += 4.0
+        if number == 5:
+            now[0] += 100.0
+            watch.on_validation_end(trainer, model)
+    assert number == 7

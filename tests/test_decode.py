@@ -1,5 +1,6 @@
 """Videos are written here, every frame a grey level that tells its number, and read back."""
 
+import multiprocessing
 from fractions import Fraction
 
 import av
@@ -8,7 +9,16 @@ import pytest
 from PIL import Image
 
 from zoo.data import decode
-from zoo.data.decode import VideoWriter, frame_times, probe, read_frames, read_ids, read_image, write_video
+from zoo.data.decode import (
+    VideoWriter,
+    frame_times,
+    iter_frames,
+    probe,
+    read_frames,
+    read_ids,
+    read_image,
+    write_video,
+)
 from zoo.errors import ZooError
 
 STEP = 4  # grey levels between consecutive frames
@@ -80,6 +90,35 @@ def test_only_what_lies_between_keyframe_and_frame_is_decoded(tmp_path, monkeypa
     monkeypatch.setattr(decode, "_decode_from", counted)
     assert numbers(read_frames(path, [0, 55])) == [0, 55]
     assert len(decoded) <= 2 + 7  # frame 0 and one after it; then keyframe 50 to 55, and one after it
+
+
+def test_a_file_stays_open_from_one_reading_to_the_next(tmp_path, monkeypatch):
+    path = encode(tmp_path / "long.mp4", g="10", bf="2", times=range(60))
+    read_frames(path, [0])
+    monkeypatch.setattr(av, "open", lambda *_, **__: pytest.fail("opened again"))
+    for first in (50, 3, 0, 21, 22, 57):
+        assert numbers(read_frames(path, range(first, first + 3))) == list(range(first, first + 3))
+
+
+def test_no_more_files_stay_open_than_allowed(tmp_path, monkeypatch):
+    monkeypatch.setattr(decode, "MOST_OPEN", 2)
+    paths = [encode(tmp_path / f"{name}.mp4", times=range(5)) for name in range(4)]
+    for path in [*paths, *paths]:
+        assert numbers(read_frames(path, [3])) == [3]
+        assert len(decode._LEFT_OPEN) <= 2
+
+
+def test_a_forked_process_does_not_read_from_its_parents_open_files(tmp_path):
+    """Both would share one position in the file."""
+    path = encode(tmp_path / "long.mp4", g="10", times=range(60))
+    reading = iter_frames(path, range(60))
+    seen = [next(reading)]
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        for _ in range(5):
+            assert numbers(pool.apply(read_frames, (path, [55, 56]))) == [55, 56]
+            seen += [next(reading) for _ in range(5)]
+    assert numbers([*seen, *reading]) == list(range(60))
+    assert numbers(read_frames(path, [7])) == [7]
 
 
 def test_a_file_that_changes_is_read_anew(tmp_path):

@@ -1,5 +1,6 @@
 """The data set `folder` on videos written here: every frame's grey level tells its number."""
 
+import json
 import os
 import shutil
 import warnings
@@ -12,11 +13,13 @@ import pytest
 import torch
 from PIL import Image
 
+from zoo.data import decode
 from zoo.data.base import DATA_SETS, build_set
 from zoo.data.decode import write_video
 from zoo.data.sequences import files
 from zoo.data.sequences.cache import ArrayCache, Origin, cache_home
-from zoo.data.sequences.footage import CHUNK, Footage
+from zoo.data.sequences.footage import Footage
+from zoo.data.sequences.pieces import PIECE
 from zoo.data.sets.folder import catalogue, footage
 from zoo.data.sets.folder.catalogue import open_catalogue
 from zoo.data.sets.folder.config import CARD
@@ -377,6 +380,7 @@ def test_two_sizes_are_said_and_cropped(root):
         ({"root": "{root}/../vidoes"}, "no such folder. Did you mean `videos`"),
         ({"condition": "edge"}, "Did you mean `edges`"),
         ({"flow": "diss"}, "Did you mean `dis`"),
+        ({"cache": "frame"}, "data.cache.*Did you mean `frames`"),
         ({"val_share": 1.0}, "val_share=0.2"),
         ({"fps": 0}, "data.fps=0 must be more than 0"),
         (
@@ -433,6 +437,73 @@ def test_frames_are_kept_and_a_broken_entry_is_made_anew(root, monkeypatch):
     for entry in (root / ".zoo").rglob("*.npy"):
         entry.write_bytes(entry.read_bytes()[:200])
     assert torch.equal(clips(root, "val").clip(0, 0, 8)["video"], expected)
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """Counts the frames that are decoded."""
+    frames = []
+    original = decode._decode_from
+
+    def counted(*arguments):
+        for item in original(*arguments):
+            frames.append(item)
+            yield item
+
+    monkeypatch.setattr(decode, "_decode_from", counted)
+    return frames
+
+
+def kinds_kept(root):
+    """What the arrays on disk are of."""
+    return {json.loads(path.read_bytes().rpartition(b"\n")[2])["kind"] for path in (root / ".zoo").rglob("*.npy")}
+
+
+@pytest.mark.parametrize(
+    ("cache", "kinds"),
+    [("all", {"frames", "flow dis"}), ("frames", {"frames"}), ("flow", {"flow dis"}), ("none", set())],
+)
+def test_what_is_kept_is_what_was_asked_and_clips_are_the_same(root, cache, kinds):
+    expected = all_clips(clips(root, flow="dis", condition="edges"))
+    shutil.rmtree(root / ".zoo")
+    for _ in range(2):  # made, then found
+        for clip, other in zip(
+            all_clips(clips(root, flow="dis", condition="edges", cache=cache)), expected, strict=True
+        ):
+            assert clip["key"] == other["key"]
+            assert all(torch.equal(clip[name], other[name]) for name in ("video", "condition", "flow", "visibility"))
+    assert kinds_kept(root) == kinds
+
+
+def test_what_is_kept_changes_no_protocol(root):
+    assert config(root, cache="none").shaping() == config(root).shaping()
+
+
+def test_without_a_cache_a_clip_decodes_what_lies_between_keyframe_and_its_last_frame(root, decoded):
+    """The videos have one keyframe, the first; to know how long a frame is shown, the next is decoded, too."""
+    data = clips(root, "val", cache="none", flow="dis")
+    for index, start in enumerate((0, 11, 22)):
+        decoded.clear()
+        assert data.clip(index, 0, 8)["key"].endswith(f"/{start}")
+        assert start + 8 <= len(decoded) <= start + 8 + 1
+
+
+def test_frames_that_are_decoded_on_the_way_are_kept(tmp_path, decoded):
+    film(tmp_path / "one.mp4", count=80)
+    video = open_catalogue(config(tmp_path)).videos[0]
+    decoded.clear()
+    whole = Footage(video, 32, 48, 25, ArrayCache(cache_home(tmp_path)))
+    assert whole.frames(2 * PIECE + 1, 2 * PIECE + 4).shape[0] == 3
+    assert len(decoded) == 3 * PIECE + 1  # to the end of the piece, and one to know how long its last is shown
+    levels = whole.frames(0, 3 * PIECE).mean(axis=(1, 2, 3))
+    assert np.round((levels - 10) / STEP).tolist() == list(range(3 * PIECE))
+    assert len(decoded) == 3 * PIECE + 1
+
+
+def test_what_is_kept_is_mapped_from_disk(tmp_path):
+    cache, origin = ArrayCache(tmp_path), Origin("x", "1", "frames", (4, 4))
+    cache.keep("x/0", origin, np.arange(5))
+    assert isinstance(cache.find("x/0", origin, (5,)), np.memmap)
 
 
 def test_where_nothing_can_be_written_a_users_cache_serves(root, tmp_path, monkeypatch):
@@ -496,16 +567,16 @@ class ChangeOfLevel:
         return np.stack([change, levels[:-1], np.ones_like(change)], axis=1).astype(np.float16)
 
 
-def test_frames_and_flow_join_across_chunks_and_are_estimated_once(tmp_path):
+def test_frames_and_flow_join_across_pieces_and_are_estimated_once(tmp_path):
     path = tmp_path / "long.mp4"
-    count = CHUNK + 6
+    count = PIECE + 6
     write_video(path, (np.full((32, 48, 3), 20 + 2 * n, np.uint8) for n in range(count)), 25)
     video = open_catalogue(config(tmp_path)).videos[0]
     long = Footage(video, 32, 48, 25, ArrayCache(cache_home(tmp_path)))
     source = ChangeOfLevel()
     levels = long.frames(0, count).mean(axis=(1, 2, 3))
     np.testing.assert_allclose(levels, 20 + 2 * np.arange(count), atol=1.5)
-    for start, stop in ((0, count), (CHUNK - 3, CHUNK + 4), (CHUNK - 1, CHUNK + 1), (CHUNK, count), (3, 5)):
+    for start, stop in ((0, count), (PIECE - 3, PIECE + 4), (PIECE - 1, PIECE + 1), (PIECE, count), (3, 5)):
         flow = long.flow(start, stop, source).mean(axis=(2, 3), dtype=np.float32)
         assert flow.shape == (stop - start - 1, 3)
         np.testing.assert_allclose(flow[:, 1], levels[start : stop - 1], atol=0.2)

@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 
-from zoo.data.transforms import cover, cover_points, distance_map, drawing, edges, to_signed, to_uint8
+from zoo.data.transforms import cover, cover_points, distance_map, drawing, edges, quantile, to_signed, to_uint8
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 0.8, 1.0])
+def test_quantile_is_that_of_numpy(share):
+    rng = np.random.default_rng(0)
+    for count in (1, 2, 7, 500):
+        values = rng.integers(0, 2041, count).astype(np.int16)
+        assert quantile(values, share) == np.quantile(values.astype(np.int64), share)
 
 
 def test_cover_takes_the_middle_and_keeps_proportions():

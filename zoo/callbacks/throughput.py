@@ -5,52 +5,49 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning import Callback, Trainer
 
+from zoo.data.module import ClipLoader
 from zoo.model import VideoModel
 
 MEBIBYTE = 2**20
 
 
 class Throughput(Callback):
-    """Logs ``perf/clips_per_s``, ``perf/wait_share`` (of the time between steps, waiting for data, in [0, 1]) and
+    """Logs ``perf/clips_per_s``, ``perf/wait_share`` (of the time, waiting for the loader's next batch, in [0, 1]) and
     ``perf/peak_memory_mib`` (of the GPU if there is one, else of this process). Validation does not count."""
-
-    def __init__(self) -> None:
-        self._reset()
-
-    def _reset(self) -> None:
-        self.clips, self.waited, self.since = 0, 0.0, time.perf_counter()
-        self.step_ended = self.since
 
     def on_train_start(self, trainer: Trainer, model: VideoModel[Any]) -> None:
         """Start the watch."""
-        self._reset()
+        self._restart(trainer)
 
     def on_validation_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:
         """Start the watch anew, without the validation."""
-        self._reset()
-
-    def on_train_batch_start(self, trainer: Trainer, model: VideoModel[Any], batch: Any, batch_idx: int) -> None:
-        """The wait is over."""
-        self.waited += time.perf_counter() - self.step_ended
+        self._restart(trainer)
 
     def on_train_batch_end(
         self, trainer: Trainer, model: VideoModel[Any], outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count the step; log where the losses are logged too."""
-        self.step_ended = time.perf_counter()
         self.clips += len(batch["video"]) * trainer.world_size
         if (batch_idx + 1) % trainer.log_every_n_steps:  # type: ignore[attr-defined]
             return
-        elapsed = self.step_ended - self.since
+        elapsed = time.perf_counter() - self.since
         model.log("perf/clips_per_s", self.clips / elapsed)
-        model.log("perf/wait_share", self.waited / elapsed)
+        model.log("perf/wait_share", (_waited(trainer) - self.waited) / elapsed)
         model.log("perf/peak_memory_mib", peak_memory())
-        self._reset()
+        self._restart(trainer)
+
+    def _restart(self, trainer: Trainer) -> None:
+        self.clips, self.since, self.waited = 0, time.perf_counter(), _waited(trainer)
+
+
+def _waited(trainer: Trainer) -> float:
+    """Seconds, since the training began."""
+    return cast(ClipLoader, trainer.train_dataloader).waited
 
 
 def peak_memory() -> float:

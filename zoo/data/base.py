@@ -28,7 +28,8 @@ class DataCard:
 
 
 OTHERWISE_NAMED = frozenset(
-    {"name", "frames", "height", "width", "fps", "batch_size", "workers", "labelled_fraction", "root", "flow_weights"}
+    {"name", "frames", "height", "width", "fps", "batch_size", "workers", "labelled_fraction"}
+    | {"root", "flow_weights", "cache"}
 )
 """Settings that change no evaluation clip, or that a protocol has as fields of its own."""
 

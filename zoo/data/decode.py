@@ -9,6 +9,7 @@ Shapes: T frames, H x W pixels; frames are uint8 RGB, (H, W, 3).
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -52,6 +53,10 @@ GUARDS = {
     "protocol_whitelist": "file",
 }
 """What is asked of FFmpeg for every file."""
+
+MOST_OPEN = 16
+"""Files that are left open: to open one takes as long as to decode five small frames, and longer the longer it is."""
+_LEFT_OPEN: dict[tuple[int, Path, int, int], InputContainer] = {}
 
 BT709 = 1
 """The number of BT.709 among colour primaries and transfer characteristics (ITU-T H.273)."""
@@ -112,6 +117,12 @@ def frame_times(path: Path) -> NDArray[np.float64]:
     return _timeline(path).seconds()
 
 
+def keyframe_before(path: Path, number: int) -> int:
+    """The number of the last keyframe at or before a frame: where decoding it begins."""
+    timeline = _timeline(path)
+    return int(timeline.keys[timeline.key_before(np.array([number]))[0]])
+
+
 def read_frames(path: Path, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
     """The frames of these ascending numbers, which may repeat, (T, H, W, 3). Decodes no more than it must."""
     return np.stack(list(iter_frames(path, indices)))
@@ -160,9 +171,10 @@ def _decode_run(path: Path, timeline: Timeline, run: NDArray[np.int64]) -> Itera
 
 
 def _decode_from(path: Path, timeline: Timeline, key: int) -> Iterator[tuple[int, VideoFrame]]:
-    """Stamped frames from a keyframe on; from the start of the file for the first or if ``key`` is -1."""
-    with _opened(path) as (container, stream):
-        if key > 0:
+    """Stamped frames from a keyframe on; from the start of the file if ``key`` is -1 or there are no times to seek."""
+    seeks = key >= 0 and timeline.has_times
+    with _borrowed(path) if seeks else _opened(path) as (container, stream):
+        if seeks:
             container.seek(int(timeline.stamps[timeline.keys[key]]), stream=stream)
         numbers = count()
         for packet in container.demux(stream):
@@ -226,18 +238,50 @@ def _read_timeline(path: Path, size: int, mtime_ns: int) -> Timeline:
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """An open file and its first video stream; every failure becomes a ZooError that names the file."""
+    with _failures_named(path), av.open(str(path), options=GUARDS) as container:
+        yield container, _video_stream(path, container)
+
+
+@contextmanager
+def _borrowed(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """As `_opened`, at any position: the file stays open for whoever reads it next in this process."""
+    stat = path.stat()
+    name = (os.getpid(), path, stat.st_size, stat.st_mtime_ns)  # a forked process shares the position in its files
+    with _failures_named(path):
+        container = _LEFT_OPEN.pop(name, None) or av.open(str(path), options=GUARDS)
+        try:
+            yield container, _video_stream(path, container)
+        except GeneratorExit:  # as many frames as were wanted
+            pass
+        except BaseException:
+            container.close()
+            raise
+        _LEFT_OPEN[name] = container
+        while len(_LEFT_OPEN) > MOST_OPEN:
+            _LEFT_OPEN.pop(next(iter(_LEFT_OPEN))).close()
+
+
+@contextmanager
+def _failures_named(path: Path) -> Iterator[None]:
+    """Every failure becomes a ZooError that names the file."""
     try:
-        with av.open(str(path), options=GUARDS) as container:
-            if not container.streams.video:
-                raise ZooError(f"{path} holds no video stream.")
-            stream = container.streams.video[0]
-            if not 0 < stream.width * stream.height <= MOST_PIXELS:
-                found = f"it claims {stream.width}x{stream.height} pixels" if stream.width else "no such one is in it"
-                raise ZooError(f"{path} cannot be read: pictures have 1 to {MOST_PIXELS:,} pixels, and {found}.")
-            stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
-            yield container, stream
+        yield
     except av.error.FFmpegError as problem:
         raise ZooError(f"{path} cannot be read: {problem.strerror or problem}.") from problem
+
+
+def _video_stream(path: Path, container: InputContainer) -> VideoStream:
+    """The first one, with one thread: frames this small gain nothing by more, and threads do not survive a fork."""
+    if not container.streams.video:
+        raise ZooError(f"{path} holds no video stream.")
+    stream = container.streams.video[0]
+    if not 0 < stream.width * stream.height <= MOST_PIXELS:
+        found = f"it claims {stream.width}x{stream.height} pixels" if stream.width else "no such one is in it"
+        raise ZooError(f"{path} cannot be read: pictures have 1 to {MOST_PIXELS:,} pixels, and {found}.")
+    if not stream.codec_context.is_open:
+        stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
+        stream.codec_context.thread_count = 1
+    return stream
 
 
 def read_image(path: Path) -> Frame:

@@ -8,6 +8,7 @@ on from any position, and a curriculum can be a function of the position too.
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -15,9 +16,10 @@ from zlib import crc32
 
 import torch
 from lightning import LightningDataModule
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate, get_worker_info
 
 from zoo.data.base import ClipSet, DataConfig, build_set
+from zoo.data.packing import Packed, pack, unpack
 from zoo.errors import ZooError
 from zoo.randomness import generator, mix
 from zoo.types import Clip, Split, Stage
@@ -134,20 +136,23 @@ def with_labels_for(fraction: float, clip: Clip) -> Clip:
     return {**clip, "attributes": unknown}
 
 
-def collate(clips: list[Clip | ZooError]) -> Clip | ZooError:
-    """Clips to a batch; the first mistake, where there is one, in its place."""
+def collate(clips: list[Clip | ZooError]) -> Clip | Packed | ZooError:
+    """Clips to a batch, packed where it is made in a worker; the first mistake, where there is one, in its place."""
     for clip in clips:
         if isinstance(clip, ZooError):
             return clip
-    return default_collate(clips)  # type: ignore[no-any-return]
+    return pack(clips) if get_worker_info() else default_collate(clips)
 
 
 class ClipLoader(DataLoader[Clip]):
-    """A loader that knows its position, so that Lightning saves it and goes on from it in mid-pass."""
+    """A loader that knows its position, so that Lightning saves it and goes on from it in mid-pass.
+
+    waited: seconds that whoever asked for the next batch was kept waiting, the start of the workers among them.
+    """
 
     def __init__(self, clips: KeyedClips, order: Order, workers: int) -> None:
         self.clips, self.order = clips, order
-        self.done = 0
+        self.done, self.waited = 0, 0.0
         super().__init__(
             clips,
             batch_sampler=order,
@@ -159,11 +164,15 @@ class ClipLoader(DataLoader[Clip]):
 
     def __iter__(self) -> Iterator[Clip]:  # type: ignore[override]
         self.done = self.order.start
-        for batch in super().__iter__():
-            if isinstance(batch, ZooError):
-                raise batch
+        asked = time.perf_counter()
+        for made in super().__iter__():
+            if isinstance(made, ZooError):
+                raise made
+            batch = unpack(made) if self.num_workers else made
             self.done += self.order.step
+            self.waited += time.perf_counter() - asked
             yield batch
+            asked = time.perf_counter()
         self.order.start = 0
 
     def first_clips(self, number: int) -> Iterator[Clip]:

@@ -5,6 +5,7 @@ Shapes: T frames, H x W pixels.
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeVar
 
 import cv2
@@ -81,10 +82,20 @@ def edges(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
     """
     grey = cv2.GaussianBlur(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), (3, 3), 0)
     across, down = (cv2.Sobel(grey, cv2.CV_16S, *axis) for axis in ((1, 0), (0, 1)))
-    gradient = np.abs(across.astype(np.int32)) + np.abs(down.astype(np.int32))  # the L1 norm that cv2.Canny compares
-    strong = max(float(np.quantile(gradient, 1 - EDGE_SHARE)), FAINTEST_EDGE)
+    gradient = np.abs(across) + np.abs(down)  # the L1 norm that cv2.Canny compares, at most 2040
+    strong = max(quantile(gradient, 1 - EDGE_SHARE), FAINTEST_EDGE)
     found: Any = cv2.Canny(across, down, WEAK_TO_STRONG * strong, strong)
     return np.asarray(found > 0, dtype=np.float32)
+
+
+def quantile(values: NDArray[np.int16], share: float) -> float:
+    """``np.quantile`` of small whole numbers from 0 on, by counting them: of 64 x 128, 20 µs instead of 110."""
+    upto = np.cumsum(np.bincount(values.ravel()))
+    place = share * (values.size - 1)
+    below, above = np.searchsorted(upto, (math.floor(place), math.ceil(place)), side="right").tolist()
+    beyond = place - math.floor(place)
+    step = above - below
+    return float(below + step * beyond if beyond < 0.5 else above - step * (1 - beyond))
 
 
 def distance_map(edges: NDArray[np.floating[Any]]) -> NDArray[np.float32]:

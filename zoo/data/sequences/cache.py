@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from zoo.errors import ZooError
 
-FORMAT = 2
+FORMAT = 3
 """Part of every entry's name: raise it when the same settings give other numbers."""
 MOST_ORIGIN = 1 << 16
 """Bytes of the line of JSON behind an array."""
@@ -68,21 +68,30 @@ class Origin:
 
 
 class ArrayCache:
-    """Arrays by name; what is not there is made and kept."""
+    """Arrays by name, a file each."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
 
     def get(self, name: str, origin: Origin, shape: tuple[int, ...], make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
-        """The array of this name, mapped from disk. Where it cannot be kept it is made again each time.
+        """The array of this name; what is not there is made and kept. Where it cannot be kept it is made each time."""
+        found = self.find(name, origin, shape)
+        return self.keep(name, origin, make()) if found is None else found
+
+    def has(self, name: str) -> bool:
+        """Whether there is a file of this name."""
+        return self._path(name).exists()
+
+    def find(self, name: str, origin: Origin, shape: tuple[int, ...]) -> NDArray[Any] | None:
+        """The array of this name, mapped from disk; None if it is not there, or not whole.
 
         Raises ZooError if what is kept under this name has another origin or another shape.
         """
-        path = self.home / f"{name}.npy"
+        path = self._path(name)
         try:
             array, found = _load(path)
-        except (OSError, ValueError, EOFError, RecursionError):  # not there yet, or not whole
-            return self._keep(path, origin, make())
+        except (OSError, ValueError, EOFError, RecursionError):
+            return None
         if found != origin or array.shape != shape:
             raise ZooError(
                 f"{path} holds {found}, of shape {array.shape}; here belong {origin}, of shape {shape}. It was copied "
@@ -90,7 +99,10 @@ class ArrayCache:
             )
         return array
 
-    def _keep(self, path: Path, origin: Origin, array: NDArray[Any]) -> NDArray[Any]:
+    def keep(self, name: str, origin: Origin, array: NDArray[Any]) -> NDArray[Any]:
+        """Write an array under this name, with a warning where that cannot be; returns it."""
+        path = self._path(name)
+
         def write(file: BinaryIO) -> None:
             np.save(file, array)
             file.write(b"\n" + json.dumps(asdict(origin)).encode())
@@ -100,6 +112,9 @@ class ArrayCache:
         except OSError as problem:
             warnings.warn(f"{path} cannot be written: {problem.strerror}.", stacklevel=3)
         return array
+
+    def _path(self, name: str) -> Path:
+        return self.home / f"{name}.npy"
 
 
 def _load(path: Path) -> tuple[NDArray[Any], Origin]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from zoo.data.sequences.config import FootageConfig, SequenceConfig
+from zoo.data.sequences.config import KEPT, FootageConfig, SequenceConfig
 from zoo.errors import ZooError, nearest, one_of
 
 FLOWS = ("none", "dis", "raft_small", "raft_large")
@@ -14,6 +14,7 @@ FLOWS = ("none", "dis", "raft_small", "raft_large")
 def check_footage(config: FootageConfig) -> None:
     """Raise ZooError unless the settings that all footage shares make sense."""
     one_of("data.flow", config.flow, FLOWS)
+    one_of("data.cache", config.cache, KEPT)
     for setting in ("frames", "height", "fps"):
         if getattr(config, setting) <= 0:
             raise ZooError(f"data.{setting}={getattr(config, setting)} must be more than 0.")

@@ -23,7 +23,7 @@ from zoo.data.sequences.collection import Collection
 from zoo.data.sequences.config import FootageConfig, SequenceConfig
 from zoo.data.sequences.estimated import EstimatedFlow
 from zoo.data.sequences.files import content_of
-from zoo.data.sequences.footage import Footage
+from zoo.data.sequences.footage import FlowSource, Footage
 from zoo.data.sequences.split import Stretch, split_footage
 from zoo.data.transforms import drawing, to_signed
 from zoo.errors import ZooError
@@ -58,6 +58,12 @@ class Cut:
     def pictures(self, kind: str) -> NDArray[Any]:
         """Maps of a kind, (T, H, W) or (T, H, W, 3), not yet mirrored."""
         return self.footage.pictures(kind, self.start, self.stop, self.step)
+
+    def flow(self, source: FlowSource) -> NDArray[np.float16]:
+        """dx, dy and visibility, (T-1, 3, H, W), not yet mirrored."""
+        if "flow" in self.footage.kept:
+            return self.footage.flow(self.start, self.stop, source, self.step)
+        return source(self.pixels)
 
     @property
     def content(self) -> str:
@@ -139,13 +145,13 @@ class FootageClips(ClipSet):
         )
 
     def _film(self, cut: Cut) -> Clip:
-        clip: dict[str, Any] = {"video": torch.from_numpy(to_signed(cut.pixels))}
-        clip |= {name: make(cut) for name, make in self.makers.items() if name in self.fields}
-        if self.fields & {"flow", "visibility"}:
-            flow = cut.footage.flow(cut.start, cut.stop, self.flow, cut.step)
-            estimate = torch.from_numpy(flow.astype(np.float32))
+        clip: dict[str, Any] = {}
+        if self.fields & {"flow", "visibility"}:  # before the frames: it reads one more, in the same go
+            estimate = torch.from_numpy(cut.flow(self.flow).astype(np.float32))
             parts = {"flow": estimate[:, :2].contiguous(), "visibility": estimate[:, 2:].contiguous()}
             clip |= {name: part for name, part in parts.items() if name in self.fields}
+        clip["video"] = torch.from_numpy(to_signed(cut.pixels))
+        clip |= {name: make(cut) for name, make in self.makers.items() if name in self.fields}
         if cut.mirrored:
             clip = {name: mirrored(name, value, self.spec.width) for name, value in clip.items()}
         if "attributes" in self.fields:
@@ -200,7 +206,7 @@ def _stretches(collection: Collection, split: Split) -> list[Stretch]:
     """Whole sequences, or a part of the time where there is one sequence."""
     config, spec = collection.config, collection.spec
     cache = ArrayCache(cache_home(collection.root))
-    footage = [Footage(each, spec.height, spec.width, spec.fps, cache) for each in collection.pool(split)]
+    footage = [Footage(each, spec.height, spec.width, spec.fps, cache, config.kept) for each in collection.pool(split)]
     if len(collection.sequences) == 1:
         return split_footage(footage, split, config.val_share, config.frames)
     return [Stretch(each, 0, each.video.length) for each in footage]

@@ -62,6 +62,10 @@ class FrameSequence:
             self.stamps[kind] = stamp_of_files(self.files[kind])
         return self.stamps[kind]
 
+    def begins_at(self, kind: str, number: int) -> int:
+        """A picture stands alone."""
+        return number
+
     def frame_files(self, numbers: NDArray[np.int64]) -> list[Path]:
         """A file a frame."""
         return [self.files["frames"][number] for number in dict.fromkeys(numbers.tolist())]

@@ -21,19 +21,34 @@ class Layout:
     text: str  # for a sentence: it takes …
 
 
+KEPT = {
+    "all": frozenset({"frames", "flow"}),
+    "frames": frozenset({"frames"}),
+    "flow": frozenset({"flow"}),
+    "none": frozenset[str](),
+}
+
+
 @dataclass
 class FootageConfig(DataConfig):
-    """Footage under a folder ``root``, with flow that is estimated once and kept.
+    """Footage under a folder ``root``.
 
     flow: none, dis, raft_small or raft_large, the last two with a local file ``flow_weights``. val_share: the share
     kept for evaluation where the data set itself sets nothing apart, of the videos, or of the time when there is
-    one video.
+    one video. cache: what is kept in ``<root>/.zoo`` once it is made: frames (and maps) at the clips' size, flow, all
+    of it, or none. A frame takes 3 bytes a pixel, its flow 6; what is not kept is made again for every clip.
     """
 
     root: str = ""
     flow: str = "dis"
     flow_weights: str | None = None
     val_share: float = 0.2
+    cache: str = "all"
+
+    @property
+    def kept(self) -> frozenset[str]:
+        """What is kept, of frames and flow."""
+        return KEPT[self.cache]
 
 
 @dataclass

@@ -1,17 +1,18 @@
 """One video at the clips' frame rate and size: its frames, maps and flow by frame number.
 
-They are made in chunks of ``CHUNK`` frames when first asked for and kept in the cache. An hour of footage need not
-be decoded before the first step, and later a clip is one or two reads: 8 frames of 224x128 took 1.5 ms, against
-77 ms to decode them from 176x144 and 216 ms from 1280x720. Imports no torch.
+What is kept is made in pieces (`sequences.pieces`) when first asked for: an hour of footage need not be decoded before
+the first step, and later a clip is one or two reads. Decoding starts at a keyframe, so what lies between it and the
+frames that are wanted is decoded whether or not it is wanted; it is kept, too, and not decoded again. Imports no torch.
 
 Shapes: T frames, H x W pixels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.data.sequences.cache import ArrayCache, Origin, entry_name
+from zoo.data.sequences.pieces import PIECE, Pieces
 from zoo.data.transforms import cover
 
-CHUNK = 64
 IDS = ("labels", "instances", "densepose")
 """Kinds whose pixels are numbers of things, or places on them: blending two of them means nothing."""
 
@@ -47,6 +48,9 @@ class Video(Protocol):
     def stamp_of(self, kind: str) -> str:
         """Another stamp is another content."""
 
+    def begins_at(self, kind: str, number: int) -> int:
+        """The stored frame where reading that one begins: the keyframe before it, or itself."""
+
     def frame_files(self, numbers: NDArray[np.int64]) -> list[Path]:
         """The files that hold stored frames, in their order, none twice."""
 
@@ -70,13 +74,14 @@ class FlowSource(Protocol):
 
 @dataclass(frozen=True)
 class Footage:
-    """A video, resampled: frames are repeated or left out, never blended."""
+    """A video, resampled: frames are repeated or left out, never blended. kept: what is, of frames and flow."""
 
     video: Video
     height: int
     width: int
     fps: float
     cache: ArrayCache
+    kept: frozenset[str] = frozenset({"frames", "flow"})
 
     @cached_property
     def stored(self) -> NDArray[np.int64]:
@@ -93,13 +98,11 @@ class Footage:
 
     def pictures(self, kind: str, start: int, stop: int, step: int = 1) -> NDArray[Any]:
         """Pictures of any kind that the video has, (T, H, W) or (T, H, W, 3); ids by the nearest pixel."""
-
-        def read(first: int, last: int) -> NDArray[Any]:
-            stored = self.video.read(kind, self.stored[first:last])
-            return np.stack([cover(picture, self.height, self.width, ids=kind in IDS) for picture in stored])
-
+        if "frames" not in self.kept:
+            return np.stack(list(self._covered(kind, self.stored[start:stop:step])))
         shape = (self.height, self.width) if kind in ("labels", "instances") else (self.height, self.width, 3)
-        return self._gather(kind, self.video.stamp_of(kind), self.video.length, shape, range(start, stop), read)[::step]
+        pieces = self._pieces(kind, self.video.stamp_of(kind), self.video.length, shape)
+        return pieces.gather(range(start, stop), lambda missing: self._read(kind, pieces, missing))[::step]
 
     def flow(self, start: int, stop: int, source: FlowSource, step: int = 1) -> NDArray[np.float16]:
         """dx, dy and visibility between every step-th frame from start to stop, (T-1, 3, H, W), in pixels of H x W."""
@@ -107,35 +110,35 @@ class Footage:
         pairs = range(start, stop - step, step)
         if not pairs:
             return np.zeros((0, *shape), dtype=np.float16)
-
-        def estimate(first: int, last: int) -> NDArray[np.float16]:
-            frames = self.frames(first, last + step)
-            flow = np.empty((last - first, *shape), dtype=np.float16)
-            for offset in range(min(step, last - first)):
-                flow[offset::step] = source(frames[offset::step])
-            return flow
-
         kind = f"flow {source.name}" + (f" over {step} frames" if step > 1 else "")
-        count = self.video.length - step
-        stamp = self.video.stamp_of("frames")
-        return self._gather(kind, stamp, count, shape, range(pairs[0], pairs[-1] + 1), estimate)[::step]
+        pieces = self._pieces(kind, self.video.stamp_of("frames"), self.video.length - step, shape)
 
-    def _gather(
-        self,
-        kind: str,
-        stamp: str,
-        count: int,
-        shape: tuple[int, ...],
-        wanted: range,
-        make: Callable[[int, int], NDArray[Any]],
-    ) -> NDArray[Any]:
-        """The wanted ones of ``count`` entries, from the chunks they lie in; ``make(first, last)`` makes a chunk."""
-        key = entry_name(kind, self.video.name, stamp, self.video.length, self.fps, self.height, self.width)
-        origin = Origin(self.video.name, stamp, kind, (self.height, self.width))
-        parts = []
-        for chunk in range(wanted.start // CHUNK, (wanted.stop - 1) // CHUNK + 1):
-            first, last = chunk * CHUNK, min((chunk + 1) * CHUNK, count)
-            entry = f"{key}/{chunk:06d}"
-            array = self.cache.get(entry, origin, (last - first, *shape), partial(make, first, last))
-            parts.append(array[max(wanted.start - first, 0) : wanted.stop - first])
-        return np.concatenate(parts)
+        def estimate(missing: Sequence[int]) -> Iterator[tuple[int, NDArray[np.float16]]]:
+            for piece in missing:
+                first, last = pieces.span(piece)
+                frames = self.frames(first, last + step)
+                flow = np.empty((last - first, *shape), dtype=np.float16)
+                for offset in range(min(step, last - first)):
+                    flow[offset::step] = source(frames[offset::step])
+                yield piece, flow
+
+        return pieces.gather(range(pairs[0], pairs[-1] + 1), estimate)[::step]
+
+    def _pieces(self, kind: str, stamp: str, count: int, shape: tuple[int, ...]) -> Pieces:
+        name = entry_name(kind, self.video.name, stamp, self.video.length, self.fps, self.height, self.width)
+        return Pieces(self.cache, name, Origin(self.video.name, stamp, kind, (self.height, self.width)), count, shape)
+
+    def _read(self, kind: str, pieces: Pieces, missing: Sequence[int]) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Pieces from the first after the keyframe to the last that is missing, in one go; not those that are there."""
+        begin = self.video.begins_at(kind, int(self.stored[pieces.span(missing[0])[0]]))
+        first = -(-int(np.searchsorted(self.stored, begin)) // PIECE)
+        wanted = [piece for piece in range(first, missing[-1] + 1) if piece in missing or not pieces.has(piece)]
+        spans = [self.stored[slice(*pieces.span(piece))] for piece in wanted]
+        pictures = self._covered(kind, np.concatenate(spans))
+        for piece, span in zip(wanted, spans, strict=True):
+            yield piece, np.stack(list(islice(pictures, len(span))))
+
+    def _covered(self, kind: str, numbers: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
+        """Pictures of stored frames, one at a time, as a clip shows them."""
+        for picture in self.video.read(kind, numbers):
+            yield cover(picture, self.height, self.width, ids=kind in IDS)

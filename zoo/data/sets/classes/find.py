@@ -45,8 +45,8 @@ class Classes:
 
     def stretches(self, split: Split) -> list[Stretch]:
         """The videos of a split, whole."""
-        spec, cache = self.spec, ArrayCache(cache_home(self.catalogue.root))
-        footage = [Footage(video, spec.height, spec.width, spec.fps, cache) for video in self.pool(split)]
+        size, cache = (self.spec.height, self.spec.width), ArrayCache(cache_home(self.catalogue.root))
+        footage = [Footage(video, *size, self.spec.fps, cache, self.config.kept) for video in self.pool(split)]
         return [Stretch(each, 0, each.video.length) for each in footage]
 
     def class_of(self, video: str) -> int:

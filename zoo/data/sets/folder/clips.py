@@ -22,6 +22,7 @@ class FolderClips(FootageClips):
             warnings.warn(note, stacklevel=2)
         spec = catalogue.spec()
         cache = ArrayCache(cache_home(catalogue.root))
-        footage = [Footage(video, spec.height, spec.width, config.fps, cache) for video in catalogue.videos]
+        size = spec.height, spec.width
+        footage = [Footage(video, *size, config.fps, cache, config.kept) for video in catalogue.videos]
         stretches = split_footage(footage, split, config.val_share, config.frames)
         super().__init__(config, spec, stretches, split, fields, seed)

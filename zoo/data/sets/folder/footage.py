@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.data.decode import Frame, VideoInfo, frame_times, iter_frames, read_ids, read_image
+from zoo.data.decode import Frame, VideoInfo, frame_times, iter_frames, keyframe_before, read_ids, read_image
 from zoo.data.sequences.files import files_in
 from zoo.errors import ZooError
 
@@ -76,6 +76,10 @@ class Video(Stored):
     def stamp_of(self, kind: str) -> str:
         """Another stamp is another content."""
         return f"{self.stamp if kind == 'frames' else self.maps[kind].stamp} {self.info}"
+
+    def begins_at(self, kind: str, number: int) -> int:
+        """A frame of a file can be decoded from the keyframe before it on; a picture stands alone."""
+        return keyframe_before(self.path, number) if kind == "frames" and self.path.is_file() else number
 
     def frame_files(self, numbers: NDArray[np.int64]) -> list[Path]:
         """The video's own file, or those of these frames."""

@@ -64,6 +64,10 @@ class Cropped:
         """Another crop is another content."""
         return f"{self.whole.stamp_of(kind)} {self.crop} {VERSION}"
 
+    def begins_at(self, kind: str, number: int) -> int:
+        """As in the whole."""
+        return self.whole.begins_at(kind, number)
+
     def frame_files(self, numbers: NDArray[np.int64]) -> list[Path]:
         """Those of the whole."""
         return self.whole.frame_files(numbers)

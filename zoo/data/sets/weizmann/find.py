@@ -72,7 +72,7 @@ class Weizmann:
 
     def _footage(self, video: Video, cache: ArrayCache) -> Footage:
         shown = cropped(video, self.config.crop, cache)
-        return Footage(shown, self.spec.height, self.spec.width, self.config.fps, cache)
+        return Footage(shown, self.spec.height, self.spec.width, self.config.fps, cache, self.config.kept)
 
     def _absent(self) -> list[str]:
         """Person and action of the set of which there is no video."""

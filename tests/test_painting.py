@@ -16,12 +16,13 @@ from zoo.blocks.appearance import (
 )
 from zoo.blocks.convolution import find_norm
 from zoo.blocks.image_generator import GlobalGenerator, LocalEnhancer
-from zoo.blocks.maps import halve, instance_edges, one_hot, pyramid
+from zoo.blocks.maps import check_ids, halve, instance_edges, one_hot, pyramid
+from zoo.blocks.painting.model import cut
 from zoo.blocks.painting.objective import Pictures, inside, region_box
 from zoo.blocks.painting.wardrobe import ChosenLook, Wardrobe
 from zoo.models.pix2pixhd.config import Pix2PixHDConfig
 from zoo.models.vid2vid.config import Vid2VidConfig
-from zoo.testing import tiny_clip, tiny_data, tiny_model, train_as_commanded
+from zoo.testing import tiny_clip, tiny_data, tiny_model, train_as_commanded, train_on
 from zoo.types import ClipSpec, Look, SampleRequest, Stage
 
 # ---------------------------------------------------------------- maps
@@ -36,9 +37,26 @@ def test_labels_become_channels():
 
 def test_label_outside_the_range_gets_a_sentence():
     with pytest.raises(ZooError, match=r"ids from 0 to 7; this model was built for 5 classes, 0 to 4"):
-        one_hot(torch.tensor([[[[0, 7]]]]), 5)
+        check_ids(torch.tensor([[[[0, 7]]]]), 5)
     with pytest.raises(ZooError, match="ids from -1 to 2"):
-        one_hot(torch.tensor([[[[-1, 2]]]]), 5)
+        check_ids(torch.tensor([[[[-1, 2]]]]), 5)
+    check_ids(torch.tensor([[[[0, 4]]]]), 5)
+
+
+@pytest.mark.parametrize("name", ["vid2vid", "pix2pixhd"])
+def test_label_outside_the_range_is_found_wherever_a_clip_comes_in(name, tmp_path):
+    model, clip = tiny_model(name), tiny_clip(name)
+    clip["labels"][0, -1, 0, 0] = 99
+    with pytest.raises(ZooError, match="ids from 0 to 99"):
+        train_on(model, clip, 1, tmp_path)
+    with pytest.raises(ZooError, match="ids from 0 to 99"):
+        model.sample(SampleRequest(2, clip, context=1))
+    pieces = (cut(clip, t, t + 1) for t in range(clip["labels"].shape[1]))
+    frames = model.stream(SampleRequest(8, pieces, context=1))
+    for _ in range(7):  # a piece is looked at when it is painted from
+        next(frames)
+    with pytest.raises(ZooError, match="ids from 0 to 99"):
+        next(frames)
 
 
 def test_both_sides_of_a_border_are_marked():

@@ -20,7 +20,6 @@ from zoo.blocks.image_generator import GlobalGenerator, LocalEnhancer
 from zoo.blocks.painting.model import PaintingModel, cut, folded
 from zoo.blocks.painting.objective import Pictures
 from zoo.blocks.painting.wardrobe import Wardrobe
-from zoo.model import pieces
 from zoo.models.pix2pixhd.config import CARD, Pix2PixHDConfig
 from zoo.types import Clip, ClipSpec, Sample, SampleRequest
 
@@ -91,7 +90,7 @@ class Pix2PixHD(PaintingModel[Pix2PixHDConfig]):
         """Each frame from its own map; the first ``context`` frames are the given ones."""
         wardrobes: list[Wardrobe] | None = None
         made = 0
-        for piece in pieces(request.given):
+        for piece in self.checked(request.given):
             given = self.encode(piece)
             if wardrobes is None:
                 wardrobes = self.wardrobes(request, len(given))

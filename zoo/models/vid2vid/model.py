@@ -25,7 +25,7 @@ from zoo.blocks.patchgan import MultiScaleDiscriminator
 from zoo.errors import ZooError, one_of
 from zoo.losses.judged import generator_terms, judge_loss
 from zoo.losses.warping import flow_confidence
-from zoo.model import VideoModel, build, pieces
+from zoo.model import VideoModel, build
 from zoo.models.vid2vid.config import CARD, FIRST_FRAMES, Vid2VidConfig
 from zoo.models.vid2vid.losses import (
     Motion,
@@ -274,7 +274,7 @@ class Vid2Vid(PaintingModel[Vid2VidConfig]):
         past: list[Frame] = []
         wardrobes: list[Wardrobe] | None = None
         made = 0
-        for piece in pieces(request.given):
+        for piece in self.checked(request.given):
             given = self.encode(piece)
             if wardrobes is None:
                 wardrobes = self.wardrobes(request, len(given))

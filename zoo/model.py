@@ -163,9 +163,9 @@ class VideoModel(LightningModule, Generic[ConfigT]):
 
     def drawn(self, clip: Clip, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
         """What ``draw(generator)`` gives for each clip of the batch, (B, ...): a function of the seed and of the clip's
-        place in the training, whoever trains on it."""
-        drawn = [draw(generator(self.seed, place)) for place in self.places(clip)]
-        return torch.stack(drawn).to(clip["video"])
+        place in the training, whoever trains on it. Drawn on the processor; nobody waits for it to reach the device."""
+        drawn = torch.stack([draw(generator(self.seed, place)) for place in self.places(clip)])
+        return drawn.to(clip["video"], non_blocking=True)
 
     def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any) -> None:
         """One bad clip moves the weights no further than this."""

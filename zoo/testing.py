@@ -28,12 +28,19 @@ import torch
 from lightning import Callback, Trainer
 from torch.utils.data import DataLoader, default_collate
 
+from zoo.callbacks.clock import Clock
+from zoo.callbacks.ema import MovingAverage
+from zoo.callbacks.finite import Finite
+from zoo.callbacks.progress import Bar
+from zoo.callbacks.saving import BetweenSteps
+from zoo.callbacks.throughput import Throughput
 from zoo.card import MODELS
 from zoo.data.base import DataConfig, build_set
 from zoo.data.module import VideoData
 from zoo.data.sets.puppets.config import PuppetsConfig
 from zoo.errors import ZooError
 from zoo.evaluation.metrics.labels import confusion, mean_iou
+from zoo.fake_device import train_on_fake_device
 from zoo.model import VideoModel, build
 from zoo.preflight import check
 from zoo.run import load
@@ -200,6 +207,12 @@ class TrainedContract:
             assert torch.allclose(weight, compiled[key], rtol=1e-4, atol=1e-5), key
         answers = [answer(model.eval(), clip) for model in models]
         assert torch.allclose(answers[0].float(), answers[1].float(), atol=1e-3)
+
+    def test_no_step_waits_for_the_device(self, name: str, tmp_path: Path) -> None:
+        """A step of the real trainer with the callbacks of every step asks a device, and reads nothing from it."""
+        callbacks: list[Callback] = [Finite(tmp_path), BetweenSteps(tmp_path, 10), MovingAverage(500), Clock(), Bar()]
+        clips: DataLoader[Clip] = DataLoader([tiny_clip(name)] * 2, batch_size=None)  # type: ignore[arg-type]
+        train_on_fake_device(tiny_model(name), clips, [*callbacks, Throughput()], tmp_path)
 
     def test_missing_field_is_refused_by_name(self, name: str) -> None:
         """Preflight names each field that a data set lacks."""

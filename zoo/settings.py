@@ -150,7 +150,8 @@ class SampleSettings:
     begin at, `walk@0,run@5`, or `free` (drawn), or `inferred` (from the frames that are shown); those left out are the
     given clip's own, or else drawn. temperature: by which every deviation of what is drawn is multiplied. reconstruct:
     see every frame, and write what the model keeps of it. out: where to write; None is <run>/samples. overwrite:
-    whether a sample that is there already may be replaced.
+    whether a sample that is there already may be replaced. accelerator: auto, which takes a GPU where there is one,
+    cpu, gpu or mps.
     """
 
     run: str = MISSING
@@ -168,6 +169,7 @@ class SampleSettings:
     given_instances: str | None = None
     out: str | None = None
     overwrite: bool = False
+    accelerator: str = "auto"
 
 
 @dataclass
@@ -183,7 +185,7 @@ class EvaluateSettings(Measuring):
     them; None is what the first real video has, and 16 frames; folders of images have no fps, and it is asked for where
     it matters. clips_per_video: from the start of each video.
 
-    batch_size: clips at a time.
+    batch_size: clips at a time. accelerator: auto, which takes a GPU where there is one, cpu, gpu or mps.
     """
 
     run: str | None = None
@@ -200,3 +202,4 @@ class EvaluateSettings(Measuring):
     fps: float | None = None
     clips_per_video: int = 1
     batch_size: int = 16
+    accelerator: str = "auto"

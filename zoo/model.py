@@ -27,6 +27,9 @@ from zoo.ranks import rank_mean
 from zoo.types import Clip, ClipSpec, Sample, SampleRequest, Stage, Verdict
 
 ConfigT = TypeVar("ConfigT")
+FORMS = 64
+"""In which the code of a network may be compiled: there may be several of a class, each called with and without
+gradients, at several sizes. Beyond PyTorch's own limit of 8, the rest would run as it is, and nobody would know."""
 
 
 class VideoModel(LightningModule, Generic[ConfigT]):
@@ -201,10 +204,13 @@ class VideoModel(LightningModule, Generic[ConfigT]):
                 network.register_forward_hook(_without_views)
                 fully_shard(network, mesh=mesh["data_parallel"], reshard_after_forward=True)
 
-    def compile_networks(self, backend: str = "inductor") -> None:
-        """Compile every network, in place: the names of parameters stay."""
+    def compile_networks(self, backend: str = "inductor", fullgraph: bool = False) -> None:
+        """Compile every network, in place: the names of parameters stay. fullgraph: refuse what is no single graph."""
+        from torch import _dynamo
+
+        _dynamo.config.recompile_limit = FORMS
         for network in self.networks():
-            network.compile(backend=backend)
+            network.compile(backend=backend, fullgraph=fullgraph)
 
     def on_validation_start(self) -> None:
         """Hold all weights while sampling: ranks may then have different numbers of clips, and call any method."""

@@ -20,7 +20,7 @@ from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 DEVICE = torch.device("meta")
 LITERALS = ("tensor", "as_tensor", "new_tensor")  # make a tensor of numbers: on the processor, and then it is copied
@@ -61,7 +61,7 @@ class FakeDevice(TorchDispatchMode):
             return self._copied(name, call, args, kwargs)
         if there and (name in READS or name.startswith(SIZES) or _by_mask(name, there)):
             self.waits(name)
-            return 0  # what is read where nobody watches; a size is never asked for there
+            return tree_map_only(Tensor, _there, call(*_as_zeros(args), **_as_zeros(kwargs)))
         if there and any(x.device != DEVICE and x.ndim for x in given):
             self.waits(f"{name} of a tensor that is not there")
         return call(*args, **kwargs)
@@ -73,7 +73,7 @@ class FakeDevice(TorchDispatchMode):
         waits = not (kwargs.get("non_blocking") or (name == "aten::copy_" and len(args) > 2 and args[2]))
         if source.device == DEVICE and torch.device(target) != DEVICE:
             self.waits(f"{name} to the processor")
-            source = torch.zeros(source.shape, dtype=source.dtype)
+            source = _as_zeros(source)
             args = (args[0], source, *args[2:]) if name == "aten::copy_" else (source, *args[1:])
         elif source.device != DEVICE and torch.device(target) == DEVICE and waits:
             self.waits(f"{name} from the processor, without non_blocking=True")
@@ -108,6 +108,15 @@ class _Literals(TorchFunctionMode):
 
 def _has_list(index: Any) -> bool:
     return isinstance(index, list) or (isinstance(index, tuple) and any(isinstance(part, list) for part in index))
+
+
+def _as_zeros(given: Any) -> Any:
+    """What nobody watches is computed on the processor, of zeros."""
+    return tree_map_only(Tensor, lambda x: torch.zeros(x.shape, dtype=x.dtype), given)
+
+
+def _there(made: Tensor) -> Tensor:
+    return torch.empty_like(made, device=DEVICE)
 
 
 def _by_mask(name: str, tensors: list[Tensor]) -> bool:

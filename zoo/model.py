@@ -22,6 +22,7 @@ from torch.utils._pytree import tree_map_only
 
 from zoo.card import MODELS, ModelCard
 from zoo.errors import ZooError, listed
+from zoo.graphs import Record, Recorded, record_cuda
 from zoo.randomness import generator, mix
 from zoo.ranks import rank_mean
 from zoo.types import Clip, ClipSpec, Sample, SampleRequest, Stage, Verdict
@@ -211,6 +212,13 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         _dynamo.config.recompile_limit = FORMS
         for network in self.networks():
             network.compile(backend=backend, fullgraph=fullgraph)
+
+    def record_networks(self, record: Record = record_cuda) -> None:
+        """Record what every network asks of the GPU, for sampling; a ZooError where the model is on none."""
+        if record is record_cuda and self.device.type != "cuda":
+            raise ZooError(f"cuda_graphs=true needs an NVIDIA GPU; this model is on `{self.device}`. Leave it out.")
+        for network in self.networks():
+            network.forward = Recorded(network.forward, record)  # type: ignore[method-assign]
 
     def on_validation_start(self) -> None:
         """Hold all weights while sampling: ranks may then have different numbers of clips, and call any method."""

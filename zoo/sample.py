@@ -48,6 +48,8 @@ def sample(settings: SampleSettings) -> list[Path]:
     _check_counts(settings)
     settings = replace(settings, context=_context(settings, model))
     model.to(find_device(settings.accelerator))
+    if settings.cuda_graphs:
+        model.record_networks()
     options = _options(settings, model)
     out = Path(settings.out) if settings.out else find_checkpoint(settings.run).parent / "samples"
     written = []

@@ -151,7 +151,8 @@ class SampleSettings:
     given clip's own, or else drawn. temperature: by which every deviation of what is drawn is multiplied. reconstruct:
     see every frame, and write what the model keeps of it. out: where to write; None is <run>/samples. overwrite:
     whether a sample that is there already may be replaced. accelerator: auto, which takes a GPU where there is one,
-    cpu, gpu or mps.
+    cpu, gpu or mps. cuda_graphs: whether a GPU is asked for each network in one go, which is faster where
+    frames are small.
     """
 
     run: str = MISSING
@@ -170,6 +171,7 @@ class SampleSettings:
     out: str | None = None
     overwrite: bool = False
     accelerator: str = "auto"
+    cuda_graphs: bool = False
 
 
 @dataclass
@@ -185,7 +187,7 @@ class EvaluateSettings(Measuring):
     them; None is what the first real video has, and 16 frames; folders of images have no fps, and it is asked for where
     it matters. clips_per_video: from the start of each video.
 
-    batch_size: clips at a time. accelerator: auto, which takes a GPU where there is one, cpu, gpu or mps.
+    batch_size: clips at a time. accelerator, cuda_graphs: as for `python -m zoo.sample`.
     """
 
     run: str | None = None
@@ -203,3 +205,4 @@ class EvaluateSettings(Measuring):
     clips_per_video: int = 1
     batch_size: int = 16
     accelerator: str = "auto"
+    cuda_graphs: bool = False

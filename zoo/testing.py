@@ -16,7 +16,7 @@ Shapes: B clips, T frames, H x W pixels.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from functools import partial
@@ -26,6 +26,8 @@ from typing import Any
 import pytest
 import torch
 from lightning import Callback, Trainer
+from lightning.fabric.utilities import move_data_to_device
+from torch.utils._pytree import tree_leaves
 from torch.utils.data import DataLoader, default_collate
 
 from zoo.callbacks.clock import Clock
@@ -40,7 +42,8 @@ from zoo.data.module import VideoData
 from zoo.data.sets.puppets.config import PuppetsConfig
 from zoo.errors import ZooError
 from zoo.evaluation.metrics.labels import confusion, mean_iou
-from zoo.fake_device import train_on_fake_device
+from zoo.fake_device import DEVICE, FakeDevice, train_on_fake_device
+from zoo.graphs import Run
 from zoo.model import VideoModel, build
 from zoo.preflight import check
 from zoo.run import load
@@ -141,6 +144,18 @@ def recorded_reads(kind: type[Any]) -> Iterator[set[str]]:
         yield read
 
 
+def record_here(run: Run) -> tuple[Callable[[], None], Any]:
+    """What `record_cuda` does, on the processor: each replay writes over what was made before."""
+    made = run()
+
+    def replay() -> None:
+        for place, value in zip(tree_leaves(made), tree_leaves(run()), strict=True):
+            if isinstance(place, torch.Tensor):
+                place.copy_(value)
+
+    return replay, made
+
+
 def note_gradient(reached: set[str], key: str, parameter: torch.Tensor) -> None:
     """A hook: remember the parameter if its gradient is not zero."""
     if parameter.grad is not None and parameter.grad.abs().sum() > 0:
@@ -207,6 +222,27 @@ class TrainedContract:
             assert torch.allclose(weight, compiled[key], rtol=1e-4, atol=1e-5), key
         answers = [answer(model.eval(), clip) for model in models]
         assert torch.allclose(answers[0].float(), answers[1].float(), atol=1e-3)
+
+    def test_recorded_networks_do_the_same(self, name: str) -> None:
+        """Replayed as `cuda_graphs=true` does it, in memory that is written over each time."""
+        clip, models = tiny_clip(name), [tiny_model(name).eval(), tiny_model(name).eval()]
+        models[1].record_networks(record_here)
+        for _ in range(2):  # a recording is made, and used again
+            assert torch.equal(*(answer(model, clip) for model in models))
+
+    def test_networks_can_be_recorded(self, name: str) -> None:
+        """Nothing that would be recorded on a GPU waits for it, or copies from the processor."""
+        model, device = tiny_model(name).eval().to(DEVICE), FakeDevice(watched=False)
+
+        def watched(run: Run) -> tuple[Callable[[], None], Any]:
+            device.watched = True
+            made = run()
+            device.watched = False
+            return lambda: None, made
+
+        model.record_networks(watched)
+        with device:
+            answer(model, move_data_to_device(tiny_clip(name), DEVICE))
 
     def test_no_step_waits_for_the_device(self, name: str, tmp_path: Path) -> None:
         """A step of the real trainer with the callbacks of every step asks a device, and reads nothing from it."""

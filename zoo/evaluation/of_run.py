@@ -51,6 +51,9 @@ def evaluate_run(settings: EvaluateSettings) -> list[Measured]:
         )
     if settings.temperature is not None and "temperature" not in model.card.options:
         raise ZooError(f"{model.card.name} has no temperature. Leave it out.")
+    model.to(find_device(settings.accelerator))
+    if settings.cuda_graphs:
+        model.record_networks()
     judge = load(settings.judge) if settings.judge else None
     measured = []
     for context in _contexts(settings, model):
@@ -99,10 +102,8 @@ def _evaluate(
     )
     setup = open_tools(settings, names, protocol, spec, config, training_seed(str(settings.run)), judge)
     suite = Suite(names, protocol, setup)
-    device = find_device(settings.accelerator)
-    model.to(device)
     for clip in batches(real, clips, frames, settings.batch_size):
-        clip = move_data_to_device(clip, device)
+        clip = move_data_to_device(clip, model.device)
         requests = [
             SampleRequest(frames, clip, context, settings.seed, d, protocol.options) for d in range(settings.draws)
         ]

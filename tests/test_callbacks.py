@@ -7,6 +7,8 @@ from torch import nn
 from zoo import ZooError
 from zoo.callbacks.ema import MovingAverage
 from zoo.callbacks.finite import Finite
+from zoo.callbacks.saving import BetweenSteps
+from zoo.testing import tiny_clip, tiny_model, train_on
 
 
 class Part(nn.Module):
@@ -92,3 +94,14 @@ def test_nothing_is_saved_after_a_loss_that_is_no_number(tmp_path):
     step(finite, 16, 1, warp=float("nan"))
     with pytest.raises(ZooError, match=r"The last good state is .*last\.ckpt"):
         finite.on_save_checkpoint(None, None, {})
+
+
+def test_no_step_asks_other_ranks_for_a_signal(tmp_path, monkeypatch):
+    """Lightning would, in every step of several ranks, and wait for the answer."""
+    asked = []
+    monkeypatch.setattr(torch.distributed, "broadcast", lambda *_, **__: asked.append(1))
+    for callbacks, times in (([], 1), ([BetweenSteps(tmp_path, 10)], 0)):
+        trainer = train_on(tiny_model("judge"), tiny_clip("judge"), 1, tmp_path, *callbacks)
+        trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor()
+        assert len(asked) == times
+        asked.clear()

@@ -23,7 +23,6 @@ from pathlib import Path
 import numpy as np
 
 from zoo.data.decode import write_video
-from zoo.run import commit
 
 HERE = Path(__file__).parent
 JSON, PICTURE = HERE / "memory.json", HERE / "memory.png"
@@ -97,6 +96,8 @@ def measure() -> None:
             points = [[word.format(x=x) for word in curve.words] for x in curve.values]
             curve.mib = list(pool.map(lambda words: round(peak(words, folder), 1), points))
             print(f"{curve.panel:26s} {curve.name:28s} {dict(zip(curve.values, curve.mib, strict=True))}", flush=True)
+    from zoo.run import commit  # PyTorch would make this process large, and Linux counts that for what it starts
+
     lines = [vars(curve) | {"command": shlex.join(["python", "-m", *curve.words])} for curve in CURVES]
     for line in lines:
         del line["words"]

@@ -21,7 +21,7 @@ WARM = 3  # runs ahead of the recording, in which libraries choose their algorit
 
 def record_cuda(run: Run) -> tuple[Callable[[], None], Any]:
     """Record on the GPU at hand; after PyTorch's notes on CUDA graphs."""
-    beside = torch.cuda.Stream()
+    beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     beside.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(beside):
         for _ in range(WARM):

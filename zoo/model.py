@@ -218,7 +218,7 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         if record is record_cuda and self.device.type != "cuda":
             raise ZooError(f"cuda_graphs=true needs an NVIDIA GPU; this model is on `{self.device}`. Leave it out.")
         for network in self.networks():
-            network.forward = Recorded(network.forward, record)  # type: ignore[method-assign]
+            network.forward = Recorded(network.forward, record)
 
     def on_validation_start(self) -> None:
         """Hold all weights while sampling: ranks may then have different numbers of clips, and call any method."""

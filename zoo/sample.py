@@ -257,7 +257,7 @@ def _joined(pieces: Sequence[Clip]) -> Clip | None:
     def join(first: Any, *others: Any) -> Any:
         return cat([first, *others], 1) if isinstance(first, Tensor) and first.ndim > 1 else first
 
-    return tree_map(join, *pieces) if pieces else None  # type: ignore[no-any-return]
+    return tree_map(join, *pieces) if pieces else None
 
 
 @hydra_command("sample")

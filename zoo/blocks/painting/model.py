@@ -74,11 +74,13 @@ class PaintingModel(VideoModel[ConfigT], Generic[ConfigT]):
         self.check(batch)
         return batch
 
-    def checked(self, given: Clip | Iterable[Clip] | None) -> Iterator[Clip]:
-        """The pieces of what a sample is painted from, each one checked."""
+    def moments(self, given: Clip | Iterable[Clip] | None) -> Iterator[tuple[Clip, Tensor]]:
+        """What a sample is painted from, checked, frame by frame: of one frame, and its map, (B, C, H, W)."""
         for piece in pieces(given):
             self.check(piece)
-            yield piece
+            for t in range(piece[self.source].shape[1]):  # type: ignore[literal-required]
+                moment = cut(piece, t, t + 1)
+                yield moment, self.encode(moment)[:, 0]
 
     def check(self, clip: Clip) -> None:
         """A ZooError for labels that this model has no channel for."""

@@ -31,6 +31,7 @@ def machine_problems(card: ModelCard, settings: Train) -> list[str]:
         *_devices(settings),
         *_precision(settings),
         *_compile(settings),
+        *_layout(settings),
     ]
 
 
@@ -173,3 +174,11 @@ def _compile(settings: Train) -> list[str]:
         f"trainer.compile=true needs a C++ compiler ({listed(COMPILERS)}), and there is none on the path. Install one, "
         "name it in CXX, or leave trainer.compile out."
     ]
+
+
+def _layout(settings: Train) -> list[str]:
+    if settings.trainer.channels_last and settings.strategy.name == "fsdp":
+        return [
+            "strategy=fsdp shards weights as they lie by default. Leave trainer.channels_last out, or: strategy=ddp"
+        ]
+    return []

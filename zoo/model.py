@@ -28,6 +28,8 @@ from zoo.ranks import rank_mean
 from zoo.types import Clip, ClipSpec, Sample, SampleRequest, Stage, Verdict
 
 ConfigT = TypeVar("ConfigT")
+CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
+"""The layout of a kernel in 2-d, and in 3-d."""
 FORMS = 64
 """In which the code of a network may be compiled: there may be several of a class, each called with and without
 gradients, at several sizes. Beyond PyTorch's own limit of 8, the rest would run as it is, and nobody would know."""
@@ -204,6 +206,12 @@ class VideoModel(LightningModule, Generic[ConfigT]):
             if not isinstance(network, FSDPModule):
                 network.register_forward_hook(_without_views)
                 fully_shard(network, mesh=mesh["data_parallel"], reshard_after_forward=True)
+
+    def lay_channels_last(self) -> None:
+        """Lay every kernel out with its channels last, in place; pictures that are convolved with it follow."""
+        for parameter in self.parameters():
+            if parameter.ndim in CHANNELS_LAST:
+                parameter.data = parameter.data.contiguous(memory_format=CHANNELS_LAST[parameter.ndim])
 
     def compile_networks(self, backend: str = "inductor", fullgraph: bool = False) -> None:
         """Compile every network, in place: the names of parameters stay. fullgraph: refuse what is no single graph."""

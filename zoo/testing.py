@@ -44,7 +44,7 @@ from zoo.errors import ZooError
 from zoo.evaluation.metrics.labels import confusion, mean_iou
 from zoo.fake_device import DEVICE, FakeDevice, train_on_fake_device
 from zoo.graphs import Run
-from zoo.model import VideoModel, build
+from zoo.model import CHANNELS_LAST, VideoModel, build
 from zoo.preflight import check
 from zoo.run import load
 from zoo.settings import Evaluation, Strategy, Train
@@ -222,6 +222,21 @@ class TrainedContract:
             assert torch.allclose(weight, compiled[key], rtol=1e-4, atol=1e-5), key
         answers = [answer(model.eval(), clip) for model in models]
         assert torch.allclose(answers[0].float(), answers[1].float(), atol=1e-3)
+
+    def test_channels_last_is_another_rounding(self, name: str, tmp_path: Path) -> None:
+        """The same answer and the same losses, and kernels stay so laid out, in checkpoints too."""
+        clip, models = tiny_clip(name), [tiny_model(name), tiny_model(name)]
+        models[1].lay_channels_last()
+        plain, last = (answer(model.eval(), clip).float() for model in models)
+        assert torch.allclose(plain, last, atol=1e-3)
+        for model in models:
+            train_on(model.train(), clip, 1, tmp_path).save_checkpoint(tmp_path / "last.ckpt")
+        for part, loss in models[0].losses.items():
+            assert torch.allclose(loss, models[1].losses[part], rtol=0.02, atol=1e-4), part
+        kernels = [p for p in models[1].parameters() if p.ndim in CHANNELS_LAST]
+        assert all(kernel.is_contiguous(memory_format=CHANNELS_LAST[kernel.ndim]) for kernel in kernels)
+        loaded, trained = (answer(model, clip).float() for model in (load(str(tmp_path)), models[1].eval()))
+        assert torch.allclose(loaded, trained, atol=1e-3)
 
     def test_recorded_networks_do_the_same(self, name: str) -> None:
         """Replayed as `cuda_graphs=true` does it, in memory that is written over each time."""

@@ -37,8 +37,7 @@ RUNS = {
     "attributes": ["model=videovae", "data=puppets"],
 }
 TRAIN = ["zoo.train", *RUNS["labels"], *QUIET, *BRIEF, "data.height=64", "data.width=128"]
-TRAIN += ["hydra.run.dir=trained{x}", "overwrite=true"]
-SAMPLE = ["zoo.sample", "clips=1", "frames={x}", "out=samples{x}", "overwrite=true"]
+SAMPLE = ["zoo.sample", "clips=1", "frames={x}", "out=samples{x}"]
 SIZE = 40 * 64 * 128 / 2**20  # MiB of a frame of a clip in TRAIN: video, labels, instances, flow and visibility
 
 
@@ -64,9 +63,9 @@ CURVES = [
     Curve("frames of a sample", "VideoVAE, from nothing", [*SAMPLE, "run=attributes"], LENGTHS),
     Curve("frames of a sample", "VideoVAE, after 4 frames", [*SAMPLE, "run=attributes", "context=4"], LENGTHS),
     Curve("frames of a training clip", "vid2vid, frames_per_step=2",
-          [*TRAIN, "data.frames={x}", "model.frames_per_step=2"], (8, 16, 32, 64)),
+          [*TRAIN, "hydra.run.dir=length{x}", "data.frames={x}", "model.frames_per_step=2"], (8, 16, 32, 64)),
     Curve("frames_per_step", "vid2vid, clips of 16 frames",
-          [*TRAIN, "data.frames=16", "model.frames_per_step={x}"], (1, 2, 4, 8)),
+          [*TRAIN, "hydra.run.dir=step{x}", "data.frames=16", "model.frames_per_step={x}"], (1, 2, 4, 8)),
     Curve("clips of an evaluation", "vid2vid, 7 metrics", ["zoo.evaluate", "run=labels", "clips={x}", "features=lite0",
           "metrics=[l1,psnr,ssim,warping_error,flicker,motion,kid]"], CLIPS),
     Curve("clips of an evaluation", "VideoVAE, the usual metrics",
@@ -92,9 +91,13 @@ def measure() -> None:
         frames = np.random.default_rng(0).integers(0, 255, (30, 64, 96, 3), np.uint8)
         write_video(folder / "film.mp4", (frames[t // 2 % 30] for t in range(max(LENGTHS) + 1)), 12.5)
         list(pool.map(lambda words: peak(words, folder), runs))
-        for curve in CURVES:
-            points = [[word.format(x=x) for word in curve.words] for x in curve.values]
-            curve.mib = list(pool.map(lambda words: round(peak(words, folder), 1), points))
+        points = {  # the long ones first, so that no core waits for the last one
+            (number, x): pool.submit(peak, [word.format(x=x) for word in curve.words], folder)
+            for number, curve in enumerate(CURVES)
+            for x in sorted(curve.values, reverse=True)
+        }
+        for number, curve in enumerate(CURVES):
+            curve.mib = [round(points[number, x].result(), 1) for x in curve.values]
             print(f"{curve.panel:26s} {curve.name:28s} {dict(zip(curve.values, curve.mib, strict=True))}", flush=True)
     from zoo.run import commit  # PyTorch would make this process large, and Linux counts that for what it starts
 

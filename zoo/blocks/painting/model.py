@@ -69,9 +69,10 @@ class PaintingModel(VideoModel[ConfigT], Generic[ConfigT]):
 
     # ---------------------------------------------------------------- what is painted
 
-    def on_before_batch_transfer(self, batch: Clip, dataloader_idx: int) -> Clip:
+    def on_before_batch_transfer(self, batch: Clip | None, dataloader_idx: int) -> Clip | None:
         """Check the ids of a batch while it is on the processor: a step never waits for the device to do so."""
-        self.check(batch)
+        if batch is not None:  # as on a rank that has no clips to evaluate
+            self.check(batch)
         return batch
 
     def moments(self, given: Clip | Iterable[Clip] | None) -> Iterator[tuple[Clip, Tensor]]:

@@ -9,8 +9,10 @@ from torch.utils.data import Dataset
 from zoo import ZooError
 from zoo.callbacks.ema import MovingAverage
 from zoo.callbacks.finite import Finite
+from zoo.callbacks.saving import BetweenSteps
 from zoo.callbacks.throughput import Throughput
 from zoo.data.module import ClipLoader, Order
+from zoo.testing import tiny_clip, tiny_model, train_on
 
 
 class Part(nn.Module):
@@ -125,3 +127,14 @@ def test_what_counts_as_waiting_is_the_wait_for_the_loader_alone(monkeypatch):
             now[0] += 100.0
             watch.on_validation_end(trainer, model)
     assert number == 7
+
+
+def test_no_step_asks_other_ranks_for_a_signal(tmp_path, monkeypatch):
+    """Lightning would, in every step of several ranks, and wait for the answer."""
+    asked = []
+    monkeypatch.setattr(torch.distributed, "broadcast", lambda *_, **__: asked.append(1))
+    for callbacks, times in (([], 1), ([BetweenSteps(tmp_path, 10)], 0)):
+        trainer = train_on(tiny_model("judge"), tiny_clip("judge"), 1, tmp_path, *callbacks)
+        trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor()
+        assert len(asked) == times
+        asked.clear()

@@ -79,6 +79,11 @@ def test_compiling_without_a_compiler_is_refused(monkeypatch):
     assert problems("judge", AUTO, compile=True) == ""
 
 
+def test_sharded_weights_lie_by_default():
+    assert "Leave trainer.channels_last out" in problems("vid2vid", FSDP, channels_last=True)
+    assert problems("vid2vid", DDP, channels_last=True) == ""
+
+
 def test_gpus_are_counted_as_they_are_shown(monkeypatch):
     monkeypatch.setattr(machine, "version", lambda name: "2.14.1+cu130")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,3")

@@ -16,12 +16,13 @@ from zoo.blocks.appearance import (
 )
 from zoo.blocks.convolution import find_norm
 from zoo.blocks.image_generator import GlobalGenerator, LocalEnhancer
-from zoo.blocks.maps import halve, instance_edges, one_hot, pyramid
+from zoo.blocks.maps import check_ids, halve, instance_edges, one_hot, pyramid
+from zoo.blocks.painting.model import cut
 from zoo.blocks.painting.objective import Pictures, inside, region_box
 from zoo.blocks.painting.wardrobe import ChosenLook, Wardrobe
 from zoo.models.pix2pixhd.config import Pix2PixHDConfig
 from zoo.models.vid2vid.config import Vid2VidConfig
-from zoo.testing import tiny_clip, tiny_data, tiny_model, train_as_commanded
+from zoo.testing import tiny_clip, tiny_data, tiny_model, train_as_commanded, train_on
 from zoo.types import ClipSpec, Look, SampleRequest, Stage
 
 # ---------------------------------------------------------------- maps
@@ -36,9 +37,26 @@ def test_labels_become_channels():
 
 def test_label_outside_the_range_gets_a_sentence():
     with pytest.raises(ZooError, match=r"ids from 0 to 7; this model was built for 5 classes, 0 to 4"):
-        one_hot(torch.tensor([[[[0, 7]]]]), 5)
+        check_ids(torch.tensor([[[[0, 7]]]]), 5)
     with pytest.raises(ZooError, match="ids from -1 to 2"):
-        one_hot(torch.tensor([[[[-1, 2]]]]), 5)
+        check_ids(torch.tensor([[[[-1, 2]]]]), 5)
+    check_ids(torch.tensor([[[[0, 4]]]]), 5)
+
+
+@pytest.mark.parametrize("name", ["vid2vid", "pix2pixhd"])
+def test_label_outside_the_range_is_found_wherever_a_clip_comes_in(name, tmp_path):
+    model, clip = tiny_model(name), tiny_clip(name)
+    clip["labels"][0, -1, 0, 0] = 99
+    with pytest.raises(ZooError, match="ids from 0 to 99"):
+        train_on(model, clip, 1, tmp_path)
+    with pytest.raises(ZooError, match="ids from 0 to 99"):
+        model.sample(SampleRequest(2, clip, context=1))
+    pieces = (cut(clip, t, t + 1) for t in range(clip["labels"].shape[1]))
+    frames = model.stream(SampleRequest(8, pieces, context=1))
+    for _ in range(7):  # a piece is looked at when it is painted from
+        next(frames)
+    with pytest.raises(ZooError, match="ids from 0 to 99"):
+        next(frames)
 
 
 def test_both_sides_of_a_border_are_marked():
@@ -249,17 +267,26 @@ def test_one_look_models_refuse_a_look():
 # ---------------------------------------------------------------- the judge of a region
 
 
+def corner_of(box):
+    """The first row and column of a square that is there."""
+    assert box.there == 1
+    for indices in (box.rows, box.columns):
+        assert indices.diff().tolist() == [1] * (len(indices) - 1)
+    return int(box.rows[0]), int(box.columns[0])
+
+
 def test_region_box_by_hand():
     region = torch.zeros(2, 16, 16, dtype=torch.bool)
     region[0, 4, 6], region[1, 9, 8] = True, True  # rows 4 to 9, columns 6 to 8: middles 6 and 7
-    assert region_box(region, 4) == (slice(4, 8), slice(5, 9))
+    assert corner_of(region_box(region, 4)) == (4, 5)
     region[1, 15, 0] = True  # rows to 15, columns from 0: middles 9 and 4
-    assert region_box(region, 4) == (slice(7, 11), slice(2, 6))
+    assert corner_of(region_box(region, 4)) == (7, 2)
     corner = torch.zeros(8, 8, dtype=torch.bool)
     corner[7, 0] = True
-    assert region_box(corner, 4) == (slice(4, 8), slice(0, 4))
-    assert region_box(torch.zeros(8, 8, dtype=torch.bool), 4) is None
-    (part,) = inside([torch.arange(64.0).view(8, 8)], (slice(4, 8), slice(0, 4)))
+    assert corner_of(region_box(corner, 4)) == (4, 0)
+    assert region_box(torch.zeros(8, 8, dtype=torch.bool), 4).there == 0
+    (part,) = inside([torch.arange(64.0).view(8, 8)], region_box(corner, 4))
+    assert part.shape == (4, 4)
     assert part[0].tolist() == [32, 33, 34, 35]
 
 
@@ -267,11 +294,15 @@ def test_without_a_region_in_sight_its_judge_is_silent():
     model = tiny_model("pix2pixhd")
     given, image = torch.rand(1, model.map_channels, 32, 32), torch.rand(1, 3, 32, 32)
     labels = torch.zeros(1, 32, 32, dtype=torch.int64)
-    pictures = Pictures(given, image, {"image": image}, labels)
-    assert "gan_region" not in model.objective.losses(pictures).painting
+    pictures = Pictures(given, image, {"image": 1 - image}, labels)
+    of_region = {"gan_region", "features_region", "judge_region"}
+    painting, judging = model.objective.losses(pictures)
+    losses = painting | judging
+    assert {name for name, value in losses.items() if value == 0} == of_region
     labels[0, 3, 4] = model.spec.label_names.index("head")
-    assert {"gan_region", "features_region"} <= set(model.objective.losses(pictures).painting)
-    assert set(model.objective.losses(pictures).judging) == {"judge_image", "judge_region"}
+    painting, judging = model.objective.losses(pictures)
+    losses = painting | judging
+    assert all(losses[name] > 0 for name in of_region)
 
 
 # ---------------------------------------------------------------- stages

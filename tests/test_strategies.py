@@ -218,7 +218,9 @@ def half_a_region() -> None:
     region = torch.zeros(2, 32, 32, dtype=torch.bool)
     if rank:
         region[1, 20:24, 4:8] = True
-    assert region_box(region, 8) == (slice(17, 25), slice(1, 9))
+    box = region_box(region, 8)
+    assert (box.rows.tolist(), box.columns.tolist()) == (list(range(17, 25)), list(range(1, 9)))
+    assert box.there == 1
 
 
 def test_a_region_is_looked_at_by_all_ranks_or_by_none(tmp_path):

@@ -23,8 +23,11 @@ from zoo.callbacks.curves import draw_curves, read_curves
 from zoo.cli import conf_dir, prepare_hydra
 from zoo.comparison.gather import read_films
 from zoo.data.base import DATA_SETS
-from zoo.data.decode import probe, read_frames, read_image, write_video
+from zoo.data.decode import VideoWriter, probe, read_frames, read_image, write_video
+from zoo.data.sets.puppets.clips import PuppetClips
+from zoo.fake_device import DEVICE, FakeDevice
 from zoo.loggers import has_key
+from zoo.models.vid2vid.networks import SequentialGenerator
 from zoo.pictures import to_bytes
 from zoo.run import find_checkpoint, load
 from zoo.sample import sample
@@ -234,6 +237,45 @@ def test_sample_writes_videos_of_any_length(run, tmp_path):
     sample(replace(again, overwrite=True))
     assert probe(written[0]).frames == 2
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_long_sample_is_made_piece_by_piece(run, tmp_path, monkeypatch):
+    """What is given is filmed when it is painted from, and a frame is written before the next one is made."""
+    events = []
+
+    def noted(what, call):
+        def note(*args):
+            events.append(what)
+            return call(*args)
+
+        return note
+
+    monkeypatch.setattr(PuppetClips, "_film", noted("film", PuppetClips._film))
+    monkeypatch.setattr(VideoWriter, "write", noted("write", VideoWriter.write))
+    monkeypatch.setattr(SequentialGenerator, "forward", noted("paint", SequentialGenerator.forward))
+    sample(SampleSettings(run=str(run), frames=70, clips=1, out=str(tmp_path)))
+    expected = []
+    for frames in (32, 32, 6):
+        expected += ["film", *["paint", "write"] * frames]
+    expected.remove("paint")  # the first frame is given
+    assert events == expected
+
+
+@pytest.mark.parametrize("manner", [{}, {"context": 2}])
+def test_a_sample_is_made_on_the_accelerator(run, tmp_path, monkeypatch, manner):
+    """On a device that cannot be mixed with the processor; what it makes comes back frame by frame."""
+    monkeypatch.setattr("zoo.machine.find_device", lambda accelerator: DEVICE)
+    with FakeDevice(watched=False):
+        film, _ = sample(SampleSettings(run=str(run), frames=4, clips=1, out=str(tmp_path), **manner))
+    assert probe(film).frames == 4
+
+
+def test_an_accelerator_that_is_not_there_is_said(run):
+    with pytest.raises(ZooError, match=r"accelerator=gpuu is not a choice. Did you mean `gpu`"):
+        sample(SampleSettings(run=str(run), accelerator="gpuu"))
+    if not torch.backends.mps.is_available():
+        with pytest.raises(ZooError, match=r"accelerator=mps: PyTorch finds none here. Try: accelerator=cpu"):
+            sample(SampleSettings(run=str(run), accelerator="mps"))
 
 
 def test_sample_begins_with_its_context(run, tmp_path):

@@ -160,6 +160,7 @@ HARMLESS = (
     ".*exists and is not empty.*",  # the run folder holds the config before the trainer comes
     ".*does not have many workers.*",  # evaluation clips are few
     "`broadcast_buffers` is deprecated.*",  # what the other word does is not the same
+    ".*You have overridden `on_before_batch_transfer`.*",  # a model's check of a batch is one for every data module
     ".*no pre-optimization state was saved.*",  # of manual optimization: the state after the step is right
 )
 

@@ -8,11 +8,15 @@ import shutil
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoo.card import ModelCard
-from zoo.errors import listed, nearest
+from zoo.errors import ZooError, listed, nearest, one_of
 from zoo.launch import launched
 from zoo.settings import Strategy, Train
+
+if TYPE_CHECKING:
+    import torch
 
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed", "64": "64-true"}
 """What users type to what Lightning calls it; its own names are taken, too."""
@@ -27,6 +31,7 @@ def machine_problems(card: ModelCard, settings: Train) -> list[str]:
         *_devices(settings),
         *_precision(settings),
         *_compile(settings),
+        *_layout(settings),
     ]
 
 
@@ -43,6 +48,20 @@ def gpus() -> int:
     numbered = [path for path in Path("/dev").glob("nvidia*") if re.fullmatch(r"nvidia\d+", path.name)]
     hidden = Path("/dev/dxg").exists() or Path("/dev/kfd").exists()  # of Windows, and of AMD
     return len(numbered) or int(hidden)
+
+
+def find_device(accelerator: str) -> torch.device:
+    """Where one process samples or measures: ``auto`` is a GPU where there is one, else the processor."""
+    import torch
+
+    one_of("accelerator", accelerator, ("auto", "cpu", "gpu", "mps"))
+    if accelerator in ("auto", "gpu") and torch.cuda.is_available():
+        return torch.device("cuda")
+    if accelerator == "mps" and torch.backends.mps.is_available():
+        return torch.device("mps")
+    if accelerator in ("auto", "cpu"):
+        return torch.device("cpu")
+    raise ZooError(f"accelerator={accelerator}: PyTorch finds none here. Try: accelerator=cpu")
 
 
 def on_gpu(strategy: Strategy) -> bool:
@@ -155,3 +174,11 @@ def _compile(settings: Train) -> list[str]:
         f"trainer.compile=true needs a C++ compiler ({listed(COMPILERS)}), and there is none on the path. Install one, "
         "name it in CXX, or leave trainer.compile out."
     ]
+
+
+def _layout(settings: Train) -> list[str]:
+    if settings.trainer.channels_last and settings.strategy.name == "fsdp":
+        return [
+            "strategy=fsdp shards weights as they lie by default. Leave trainer.channels_last out, or: strategy=ddp"
+        ]
+    return []

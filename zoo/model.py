@@ -23,11 +23,17 @@ from torch.utils._pytree import tree_map_only
 
 from zoo.card import MODELS, ModelCard
 from zoo.errors import ZooError, listed
+from zoo.graphs import Record, Recorded, record_cuda
 from zoo.randomness import generator, mix
 from zoo.ranks import rank_mean
 from zoo.types import Clip, ClipSpec, Sample, SampleRequest, Stage, Verdict
 
 ConfigT = TypeVar("ConfigT")
+CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
+"""The layout of a kernel in 2-d, and in 3-d."""
+FORMS = 64
+"""In which the code of a network may be compiled: there may be several of a class, each called with and without
+gradients, at several sizes. Beyond PyTorch's own limit of 8, the rest would run as it is, and nobody would know."""
 
 
 class VideoModel(LightningModule, Generic[ConfigT]):
@@ -139,7 +145,9 @@ class VideoModel(LightningModule, Generic[ConfigT]):
     ) -> torch.optim.Optimizer:
         """Adam in one pass over the weights; in several where gradients are unscaled first, to be clipped."""
         unscaled = self.max_gradient is not None and self.trainer.precision == "16-mixed"
-        return torch.optim.Adam(parameters, lr, betas, fused=not unscaled)
+        optimizer = torch.optim.Adam(parameters, lr, betas, fused=not unscaled)
+        optimizer.register_load_state_dict_post_hook(_lay_out)
+        return optimizer
 
     def annealed(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
         """What ``configure_optimizers`` returns for a rate that falls to zero along half a cosine over the budget."""
@@ -174,9 +182,9 @@ class VideoModel(LightningModule, Generic[ConfigT]):
 
     def drawn(self, clip: Clip, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
         """What ``draw(generator)`` gives for each clip of the batch, (B, ...): a function of the seed and of the clip's
-        place in the training, whoever trains on it."""
-        drawn = [draw(generator(self.seed, place)) for place in self.places(clip)]
-        return torch.stack(drawn).to(clip["video"])
+        place in the training, whoever trains on it. Drawn on the processor; nobody waits for it to reach the device."""
+        drawn = torch.stack([draw(generator(self.seed, place)) for place in self.places(clip)])
+        return drawn.to(clip["video"], non_blocking=True)
 
     def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any) -> None:
         """One bad clip moves the weights no further than this."""
@@ -212,10 +220,26 @@ class VideoModel(LightningModule, Generic[ConfigT]):
                 network.register_forward_hook(_without_views)
                 fully_shard(network, mesh=mesh["data_parallel"], reshard_after_forward=True)
 
-    def compile_networks(self, backend: str = "inductor") -> None:
-        """Compile every network, in place: the names of parameters stay."""
+    def lay_channels_last(self) -> None:
+        """Lay every kernel out with its channels last, in place; pictures that are convolved with it follow."""
+        for parameter in self.parameters():
+            if parameter.ndim in CHANNELS_LAST:
+                parameter.data = parameter.data.contiguous(memory_format=CHANNELS_LAST[parameter.ndim])
+
+    def compile_networks(self, backend: str = "inductor", fullgraph: bool = False) -> None:
+        """Compile every network, in place: the names of parameters stay. fullgraph: refuse what is no single graph."""
+        from torch import _dynamo
+
+        _dynamo.config.recompile_limit = FORMS
         for network in self.networks():
-            network.compile(backend=backend)
+            network.compile(backend=backend, fullgraph=fullgraph)
+
+    def record_networks(self, record: Record = record_cuda) -> None:
+        """Record what every network asks of the GPU, for sampling; a ZooError where the model is on none."""
+        if record is record_cuda and self.device.type != "cuda":
+            raise ZooError(f"cuda_graphs=true needs an NVIDIA GPU; this model is on `{self.device}`. Leave it out.")
+        for network in self.networks():
+            network.forward = Recorded(network.forward, record)
 
     def on_validation_start(self) -> None:
         """Hold all weights while sampling: ranks may then have different numbers of clips, and call any method."""
@@ -250,6 +274,15 @@ def build(model: Mapping[str, Any], spec: ClipSpec) -> VideoModel[Any]:
     """Build a model from plain data: ``build({"name": "vid2vid", "width": 32}, spec)``."""
     entry = MODELS.find(model["name"])
     return entry.load()(MODELS.config(model), spec)  # type: ignore[no-any-return]
+
+
+def _lay_out(optimizer: torch.optim.Optimizer) -> None:
+    """Lay the averages of an optimizer that was loaded out in memory as the weights are: a fused step on the processor
+    goes through both as they lie, and would take one for another."""
+    for parameter, state in optimizer.state.items():
+        for name, average in state.items():
+            if average.shape == parameter.shape and average.stride() != parameter.stride():
+                state[name] = torch.empty_like(parameter).copy_(average)
 
 
 def _with_forward(modules: Iterable[nn.Module]) -> Iterator[nn.Module]:

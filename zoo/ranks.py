@@ -89,14 +89,16 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     if ranks() == 1:
         return
     for bucket in _buckets(p for p in parameters if not isinstance(p, DTensor)):
-        there = torch.tensor([float(p.grad is not None) for p in bucket]).to(bucket[0])
+        there = torch.tensor([float(p.grad is not None) for p in bucket]).to(bucket[0], non_blocking=True)
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in bucket]
         mean = _mean(torch.cat([there, *(gradient.flatten() for gradient in gradients)]))
         somewhere, *means = torch.split(mean, [len(bucket), *(p.numel() for p in bucket)])
-        for index, (parameter, value) in enumerate(zip(bucket, means, strict=True)):
+        all_here = all(p.grad is not None for p in bucket)
+        known = [1.0] * len(bucket) if all_here else somewhere.tolist()  # only then is the device waited for
+        for parameter, value, share in zip(bucket, means, known, strict=True):
             if parameter.grad is not None:
                 parameter.grad.copy_(value.view_as(parameter))
-            elif somewhere[index] > 0:
+            elif share > 0:
                 parameter.grad = value.view_as(parameter).clone()
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,7 @@ class Given:
 
 def sample(settings: SampleSettings) -> list[Path]:
     """Write an mp4 for every given clip and draw, and a PNG grid for each; returns what was written."""
+    from zoo.machine import find_device
     from zoo.run import find_checkpoint, load
 
     model = load(settings.run)
@@ -46,6 +47,9 @@ def sample(settings: SampleSettings) -> list[Path]:
         raise ZooError(f"{settings.run} is a {model.card.name}: it {does} and makes no videos.")
     _check_counts(settings)
     settings = replace(settings, context=_context(settings, model))
+    model.to(find_device(settings.accelerator))
+    if settings.cuda_graphs:
+        model.record_networks()
     options = _options(settings, model)
     out = Path(settings.out) if settings.out else find_checkpoint(settings.run).parent / "samples"
     written = []
@@ -159,8 +163,9 @@ def _clip(settings: SampleSettings, model: VideoModel[Any], number: int) -> Give
     clips = build_set(replace(config, frames=length), "val", wanted, seed=0)
     if number >= len(clips):
         raise ZooError(f"There are {len(clips)} validation clips of {length} frames. Try: clips={len(clips)}")
-    clip = default_collate([clips.clip(number, 0, length)])
-    return Given(re.sub(r"[^\w.-]+", "_", clip["key"][0]), frames, settings.context or 0, [clip])
+    pieces: Iterator[Clip] = (default_collate([piece]) for piece in clips.pieces(number, length))
+    first = next(pieces)
+    return Given(re.sub(r"[^\w.-]+", "_", first["key"][0]), frames, settings.context or 0, chain([first], pieces))
 
 
 def _footage(settings: SampleSettings, model: VideoModel[Any]) -> Given:
@@ -218,7 +223,9 @@ def _filled(row: list[Tensor], made: list[Tensor]) -> list[Tensor]:
 def _watch(
     pieces: Iterable[Clip], kept: frozenset[int], model: VideoModel[Any], rows: dict[str, list[Tensor]]
 ) -> Iterator[Clip]:
-    """Pass the given on to the model, and keep the pictures of a few of its frames."""
+    """Pass the given on to where the model is, and keep the pictures of a few of its frames."""
+    from lightning.fabric.utilities import move_data_to_device
+
     from zoo.pictures import given_film, to_bytes
 
     first = 0
@@ -229,15 +236,28 @@ def _watch(
         for name, film in films.items():
             rows[name] += [frame for t, frame in enumerate(film, first) if t in kept]
         first += len(next(iter(films.values()), ()))
-        yield piece
+        yield move_data_to_device(piece, model.device)
 
 
 def _frames(model: VideoModel[Any], request: SampleRequest) -> Iterator[Sample]:
     """The frames one by one, from a model that streams and from one that does not."""
+    from zoo.model import pieces
+
     if model.card.streams:
         return model.stream(request)
-    whole = replace(request, given=next(iter(request.given), None))  # type: ignore[arg-type]
+    whole = replace(request, given=_joined(list(pieces(request.given))))
     return (Sample(frame) for frame in model.sample(whole).video.unbind(1))
+
+
+def _joined(pieces: Sequence[Clip]) -> Clip | None:
+    """Consecutive pieces as one clip: what has a time axis, one behind the other."""
+    from torch import Tensor, cat
+    from torch.utils._pytree import tree_map
+
+    def join(first: Any, *others: Any) -> Any:
+        return cat([first, *others], 1) if isinstance(first, Tensor) and first.ndim > 1 else first
+
+    return tree_map(join, *pieces) if pieces else None
 
 
 @hydra_command("sample")

@@ -16,7 +16,7 @@ Shapes: B clips, T frames, H x W pixels.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from functools import partial
@@ -26,15 +26,25 @@ from typing import Any
 import pytest
 import torch
 from lightning import Callback, Trainer
+from lightning.fabric.utilities import move_data_to_device
+from torch.utils._pytree import tree_leaves
 from torch.utils.data import DataLoader, default_collate
 
+from zoo.callbacks.clock import Clock
+from zoo.callbacks.ema import MovingAverage
+from zoo.callbacks.finite import Finite
+from zoo.callbacks.progress import Bar
+from zoo.callbacks.saving import BetweenSteps
+from zoo.callbacks.throughput import Throughput
 from zoo.card import MODELS
 from zoo.data.base import DataConfig, build_set
 from zoo.data.module import VideoData
 from zoo.data.sets.puppets.config import PuppetsConfig
 from zoo.errors import ZooError
 from zoo.evaluation.metrics.labels import confusion, mean_iou
-from zoo.model import VideoModel, build
+from zoo.fake_device import DEVICE, FakeDevice, train_on_fake_device
+from zoo.graphs import Run
+from zoo.model import CHANNELS_LAST, VideoModel, build
 from zoo.preflight import check
 from zoo.run import load
 from zoo.settings import Evaluation, Strategy, Train
@@ -134,6 +144,18 @@ def recorded_reads(kind: type[Any]) -> Iterator[set[str]]:
         yield read
 
 
+def record_here(run: Run) -> tuple[Callable[[], None], Any]:
+    """What `record_cuda` does, on the processor: each replay writes over what was made before."""
+    made = run()
+
+    def replay() -> None:
+        for place, value in zip(tree_leaves(made), tree_leaves(run()), strict=True):
+            if isinstance(place, torch.Tensor):
+                place.copy_(value)
+
+    return replay, made
+
+
 def note_gradient(reached: set[str], key: str, parameter: torch.Tensor) -> None:
     """A hook: remember the parameter if its gradient is not zero."""
     if parameter.grad is not None and parameter.grad.abs().sum() > 0:
@@ -189,9 +211,9 @@ class TrainedContract:
 
     def test_compiled_networks_do_the_same(self, name: str, tmp_path: Path) -> None:
         """A step and an answer, traced as for `trainer.compile=true` but run as they are, without the C++ that takes a
-        minute; and every parameter keeps its name."""
+        minute: each network is one graph, without a break; and every parameter keeps its name."""
         clip, models = tiny_clip(name), [tiny_model(name), tiny_model(name)]
-        models[1].compile_networks("eager")
+        models[1].compile_networks("eager", fullgraph=True)
         for model in models:
             train_on(model, clip, 1, tmp_path)
         plain, compiled = (model.state_dict() for model in models)
@@ -200,6 +222,48 @@ class TrainedContract:
             assert torch.allclose(weight, compiled[key], rtol=1e-4, atol=1e-5), key
         answers = [answer(model.eval(), clip) for model in models]
         assert torch.allclose(answers[0].float(), answers[1].float(), atol=1e-3)
+
+    def test_channels_last_is_another_rounding(self, name: str, tmp_path: Path) -> None:
+        """The same answer and the same losses, and kernels stay so laid out, in checkpoints too."""
+        clip, models = tiny_clip(name), [tiny_model(name), tiny_model(name)]
+        models[1].lay_channels_last()
+        plain, last = (answer(model.eval(), clip).float() for model in models)
+        assert torch.allclose(plain, last, atol=1e-3)
+        for model in models:
+            train_on(model.train(), clip, 1, tmp_path).save_checkpoint(tmp_path / "last.ckpt")
+        for part, loss in models[0].losses.items():
+            assert torch.allclose(loss, models[1].losses[part], rtol=0.02, atol=1e-4), part
+        kernels = [p for p in models[1].parameters() if p.ndim in CHANNELS_LAST]
+        assert all(kernel.is_contiguous(memory_format=CHANNELS_LAST[kernel.ndim]) for kernel in kernels)
+        loaded, trained = (answer(model, clip).float() for model in (load(str(tmp_path)), models[1].eval()))
+        assert torch.allclose(loaded, trained, atol=1e-3)
+
+    def test_recorded_networks_do_the_same(self, name: str) -> None:
+        """Replayed as `cuda_graphs=true` does it, in memory that is written over each time."""
+        clip, models = tiny_clip(name), [tiny_model(name).eval(), tiny_model(name).eval()]
+        models[1].record_networks(record_here)
+        for _ in range(2):  # a recording is made, and used again
+            assert torch.equal(*(answer(model, clip) for model in models))
+
+    def test_networks_can_be_recorded(self, name: str) -> None:
+        """Nothing that would be recorded on a GPU waits for it, or copies from the processor."""
+        model, device = tiny_model(name).eval().to(DEVICE), FakeDevice(watched=False)
+
+        def watched(run: Run) -> tuple[Callable[[], None], Any]:
+            device.watched = True
+            made = run()
+            device.watched = False
+            return lambda: None, made
+
+        model.record_networks(watched)
+        with device:
+            answer(model, move_data_to_device(tiny_clip(name), DEVICE))
+
+    def test_no_step_waits_for_the_device(self, name: str, tmp_path: Path) -> None:
+        """A step of the real trainer with the callbacks of every step asks a device, and reads nothing from it."""
+        callbacks: list[Callback] = [Finite(tmp_path), BetweenSteps(tmp_path, 10), MovingAverage(500), Clock(), Bar()]
+        clips: DataLoader[Clip] = DataLoader([tiny_clip(name)] * 2, batch_size=None)  # type: ignore[arg-type]
+        train_on_fake_device(tiny_model(name), clips, [*callbacks, Throughput()], tmp_path)
 
     def test_missing_field_is_refused_by_name(self, name: str) -> None:
         """Preflight names each field that a data set lacks."""

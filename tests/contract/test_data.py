@@ -94,6 +94,21 @@ def test_evaluation_does_not_depend_on_the_seed(config):
     assert torch.equal(one["video"], other["video"])
 
 
+def test_pieces_are_the_clip(config, monkeypatch):
+    """Each is made when it is asked for, and together they are what the clip is."""
+    monkeypatch.setattr("zoo.data.base.PIECE", 3)
+    clips = build_set(config, "val", frozenset(FIELDS) - {"flow", "visibility"}, seed=0)
+    whole, pieces = clips.clip(1, 0, T), list(clips.pieces(1, T))
+    assert [len(piece["video"]) for piece in pieces] == [3] * (T // 3) + [T % 3] * (T % 3 > 0)
+    assert pieces[0]["key"] == whole["key"]
+    for name in config.spec().fields:
+        if name == "attributes":
+            for attribute, ids in whole["attributes"].items():
+                assert torch.equal(torch.cat([piece["attributes"][attribute] for piece in pieces]), ids)
+        elif name in whole:
+            assert torch.allclose(torch.cat([piece[name] for piece in pieces]), whole[name]), name
+
+
 def test_training_and_evaluation_share_no_clip(config):
     keys = [
         {clips.clip(index, 0, T)["key"] for index in range(min(len(clips), 20))}

@@ -20,7 +20,7 @@ from zoo.blocks.appearance import AppearanceEncoder
 from zoo.blocks.convolution import find_norm
 from zoo.blocks.image_generator import GlobalGenerator, LocalEnhancer
 from zoo.blocks.maps import instance_edges, one_hot, pyramid
-from zoo.blocks.painting.objective import inside
+from zoo.blocks.painting.objective import Box, inside
 from zoo.blocks.patchgan import MultiScaleDiscriminator, scores
 from zoo.blocks.released import fit_state
 from zoo.blocks.released_networks import translate_discriminator, translate_encoder, translate_image_generator
@@ -238,7 +238,8 @@ def face_terms(
     if box is None or any(edge is None for edge in box):
         return {name: torch.zeros(()) for name in names}
     top, bottom, left, right = (int(edge) for edge in box)
-    real, fake = inside([real, fake], (slice(top, bottom), slice(left, right)))
+    box = Box(torch.arange(top, bottom), torch.arange(left, right), there=torch.tensor(1.0))
+    real, fake = inside([real, fake], box)
     ((gan, matching),) = verdict(judge, real, [fake], "ls", scales).terms
     return {
         "G_f_GAN": FACE_WEIGHT * gan,

@@ -20,6 +20,7 @@ from zoo.blocks.convolution import Norm, decoder, encoder, head, initialise
 from zoo.randomness import generator
 
 INSTANCES = 100_000  # more than any instance map has: a region's number is class * INSTANCES + instance
+REGIONS = 2**40  # more than the number of any region
 Looks = Mapping[int, Tensor]
 """The number of a region to its look, (D,)."""
 LEAST_LOOKS = 8  # vectors a mode that a mixture is fitted to, at least
@@ -59,18 +60,20 @@ def region_looks(features: Tensor, regions: Tensor) -> dict[int, Tensor]:
     """The mean over each region of one picture, (D, H, W) and (H, W): number to (D,)."""
     numbers = torch.unique(regions)  # ascending, as the rows of _means are
     _, means = _means(features[None], regions[None])
-    return dict(zip(numbers.tolist(), means, strict=True))
+    return dict(zip(numbers.tolist(), means, strict=False))
 
 
 def _means(features: Tensor, regions: Tensor) -> tuple[Tensor, Tensor]:
-    """Where each pixel's region stands among all regions of all pictures, (N·H·W,), and their means, (R, D)."""
+    """Where each pixel's region stands among all regions of all pictures, (N·H·W,), and their means, (N·H·W, D), of
+    which the first ones are of regions: how many there are, only the device knows, and nobody waits for it."""
     picture = torch.arange(len(regions), device=regions.device).view(-1, 1, 1)
-    numbers = picture * (int(regions.max()) + 1) + regions
-    _, index, count = torch.unique(numbers, return_inverse=True, return_counts=True)
-    index = index.flatten()
+    numbers, order = (picture * REGIONS + regions).flatten().sort()
+    first = torch.cat([numbers.new_zeros(1), (numbers[1:] != numbers[:-1]).long()])
+    index = torch.empty_like(order).scatter_(0, order, first.cumsum(0))
     pixels = features.movedim(1, -1).flatten(0, -2)
-    sums = pixels.new_zeros(len(count), pixels.shape[1]).index_add(0, index, pixels)
-    return index, sums / count.unsqueeze(1)
+    sums = torch.zeros_like(pixels).index_add(0, index, pixels)
+    count = torch.zeros_like(index).index_add(0, index, torch.ones_like(index))
+    return index, sums / count.clamp(min=1).unsqueeze(1)
 
 
 class AppearanceMixtures(nn.Module):

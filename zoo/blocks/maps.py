@@ -13,14 +13,18 @@ from torch import Tensor
 from zoo.errors import ZooError
 
 
-def one_hot(labels: Tensor, classes: int) -> Tensor:
-    """(B, T, H, W) ids to (B, T, classes, H, W) of 0 and 1; a ZooError for an id outside 0 to classes-1."""
+def check_ids(labels: Tensor, classes: int) -> None:
+    """A ZooError for an id outside 0 to classes-1, labels of any shape. It waits for the device that they are on."""
     low, high = (int(value) for value in torch.aminmax(labels))
     if low < 0 or high >= classes:
         raise ZooError(
             f"A label map holds ids from {low} to {high}; this model was built for {classes} classes, 0 to "
             f"{classes - 1}. Map the ids, or train with as many classes: data.label_count={high + 1}."
         )
+
+
+def one_hot(labels: Tensor, classes: int) -> Tensor:
+    """(B, T, H, W) ids, each in 0 to classes-1, to (B, T, classes, H, W) of 0 and 1."""
     channels = F.one_hot(labels.long(), classes)
     return rearrange(channels, "b t h w c -> b t c h w").float()
 

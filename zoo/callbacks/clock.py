@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from lightning import Callback, Trainer
 
 from zoo.folder import CLOCK
@@ -24,6 +25,6 @@ class Clock(Callback):
         self._log(model)
 
     def _log(self, model: VideoModel[Any]) -> None:
-        seen = float(model.clips_seen)
+        seen = torch.tensor(float(model.clips_seen))  # a number would be copied to the device, and back for the bar
         model.log(CLOCK, seen, prog_bar=True)
         model.log("step", seen)

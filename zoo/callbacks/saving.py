@@ -47,6 +47,8 @@ class BetweenSteps(Callback):
         if self.owes_round:  # Lightning knows by now that it has a round to make up for
             _count_round(trainer.fit_loop.epoch_loop.val_loop.batch_progress.total.__dict__, -1)
             self.owes_round = False
+        # In every step Lightning's loop would ask all ranks for a signal that it can no longer get, and wait for them.
+        trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = _nothing  # type: ignore[method-assign]
         if threading.current_thread() is threading.main_thread():
             self.handlers = {number: signal.signal(number, self._ask) for number in STOPPING}
 
@@ -123,6 +125,10 @@ class BetweenSteps(Callback):
                 f"other clips. Go on with {ranks}, or train anew."
             )
         self.owes_round = checkpoint["zoo"]["round_due"]
+
+
+def _nothing() -> None:
+    pass
 
 
 def _count_round(total: dict[str, int], by: int) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from zoo.registry import Registry
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from zoo.card import ModelCard
     from zoo.types import Clip, ClipSpec, Split
 
@@ -27,6 +29,8 @@ class DataCard:
     licence: str
 
 
+PIECE = 32
+"""Frames of a piece of a long clip."""
 OTHERWISE_NAMED = frozenset(
     {"name", "frames", "height", "width", "fps", "batch_size", "workers", "labelled_fraction"}
     | {"root", "flow_weights", "cache"}
@@ -84,6 +88,16 @@ class ClipSet(ABC):
         it. frames: length of the clip. A clip of `val` that is read from files has ``content``, a checksum of what they
         hold (`zoo.data.sequences.files.content_of`): it tells apart data sets of the same names.
         """
+
+    def pieces(self, index: int, frames: int) -> Iterator[Clip]:
+        """An evaluation clip in consecutive pieces, for one that is too long for memory: those of PIECE frames at most
+        where the data set can make them one by one, else the whole. What lies between two pieces has no flow."""
+        yield self.clip(index, 0, frames)
+
+
+def spans(frames: int) -> list[range]:
+    """The frames of each piece of a clip of that length."""
+    return [range(start, min(start + PIECE, frames)) for start in range(0, frames, PIECE)]
 
 
 DATA_SETS: Registry[DataCard] = Registry("data set", package="zoo.data.sets", group="zoo.data")

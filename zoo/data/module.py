@@ -275,4 +275,6 @@ class VideoData(LightningDataModule):
         rank, ranks = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         share = share_of(self.evaluation_clips, rank, ranks)
         keys = [ClipKey(index, 0, self.evaluation_frames) for index in share]
-        return EvaluationLoader(clips, self.config.batch_size, sampler=keys, collate_fn=collate)
+        return EvaluationLoader(
+            clips, self.config.batch_size, sampler=keys, collate_fn=collate, pin_memory=torch.cuda.is_available()
+        )

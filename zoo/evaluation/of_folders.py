@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 import torch
+from lightning.fabric.utilities import move_data_to_device
 from torch import Tensor
 from torch.utils.data import default_collate
 
@@ -30,6 +31,7 @@ from zoo.evaluation.suite import Suite
 from zoo.evaluation.tools import given_tools, open_tools
 from zoo.flow import ESTIMATORS
 from zoo.folder import RESULTS
+from zoo.machine import find_device
 from zoo.settings import EvaluateSettings
 from zoo.types import Clip, ClipSpec
 
@@ -95,7 +97,8 @@ def evaluate_folders(settings: EvaluateSettings) -> list[Measured]:
     )
     setup = open_tools(settings, names, protocol, spec, None)
     suite = Suite(names, protocol, setup)
-    batches = [_batches(pieces[side][:clips], spec, settings.batch_size) for side in ("real", "fake")]
+    device = find_device(settings.accelerator)
+    batches = [_batches(pieces[side][:clips], spec, settings.batch_size, device) for side in ("real", "fake")]
     for real_clip, fake_clip in zip(*batches, strict=True):
         if pairs:
             suite.update(real_clip, [fake_clip["video"]])
@@ -206,9 +209,10 @@ def _check(settings: EvaluateSettings, names: list[str], pairs: bool, fps: float
         raise ZooError("\n".join(found))
 
 
-def _batches(pieces: list[Piece], spec: ClipSpec, batch_size: int) -> Iterator[Clip]:
+def _batches(pieces: list[Piece], spec: ClipSpec, batch_size: int, device: torch.device) -> Iterator[Clip]:
     for first in range(0, len(pieces), batch_size):
-        yield default_collate([_read(piece, spec) for piece in pieces[first : first + batch_size]])
+        batch = default_collate([_read(piece, spec) for piece in pieces[first : first + batch_size]])
+        yield move_data_to_device(batch, device)
 
 
 def _read(piece: Piece, spec: ClipSpec) -> Clip:

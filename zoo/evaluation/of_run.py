@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from lightning.fabric.utilities import move_data_to_device
 from torch.utils.data import default_collate
 
@@ -21,6 +20,7 @@ from zoo.evaluation.suite import Suite
 from zoo.evaluation.tools import check_bound, given_tools, open_tools
 from zoo.flow import ESTIMATORS
 from zoo.loggers import log_evaluation
+from zoo.machine import find_device
 from zoo.model import VideoModel
 from zoo.run import data_config, find_checkpoint, load, read_config, training_seed
 from zoo.settings import EvaluateSettings
@@ -51,6 +51,9 @@ def evaluate_run(settings: EvaluateSettings) -> list[Measured]:
         )
     if settings.temperature is not None and "temperature" not in model.card.options:
         raise ZooError(f"{model.card.name} has no temperature. Leave it out.")
+    model.to(find_device(settings.accelerator))
+    if settings.cuda_graphs:
+        model.record_networks()
     judge = load(settings.judge) if settings.judge else None
     measured = []
     for context in _contexts(settings, model):
@@ -99,10 +102,8 @@ def _evaluate(
     )
     setup = open_tools(settings, names, protocol, spec, config, training_seed(str(settings.run)), judge)
     suite = Suite(names, protocol, setup)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model.to(device)
     for clip in batches(real, clips, frames, settings.batch_size):
-        clip = move_data_to_device(clip, torch.device(device))
+        clip = move_data_to_device(clip, model.device)
         requests = [
             SampleRequest(frames, clip, context, settings.seed, d, protocol.options) for d in range(settings.draws)
         ]

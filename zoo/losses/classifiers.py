@@ -54,8 +54,8 @@ class Classifier:
         x = image.float().reshape(-1, *image.shape[-3:])
         while x.shape[-1] > WIDEST:
             x = F.avg_pool2d(x, 2)
-        mean, std = (x.new_tensor(c).view(3, 1, 1) for c in (self.mean, self.std))
-        x = ((x + 1) / 2 - mean) / std
+        channels = zip(((x + 1) / 2).unbind(1), self.mean, self.std, strict=True)
+        x = torch.stack([(channel - mean) / std for channel, mean, std in channels], 1)
         maps = []
         for stage in self.stages.to(x.device):
             x = stage(x)

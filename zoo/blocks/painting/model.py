@@ -5,7 +5,7 @@ Shapes: B clips, T frames, C channels of a map, D channels of a look, H x W pixe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Generic, Self, TypeVar, cast
 
 import torch
@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from zoo.blocks.appearance import AppearanceEncoder, AppearanceMixtures, Looks, region_looks, region_numbers
 from zoo.blocks.convolution import find_norm
-from zoo.blocks.maps import instance_edges, one_hot, pyramid
+from zoo.blocks.maps import check_ids, instance_edges, one_hot, pyramid
 from zoo.blocks.painting.config import PaintingConfig
 from zoo.blocks.painting.objective import PictureObjective
 from zoo.blocks.painting.wardrobe import ChosenLook, Wardrobe
 from zoo.errors import ZooError
-from zoo.model import VideoModel
+from zoo.model import VideoModel, pieces
 from zoo.types import Clip, ClipSpec, Look, SampleRequest, Stage
 
 ConfigT = TypeVar("ConfigT", bound=PaintingConfig)
@@ -68,6 +68,25 @@ class PaintingModel(VideoModel[ConfigT], Generic[ConfigT]):
         return []
 
     # ---------------------------------------------------------------- what is painted
+
+    def on_before_batch_transfer(self, batch: Clip | None, dataloader_idx: int) -> Clip | None:
+        """Check the ids of a batch while it is on the processor: a step never waits for the device to do so."""
+        if batch is not None:  # as on a rank that has no clips to evaluate
+            self.check(batch)
+        return batch
+
+    def moments(self, given: Clip | Iterable[Clip] | None) -> Iterator[tuple[Clip, Tensor]]:
+        """What a sample is painted from, checked, frame by frame: of one frame, and its map, (B, C, H, W)."""
+        for piece in pieces(given):
+            self.check(piece)
+            for t in range(piece[self.source].shape[1]):  # type: ignore[literal-required]
+                moment = cut(piece, t, t + 1)
+                yield moment, self.encode(moment)[:, 0]
+
+    def check(self, clip: Clip) -> None:
+        """A ZooError for labels that this model has no channel for."""
+        if self.source == "labels":
+            check_ids(clip["labels"], len(self.spec.label_names))
 
     def encode(self, clip: Clip) -> Tensor:
         """The map of every frame, (B, T, C, H, W): one-hot labels and instance edges, or the dense condition."""

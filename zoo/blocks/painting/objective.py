@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -69,14 +70,15 @@ class PictureObjective(nn.Module):
             painting[f"gan_{name}"] = adversarial
             painting[f"features_{name}"] = config.feature_weight * features
             painting |= self._likeness(name, image, pictures.real)
-        if self.around is not None and (box := self._box(pictures)) is not None:
+        if self.around is not None:
+            box = self._box(pictures)
             real, fake = inside([real, fakes[0]], box)
             scales = config.discriminator_scales  # as released: feature matching counts those of the other judge
             said = verdict(self.around, real, [fake], config.objective, scales)
             ((adversarial, features),) = said.terms
-            painting["gan_region"] = config.region_weight * adversarial
-            painting["features_region"] = config.region_weight * config.feature_weight * features
-            judging["judge_region"] = said.judge
+            painting["gan_region"] = config.region_weight * box.there * adversarial
+            painting["features_region"] = config.region_weight * config.feature_weight * box.there * features
+            judging["judge_region"] = box.there * said.judge
         return Sides(painting, judging)
 
     def _likeness(self, name: str, image: Tensor, real: Tensor) -> dict[str, Tensor]:
@@ -89,33 +91,40 @@ class PictureObjective(nn.Module):
             losses[f"perceptual_{self.perceptual.name}_{name}"] = self.config.perceptual_weight * distance
         return losses
 
-    def _box(self, pictures: Pictures) -> tuple[slice, slice] | None:
+    def _box(self, pictures: Pictures) -> Box:
         assert pictures.labels is not None, "a region is found by its labels"
-        classes = torch.tensor(self.region, device=pictures.labels.device)
-        side = min(pictures.labels.shape[-2:]) // REGION_SHARE
-        return region_box(torch.isin(pictures.labels, classes), side)
+        region = torch.stack([pictures.labels == label for label in self.region]).any(0)
+        return region_box(region, min(region.shape[-2:]) // REGION_SHARE)
 
 
-def region_box(region: Tensor, side: int) -> tuple[slice, slice] | None:
-    """Rows and columns of one square around a region, the same for all pictures of all ranks; None where there is none.
+class Box(NamedTuple):
+    """A square in pictures, as tensors of their device: a step that looked at them would wait for it.
+
+    rows, columns: (side,) int64. there: () float, 1; 0 where the pictures have no region, and the square means nothing.
+    """
+
+    rows: Tensor
+    columns: Tensor
+    there: Tensor
+
+
+def region_box(region: Tensor, side: int) -> Box:
+    """One square around a region, the same for all pictures of all ranks.
 
     region: (..., H, W) bool. side: of the square, pixels; it lies inside the picture.
     """
     flat = region.flatten(0, -3) if region.ndim > 2 else region[None]
-    somewhere = [flat.any(0).any(1), flat.any(0).any(0)]  # in which rows, in which columns
-    rows, columns = (rank_max(line.int()).nonzero() for line in somewhere)
-    if not len(rows):
-        return None
+    rows, columns = (rank_max(line.int()) for line in (flat.any(0).any(1), flat.any(0).any(0)))
 
-    def around(positions: Tensor, size: int) -> slice:
-        middle = (int(positions.min()) + int(positions.max())) // 2
-        start = min(max(middle - side // 2, 0), size - side)
-        return slice(start, start + side)
+    def around(occupied: Tensor) -> Tensor:
+        size = len(occupied)
+        first, last = occupied.argmax(), size - 1 - occupied.flip(0).argmax()
+        start = ((first + last) // 2 - side // 2).clamp(0, size - side)
+        return start + torch.arange(side, device=region.device)
 
-    height, width = region.shape[-2:]
-    return around(rows, height), around(columns, width)
+    return Box(around(rows), around(columns), rows.max().float())
 
 
-def inside(pictures: Sequence[Tensor], box: tuple[slice, slice]) -> list[Tensor]:
+def inside(pictures: Sequence[Tensor], box: Box) -> list[Tensor]:
     """The part of each picture (..., H, W) that lies in the box."""
-    return [picture[..., box[0], box[1]] for picture in pictures]
+    return [picture.index_select(-2, box.rows).index_select(-1, box.columns) for picture in pictures]

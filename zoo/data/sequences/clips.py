@@ -6,8 +6,8 @@ Shapes: T frames, C channels, H x W pixels, J joints; there is no batch axis.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 from typing import Any, cast
@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from zoo.data.base import ClipSet
+from zoo.data.base import ClipSet, spans
 from zoo.data.sequences.cache import ArrayCache, cache_home
 from zoo.data.sequences.collection import Collection
 from zoo.data.sequences.config import FootageConfig, SequenceConfig
@@ -118,15 +118,24 @@ class FootageClips(ClipSet):
 
     def clip(self, index: int, epoch: int, frames: int) -> Clip:
         """One clip. A ZooError if the video, or its part in this split, is shorter than ``frames``."""
+        return self._film(self._cut(index, epoch, frames))
+
+    def pieces(self, index: int, frames: int) -> Iterator[Clip]:
+        """The same, read piece by piece; each has the key of its own start."""
+        cut = self._cut(index, 0, frames)
+        assert cut.draw is None, "the clips of a training are not cut into pieces"
+        return (self._film(replace(cut, start=cut.start + span.start, frames=len(span))) for span in spans(frames))
+
+    def _cut(self, index: int, epoch: int, frames: int) -> Cut:
         which = int(np.searchsorted(self.ends, index, side="right"))
         stretch = self.stretches[which]
         if stretch.length < frames:
             raise ZooError(self._too_short(stretch, frames))
         if self.draws:
-            return self._film(self._drawn(stretch, index, epoch, frames))
+            return self._drawn(stretch, index, epoch, frames)
         position = index - (self.ends[which] - self.counts[which])
         offset = round((stretch.length - frames) * position / max(1, self.counts[which] - 1))
-        return self._film(Cut(stretch.footage, stretch.first + offset, frames))
+        return Cut(stretch.footage, stretch.first + offset, frames)
 
     def _drawn(self, stretch: Stretch, index: int, epoch: int, frames: int) -> Cut:
         """A training clip: a pure function of seed, epoch and index."""

@@ -19,7 +19,6 @@ from zoo.blocks.image_generator import GlobalGenerator, LocalEnhancer
 from zoo.blocks.painting.model import PaintingModel, cut, folded
 from zoo.blocks.painting.objective import Pictures
 from zoo.blocks.painting.wardrobe import Wardrobe
-from zoo.model import pieces
 from zoo.models.pix2pixhd.config import CARD, Pix2PixHDConfig
 from zoo.types import Clip, ClipSpec, Sample, SampleRequest
 
@@ -88,21 +87,19 @@ class Pix2PixHD(PaintingModel[Pix2PixHDConfig]):
         """Each frame from its own map; the first ``context`` frames are the given ones."""
         wardrobes: list[Wardrobe] | None = None
         made = 0
-        for piece in pieces(request.given):
-            given = self.encode(piece)
+        for moment, given in self.moments(request.given):
             if wardrobes is None:
                 wardrobes = self.wardrobes(request, len(given))
-            for t in range(given.shape[1]):
-                moment, seen = cut(piece, t, t + 1), made < request.context
-                dressed = self.dressed(moment, given[:, t], wardrobes, seen)
-                made += 1
-                if seen:
-                    yield Sample(moment["video"][:, 0])
-                else:
-                    image = self._paint(self.scaled(dressed)[-1], self.trained_scales)
-                    yield Sample(self.full_size(image))
-                if made == request.frames:
-                    return
+            seen = made < request.context
+            dressed = self.dressed(moment, given, wardrobes, seen)
+            made += 1
+            if seen:
+                yield Sample(moment["video"][:, 0])
+            else:
+                image = self._paint(self.scaled(dressed)[-1], self.trained_scales)
+                yield Sample(self.full_size(image))
+            if made == request.frames:
+                return
         raise self.too_short(request, made)
 
     @classmethod

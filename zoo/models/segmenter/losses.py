@@ -19,7 +19,8 @@ def balanced_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     of what is large stay in place. The batch is that of all ranks: the mean of their losses is its weighted mean.
     logits (N, K, H, W), labels (N, H, W).
     """
-    pixels = torch.bincount(labels.flatten(), minlength=logits.shape[1])
+    flat = labels.flatten()
+    pixels = flat.new_zeros(logits.shape[1]).scatter_add_(0, flat, torch.ones_like(flat))  # bincount waits for a GPU
     weight = rank_sum(pixels).clamp(min=1).float().rsqrt()
     total = (weight * pixels).sum()
     return F.cross_entropy(logits.float(), labels, weight=weight) * (total / rank_mean(total))

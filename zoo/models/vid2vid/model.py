@@ -24,7 +24,7 @@ from zoo.blocks.patchgan import MultiScaleDiscriminator
 from zoo.errors import ZooError, one_of
 from zoo.losses.judged import Sides, verdict
 from zoo.losses.warping import flow_confidence
-from zoo.model import VideoModel, build, pieces
+from zoo.model import VideoModel, build
 from zoo.models.vid2vid.config import CARD, FIRST_FRAMES, Vid2VidConfig
 from zoo.models.vid2vid.losses import (
     Motion,
@@ -262,28 +262,25 @@ class Vid2Vid(PaintingModel[Vid2VidConfig]):
         past: list[Frame] = []
         wardrobes: list[Wardrobe] | None = None
         made = 0
-        for piece in pieces(request.given):
-            given = self.encode(piece)
+        for moment, given in self.moments(request.given):
             if wardrobes is None:
                 wardrobes = self.wardrobes(request, len(given))
-            for t in range(given.shape[1]):
-                moment = cut(piece, t, t + 1)
-                maps = [*maps, self.dressed(moment, given[:, t], wardrobes, seen=made < request.context)][-length - 1 :]
-                if made < request.context:
-                    sample = self._copy(moment["video"][:, 0])
-                    frame = self.scaled(sample.video)
-                elif made == 0 and first_frame == "image":
-                    sample = self._image(moment, request)
-                    frame = self.scaled(sample.video)
-                else:
-                    painted = painter(self.scaled(torch.stack(maps, 1)), past, len(maps) - 1)
-                    frame = [level.frame for level in painted]
-                    sample = self._sample(painted[-1])
-                past = [*past, frame][-length:]
-                made += 1
-                yield sample
-                if made == request.frames:
-                    return
+            maps = [*maps, self.dressed(moment, given, wardrobes, seen=made < request.context)][-length - 1 :]
+            if made < request.context:
+                sample = self._copy(moment["video"][:, 0])
+                frame = self.scaled(sample.video)
+            elif made == 0 and first_frame == "image":
+                sample = self._image(moment, request)
+                frame = self.scaled(sample.video)
+            else:
+                painted = painter(self.scaled(torch.stack(maps, 1)), past, len(maps) - 1)
+                frame = [level.frame for level in painted]
+                sample = self._sample(painted[-1])
+            past = [*past, frame][-length:]
+            made += 1
+            yield sample
+            if made == request.frames:
+                return
         raise self.too_short(request, made)
 
     def _first_frame(self, request: SampleRequest) -> str:

@@ -176,7 +176,8 @@ class SequentialGenerator(nn.Module):
         """Where this frame's map says foreground, (N, (L+1)·C, H, W) -> (N, 1, H, W); soft at coarser scales."""
         if not self.foreground:
             return None
-        return given[:, -self.given_channels :][:, list(self.foreground)].sum(1, keepdim=True).clamp(0, 1)
+        now = given[:, -self.given_channels :]
+        return torch.stack([now[:, channel] for channel in self.foreground], 1).sum(1, keepdim=True).clamp(0, 1)
 
 
 def _plus(code: Tensor, features: Tensor | None) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.data.base import ClipSet
+from zoo.data.base import ClipSet, spans
 from zoo.data.sets.puppets import truth
 from zoo.data.sets.puppets.config import PuppetsConfig
 from zoo.data.sets.puppets.film import Frame, Picture, shoot
@@ -35,8 +35,15 @@ class PuppetClips(ClipSet):
 
     def clip(self, index: int, epoch: int, frames: int) -> Clip:
         """The clip of that number; a longer one begins with the shorter."""
+        return self._film(draw_scene(self.config, self.split, index), self._key(index), range(frames))
+
+    def pieces(self, index: int, frames: int) -> Iterator[Clip]:
+        """The same, filmed piece by piece."""
         scene = draw_scene(self.config, self.split, index)
-        return self._film(scene, f"puppets/{self.split}-{index:06d}/0", frames)
+        return (self._film(scene, self._key(index), span) for span in spans(frames))
+
+    def _key(self, index: int) -> str:
+        return f"puppets/{self.split}-{index:06d}/0"
 
     def perform(self, index: int, actions: Sequence[int], identity: int | None = None) -> Clip:
         """The clip of that number with the lead's action chosen for every frame, and maybe its identity."""
@@ -44,10 +51,10 @@ class PuppetClips(ClipSet):
         chosen = scene.lead.identity if identity is None else identity
         timeline = Scripted(tuple(actions), self.config.fps)
         scene = replace(scene, lead=replace(scene.lead, identity=chosen, timeline=timeline))
-        return self._film(scene, f"puppets/{self.split}-{index:06d}-performed/0", len(actions))
+        return self._film(scene, f"puppets/{self.split}-{index:06d}-performed/0", range(len(actions)))
 
-    def _film(self, scene: Scene, key: str, frames: int) -> Clip:
-        times = np.arange(frames) / self.config.fps
+    def _film(self, scene: Scene, key: str, span: range) -> Clip:
+        times = np.asarray(span) / self.config.fps
         picture = shoot(scene, self.frame, times)
         clip: dict[str, Any] = {
             "video": torch.from_numpy(picture.canvas),
@@ -57,7 +64,7 @@ class PuppetClips(ClipSet):
         clip.update(self._truth(picture))
         if "attributes" in self.fields:
             clip["attributes"] = {
-                "identity": torch.full((frames,), scene.lead.identity, dtype=torch.int64),
+                "identity": torch.full((len(span),), scene.lead.identity, dtype=torch.int64),
                 "action": torch.from_numpy(scene.lead.timeline(times).astype(np.int64)),
             }
         return cast(Clip, clip)

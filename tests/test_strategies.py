@@ -19,6 +19,7 @@ from zoo.comparison.gather import read_films
 from zoo.evaluation.results import read_results
 from zoo.ranks import average_gradients
 from zoo.sharded import read_checkpoint
+from zoo.testing import tiny_model
 from zoo.train import plan, train
 
 COMMON = [
@@ -226,3 +227,27 @@ def half_a_region() -> None:
 def test_a_region_is_looked_at_by_all_ranks_or_by_none(tmp_path):
     """Else the one that sees it would wait for the gradients of the others."""
     on_ranks(tmp_path, half_a_region)
+
+
+def test_averages_that_are_loaded_lie_as_the_weights_do(tmp_path):
+    """A fused Adam on the processor goes through both in the order of memory; here a contiguous state meets weights
+    whose channels are last, and the step is that of weights that are contiguous, too."""
+    after = []
+    for last in (False, True):
+        torch.manual_seed(0)
+        model = tiny_model("segmenter")
+        first = model.adam(model.parameters(), 1e-2)
+        for parameter in model.parameters():
+            parameter.grad = torch.rand_like(parameter)
+        first.step()
+        kept = first.state_dict()
+        if last:
+            model.lay_channels_last()
+        second = model.adam(model.parameters(), 1e-2)
+        second.load_state_dict(kept)
+        for parameter in model.parameters():
+            parameter.grad = torch.full_like(parameter, 0.1)
+        second.step()
+        after.append([parameter.detach().clone() for parameter in model.parameters()])
+    for plain, laid in zip(*after, strict=True):
+        assert torch.allclose(plain, laid, atol=1e-6)

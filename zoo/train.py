@@ -180,6 +180,7 @@ def build_callbacks(plan: Plan, run: Path) -> list[Callback]:
     from zoo.callbacks.clock import Clock
     from zoo.callbacks.ema import MovingAverage
     from zoo.callbacks.finite import Finite
+    from zoo.callbacks.opening import Opening
     from zoo.callbacks.progress import Bar
     from zoo.callbacks.saving import AfterRounds, BetweenSteps, LastRound
     from zoo.callbacks.throughput import Throughput
@@ -191,6 +192,7 @@ def build_callbacks(plan: Plan, run: Path) -> list[Callback]:
         MovingAverage(settings.ema_half_life),
         Clock(),
         *looks(plan, run),
+        Opening(),
         Throughput(),
         LastRound(),
         AfterRounds(run, plan.objective),

@@ -17,9 +17,11 @@ MEBIBYTE = 2**20
 
 class Throughput(Callback):
     """Logs ``perf/clips_per_s``, ``perf/wait_share`` (of the time between steps, waiting for data, in [0, 1]) and
-    ``perf/peak_memory_mib`` (of the GPU if there is one, else of this process). Validation does not count."""
+    ``perf/peak_memory_mib`` (of the GPU if there is one, else of this process). Validation does not count, nor does the
+    first step, in which much is done for the first time."""
 
     def __init__(self) -> None:
+        self.is_warm = False
         self._reset()
 
     def _reset(self) -> None:
@@ -27,7 +29,8 @@ class Throughput(Callback):
         self.step_ended = self.since
 
     def on_train_start(self, trainer: Trainer, model: VideoModel[Any]) -> None:
-        """Start the watch."""
+        """Start anew: the next step is a first one."""
+        self.is_warm = False
         self._reset()
 
     def on_validation_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:
@@ -42,6 +45,10 @@ class Throughput(Callback):
         self, trainer: Trainer, model: VideoModel[Any], outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count the step; log where the losses are logged too."""
+        if not self.is_warm:
+            self.is_warm = True
+            self._reset()
+            return
         self.step_ended = time.perf_counter()
         self.clips += len(batch["video"]) * trainer.world_size
         if (batch_idx + 1) % trainer.log_every_n_steps:  # type: ignore[attr-defined]

@@ -1,12 +1,12 @@
 """How long does a command take to begin? Help and mistakes in seconds, and the first training step against the time
 that importing torch and lightning takes by itself.
 
-    python experiments/speed/start.py                           # all of it, two to four minutes; writes start.json
+    python experiments/speed/start.py                           # all of it, four minutes; writes start.json
     python experiments/speed/start.py "help of train" vid2vid   # some of it
-    python experiments/speed/start.py --of ../before            # another checkout of the zoo
+    python experiments/speed/start.py --before ../earlier       # in turn with another checkout of the zoo, by commit
 
-Every measurement is a process of its own. A training comes after a process that only imports, again and again, and the
-ratio is of neighbours. What the disk has is in memory: one round is not counted.
+Every measurement is a process of its own, with the files in memory. A training comes after a process that only imports,
+again and again, and the ratio is of neighbours.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ import numpy as np
 from zoo.data.decode import write_video
 
 HERE = Path(__file__).parent
+FILE = HERE / "start.json"
 ROUNDS, MORE_ROUNDS = 3, 5
 """Of trainings, and of what takes a second."""
 IMPORTS = "import torch, lightning, time; print(time.monotonic())"
@@ -110,25 +112,31 @@ def environment(checkout: Path) -> dict[str, str]:
     return kept | {"PYTHONPATH": str(checkout)}
 
 
-def measure_command(words: str, folder: Path, checkout: Path) -> dict[str, Any]:
-    """A command that trains nothing."""
-    times = [command(words, folder, checkout) for _ in range(1 + MORE_ROUNDS)][1:]
-    return {"command": f"python -m {words}", "seconds": spread(times)}
+def measure_command(words: str, folder: Path, checkouts: list[Path]) -> list[dict[str, Any]]:
+    """A command that trains nothing, of one checkout after the other, again and again."""
+    times = [[command(words, folder, checkout) for checkout in checkouts] for _ in range(MORE_ROUNDS)]
+    return [{"command": f"python -m {words}", "seconds": spread(own)} for own in zip(*times, strict=True)]
 
 
-def measure_training(words: str, folder: Path, checkout: Path) -> dict[str, Any]:
-    """Imports, training, imports, training …"""
-    pairs = [(imports(folder, checkout), *first_step(words, folder, checkout)) for _ in range(1 + ROUNDS)][1:]
-    return {
-        "command": f"python -m zoo.train {words}",
-        "imports": spread([alone for alone, _, _ in pairs]),
-        "begun": spread([begun for _, begun, _ in pairs]),
-        "ended": spread([ended for _, _, ended in pairs]),
-        "ratio": spread([begun / alone for alone, begun, _ in pairs]),
-    }
+def measure_training(words: str, folder: Path, checkouts: list[Path]) -> list[dict[str, Any]]:
+    """Imports, a training of each checkout, imports, a training of each …"""
+    rounds = []
+    for _ in range(ROUNDS):
+        alone = imports(folder, checkouts[0])
+        rounds.append([(alone, *first_step(words, folder, checkout)) for checkout in checkouts])
+    return [
+        {
+            "command": f"python -m zoo.train {words}",
+            "imports": spread([alone for alone, _, _ in own]),
+            "begun": spread([begun for _, begun, _ in own]),
+            "ended": spread([ended for _, _, ended in own]),
+            "ratio": spread([begun / alone for alone, begun, _ in own]),
+        }
+        for own in zip(*rounds, strict=True)
+    ]
 
 
-def spread(values: list[float]) -> dict[str, Any]:
+def spread(values: Sequence[float]) -> dict[str, Any]:
     """Median, least and most of how many."""
     figures = {"median": statistics.median(values), "least": min(values), "most": max(values)}
     return {name: round(value, 3) for name, value in figures.items()} | {"times": len(values)}
@@ -142,25 +150,32 @@ def write_footage(folder: Path) -> None:
         write_video(folder / f"{name}.mp4", noise.integers(0, 256, (60, 128, 256, 3), np.uint8), 25)
 
 
+def commit_of(checkout: Path) -> str:
+    """What stands there, with a + where it was changed since."""
+    git = ["git", "-C", str(checkout), "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"]
+    return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def main() -> None:
     """Measure what is asked for, and put it beside what start.json has."""
     parser = argparse.ArgumentParser()
     parser.add_argument("names", nargs="*", default=[*COMMANDS, *TRAININGS])
-    parser.add_argument("--of", type=Path, default=HERE.parents[1])
+    parser.add_argument("--before", type=Path, help="another checkout of the zoo, measured in turn with this one")
     asked = parser.parse_args()
-    at = subprocess.run(["git", "-C", asked.of, "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
-    file = HERE / "start.json"
+    checkouts = [path.resolve() for path in (asked.before, HERE.parents[1]) if path]
+    imports(HERE, checkouts[-1])  # from the disk into memory
     for name in asked.names:
-        with tempfile.TemporaryDirectory(prefix="start-") as folder:
-            write_footage(Path(folder) / "footage")
-            measure, words = (
-                (measure_command, COMMANDS[name]) if name in COMMANDS else (measure_training, TRAININGS[name])
-            )
-            found = measure(words, Path(folder), asked.of.resolve())
-        print(name, json.dumps(found), flush=True)
-        kept = json.loads(file.read_text()) if file.is_file() else {}
-        kept.setdefault(at, {})[name] = found
-        file.write_text(json.dumps(kept, indent=1) + "\n")
+        with tempfile.TemporaryDirectory(prefix="start-") as there:
+            folder = Path(there)
+            write_footage(folder / "footage")
+            if name in COMMANDS:
+                found = measure_command(COMMANDS[name], folder, checkouts)
+            else:
+                found = measure_training(TRAININGS[name], folder, checkouts)
+        kept = json.loads(FILE.read_text()) if FILE.is_file() else {}
+        kept[name] = {commit_of(checkout): figures for checkout, figures in zip(checkouts, found, strict=True)}
+        FILE.write_text(json.dumps(kept, indent=1) + "\n")
+        print(name, json.dumps(kept[name]), flush=True)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from torch import nn
 from zoo import ZooError
 from zoo.callbacks.ema import MovingAverage
 from zoo.callbacks.finite import Finite
+from zoo.callbacks.throughput import Throughput
 
 
 class Part(nn.Module):
@@ -92,3 +93,21 @@ def test_nothing_is_saved_after_a_loss_that_is_no_number(tmp_path):
     step(finite, 16, 1, warp=float("nan"))
     with pytest.raises(ZooError, match=r"The last good state is .*last\.ckpt"):
         finite.on_save_checkpoint(None, None, {})
+
+
+def test_first_step_does_not_count_as_speed(monkeypatch):
+    """In it caches are filled, workers start and wandb is opened."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr("zoo.callbacks.throughput.time", SimpleNamespace(perf_counter=lambda: clock.now))
+    logged: dict[str, list[float]] = {}
+    model = SimpleNamespace(log=lambda name, value: logged.setdefault(name, []).append(value))
+    trainer = SimpleNamespace(world_size=1, log_every_n_steps=2)
+    watch = Throughput()
+    watch.on_train_start(trainer, model)
+    for number, (waits, takes) in enumerate([(50, 50), (1, 3), (1, 3), (1, 3)]):
+        clock.now += waits
+        watch.on_train_batch_start(trainer, model, BATCH, number)
+        clock.now += takes
+        watch.on_train_batch_end(trainer, model, None, BATCH, number)
+    assert logged["perf/clips_per_s"] == [4 / 4, 8 / 8]  # of the second step, then of two
+    assert logged["perf/wait_share"] == [1 / 4, 2 / 8]

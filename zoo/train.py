@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from zoo.card import MODELS, ModelCard
-from zoo.cli import hush_libraries, hydra_command, plain
+from zoo.cli import hush_libraries, hydra_command, import_lightning, plain
 from zoo.data.base import DATA_SETS, DataConfig, build_set
 from zoo.errors import Stopped
 from zoo.evaluation.catalogue import better, monitored, of_round
@@ -239,6 +239,7 @@ def main(config: DictConfig) -> dict[str, float]:
         elif is_first():
             make_room(run, config.overwrite)
         try:
+            import_lightning()
             metrics = train(planned, run, start)
         except Stopped as stop:
             leave(stop, run)

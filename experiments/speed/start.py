@@ -151,9 +151,11 @@ def write_footage(folder: Path) -> None:
 
 
 def commit_of(checkout: Path) -> str:
-    """What stands there, with a + where it was changed since."""
-    git = ["git", "-C", str(checkout), "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"]
-    return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+    """What stands there, with a + where the zoo was changed since."""
+    git = ["git", "-C", str(checkout)]
+    head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True).stdout
+    changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", "zoo", "conf"], check=False).returncode
+    return head.strip() + "+" * changed
 
 
 def main() -> None:

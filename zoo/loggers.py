@@ -6,14 +6,14 @@ import netrc
 import os
 from collections.abc import Mapping
 from contextlib import redirect_stderr
+from functools import cached_property
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 
-from zoo.errors import one_of
 from zoo.folder import CLIPS, CLOCK, CONFIG, INDEX, METRICS, RESULTS, wandb_run
 from zoo.metrics_file import MetricsFile
 from zoo.settings import Train
@@ -28,15 +28,60 @@ PATIENCE = 5  # seconds; wandb takes about ten more of its own before it gives u
 
 def build_loggers(settings: Train, config: dict[str, Any], run: Path, rows: int = 0) -> list[Logger]:
     """The loggers of a run: ``metrics.csv`` in its folder, of which ``rows`` are kept, and wandb unless it is off."""
-    one_of("logger.wandb", settings.logger.wandb, ("auto", "online", "offline", "disabled"))
     loggers: list[Logger] = [MetricsFile(run / METRICS, keep=rows)]
     if settings.logger.wandb != "disabled":
-        loggers.append(_wandb_logger(settings, config, run))
+        loggers.append(Wandb(description(settings, config, run), settings.logger.wandb))
     return loggers
 
 
-def _wandb_logger(settings: Train, config: dict[str, Any], run: Path) -> WandbLogger:
-    arguments: dict[str, Any] = {
+class Wandb(Logger):
+    """The run of wandb that a training is logged to, on the first rank. It is opened when it is first used.
+
+    Lightning's own opens it before the first step, and importing wandb and starting its process take a second and a
+    half.
+    """
+
+    def __init__(self, description: dict[str, Any], mode: str) -> None:
+        super().__init__()
+        self.description, self.mode = description, mode
+
+    @cached_property
+    def run(self) -> Run:
+        """wandb's own object."""
+        return _open(self.description, self.mode)
+
+    @property
+    def name(self) -> str:
+        """Lightning asks for it."""
+        return "wandb"
+
+    @property
+    def version(self) -> str:
+        """Lightning asks for it."""
+        return ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was used."""
+        return "run" in self.__dict__
+
+    @rank_zero_only
+    def open(self) -> None:
+        """Open it now, unless it is."""
+        _ = self.run
+
+    def log_hyperparams(self, *_: Any, **__: Any) -> None:
+        """They stand in the description."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Add a row; among the metrics is the clock."""
+        self.run.log({**metrics, "trainer/global_step": step})
+
+
+def description(settings: Train, config: dict[str, Any], run: Path) -> dict[str, Any]:
+    """What `wandb.init` is told of a training."""
+    return {
         "project": settings.logger.project,
         "group": settings.logger.group or settings.data.name,
         "job_type": "train",
@@ -47,12 +92,9 @@ def _wandb_logger(settings: Train, config: dict[str, Any], run: Path) -> WandbLo
         "id": before.id if (before := wandb_run(run)) else None,
         "resume": "allow",
     }
-    opened = _open(arguments, settings.logger.wandb)
-    return WandbLogger(experiment=opened) if opened else WandbLogger(offline=True, save_dir=run)
 
 
-@rank_zero_only
-def _open(arguments: dict[str, Any], mode: str) -> Run:
+def _open(description: dict[str, Any], mode: str) -> Run:
     """Open a wandb run: online where asked or where a key is at hand, offline where the server does not answer."""
     import wandb
 
@@ -60,13 +102,13 @@ def _open(arguments: dict[str, Any], mode: str) -> Run:
     if mode == "online" or (mode == "auto" and has_key()):
         try:
             patient = wandb.Settings(init_timeout=PATIENCE, silent=True)
-            run = wandb.init(mode="online", settings=patient, **arguments)
+            run = wandb.init(mode="online", settings=patient, **description)
         except wandb.errors.Error as problem:
             rank_zero_warn(
                 f"wandb did not answer ({problem}); this run is logged offline. "
                 "Later: wandb sync <run>/wandb/offline-run-*"
             )
-    run = run or wandb.init(mode="offline", settings=wandb.Settings(silent=True), **arguments)
+    run = run or wandb.init(mode="offline", settings=wandb.Settings(silent=True), **description)
     _set_axis(run)
     return run
 
@@ -80,18 +122,17 @@ def close_loggers(loggers: list[Logger], run: Path) -> None:
     """Write what is still in memory, which wandb would do only when the process ends, and give wandb the files of the
     run folder that `zoo.compare` needs."""
     for logger in loggers:
-        if isinstance(logger, WandbLogger):
+        if isinstance(logger, Wandb) and logger.is_open:
             keep_files(logger, run)
-            logger.experiment.finish()
+            logger.run.finish()
 
 
-@rank_zero_only
-def keep_files(logger: WandbLogger, run: Path) -> None:
+def keep_files(logger: Wandb, run: Path) -> None:
     """Under the name of the run folder."""
     with redirect_stderr(StringIO()):  # it would tell the user how many files it linked
         for pattern in KEPT:
             if any(run.glob(pattern)):
-                logger.experiment.save(str(run / pattern), base_path=str(run.parent), policy="now")
+                logger.run.save(str(run / pattern), base_path=str(run.parent), policy="now")
 
 
 def log_evaluation(run: Path, project: str, seen: int, figures: Mapping[str, float]) -> None:

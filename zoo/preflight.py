@@ -23,6 +23,7 @@ from zoo.types import ClipSpec
 
 def check(card: ModelCard, spec: ClipSpec, settings: Train) -> None:
     """Raise a ZooError with every mismatch that is found, one a line."""
+    one_of("logger.wandb", settings.logger.wandb, ("auto", "online", "offline", "disabled"))
     found = [
         *_fields(card, spec, settings.data.name),
         *_shape(card, spec),

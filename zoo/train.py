@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from zoo.card import MODELS, ModelCard
-from zoo.cli import hush_libraries, hydra_command, plain
+from zoo.cli import hush_libraries, hydra_command, import_lightning, plain
 from zoo.data.base import DATA_SETS, DataConfig, build_set
 from zoo.errors import Stopped
 from zoo.evaluation.catalogue import better, monitored, of_round
@@ -182,6 +182,7 @@ def build_callbacks(plan: Plan, run: Path) -> list[Callback]:
     from zoo.callbacks.clock import Clock
     from zoo.callbacks.ema import MovingAverage
     from zoo.callbacks.finite import Finite
+    from zoo.callbacks.opening import Opening
     from zoo.callbacks.progress import Bar
     from zoo.callbacks.saving import AfterRounds, BetweenSteps, LastRound
     from zoo.callbacks.throughput import Throughput
@@ -193,6 +194,7 @@ def build_callbacks(plan: Plan, run: Path) -> list[Callback]:
         MovingAverage(settings.ema_half_life),
         Clock(),
         *looks(plan, run),
+        Opening(),
         Throughput(),
         LastRound(),
         AfterRounds(run, plan.objective),
@@ -239,6 +241,7 @@ def main(config: DictConfig) -> dict[str, float]:
         elif is_first():
             make_room(run, config.overwrite)
         try:
+            import_lightning()
             metrics = train(planned, run, start)
         except Stopped as stop:
             leave(stop, run)

@@ -9,12 +9,12 @@ from typing import Any
 
 from einops import rearrange
 from lightning import Callback, Trainer
-from lightning.pytorch.loggers import WandbLogger
 from torch import Tensor
 
 from zoo.comparison.content import KINDS
 from zoo.data.decode import write_video
 from zoo.folder import CLIPS, CLOCK, INDEX
+from zoo.loggers import Wandb
 from zoo.model import VideoModel
 from zoo.pictures import detail_rows, rows_of, save_film, save_grid
 from zoo.ranks import rank_list
@@ -73,7 +73,7 @@ class Gallery(Callback):
             shutil.copyfile(path, self.run / f"{KEY}{path.suffix}")
         each = self._write_clips()
         for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
+            if isinstance(logger, Wandb):
                 _log_to_wandb(logger, film, each, model.clips_seen)
 
     def _write_clips(self) -> dict[str, dict[str, Path]]:
@@ -89,11 +89,11 @@ class Gallery(Callback):
         return written
 
 
-def _log_to_wandb(logger: WandbLogger, film: Path, clips: dict[str, dict[str, Path]], seen: int) -> None:
+def _log_to_wandb(logger: Wandb, film: Path, clips: dict[str, dict[str, Path]], seen: int) -> None:
     """The gallery as one video, and a table with a row a clip: the same keys and the same order in every run."""
     import wandb  # takes a second, and not every run has it on
 
     table = wandb.Table(columns=["clip", *KINDS])
     for key, films in clips.items():
         table.add_data(key, *(wandb.Video(str(films[kind])) if kind in films else None for kind in KINDS))
-    logger.experiment.log({KEY: wandb.Video(str(film)), TABLE: table, CLOCK: seen})
+    logger.run.log({KEY: wandb.Video(str(film)), TABLE: table, CLOCK: seen})

@@ -18,10 +18,12 @@ MEBIBYTE = 2**20
 
 class Throughput(Callback):
     """Logs ``perf/clips_per_s``, ``perf/wait_share`` (of the time, waiting for the loader's next batch, in [0, 1]) and
-    ``perf/peak_memory_mib`` (of the GPU if there is one, else of this process). Validation does not count."""
+    ``perf/peak_memory_mib`` (of the GPU if there is one, else of this process). Validation does not count, nor does the
+    first step, in which much is done for the first time."""
 
     def on_train_start(self, trainer: Trainer, model: VideoModel[Any]) -> None:
-        """Start the watch."""
+        """Start the watch: the next step is a first one."""
+        self.is_warm = False
         self._restart(trainer)
 
     def on_validation_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:
@@ -32,6 +34,10 @@ class Throughput(Callback):
         self, trainer: Trainer, model: VideoModel[Any], outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count the step; log where the losses are logged too."""
+        if not self.is_warm:
+            self.is_warm = True
+            self._restart(trainer)
+            return
         self.clips += len(batch["video"]) * trainer.world_size
         if (batch_idx + 1) % trainer.log_every_n_steps:  # type: ignore[attr-defined]
             return

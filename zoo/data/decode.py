@@ -34,8 +34,6 @@ from zoo.errors import ZooError, listed
 
 Frame = NDArray[np.uint8]
 
-VIDEO_SUFFIXES = (".mp4", ".webm", ".mkv", ".avi", ".mov", ".gif")
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 WRITABLE_SUFFIXES = (".mp4", ".mov", ".mkv")
 
 RESEEK_AFTER = 32

@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from zoo.data.decode import VIDEO_SUFFIXES, frame_times, read_ids, read_image
-from zoo.data.sequences.files import files_in
+from zoo.data.decode import frame_times, read_ids, read_image
+from zoo.data.sequences.files import VIDEO_SUFFIXES, files_in
 from zoo.data.sets.folder.footage import nearest_frames, stored_frames
 from zoo.data.sets.pose.config import KINDS
 from zoo.data.sets.pose.given import pose_frames

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.data.decode import IMAGE_SUFFIXES, read_image
+from zoo.data.decode import read_image
 from zoo.data.sequences.config import SequenceConfig
-from zoo.data.sequences.files import files_in, has_suffix, stamp_of_files
+from zoo.data.sequences.files import IMAGE_SUFFIXES, files_in, has_suffix, stamp_of_files
 from zoo.data.sequences.split import held_out
 from zoo.errors import ZooError
 from zoo.types import FIELDS, ClipSpec, Split

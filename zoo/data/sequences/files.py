@@ -1,4 +1,4 @@
-"""The files of a folder in their order, and what tells one content from another."""
+"""The files of a folder in their order, and what tells one content from another. Imports neither numpy nor PyAV."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterable
 from functools import lru_cache
 from pathlib import Path
 
-from zoo.data.decode import IMAGE_SUFFIXES
+VIDEO_SUFFIXES = (".mp4", ".webm", ".mkv", ".avi", ".mov", ".gif")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 
 PIECE = 2**20
 """Bytes of a piece of a large file that stand for the whole."""

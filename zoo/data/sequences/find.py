@@ -8,8 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from zoo.data.decode import IMAGE_SUFFIXES, VIDEO_SUFFIXES
-from zoo.data.sequences.files import has_suffix
+from zoo.data.sequences.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, has_suffix
 from zoo.errors import listed
 
 LAYOUT = f"video files ({' '.join(VIDEO_SUFFIXES)}) or folders of two frames and more ({' '.join(IMAGE_SUFFIXES)})"

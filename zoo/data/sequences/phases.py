@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo.data.decode import IMAGE_SUFFIXES
 from zoo.data.sequences.collection import FrameSequence, Reader, leaf_folders
 from zoo.data.sequences.config import SequenceConfig
+from zoo.data.sequences.files import IMAGE_SUFFIXES
 from zoo.errors import ZooError, listed
 from zoo.types import Split
 

@@ -26,6 +26,7 @@ from zoo.errors import ZooError, listed
 from zoo.graphs import Record, Recorded, record_cuda
 from zoo.randomness import generator, mix
 from zoo.ranks import rank_mean
+from zoo.settings import Train
 from zoo.types import Clip, ClipSpec, Sample, SampleRequest, Stage, Verdict
 
 ConfigT = TypeVar("ConfigT")
@@ -44,6 +45,9 @@ class VideoModel(LightningModule, Generic[ConfigT]):
     """
 
     card: ClassVar[ModelCard]
+    channels_last: ClassVar[bool] = (
+        False  # whether its steps are faster with kernels so laid out, see experiments/speed
+    )
     source: str | None = None  # the field that a model translates from, `labels` or `condition`
 
     def __init__(self, config: ConfigT, spec: ClipSpec) -> None:
@@ -219,6 +223,12 @@ class VideoModel(LightningModule, Generic[ConfigT]):
             if not isinstance(network, FSDPModule):
                 network.register_forward_hook(_without_views)
                 fully_shard(network, mesh=mesh["data_parallel"], reshard_after_forward=True)
+
+    def lay_out(self, settings: Train) -> None:
+        """Lay the kernels out as a training is asked to, or as is faster for this model; shards are as they are."""
+        asked = settings.trainer.channels_last
+        if asked or (asked is None and self.channels_last and settings.strategy.name != "fsdp"):
+            self.lay_channels_last()
 
     def lay_channels_last(self) -> None:
         """Lay every kernel out with its channels last, in place; pictures that are convolved with it follow."""

@@ -32,15 +32,16 @@ class TrainerSettings:
     """precision: 32, bf16 or 16 (mixed with 32), 64, or Lightning's own name. num_nodes: machines. sync_batchnorm:
     whether, with several processes, batch norm sees the batch of all of them. compile: whether the networks are
     compiled, which takes a minute and pays in long trainings. channels_last: whether convolutions work on pictures with
-    their channels last in memory: another rounding, and a step of 0.8 to 0.97 times the time. log_every: steps between
-    two logged lines. threads: of the processor; None is what PyTorch takes. progress: whether a progress bar is shown.
+    their channels last in memory, which rounds otherwise; None is what is faster for the model. log_every: steps
+    between two logged lines. threads: of the processor; None is what PyTorch takes. progress: whether a progress bar is
+    shown.
     """
 
     precision: str = "32"
     num_nodes: int = 1
     sync_batchnorm: bool = False
     compile: bool = False
-    channels_last: bool = False
+    channels_last: bool | None = None
     log_every: int = 10
     threads: int | None = None
     progress: bool = True

@@ -137,8 +137,7 @@ def train(plan: Plan, run: Path, start: Start | None = None) -> dict[str, float]
         go_on(run, start.clips_seen) if start else begin(run, plan.config())
     model = build(asdict(settings.model), plan.spec)
     model.seed, model.evaluation = settings.seed, plan.request
-    if settings.trainer.channels_last:
-        model.lay_channels_last()
+    model.lay_out(settings)
     if settings.trainer.compile:
         model.compile_networks()
     for note in model.notes() if is_first() else ():

@@ -86,6 +86,8 @@ class Benchmark:
         seed_everything(plan.settings.seed, verbose=False)
         model = build(asdict(plan.settings.model), plan.spec)
         model.seed, model.evaluation = plan.settings.seed, plan.request
+        if hasattr(model, "lay_out"):  # older checkouts have none
+            model.lay_out(plan.settings)
         if compiled:
             model.compile_networks()
         trainer = trainer_for(plan, folder, limit_train_batches=steps, profiler=profiler, callbacks=list(callbacks))

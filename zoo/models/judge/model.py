@@ -21,6 +21,7 @@ class Judge(VideoModel[JudgeConfig]):
     """One classifier an attribute, on the features of a clip. Its checkpoint keeps its accuracy on held-out clips."""
 
     card = CARD
+    channels_last = True
 
     def __init__(self, config: JudgeConfig, spec: ClipSpec) -> None:
         super().__init__(config, spec)

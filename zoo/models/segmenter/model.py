@@ -21,6 +21,7 @@ class Segmenter(VideoModel[SegmenterConfig]):
     """Every frame by itself. Its checkpoint keeps its mean IoU on held-out clips."""
 
     card = CARD
+    channels_last = True
 
     def __init__(self, config: SegmenterConfig, spec: ClipSpec) -> None:
         super().__init__(config, spec)

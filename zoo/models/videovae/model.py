@@ -34,6 +34,7 @@ class VideoVAE(VideoModel[VideoVAEConfig]):
     """Generates from attributes, from attributes and first frames, and from frames alone; predicts; reconstructs."""
 
     card = CARD
+    channels_last = True
 
     def __init__(self, config: VideoVAEConfig, spec: ClipSpec) -> None:
         super().__init__(config, spec)

@@ -1,18 +1,24 @@
-"""A training step of VideoVAE at the paper's sizes: ``python -m benchmarks.videovae [dcgan]``.
+"""A training step of VideoVAE at the paper's sizes.
+
+    python experiments/speed/videovae.py          # half a minute; adds a line to videovae.jsonl
+    python experiments/speed/videovae.py dcgan    # of the other preset
 
 Forward, bound, backward and Adam, with gradients into the encoder, on 8 clips of 10 frames of 64 x 64 pixels, two
 threads. In turn with it, on the same networks: the arrangement of the public attempt, frame by frame, with an `nn.LSTM`
 of one step and an encoder without gradient that also classifies every clip; and encoder and decoder alone, forward and
-backward: the part that no arrangement of the rest can save. Medians and ranges of wall-clock milliseconds.
+backward: the part that no arrangement of the rest can save. Quartiles of wall-clock milliseconds, and the ratio pair by
+pair.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
@@ -25,6 +31,9 @@ from zoo.data.sets.puppets.config import PuppetsConfig
 from zoo.losses.gaussian import free_bits, kl_divergence
 from zoo.model import build
 from zoo.models.videovae.model import VideoVAE
+from zoo.run import commit
+
+RESULTS = Path(__file__).with_name("videovae.jsonl")
 
 CLIPS, FRAMES, WARM_UP, ROUNDS = 8, 10, 3, 15
 
@@ -35,7 +44,7 @@ def steps(preset: str) -> dict[str, Callable[[], None]]:
     clips = PuppetClips(data, "train", frozenset({"attributes"}), seed=0)
     clip = default_collate([clips.clip(index, 0, FRAMES) for index in range(CLIPS)])
     model: VideoVAE = build({"name": "videovae", "preset": preset}, data.spec())  # type: ignore[assignment]
-    optimizer = torch.optim.Adam(model.parameters(), 1e-4)
+    optimizer = model.adam(model.parameters(), 1e-4)
     noise = torch.randn(CLIPS, FRAMES, model.config.sizes.code)
 
     def whole() -> None:
@@ -88,6 +97,11 @@ def frame_by_frame(model: VideoVAE, video: Tensor, noise: Tensor) -> Callable[[]
     return step
 
 
+def quartiles(values: list[float]) -> list[float]:
+    """The first, the median, the third."""
+    return [round(quartile, 3) for quartile in statistics.quantiles(values, n=4, method="inclusive")]
+
+
 def timed(step: Callable[[], None]) -> float:
     """Milliseconds."""
     began = time.perf_counter()
@@ -105,5 +119,15 @@ if __name__ == "__main__":
             took = timed(step)
             if repetition >= WARM_UP:
                 times[name].append(took)
-    for name, row in times.items():
-        print(f"{preset}  {name:28s} {statistics.median(row):6.0f} ms  ({min(row):.0f} to {max(row):.0f})")
+    theirs, ours, least = times["frame by frame"], times["training step"], times["encoder and decoder alone"]
+    line = {
+        "preset": preset,
+        "release_ms": quartiles(theirs),
+        "ours_ms": quartiles(ours),
+        "ratio": quartiles([a / b for a, b in zip(theirs, ours, strict=True)]),
+        "convolutions_ms": quartiles(least),
+        "commit": commit(),
+    }
+    print(json.dumps(line))
+    with RESULTS.open("a") as file:
+        file.write(json.dumps(line) + "\n")

@@ -1,0 +1,104 @@
+"""The table of speed in README, written from what was measured.
+
+    python experiments/speed/table.py    # writes it into README.md, between its two marks
+
+Each line has the command that measures it anew. Of lines that were measured more than once the last one counts.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+README = HERE.parents[1] / "README.md"
+MARKS = ("<!-- speed -->", "<!-- end of speed -->")
+BEFORE = "bca854049d42"  # the commit that all of this began from
+
+
+def lines(name: str) -> list[dict[str, Any]]:
+    """The lines of a JSON file of lines."""
+    return [json.loads(line) for line in (HERE / name).read_text().splitlines()]
+
+
+def ratio(quartiles: list[float]) -> str:
+    """``1.57 (1.46 to 1.72)``."""
+    first, median, third = quartiles
+    return f"{median:.2f} ({first:.2f} to {third:.2f})"
+
+
+def of_networks() -> list[list[str]]:
+    """Training and sampling against the originals' arrangement of the same networks."""
+    rows = []
+    last = {(line["work"], line["size"]): line for line in lines("vid2vid.jsonl")}
+    for (work, size), line in last.items():
+        times = f"{line['ours_ms'][1]:.0f} ms for {line['release_ms'][1]:.0f}"
+        rows.append([f"vid2vid, {work}, {size}, a frame", times, ratio(line["ratio"]), "experiments/speed/vid2vid.py"])
+    for preset, line in {line["preset"]: line for line in lines("videovae.jsonl")}.items():
+        times = f"{line['ours_ms'][1]:.0f} ms for {line['release_ms'][1]:.0f}"
+        times += f"; encoder and decoder alone {line['convolutions_ms'][1]:.0f}"
+        script = "experiments/speed/videovae.py" + (" dcgan" if preset == "dcgan" else "")
+        rows.append([f"VideoVAE `{preset}`, training, a step", times, ratio(line["ratio"]), script])
+    return rows
+
+
+def of_start() -> list[list[str]]:
+    """From the command to the first step, in imports of torch and lightning, before and now."""
+    rows = []
+    for name, measured in json.loads((HERE / "start.json").read_text()).items():
+        now = [value for commit, value in measured.items() if commit != BEFORE][-1]
+        before = measured[BEFORE]
+        if "ratio" in now:
+            what = f"{name}, from the command to the first step, in imports of torch and lightning"
+            figures = [f"{value['ratio']['median']:.2f}" for value in (now, before)]
+        else:
+            what = f"`{now['command'].removeprefix('python -m ')}`"
+            figures = [f"{value['seconds']['median']:.2f} s" for value in (now, before)]
+        rows.append([what, " for ".join(figures), "", "experiments/speed/start.py"])
+    return rows
+
+
+def of_data() -> list[list[str]]:
+    """How long training waits for clips."""
+    measured = {}
+    for line in lines("data.jsonl"):
+        if "model" in line and not line["commit"].startswith(BEFORE):
+            measured[line["model"], line["data"], line["cache"]] = line
+    rows = []
+    for (model, data, cache), line in measured.items():
+        share = line.get("later", line["steps 2 to 10"])
+        what = f"{model}, {data.removeprefix('data=')}{f', {cache} cache' if cache else ''}, waiting for clips"
+        rows.append([what, f"{share:.1%}", "", "experiments/speed/data.py"])
+    return rows
+
+
+def of_memory() -> list[list[str]]:
+    """How much memory grows."""
+    rows = []
+    for curve in json.loads((HERE / "memory.json").read_text())["curves"]:
+        (first, *_, last), (least, *_, most) = curve["values"], curve["mib"]
+        what = f"memory, {curve['name']}, {first} to {last} {curve['panel']}"
+        rows.append(
+            [what, f"{least:.0f} to {most:.0f} MiB, {most / least - 1:+.1%}", "", "experiments/speed/memory.py"]
+        )
+    return rows
+
+
+def table() -> str:
+    """Markdown."""
+    rows = [["what", "ours, for theirs or before", "times as fast", "python …"], ["---", "---:", "---:", "---"]]
+    for what, figure, times, command in [*of_networks(), *of_start(), *of_data(), *of_memory()]:
+        rows.append([what, figure, times, f"`{command}`"])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def readme(text: str) -> str:
+    """README with the table between its marks."""
+    head, _, rest = text.partition(MARKS[0])
+    _, _, tail = rest.partition(MARKS[1])
+    return f"{head}{MARKS[0]}\n{table()}\n{MARKS[1]}{tail}"
+
+
+if __name__ == "__main__":
+    README.write_text(readme(README.read_text()))

@@ -32,6 +32,8 @@ from zoo.types import Clip, ClipSpec, Sample, SampleRequest, Stage, Verdict
 ConfigT = TypeVar("ConfigT")
 CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 """The layout of a kernel in 2-d, and in 3-d."""
+FUSED = ("cpu", "cuda", "mps")
+"""Devices whose Adam goes over the weights once."""
 FORMS = 64
 """In which the code of a network may be compiled: there may be several of a class, each called with and without
 gradients, at several sizes. Beyond PyTorch's own limit of 8, the rest would run as it is, and nobody would know."""
@@ -147,9 +149,9 @@ class VideoModel(LightningModule, Generic[ConfigT]):
     def adam(
         self, parameters: Iterable[Any], lr: float, betas: tuple[float, float] = (0.9, 0.999)
     ) -> torch.optim.Optimizer:
-        """Adam in one pass over the weights; in several where gradients are unscaled first, to be clipped."""
-        unscaled = self.max_gradient is not None and self.trainer.precision == "16-mixed"
-        optimizer = torch.optim.Adam(parameters, lr, betas, fused=not unscaled)
+        """Adam in one pass over the weights, where that goes: Lightning clips no gradients for it in mixed precision."""
+        clipped = self.max_gradient is not None and self.trainer.precision.endswith("-mixed")
+        optimizer = torch.optim.Adam(parameters, lr, betas, fused=self.device.type in FUSED and not clipped)
         optimizer.register_load_state_dict_post_hook(_lay_out)
         return optimizer
 

@@ -149,7 +149,7 @@ class VideoModel(LightningModule, Generic[ConfigT]):
     def adam(
         self, parameters: Iterable[Any], lr: float, betas: tuple[float, float] = (0.9, 0.999)
     ) -> torch.optim.Optimizer:
-        """Adam in one pass over the weights, where that goes: Lightning clips no gradients for it in mixed precision."""
+        """Adam in one pass over the weights; in mixed precision Lightning clips no gradients for that."""
         clipped = self.max_gradient is not None and self.trainer.precision.endswith("-mixed")
         optimizer = torch.optim.Adam(parameters, lr, betas, fused=self.device.type in FUSED and not clipped)
         optimizer.register_load_state_dict_post_hook(_lay_out)

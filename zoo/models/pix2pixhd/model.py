@@ -27,6 +27,7 @@ class Pix2PixHD(PaintingModel[Pix2PixHDConfig]):
     """The generator and its multi-scale discriminator."""
 
     card = CARD
+    channels_last = True
     generator: GlobalGenerator | LocalEnhancer
 
     def __init__(self, config: Pix2PixHDConfig, spec: ClipSpec) -> None:

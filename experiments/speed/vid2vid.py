@@ -46,7 +46,7 @@ from zoo.types import ClipSpec, SampleRequest
 
 RESULTS = Path(__file__).with_name("vid2vid.jsonl")
 
-CLASSES, FRAMES, WARM_UP, ROUNDS = 12, 10, 1, 4
+CLASSES, FRAMES, WARM_UP, ROUNDS = 12, 10, 1, 5
 SIZES = ((64, 128), (128, 256))
 MODEL = {
     "name": "vid2vid",

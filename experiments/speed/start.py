@@ -98,7 +98,7 @@ def imports(folder: Path, checkout: Path) -> float:
 
 
 def first_step(words: str, folder: Path, checkout: Path) -> tuple[float, float]:
-    """Seconds from the command until the first step of a training begins, and until it has ended."""
+    """Seconds from the command until the first step of a training begins, and until it has ended and wandb is open."""
     there = tempfile.mkdtemp(dir=folder)
     start, told = run(["-c", FIRST_STEP, *words.split(), f"hydra.run.dir={there}"], folder, checkout)
     line = next(line for line in told.splitlines() if line.startswith("first step"))

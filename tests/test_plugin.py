@@ -40,7 +40,7 @@ def run(python: Path, *words: str, cwd: Path) -> str:
 def test_plugin_is_listed_and_keeps_the_contract(python, tmp_path):
     assert "carry" in run(python, "-m", "zoo.list", cwd=tmp_path)
     tests = str(python.parents[2] / "source" / "tests")
-    assert "11 passed" in run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests, cwd=tmp_path)
+    assert "15 passed" in run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests, cwd=tmp_path)
 
 
 def test_plugin_is_trained_by_the_zoos_command(python, tmp_path):

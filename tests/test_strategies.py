@@ -155,13 +155,15 @@ def test_a_rank_without_clips_keeps_nobody_waiting(name, strategy, tmp_path):
 def uneven_gradients() -> None:
     """Three parameters: a gradient on both ranks, on the second alone, on none; and one more that is sharded away."""
     rank = join()
-    parameters = [nn.Parameter(torch.zeros(3)), nn.Parameter(torch.zeros(2, 2)), nn.Parameter(torch.zeros(1))]
+    kernel = torch.zeros(2, 2, 2, 2).contiguous(memory_format=torch.channels_last)
+    parameters = [nn.Parameter(torch.zeros(3)), nn.Parameter(kernel), nn.Parameter(torch.zeros(1))]
     parameters[0].grad = torch.full((3,), 1.0 + rank)
     if rank:
-        parameters[1].grad = torch.full((2, 2), 6.0)
+        parameters[1].grad = torch.full_like(kernel, 6.0)
     average_gradients(parameters)
     assert torch.equal(parameters[0].grad, torch.full((3,), 1.5))
-    assert torch.equal(parameters[1].grad, torch.full((2, 2), 3.0))
+    assert torch.equal(parameters[1].grad, torch.full_like(kernel, 3.0))
+    assert parameters[1].grad.stride() == kernel.stride()  # a fused step goes through both as they lie
     assert parameters[2].grad is None
     infinite = nn.Parameter(torch.zeros(1))
     infinite.grad = torch.tensor([math.inf if rank else 1.0])

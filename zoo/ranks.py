@@ -99,7 +99,7 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
             if parameter.grad is not None:
                 parameter.grad.copy_(value.view_as(parameter))
             elif share > 0:
-                parameter.grad = value.view_as(parameter).clone()
+                parameter.grad = torch.empty_like(parameter).copy_(value.view_as(parameter))  # and laid out as it is
 
 
 def _buckets(parameters: Iterable[nn.Parameter]) -> Iterator[list[nn.Parameter]]:

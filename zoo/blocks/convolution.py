@@ -33,7 +33,7 @@ class BatchNorm(nn.BatchNorm2d):
         """(N, C, H, W) -> (N, C, H, W)."""
         if self.training or len(x) == 1:
             return super().forward(x)
-        return torch.cat([super(BatchNorm, self).forward(picture) for picture in x.split(1)])
+        return torch.cat([super(BatchNorm, self).forward(picture) for picture in torch.split(x, 1)])
 
 
 NORMS: dict[tuple[str, str], Norm] = {

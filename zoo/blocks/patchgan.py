@@ -37,7 +37,7 @@ class PatchDiscriminator(nn.Module):
         """
         maps = []
         for stage in self.stages:
-            for layer in stage:
+            for layer in stage.children():
                 shared = isinstance(layer, nn.Conv2d | nn.LeakyReLU)
                 x = layer(x) if shared else torch.cat([layer(part) for part in x.chunk(parts)])
             maps.append(x)

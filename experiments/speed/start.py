@@ -1,7 +1,7 @@
 """How long does a command take to begin? Help and mistakes in seconds, and the first training step against the time
 that importing torch and lightning takes by itself.
 
-    python experiments/speed/start.py                           # all of it, four minutes; writes start.json
+    python experiments/speed/start.py                           # all of it, five minutes; writes start.json
     python experiments/speed/start.py "help of train" vid2vid   # some of it
     python experiments/speed/start.py --before ../earlier       # in turn with another checkout of the zoo, by commit
 

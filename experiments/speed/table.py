@@ -88,7 +88,7 @@ def of_memory() -> list[list[str]]:
 def table() -> str:
     """Markdown."""
     rows = [["what", "ours, for theirs or before", "times as fast", "python …"], ["---", "---:", "---:", "---"]]
-    for what, figure, times, command in [*of_networks(), *of_start(), *of_data()]:
+    for what, figure, times, command in [*of_networks(), *of_start(), *of_data(), *of_memory()]:
         rows.append([what, figure, times, f"`{command}`"])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 

@@ -1,6 +1,6 @@
 """How much memory do training, sampling and evaluation take, and what does it grow with?
 
-    python experiments/speed/memory.py         # five minutes on two cores; writes memory.json and memory.png
+    python experiments/speed/memory.py         # some ten minutes on two idle cores; writes memory.json and memory.png
     python experiments/speed/memory.py draw    # memory.png anew from memory.json, and the table of README.md
 
 Every point is the largest resident size of one real command in a process of its own, on one thread: the interpreter,

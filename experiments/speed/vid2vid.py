@@ -1,6 +1,7 @@
 """vid2vid against the arrangement of its release, step by step in turn.
 
     python experiments/speed/vid2vid.py        # four minutes on two idle cores; adds lines to vid2vid.jsonl
+    python experiments/speed/vid2vid.py --device cuda    # larger pictures, too; adds lines to vid2vid-cuda.jsonl
 
 The original's configuration: width 32, 12 labels, batch norm, 128 x 64 and 256 x 128 pixels, one clip a step, one
 generated frame an optimizer step, two temporal scales, every loss but the perceptual one; two threads.
@@ -16,6 +17,7 @@ Milliseconds a generated frame, quartiles over clips, and the ratio pair by pair
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import time
@@ -31,9 +33,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 import torch
 import torch.nn.functional as F
 from lightning import Callback, Trainer
+from lightning.fabric.utilities import move_data_to_device
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, default_collate
 
+from zoo.benchmark.split import clock_of
 from zoo.cli import hush_libraries
 from zoo.data.sets.puppets.clips import PuppetClips
 from zoo.data.sets.puppets.config import PuppetsConfig
@@ -44,10 +48,11 @@ from zoo.models.vid2vid.model import Vid2Vid
 from zoo.run import commit
 from zoo.types import ClipSpec, SampleRequest
 
-RESULTS = Path(__file__).with_name("vid2vid.jsonl")
+RESULTS = {"cpu": "vid2vid.jsonl", "cuda": "vid2vid-cuda.jsonl"}
 
-CLASSES, FRAMES, WARM_UP, ROUNDS = 12, 10, 1, 5
-SIZES = ((64, 128), (128, 256))
+CLASSES, FRAMES, ROUNDS = 12, 10, 5
+SIZES = {"cpu": ((64, 128), (128, 256)), "cuda": ((64, 128), (128, 256), (512, 1024))}
+WARM_UP = {"cpu": 1, "cuda": 3}
 MODEL = {
     "name": "vid2vid",
     "given": "labels",
@@ -107,7 +112,7 @@ class Release:
         image, raw, flow, _ = made
         real, before, reference = clip["video"][:, t], clip["video"][:, t - 1], clip["flow"][:, t - 1]
         painting: dict[str, Tensor] = {}
-        judging: dict[str, dict[str, Tensor]] = {"image": {"judge_image": torch.zeros(())}}
+        judging: dict[str, dict[str, Tensor]] = {"image": {"judge_image": image.new_zeros(())}}
         for name, picture in (("image", image), ("intermediate", raw)):
             given = maps[:, t]
             seen = (torch.cat([given, x], 1) for x in (real, picture.detach(), picture))
@@ -140,15 +145,15 @@ class Release:
 def one_hot(labels: Tensor) -> Tensor:
     """(B, T, H, W) -> (B, T, C, H, W)."""
     B, T, H, W = labels.shape
-    return torch.zeros(B, T, CLASSES, H, W).scatter_(2, labels.unsqueeze(2), 1.0)
+    return torch.zeros(B, T, CLASSES, H, W, device=labels.device).scatter_(2, labels.unsqueeze(2), 1.0)
 
 
 def resample(image: Tensor, flow: Tensor) -> Tensor:
     """The image at x + flow(x)."""
     N, _, H, W = image.shape
     x, y = (
-        torch.linspace(-1, 1, W).view(1, 1, W).expand(N, H, W),
-        torch.linspace(-1, 1, H).view(1, H, 1).expand(N, H, W),
+        torch.linspace(-1, 1, W, device=flow.device).view(1, 1, W).expand(N, H, W),
+        torch.linspace(-1, 1, H, device=flow.device).view(1, H, 1).expand(N, H, W),
     )
     grid = torch.stack([x + flow[:, 0] / ((W - 1) / 2), y + flow[:, 1] / ((H - 1) / 2)], -1)
     return F.grid_sample(image, grid, padding_mode="border", align_corners=True)
@@ -191,13 +196,13 @@ class InTurn(Callback):
     def on_train_batch_start(self, trainer: Trainer, model: Vid2Vid, clip: Any, batch_idx: int) -> None:
         """The release's turn."""
         context = model._context()
-        began = time.perf_counter()
-        self.release.step(clip, context)
-        self.times.append([1000 * (time.perf_counter() - began) / (FRAMES - context)])
+        _, took = timed(partial(self.release.step, clip, context), model.device)
+        self.times.append([took / (FRAMES - context)])
         self.context, self.began = context, time.perf_counter()
 
     def on_train_batch_end(self, trainer: Trainer, model: Vid2Vid, *_: Any) -> None:
         """Ours has had its turn."""
+        clock_of(model.device).settle()
         self.times[-1].append(1000 * (time.perf_counter() - self.began) / (FRAMES - self.context))
 
 
@@ -212,13 +217,14 @@ def clips(height: int, width: int, number: int) -> tuple[ClipSpec, list[Any]]:
     return replace(spec, label_names=spec.label_names[:CLASSES], foreground=()), made
 
 
-def training(height: int, width: int) -> dict[str, Any]:
+def training(height: int, width: int, device: str) -> dict[str, Any]:
     """Training at one size."""
-    spec, batches = clips(height, width, WARM_UP + ROUNDS)
-    model: Any = build(MODEL, spec)
+    spec, batches = clips(height, width, WARM_UP[device] + ROUNDS)
+    model: Any = build(MODEL, spec).to(device)
     watch = InTurn(Release(model))
     trainer = Trainer(
-        accelerator="cpu",
+        accelerator=device,
+        devices=1,
         max_epochs=1,
         logger=False,
         callbacks=[watch],
@@ -226,9 +232,9 @@ def training(height: int, width: int) -> dict[str, Any]:
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    difference = losses_differ(model, watch.release, batches[0])
+    difference = losses_differ(model, watch.release, move_data_to_device(batches[0], model.device))
     trainer.fit(model, DataLoader(batches, batch_size=None))
-    return row("training", height, width, watch.times[WARM_UP:], difference)
+    return row("training", height, width, watch.times[WARM_UP[device] :], difference)
 
 
 def losses_differ(model: Vid2Vid, release: Release, clip: Any) -> float:
@@ -243,26 +249,30 @@ def losses_differ(model: Vid2Vid, release: Release, clip: Any) -> float:
     return max(float((mine[name] - other[name]).abs() / other[name].abs()) for name in mine)
 
 
-def sampling(height: int, width: int) -> dict[str, Any]:
+def sampling(height: int, width: int, device: str) -> dict[str, Any]:
     """Generation at one size, after one real frame."""
     spec, batches = clips(height, width, 2)
-    model: Any = build(MODEL, spec)
+    model: Any = build(MODEL, spec).to(device)
     release = Release(model)
     model.for_sampling().eval()
     times: list[list[float]] = []
-    for repetition in range(WARM_UP + 2 * ROUNDS):
-        clip = batches[repetition % 2]
-        theirs, took = timed(partial(release.sample, clip))
-        ours, too = timed(partial(model.sample, SampleRequest(FRAMES, clip, context=1)))
+    for repetition in range(WARM_UP[device] + 2 * ROUNDS):
+        clip = move_data_to_device(batches[repetition % 2], model.device)
+        theirs, took = timed(partial(release.sample, clip), model.device)
+        ours, too = timed(partial(model.sample, SampleRequest(FRAMES, clip, context=1)), model.device)
         difference = float((ours.video - theirs)[:, :2].abs().max())  # later, both feed on what they made
         times.append([took / (FRAMES - 1), too / (FRAMES - 1)])
-    return row("generation", height, width, times[WARM_UP:], difference)
+    return row("generation", height, width, times[WARM_UP[device] :], difference)
 
 
-def timed(work: Callable[[], Any]) -> tuple[Any, float]:
-    """What it makes, and its milliseconds."""
+def timed(work: Callable[[], Any], device: torch.device) -> tuple[Any, float]:
+    """What it makes, and its milliseconds, until the device has made it."""
+    clock = clock_of(device)
+    clock.settle()
     began = time.perf_counter()
-    return work(), 1000 * (time.perf_counter() - began)
+    made = work()
+    clock.settle()
+    return made, 1000 * (time.perf_counter() - began)
 
 
 def row(work: str, height: int, width: int, times: list[list[float]], difference: float) -> dict[str, Any]:
@@ -285,11 +295,14 @@ def quartiles(values: list[float]) -> list[float]:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--device", choices=SIZES, default="cpu")
+    device = parser.parse_args().device
     hush_libraries()
-    for size in SIZES:
+    for size in SIZES[device]:
         for measure in (training, sampling):
             torch.manual_seed(0)
-            line = measure(*size) | {"commit": commit()}
+            line = measure(*size, device) | {"commit": commit()}
             print(json.dumps(line), flush=True)
-            with RESULTS.open("a") as file:
+            with Path(__file__).with_name(RESULTS[device]).open("a") as file:
                 file.write(json.dumps(line) + "\n")

@@ -150,6 +150,14 @@ def test_region_mean_by_hand():
     assert {number: look.tolist() for number, look in looks.items()} == {4: [pytest.approx(11 / 3)], 9: [5.0]}
 
 
+def test_region_means_of_bfloat16_are_summed_in_single_precision():
+    """On a GPU a sum in bfloat16 stops growing at 256 times what is added; see tests/test_gpu.py."""
+    features = torch.rand(1, 2, 8, 8, generator=torch.Generator().manual_seed(0)).bfloat16()
+    pooled = region_mean(features, torch.zeros(1, 8, 8, dtype=torch.int64))
+    assert pooled.dtype == torch.float32
+    assert torch.allclose(pooled[0, :, 0, 0], features.float().mean((0, 2, 3)))
+
+
 def test_a_region_is_a_class_in_an_instance():
     labels, instances = torch.tensor([[3, 3], [4, 4]]), torch.tensor([[1, 2], [1, 1]])
     assert region_numbers(labels, instances).unique().tolist() == [

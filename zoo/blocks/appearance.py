@@ -51,7 +51,8 @@ def region_numbers(labels: Tensor, instances: Tensor | None) -> Tensor:
 
 
 def region_mean(features: Tensor, regions: Tensor) -> Tensor:
-    """Each pixel gets the mean over its region; (N, D, H, W) and (N, H, W) -> (N, D, H, W). Differentiable."""
+    """Each pixel gets the mean over its region; (N, D, H, W) and (N, H, W) -> (N, D, H, W), float32 at least.
+    Differentiable."""
     index, means = _means(features, regions)
     return means[index].view(*regions.shape, -1).movedim(-1, 1)
 
@@ -71,6 +72,7 @@ def _means(features: Tensor, regions: Tensor) -> tuple[Tensor, Tensor]:
     first = torch.cat([numbers.new_zeros(1), (numbers[1:] != numbers[:-1]).long()])
     index = torch.empty_like(order).scatter_(0, order, first.cumsum(0))
     pixels = features.movedim(1, -1).flatten(0, -2)
+    pixels = pixels.to(torch.promote_types(pixels.dtype, torch.float32))  # a GPU adds bfloat16 one by one, up to 256
     sums = torch.zeros_like(pixels).index_add(0, index, pixels)
     count = torch.zeros_like(index).index_add(0, index, torch.ones_like(index))
     return index, sums / count.clamp(min=1).unsqueeze(1)

@@ -189,8 +189,11 @@ class VideoModel(LightningModule, Generic[ConfigT]):
     def drawn(self, clip: Clip, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
         """What ``draw(generator)`` gives for each clip of the batch, (B, ...): a function of the seed and of the clip's
         place in the training, whoever trains on it. Drawn on the processor; nobody waits for it to reach the device."""
-        drawn = torch.stack([draw(generator(self.seed, place)) for place in self.places(clip)])
-        return drawn.to(clip["video"], non_blocking=True)
+        video = clip["video"]
+        drawn = torch.stack([draw(generator(self.seed, place)) for place in self.places(clip)]).to(video.dtype)
+        if video.is_cuda:
+            drawn = drawn.pin_memory()  # else more than 64 KiB are copied when all that was asked before is done
+        return drawn.to(video.device, non_blocking=True)
 
     def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any) -> None:
         """One bad clip moves the weights no further than this."""

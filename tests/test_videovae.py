@@ -200,7 +200,8 @@ def test_the_rate_falls_along_half_a_cosine(tmp_path):
     assert rates == pytest.approx([1e-2, 0.853553e-2, 0.5e-2, 0.146447e-2], rel=1e-4)
 
 
-def test_one_clip_moves_the_weights_no_further_than_the_largest_gradient(tmp_path):
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_one_clip_moves_the_weights_no_further_than_the_largest_gradient(precision, tmp_path):
     model, clip = tiny(max_gradient=0.5).train(), tiny_clip("videovae")
     norms = []
 
@@ -216,7 +217,8 @@ def test_one_clip_moves_the_weights_no_further_than_the_largest_gradient(tmp_pat
         after.append(torch.stack([p.grad.norm() for p in model.parameters()]).norm().item())
 
     model.configure_gradient_clipping = clip_and_note
-    train_on(model, clip, 1, tmp_path)
+    train_on(model, clip, 1, tmp_path, precision=precision)
+    assert model.optimizers().defaults["fused"]
     assert norms[0] > 1
     assert after[0] == pytest.approx(0.5, rel=1e-3)
 

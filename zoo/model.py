@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 import torch
 from lightning import LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
+from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
@@ -149,8 +150,8 @@ class VideoModel(LightningModule, Generic[ConfigT]):
     def adam(
         self, parameters: Iterable[Any], lr: float, betas: tuple[float, float] = (0.9, 0.999)
     ) -> torch.optim.Optimizer:
-        """Adam in one pass over the weights; in mixed precision Lightning clips no gradients for that."""
-        clipped = self.max_gradient is not None and self.trainer.precision.endswith("-mixed")
+        """Adam in one pass over the weights; where gradients are scaled, Lightning clips none for that."""
+        clipped = self.max_gradient is not None and self.trainer.precision == "16-mixed"
         optimizer = torch.optim.Adam(parameters, lr, betas, fused=self.device.type in FUSED and not clipped)
         optimizer.register_load_state_dict_post_hook(_lay_out)
         return optimizer
@@ -197,7 +198,12 @@ class VideoModel(LightningModule, Generic[ConfigT]):
 
     def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any) -> None:
         """One bad clip moves the weights no further than this."""
-        if self.max_gradient is not None:
+        if self.max_gradient is None:
+            return
+        if self.trainer.precision == "bf16-mixed" and isinstance(self.trainer.precision_plugin, MixedPrecision):
+            # Lightning refuses to where Adam is fused, as if gradients of bfloat16 were scaled; they are not.
+            nn.utils.clip_grad_norm_(self.parameters(), self.max_gradient)
+        else:
             self.clip_gradients(optimizer, self.max_gradient, "norm")
 
     def log_losses(self, losses: Mapping[str, Tensor]) -> None:

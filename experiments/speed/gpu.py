@@ -1,6 +1,6 @@
 """What a GPU makes of the zoo: precisions, layouts, CUDA graphs, transfers, compilation, and how near to the hardware.
 
-    python experiments/speed/gpu.py                           # four and a half minutes on an H100; adds to gpu.jsonl
+    python experiments/speed/gpu.py                           # some ten minutes on an H100; adds to gpu.jsonl
     python experiments/speed/gpu.py --parts sampling,busy     # some of it, in that order
 
 Each part is a process of its own with a time limit, so that one that fails, or hangs, takes no other along; it is
@@ -27,7 +27,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # whoever asks for 
 
 import torch
 import vid2vid as release
-from lightning import seed_everything
+from lightning import Callback, LightningModule, Trainer, seed_everything
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._pytree import tree_map_only
@@ -71,23 +71,21 @@ class Side:
     """One of several that are compared.
 
     words: what differs in the words of `zoo.train`. tf32: what single precision may be rounded to TF32 in: nothing,
-    convolutions (PyTorch's own choice) or all. searches: whether cuDNN tries its algorithms out. pinned: whether clips
-    wait in memory that the GPU copies from by itself.
+    convolutions (PyTorch's own choice) or all. pinned: whether clips wait in memory that the GPU copies from by itself.
     """
 
     name: str
     words: tuple[str, ...] = ()
     tf32: str = "convolutions"
-    searches: bool = False
     pinned: bool = True
 
     @contextmanager
     def set_up(self) -> Iterator[None]:
         """With its settings of the libraries."""
         cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-        cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark = self.tf32 != "nothing", self.tf32 == "all", self.searches
+        cudnn.allow_tf32, matmul.allow_tf32 = self.tf32 != "nothing", self.tf32 == "all"
         yield
-        cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark = True, False, False
+        cudnn.allow_tf32, matmul.allow_tf32 = True, False
 
 
 AS_IT_IS, BF16 = Side("32"), Side("bf16", ("trainer.precision=bf16",))
@@ -112,19 +110,20 @@ class Trained:
         self.seconds: dict[str, list[float]] = {"whole": [], **{part: [] for part in PARTS}}
         self.first_block = self.peak = 0.0
 
-    def block(self, warm_up: int = WARM_UP, steps: int = STEPS) -> None:
+    def block(self, *watching: Callback) -> None:
         """Some steps, of which the last ones are measured."""
         began = time.perf_counter()
         split = Split(DeviceClock(), lambda step: None)
-        clips: Any = DataLoader(list(islice(cycle(self.clips), warm_up + steps)), batch_size=None)  # type: ignore[arg-type]
+        clips: Any = DataLoader(list(islice(cycle(self.clips), WARM_UP + STEPS)), batch_size=None)  # type: ignore[arg-type]
         torch.cuda.reset_peak_memory_stats()
         with tempfile.TemporaryDirectory() as scratch, self.side.set_up():
-            callbacks = [Finite(Path(scratch)), MovingAverage(self.plan.settings.callbacks.ema_half_life), Clock()]
+            average = MovingAverage(self.plan.settings.callbacks.ema_half_life)
+            callbacks = [Finite(Path(scratch)), average, Clock(), *watching]
             trainer = trainer_for(self.plan, Path(scratch), profiler=split, callbacks=callbacks)
             trainer.fit(self.model, clips)
         self.peak = max(self.peak, torch.cuda.max_memory_allocated() / MEBIBYTE)
         for part, row in split.seconds().items():
-            self.seconds[part] += row[warm_up:]
+            self.seconds[part] += row[WARM_UP:]
         self.first_block = self.first_block or time.perf_counter() - began
 
 
@@ -194,9 +193,8 @@ def ceilings() -> Iterator[Line]:
 
 def precision() -> Iterator[Line]:
     """vid2vid in each precision, small and large."""
-    for size in SIZES.values():
-        for clips in (1, 4):
-            yield from compared((*VID2VID, *size, f"data.batch_size={clips}"), *PRECISIONS[:2], BF16)
+    for size, clips in ((SIZES["256x128"], 1), (SIZES["512x256"], 4)):
+        yield from compared((*VID2VID, *size, f"data.batch_size={clips}"), *PRECISIONS[:2], BF16)
 
 
 def published() -> Iterator[Line]:
@@ -214,14 +212,13 @@ def models() -> Iterator[Line]:
 
 
 def layout() -> Iterator[Line]:
-    """Kernels with their channels last or not, and cuDNN's own search, in both precisions."""
+    """Kernels with their channels last or not, in both precisions."""
     plain, last = (f"trainer.channels_last={value}" for value in ("false", "true"))
     sides = Side("contiguous", (plain,)), Side("channels last", (last,))
-    searched = tuple(replace(side, name=f"{side.name}, searched", searches=True) for side in sides)
     large = (*SIZES["512x256"], "data.batch_size=4")
     for bits in ("bf16", "32"):
         for words in ((*VID2VID, *large), (*PIX2PIXHD, *large), PAPER):
-            yield from compared((*words, f"trainer.precision={bits}"), *sides, *searched, about=f"layout, {bits}")
+            yield from compared((*words, f"trainer.precision={bits}"), *sides, about=f"layout, {bits}")
 
 
 def transfers() -> Iterator[Line]:
@@ -284,25 +281,44 @@ def near() -> Iterator[Line]:
             yield {"model": plan.card.name, "size": size, "precision": bits, **found, "words": list(words)}
 
 
+class LastStep(Callback):
+    """Watches what the device does in the last step of a block."""
+
+    def __init__(self) -> None:
+        self.seen = profile(activities=[ProfilerActivity.CUDA])
+
+    def on_train_batch_start(self, trainer: Trainer, model: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Begin."""
+        if batch_idx == WARM_UP + STEPS - 1:
+            self.seen.start()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, model: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """When all that was asked is done."""
+        if batch_idx == WARM_UP + STEPS - 1:
+            torch.cuda.synchronize()
+            self.seen.stop()
+
+
 def busy() -> Iterator[Line]:
     """How much of a step the GPU works, how often it is asked, and for what it works longest."""
     for words in ((*VID2VID, *SIZES["256x128"]), (*VID2VID, *SIZES["512x256"]), PAPER):
         for side in (AS_IT_IS, BF16):
             trained = Trained(side, words)
             trained.block()
-            with profile(activities=[ProfilerActivity.CUDA]) as seen:
-                trained.block(1, 1)
-            kernels = [event for event in seen.key_averages() if event.self_device_time_total]
+            trained.block(watch := LastStep())
+            kernels = [event for event in watch.seen.key_averages() if event.self_device_time_total]
             kernels.sort(key=lambda event: event.self_device_time_total, reverse=True)
             yield {
                 "model": trained.plan.card.name,
                 "size": f"{trained.plan.spec.width}x{trained.plan.spec.height}",
                 "side": side.name,
                 "step_ms": in_ms(trained.seconds["whole"][:STEPS]),  # unwatched
-                "busy_ms_per_step": round(sum(k.self_device_time_total for k in kernels) / 1000 / 2, 3),
-                "kernels_per_step": round(sum(kernel.count for kernel in kernels) / 2),
+                "busy_ms_per_step": round(sum(k.self_device_time_total for k in kernels) / 1000, 3),
+                "kernels_per_step": sum(kernel.count for kernel in kernels),
                 "longest": [
-                    [kernel.key[:90], round(kernel.self_device_time_total / 1000 / 2, 3), kernel.count // 2]
+                    [kernel.key[:90], round(kernel.self_device_time_total / 1000, 3), kernel.count]
                     for kernel in kernels[:15]
                 ],
                 "words": [*words, *side.words],
@@ -330,18 +346,18 @@ def compiled_vid2vid() -> Iterator[Line]:
 
 
 LIMITS: dict[Callable[[], Iterator[Line]], int] = {
-    ceilings: 15,
-    precision: 65,
-    sampling: 40,
-    against_release: 60,
-    busy: 30,
-    layout: 60,
-    models: 30,
-    published: 20,
-    transfers: 15,
-    near: 35,
-    compiled_videovae: 60,
-    compiled_vid2vid: 150,
+    ceilings: 10,
+    against_release: 70,
+    sampling: 30,
+    models: 40,
+    busy: 50,
+    precision: 60,
+    layout: 70,
+    published: 30,
+    transfers: 30,
+    near: 40,
+    compiled_videovae: 90,
+    compiled_vid2vid: 240,
 }
 """Seconds that a part may take."""
 PARTS_OF_ALL = {part.__name__: part for part in LIMITS}
@@ -372,7 +388,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", default=",".join(PARTS_OF_ALL), help="names, in the order in which they are done")
     parser.add_argument("--out", type=Path, default=HERE / "gpu.jsonl")
-    parser.add_argument("--seconds", type=float, default=270.0, help="for all of it")
+    parser.add_argument("--seconds", type=float, default=900.0, help="for all of it")
     parser.add_argument("--commit", default=commit(), help="where there is no repository to ask")
     asked = parser.parse_args()
     about = {"commit": asked.commit, "torch": torch.__version__}

@@ -38,6 +38,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, default_collate
 
 from zoo.benchmark.split import clock_of
+from zoo.blocks.convolution import FewChannels
 from zoo.cli import hush_libraries
 from zoo.data.sets.puppets.clips import PuppetClips
 from zoo.data.sets.puppets.config import PuppetsConfig
@@ -74,7 +75,7 @@ class Release:
 
     def __init__(self, model: Vid2Vid) -> None:
         copied = (deepcopy(part) for part in (model.generator, model.objective.image, model.video_discriminators))
-        plain = [part.to(memory_format=torch.contiguous_format) for part in copied]
+        plain = [as_released(part) for part in copied]
         self.generator, self.image_judge, self.video_judges = plain
         parts = [self.generator, self.image_judge, *self.video_judges]
         self.optimizers = [torch.optim.Adam(part.parameters(), 2e-4, (0.5, 0.999)) for part in parts]
@@ -140,6 +141,14 @@ class Release:
         for t in range(1, maps.shape[1]):
             film.append(self.paint(maps, film, t)[0])
         return torch.stack(film, 1)
+
+
+def as_released(network: nn.Module) -> nn.Module:
+    """With plain convolutions, the heads', too, in the plain layout."""
+    for layer in network.modules():
+        if isinstance(layer, FewChannels):
+            layer.__class__ = nn.Conv2d
+    return network.to(memory_format=torch.contiguous_format)
 
 
 def one_hot(labels: Tensor) -> Tensor:

@@ -91,7 +91,7 @@ class FewChannels(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, Cout, H', W')."""
         width = x.shape[-1] - self.weight.shape[-1] + 1
-        if width % self.COLUMNS:
+        if x.device.type != "cpu" or width % self.COLUMNS:
             return super().forward(x)
         shifted = [F.pad(self.weight, (k, self.COLUMNS - 1 - k)) for k in range(self.COLUMNS)]
         bias = None if self.bias is None else self.bias.repeat(self.COLUMNS)

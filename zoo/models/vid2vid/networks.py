@@ -164,8 +164,9 @@ class SequentialGenerator(nn.Module):
         """
         painted: list[Painted] = []
         for scale, maps, frames in zip(self.scales, given, past, strict=False):
-            # With the channels of a pixel side by side, which all layers keep: 1.2 times as fast.
-            maps, frames = (x.contiguous(memory_format=torch.channels_last) for x in (maps, frames))
+            # On a processor with the channels of a pixel side by side, which all layers keep: 1.2 times as fast.
+            if maps.device.type == "cpu":
+                maps, frames = (x.contiguous(memory_format=torch.channels_last) for x in (maps, frames))
             below = painted[-1] if painted else None
             if below is not None and finest_alone:
                 below = below.detached()

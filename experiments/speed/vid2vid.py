@@ -39,6 +39,7 @@ from torch.utils.data import DataLoader, default_collate
 
 from zoo.benchmark.split import clock_of
 from zoo.blocks.convolution import FewChannels
+from zoo.blocks.winograd import WinogradConv2d
 from zoo.cli import hush_libraries
 from zoo.data.sets.puppets.clips import PuppetClips
 from zoo.data.sets.puppets.config import PuppetsConfig
@@ -144,9 +145,9 @@ class Release:
 
 
 def as_released(network: nn.Module) -> nn.Module:
-    """With plain convolutions, the heads', too, in the plain layout."""
+    """With plain convolutions in the plain layout."""
     for layer in network.modules():
-        if isinstance(layer, FewChannels):
+        if isinstance(layer, FewChannels | WinogradConv2d):
             layer.__class__ = nn.Conv2d
     return network.to(memory_format=torch.contiguous_format)
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from zoo.blocks.convolution import Norm, initialise
 from zoo.blocks.maps import halve
+from zoo.blocks.winograd import WinogradConv2d
 
 MAX_CHANNELS = 512
 MAX_BASE = 64  # channels behind the first layer of a coarser judge, at most
@@ -24,7 +25,8 @@ class PatchDiscriminator(nn.Module):
         for layer in range(1, layers + 1):
             wider = min(2 * width, MAX_CHANNELS)
             stride = 2 if layer < layers else 1
-            convolution = nn.Conv2d(width, wider, 4, stride=stride, padding=2)
+            kind = WinogradConv2d if stride == 1 else nn.Conv2d
+            convolution = kind(width, wider, 4, stride=stride, padding=2)
             stages.append(nn.Sequential(convolution, norm(wider), nn.LeakyReLU(0.2)))
             width = wider
         stages.append(nn.Sequential(nn.Conv2d(width, 1, 4, stride=1, padding=2)))

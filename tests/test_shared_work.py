@@ -5,9 +5,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from zoo.blocks.convolution import BatchNorm, FewChannels, find_norm
+from zoo.blocks.convolution import BatchNorm, find_norm
 from zoo.blocks.patchgan import MultiScaleDiscriminator
-from zoo.testing import tiny_model
+from zoo.blocks.processor import FewChannels, OneHotConv2d
+from zoo.testing import tiny_clip, tiny_model
+from zoo.types import SampleRequest
 
 
 @pytest.mark.parametrize("width", [16, 14])  # columns of the result: 12, which are made four at a time, and 10
@@ -62,3 +64,53 @@ def test_each_optimizer_follows_its_own_losses_alone(monkeypatch):
         assert a.item() == pytest.approx(before_a - 0.1 * before_b)
         assert b.item() == pytest.approx(before_b - 0.1 * 3 * before_a)
     assert seen[0] is None  # the first one's way back made no gradient of the other's
+
+
+def one_hot_maps(others: int) -> torch.Tensor:
+    """Of two pictures, two frames of three classes each, and other channels behind these: (2, 2·(3 + others), 9, 8)."""
+    draw = torch.Generator().manual_seed(0)
+    ids = torch.randint(0, 3, (2, 2, 9, 8), generator=draw)
+    rest = torch.randn(2, 2, others, 9, 8, generator=draw)
+    return torch.cat([F.one_hot(ids, 3).movedim(-1, 2).float(), rest], 2).flatten(1, 2)
+
+
+@pytest.mark.parametrize("others", [0, 2])
+def test_rows_of_a_kernel_add_up_to_the_convolution_of_one_hot_maps(others, monkeypatch):
+    layer = OneHotConv2d(2 * (3 + others), 5, 3, frames=2, classes=3)
+    maps = one_hot_maps(others)
+    expected = F.conv2d(maps, layer.weight, layer.bias)
+    assert torch.equal(layer(maps), expected)  # with gradients it is one
+    monkeypatch.setattr(F, "embedding_bag", seen := Seen(F.embedding_bag))
+    with torch.no_grad():
+        assert torch.allclose(layer(maps), expected, atol=1e-6)
+        assert seen.times == 1
+        layer.classes = 0
+        assert torch.equal(layer(maps), expected)
+    assert seen.times == 1
+
+
+class Seen:
+    """Counts calls."""
+
+    def __init__(self, function):
+        self.function, self.times = function, 0
+
+    def __call__(self, *arguments, **named):
+        self.times += 1
+        return self.function(*arguments, **named)
+
+
+def test_vid2vid_in_use_looks_rows_up(monkeypatch):
+    """Once a frame in each encoder of its maps, at the finest scale alone, and paints the same."""
+    model, clip = tiny_model("vid2vid").eval(), tiny_clip("vid2vid")
+    model.clips_seen = 10**6  # all scales are trained
+    request = SampleRequest(4, clip, context=1)
+    monkeypatch.setattr(F, "embedding_bag", seen := Seen(F.embedding_bag))
+    video = model.sample(request).video
+    layers = [layer for layer in model.generator.modules() if isinstance(layer, OneHotConv2d)]
+    one_hot = [layer for layer in layers if layer.classes]
+    assert 0 < len(one_hot) < len(layers)
+    assert seen.times == 3 * len(one_hot)
+    for layer in layers:
+        layer.classes = 0
+    assert torch.allclose(model.sample(request).video, video, atol=1e-5)

@@ -9,14 +9,15 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-import torch.nn.functional as F
-from einops import rearrange
 from torch import Tensor, nn
 
+from zoo.blocks.processor import FewChannels
 from zoo.errors import one_of
 
 Norm = Callable[[int], nn.Module]
 """Builds a normalisation layer for a number of channels."""
+Convolution = Callable[[int, int, int], nn.Module]
+"""Builds a convolution for channels in and out and the side of its kernel."""
 
 
 class BatchNorm(nn.BatchNorm2d):
@@ -55,9 +56,9 @@ def find_norm(norm: str, statistics: str = "batch") -> Norm:
     return NORMS[norm, statistics]
 
 
-def stem(channels_in: int, channels: int, norm: Norm) -> list[nn.Module]:
+def stem(channels_in: int, channels: int, norm: Norm, convolution: Convolution = nn.Conv2d) -> list[nn.Module]:
     """7 x 7 convolution at full resolution: (N, Cin, H, W) -> (N, C, H, W)."""
-    return [nn.ReflectionPad2d(3), nn.Conv2d(channels_in, channels, 7), norm(channels), nn.ReLU(inplace=True)]
+    return [nn.ReflectionPad2d(3), convolution(channels_in, channels, 7), norm(channels), nn.ReLU(inplace=True)]
 
 
 def down(channels_in: int, channels: int, norm: Norm) -> list[nn.Module]:
@@ -77,26 +78,6 @@ def up(channels_in: int, channels: int, norm: Norm) -> list[nn.Module]:
 def head(channels: int, channels_out: int) -> list[nn.Module]:
     """7 x 7 convolution to the output, without activation: (N, C, H, W) -> (N, Cout, H, W)."""
     return [nn.ReflectionPad2d(3), FewChannels(channels, channels_out, 7)]
-
-
-class FewChannels(nn.Conv2d):
-    """A convolution to one, two or three channels, which makes four neighbouring columns at once.
-
-    A processor computes 16 channels in the time of one. Of four columns the kernels stand beside each other, shifted by
-    a column each, as output channels of one convolution of stride 4: the same sums in 0.4 of the time.
-    """
-
-    COLUMNS = 4
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, Cout, H', W')."""
-        width = x.shape[-1] - self.weight.shape[-1] + 1
-        if x.device.type != "cpu" or width % self.COLUMNS:
-            return super().forward(x)
-        shifted = [F.pad(self.weight, (k, self.COLUMNS - 1 - k)) for k in range(self.COLUMNS)]
-        bias = None if self.bias is None else self.bias.repeat(self.COLUMNS)
-        packed = F.conv2d(x, torch.cat(shifted), bias, stride=(1, self.COLUMNS))
-        return rearrange(packed, "n (k c) h w -> n c h (w k)", k=self.COLUMNS)
 
 
 class ResidualBlock(nn.Module):
@@ -124,9 +105,11 @@ def residual_blocks(number: int, channels: int, norm: Norm) -> list[nn.Module]:
     return [ResidualBlock(channels, norm) for _ in range(number)]
 
 
-def encoder(channels_in: int, width: int, downsamplings: int, blocks: int, norm: Norm) -> nn.Sequential:
+def encoder(
+    channels_in: int, width: int, downsamplings: int, blocks: int, norm: Norm, first: Convolution = nn.Conv2d
+) -> nn.Sequential:
     """Stem, ``downsamplings`` that each double the channels, residual blocks: -> (N, width·2^d, H/2^d, W/2^d)."""
-    layers = stem(channels_in, width, norm)
+    layers = stem(channels_in, width, norm, first)
     for level in range(downsamplings):
         layers += down(width * 2**level, width * 2 ** (level + 1), norm)
     return nn.Sequential(*layers, *residual_blocks(blocks, width * 2**downsamplings, norm))

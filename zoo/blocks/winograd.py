@@ -19,6 +19,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from zoo.blocks.processor import is_single
+
 POINTS = (0.0, 1.0, -1.0, 0.5, -2.0)  # and infinity: of the usual choices the one with the least error
 SIDE = len(POINTS) + 1  # n
 FEWEST_CHANNELS, FEWEST_TILES = 128, 100  # below, transforms cost what they save
@@ -62,8 +64,7 @@ class WinogradConv2d(nn.Conv2d):
         m = SIDE + 1 - self.kernel_size[0]
         tiles = len(x) * (x.shape[-2] // m) * (x.shape[-1] // m)
         large = min(self.in_channels, self.out_channels) >= FEWEST_CHANNELS and tiles >= FEWEST_TILES
-        single = x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-        return large and single and not torch.compiler.is_compiling()
+        return large and is_single(x)
 
 
 def correlate(x: Tensor, weight: Tensor) -> Tensor:

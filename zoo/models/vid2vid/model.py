@@ -90,6 +90,7 @@ class Vid2Vid(PaintingModel[Vid2VidConfig]):
             self.norm,
             config.uses_flow,
             config.foreground_channels(spec),
+            classes=len(spec.label_names) if self.source == "labels" else 0,
         )
         group_channels = 3 * config.video_frames + 2 * (config.video_frames - 1)
         temporal_scales = min(config.temporal_scales, longest_scale(spec.frames, config.video_frames))

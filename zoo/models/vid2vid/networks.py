@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from zoo.blocks.convolution import Norm, decoder, encoder, head, initialise
+from zoo.blocks.processor import OneHotConv2d
 from zoo.flow.warp import warp
 
 FLOW_RANGE = 20.0  # pixels of the coarsest scale that a unit of the flow head stands for, as released
@@ -71,18 +73,27 @@ def plan_scales(scales: int, width: int, downsamplings: int, blocks: int, local_
 class ScaleGenerator(nn.Module):
     """F of eq. 4 at one scale: two encoders whose codes are added, a decoder for the image, one for flow and mask.
 
-    With ``foreground`` a third way paints the foreground classes from their map alone (sec. 3.3).
+    With ``foreground`` a third way paints the foreground classes from their map alone (sec. 3.3). classes: how many of
+    the first channels of a map are one-hot.
     """
 
     def __init__(
-        self, given_channels: int, past_frames: int, plan: ScalePlan, norm: Norm, uses_flow: bool, foreground: bool
+        self,
+        given_channels: int,
+        past_frames: int,
+        plan: ScalePlan,
+        norm: Norm,
+        uses_flow: bool,
+        foreground: bool,
+        classes: int = 0,
     ) -> None:
         super().__init__()
         width, down = plan.width, plan.downsamplings
         encoding, decoding, foreground_blocks = plan.blocks
         maps = (past_frames + 1) * given_channels
         self.flow_range = plan.flow_range
-        self.given_encoder = encoder(maps, width, down, encoding, norm)
+        first = partial(OneHotConv2d, frames=past_frames + 1, classes=classes)
+        self.given_encoder = encoder(maps, width, down, encoding, norm, first)
         self.past_encoder = encoder(past_frames * 3, width, down, encoding, norm)
         self.image_decoder = decoder(width, down, decoding, norm)
         self.image_head = nn.Sequential(*head(width, 3), nn.Tanh())
@@ -92,7 +103,7 @@ class ScaleGenerator(nn.Module):
             self.flow_head = nn.Sequential(*head(width, 2))
             self.mask_head = nn.Sequential(*head(width, 1), nn.Sigmoid())
         if foreground:
-            self.foreground_encoder = encoder(maps, plan.foreground_width, down, 0, norm)
+            self.foreground_encoder = encoder(maps, plan.foreground_width, down, 0, norm, first)
             self.foreground_decoder = decoder(plan.foreground_width, down, foreground_blocks, norm)
             self.foreground_head = nn.Sequential(*head(plan.foreground_width, 3), nn.Tanh())
 
@@ -129,7 +140,8 @@ class ScaleGenerator(nn.Module):
 class SequentialGenerator(nn.Module):
     """The generators of all scales, coarsest first.
 
-    foreground: numbers of the channels of a map that are foreground classes; none builds no branch for them.
+    foreground: numbers of the channels of a map that are foreground classes; none builds no branch for them. classes:
+    how many of the first channels of a map are one-hot, at the finest scale; at coarser ones they are averages.
     """
 
     def __init__(
@@ -140,12 +152,15 @@ class SequentialGenerator(nn.Module):
         norm: Norm,
         uses_flow: bool = True,
         foreground: Sequence[int] = (),
+        classes: int = 0,
     ) -> None:
         super().__init__()
         self.given_channels, self.past_frames = given_channels, past_frames
         self.foreground = tuple(foreground)
+        one_hot = [0] * (len(plans) - 1) + [classes]
         self.scales = nn.ModuleList(
-            ScaleGenerator(given_channels, past_frames, plan, norm, uses_flow, bool(foreground)) for plan in plans
+            ScaleGenerator(given_channels, past_frames, plan, norm, uses_flow, bool(foreground), those)
+            for plan, those in zip(plans, one_hot, strict=True)
         )
         initialise(self)
         # As released, an untrained network warps by 8 px at random. Ours begins by standing still.

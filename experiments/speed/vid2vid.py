@@ -1,6 +1,6 @@
 """vid2vid against the arrangement of its release, step by step in turn.
 
-    python experiments/speed/vid2vid.py        # four minutes on two idle cores; adds lines to vid2vid.jsonl
+    python experiments/speed/vid2vid.py        # eight minutes on two idle cores; adds lines to vid2vid.jsonl
     python experiments/speed/vid2vid.py --device cuda    # larger pictures, too; adds lines to vid2vid-cuda.jsonl
 
 The original's configuration: width 32, 12 labels, batch norm, 128 x 64 and 256 x 128 pixels, one clip a step, one
@@ -52,7 +52,7 @@ from zoo.types import ClipSpec, SampleRequest
 
 RESULTS = {"cpu": "vid2vid.jsonl", "cuda": "vid2vid-cuda.jsonl"}
 
-CLASSES, FRAMES, ROUNDS = 12, 10, 5
+CLASSES, FRAMES, ROUNDS = 12, 10, 12
 SIZES = {"cpu": ((64, 128), (128, 256)), "cuda": ((64, 128), (128, 256), (512, 1024))}
 WARM_UP = {"cpu": 1, "cuda": 3}
 MODEL = {

@@ -14,6 +14,9 @@ from typing import Any
 HERE = Path(__file__).parent
 README = HERE.parents[1] / "README.md"
 MARKS = ("<!-- speed -->", "<!-- end of speed -->")
+SAME = ("part", "model", "size", "clips", "about")  # of what is compared on a GPU
+SETTINGS = ("sampling", "models", "precision", "compiled_videovae")
+FIRST = [1.0, 1.0, 1.0]  # the ratio of what others are compared with
 BEFORE = "bca854049d42"  # the commit that all of this began from
 
 
@@ -41,6 +44,33 @@ def of_networks() -> list[list[str]]:
         script = "experiments/speed/videovae.py" + (" dcgan" if preset == "dcgan" else "")
         rows.append([f"VideoVAE `{preset}`, training, a step", times, ratio(line["ratio"]), script])
     return rows
+
+
+def of_gpu() -> list[list[str]]:
+    """On a GPU: against the release's arrangement, and what settings bring."""
+    rows, measured = [], lines("gpu.jsonl")
+    measured = [line for line in measured if line["commit"] == measured[-1]["commit"]]
+    for line in measured:
+        what = f"{line.get('model', 'vid2vid')}, {line.get('size')} on an H100"
+        script = f"experiments/speed/gpu.py --parts {line['part']}"
+        if line["part"] == "against_release":
+            times = f"{line['ours_ms'][1]:.1f} ms for {line['release_ms'][1]:.1f}"
+            rows.append([f"{what}, {line['work']}, a frame", times, ratio(line["ratio"]), script])
+        elif line["part"] in SETTINGS and line["ratio"] != FIRST:
+            first = next(other for other in measured if is_first_side(other, line))
+            ms, kind = "step_ms", f"training, a step of {line.get('clips')} clips".removesuffix(" of 1 clips")
+            if line["part"] == "sampling":
+                ms, kind = "frame_ms", "sampling, a frame"
+            what += f", {kind}"
+            times = f"{line[ms][1]:.1f} ms for {first[ms][1]:.1f}"
+            inverse = [1 / value for value in reversed(line["ratio"])]
+            rows.append([f"{what}: {line['side']} for {first['side']}", times, ratio(inverse), script])
+    return rows
+
+
+def is_first_side(other: dict[str, Any], line: dict[str, Any]) -> bool:
+    """Whether this is what a line was compared with."""
+    return all(other.get(key) == line.get(key) for key in SAME) and other.get("ratio") == FIRST
 
 
 def of_start() -> list[list[str]]:
@@ -88,7 +118,7 @@ def of_memory() -> list[list[str]]:
 def table() -> str:
     """Markdown."""
     rows = [["what", "ours, for theirs or before", "times as fast", "python …"], ["---", "---:", "---:", "---"]]
-    for what, figure, times, command in [*of_networks(), *of_start(), *of_data(), *of_memory()]:
+    for what, figure, times, command in [*of_networks(), *of_gpu(), *of_start(), *of_data(), *of_memory()]:
         rows.append([what, figure, times, f"`{command}`"])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 

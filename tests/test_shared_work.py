@@ -49,6 +49,19 @@ def test_pictures_in_use_are_normalised_each_by_itself():
     assert torch.allclose(norm(x[1:2]), by_hand[1:2], atol=1e-5)
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["plain", "channels last"])
+def test_large_pictures_are_normalised_to_the_last_digits(layout):
+    """Whichever way they lie in memory."""
+    norm, draw = BatchNorm(8).eval(), torch.Generator().manual_seed(0)
+    x = (torch.randn(1, 8, 256, 512, generator=draw) + 3).contiguous(memory_format=layout)
+    with torch.no_grad():
+        nn.init.uniform_(norm.weight, 0.5, 2.0)
+        nn.init.uniform_(norm.bias)
+        y = norm(x)
+        expected = F.batch_norm(x.double(), None, None, norm.weight.double(), norm.bias.double(), training=True)
+    assert (y - expected).abs().max() < 3e-6
+
+
 def test_each_optimizer_follows_its_own_losses_alone(monkeypatch):
     """a·b is the loss of a, 3·a·b that of b, both from a = 2 and b = 5: gradients b and 3a, whatever the other did."""
     model = tiny_model("vid2vid")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange
 from torch import Tensor
 
 from zoo.errors import ZooError
@@ -25,8 +24,7 @@ def check_ids(labels: Tensor, classes: int) -> None:
 
 def one_hot(labels: Tensor, classes: int) -> Tensor:
     """(B, T, H, W) ids, each in 0 to classes-1, to (B, T, classes, H, W) of 0 and 1."""
-    channels = F.one_hot(labels.long(), classes)
-    return rearrange(channels, "b t h w c -> b t c h w").float()
+    return (labels.unsqueeze(2) == torch.arange(classes, device=labels.device).view(-1, 1, 1)).float()
 
 
 def instance_edges(instances: Tensor) -> Tensor:

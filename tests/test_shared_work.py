@@ -27,6 +27,14 @@ def test_four_columns_at_once_are_the_plain_convolution(width, channels):
     assert all(torch.allclose(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
+def test_two_heads_side_by_side_make_what_each_makes_alone():
+    torch.manual_seed(0)
+    two, one, x = FewChannels(6, 2, 5).double(), FewChannels(6, 1, 5).double(), torch.randn(2, 6, 9, 16).double()
+    for made, alone in zip(two.beside(one, x), (two(x), one(x)), strict=True):
+        assert made.shape == alone.shape
+        assert torch.allclose(made, alone)
+
+
 def test_judge_normalises_each_part_by_itself():
     """Parts of other brightness, through batch norm: as in passes of their own, and not as in one batch."""
     torch.manual_seed(0)

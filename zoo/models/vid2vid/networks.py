@@ -121,8 +121,9 @@ class ScaleGenerator(nn.Module):
         flow = mask = flow_features = foreground_features = None
         if self.uses_flow:
             flow_features = self.flow_decoder(_plus(code, None if below is None else below.flow_features))
-            flow = self.flow_range * self.flow_head(flow_features)
-            mask = self.mask_head(flow_features)
+            pad, slide, squash = self.mask_head
+            flow, mask = self.flow_head[1].beside(slide, pad(flow_features))
+            flow, mask = self.flow_range * flow, squash(mask)
             if warps:
                 frame = blend(mask, intermediate, warp(past[:, -3:], flow))
         if self.paints_foreground:

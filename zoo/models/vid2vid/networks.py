@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from zoo.blocks.convolution import Norm, decoder, encoder, head, initialise
-from zoo.blocks.processor import OneHotConv2d
+from zoo.blocks.processor import FewChannels, OneHotConv2d
 from zoo.flow.warp import warp
 
 FLOW_RANGE = 20.0  # pixels of the coarsest scale that a unit of the flow head stands for, as released
@@ -121,8 +121,9 @@ class ScaleGenerator(nn.Module):
         flow = mask = flow_features = foreground_features = None
         if self.uses_flow:
             flow_features = self.flow_decoder(_plus(code, None if below is None else below.flow_features))
-            pad, slide, squash = self.mask_head
-            flow, mask = self.flow_head[1].beside(slide, pad(flow_features))
+            pad, to_mask, squash = self.mask_head
+            to_flow = cast(FewChannels, self.flow_head[1])
+            flow, mask = to_flow.beside(cast(FewChannels, to_mask), pad(flow_features))
             flow, mask = self.flow_range * flow, squash(mask)
             if warps:
                 frame = blend(mask, intermediate, warp(past[:, -3:], flow))

@@ -27,12 +27,21 @@ def assert_same(batch, expected):
 def test_a_packed_batch_is_the_batch():
     data = build_set(CONFIG, "train", frozenset(FIELDS), 0)
     clips = [data.clip(index, 0, 3) for index in range(3)]
-    packed = pack(clips)
-    assert set(packed["rest"]) == {"key"}
-    batch = unpack(packed)
+    packed = pack([clips])
+    assert [set(rest) for rest in packed["rests"]] == [{"key"}]
+    (batch,) = unpack(packed)
     assert_same(batch, default_collate(clips))
     assert batch["labels"].dtype == torch.int64
     assert batch["video"].data_ptr() % ALIGNED == packed["memory"].data_ptr() % ALIGNED
+
+
+def test_batches_of_any_form_share_one_memory():
+    data = build_set(CONFIG, "train", frozenset(FIELDS), 0)
+    batches = [[data.clip(index, 0, frames) for index in range(frames)] for frames in (3, 1, 2)]
+    made = list(unpack(pack(batches)))
+    for batch, clips in zip(made, batches, strict=True):
+        assert_same(batch, default_collate(clips))
+    assert len({batch["video"].untyped_storage().data_ptr() for batch in made}) == 1
 
 
 def test_a_batch_that_pytorch_pins_is_the_batch(monkeypatch):
@@ -41,7 +50,8 @@ def test_a_batch_that_pytorch_pins_is_the_batch(monkeypatch):
     clips = [data.clip(index, 0, 3) for index in range(2)]
     pinned = []
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor, device=None: pinned.append(tensor) or tensor)
-    assert_same(unpack(pin_memory(pack(clips))), default_collate(clips))
+    (batch,) = unpack(pin_memory(pack([clips])))
+    assert_same(batch, default_collate(clips))
     assert len(pinned) == 1
 
 

@@ -25,7 +25,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange, Colorspace
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -155,17 +155,18 @@ def _decode_run(path: Path, timeline: Timeline, run: NDArray[np.int64]) -> Itera
         if key < 0:
             raise ZooError(f"{path}: frame {run[0]} and those after it cannot be decoded.")
         key = -1  # the seek went past the frame, as it may where keyframes are closer than the reordering
-    pending = list(timeline.stamps[run])
+    pending: list[int] = timeline.stamps[run].tolist()
     shown = first[1]
+    converter = VideoReformatter()  # a new one for each frame, PyAV's own way, takes four times as long
     for stamp, frame in decoded:
         while pending and stamp > pending[0]:
             pending.pop(0)
-            yield _to_rgb(shown)
+            yield _to_rgb(shown, converter)
         if not pending:
             return
         shown = frame
     for _ in pending:
-        yield _to_rgb(shown)
+        yield _to_rgb(shown, converter)
 
 
 def _decode_from(path: Path, timeline: Timeline, key: int) -> Iterator[tuple[int, VideoFrame]]:
@@ -185,9 +186,9 @@ def _decode_from(path: Path, timeline: Timeline, key: int) -> Iterator[tuple[int
                 yield (number if frame.pts is None or not timeline.has_times else frame.pts), frame
 
 
-def _to_rgb(frame: VideoFrame) -> Frame:
+def _to_rgb(frame: VideoFrame, converter: VideoReformatter) -> Frame:
     """Pixels, upright: telephones store what the sensor saw and a rotation beside it."""
-    pixels = frame.to_ndarray(format="rgb24")
+    pixels = converter.reformat(frame, format="rgb24").to_ndarray()
     return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
 
 
@@ -285,7 +286,7 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
 def read_image(path: Path) -> Frame:
     """One image, (H, W, 3) uint8 RGB."""
     with _opened(path) as (container, stream):
-        return _to_rgb(_first_frame(path, container, stream))
+        return _to_rgb(_first_frame(path, container, stream), VideoReformatter())
 
 
 def read_ids(path: Path) -> NDArray[np.int64]:

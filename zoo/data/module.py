@@ -11,15 +11,18 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
+from itertools import chain
 from typing import Any, NamedTuple
 from zlib import crc32
 
 import torch
 from lightning import LightningDataModule
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate, get_worker_info
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from zoo.data.base import ClipSet, DataConfig, build_set
-from zoo.data.packing import Packed, pack, unpack
+from zoo.data.bunches import Bunches, collate_bunch, room_for_one
+from zoo.data.packing import unpack
 from zoo.errors import ZooError
 from zoo.randomness import generator, mix
 from zoo.types import Clip, Split, Stage
@@ -136,12 +139,12 @@ def with_labels_for(fraction: float, clip: Clip) -> Clip:
     return {**clip, "attributes": unknown}
 
 
-def collate(clips: list[Clip | ZooError]) -> Clip | Packed | ZooError:
-    """Clips to a batch, packed where it is made in a worker; the first mistake, where there is one, in its place."""
+def collate(clips: list[Clip | ZooError]) -> Clip | ZooError:
+    """Clips to a batch; the first mistake, where there is one, in its place."""
     for clip in clips:
         if isinstance(clip, ZooError):
             return clip
-    return pack(clips) if get_worker_info() else default_collate(clips)
+    return default_collate(clips)  # type: ignore[no-any-return]
 
 
 class ClipLoader(DataLoader[Clip]):
@@ -152,27 +155,35 @@ class ClipLoader(DataLoader[Clip]):
 
     def __init__(self, clips: KeyedClips, order: Order, workers: int) -> None:
         self.clips, self.order = clips, order
+        self.bunches = Bunches(order, room_for_one(workers, order.ranks) if workers else 0)
         self.done, self.waited = 0, 0.0
         super().__init__(
             clips,
-            batch_sampler=order,
+            batch_sampler=self.bunches,
             num_workers=workers,
-            collate_fn=collate,
+            collate_fn=partial(collate_bunch, order.batch_size),
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=one_thread if workers else None,
         )
 
+    def __len__(self) -> int:
+        return len(self.order)
+
     def __iter__(self) -> Iterator[Clip]:  # type: ignore[override]
         self.done = self.order.start
         asked = time.perf_counter()
-        for made in super().__iter__():
+        for made in chain.from_iterable(super().__iter__()):
             if isinstance(made, ZooError):
                 raise made
-            batch = unpack(made) if self.num_workers else made
-            self.done += self.order.step
-            self.waited += time.perf_counter() - asked
-            yield batch
-            asked = time.perf_counter()
+            used = 0.0
+            for batch in unpack(made):
+                self.done += self.order.step
+                given = time.perf_counter()
+                self.waited += given - asked
+                yield batch
+                asked = time.perf_counter()
+                used += asked - given
+            self.bunches.learn(made, used)
         self.order.start = 0
 
     def first_clips(self, number: int) -> Iterator[Clip]:

@@ -1,0 +1,159 @@
+"""Several batches come out of a loading process at a time, and nobody sees a difference."""
+
+import shutil
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from zoo.data import bunches
+from zoo.data.base import ClipSet
+from zoo.data.bunches import Bunches, collate_bunch, room_for_one
+from zoo.data.module import ClipLoader, KeyedClips, Order
+from zoo.data.packing import pack, unpack
+from zoo.data.sets.puppets.config import PuppetsConfig
+from zoo.errors import ZooError
+from zoo.types import Stage
+
+CONFIG = PuppetsConfig(height=16, width=16, frames=3, view="person")
+
+
+def packed_batches(count: int, floats: int = 16):
+    """Batches of so many numbers, 4 bytes each."""
+    return pack([[{"video": torch.zeros(floats)}]] * count)
+
+
+def test_a_bunch_is_what_a_training_uses_in_half_a_second_and_there_is_room_for():
+    made = Bunches([], room=64 * 12)
+
+    def learnt(count: int, seconds: float, floats: int = 16) -> int:
+        made.learn(packed_batches(count, floats), seconds)
+        return made.size
+
+    assert learnt(1, 0.1) == 5
+    assert learnt(4, 0.4) == 5
+    assert learnt(2, 0.09) == 11  # 0.5 / 0.045
+    assert learnt(2, 0.01) == 12  # no room for more of 64 bytes
+    assert learnt(2, 0.01, floats=32) == 6
+    assert learnt(1, 0.51) == 1
+    assert learnt(1, 0.01, floats=1000) == 1
+    made.room = 1e9
+    assert learnt(1, 0.0) == 16
+
+
+def test_a_bunch_changes_its_size_on_the_way_and_leaves_out_no_key():
+    made = Bunches([[0, 1], [2, 3], [4, 5], [6, 7], [8, 9], [10, 11]], room=0)
+    drawn = iter(made)
+    assert next(drawn) == [0, 1]
+    made.size = 3
+    assert next(drawn) == [2, 3, 4, 5, 6, 7]
+    made.size = 4
+    assert list(drawn) == [[8, 9, 10, 11]]
+    assert next(iter(made)) == [0, 1], "a pass begins with one, so that the first batch comes soon"
+
+
+def test_of_a_bunch_with_a_mistake_come_the_batches_before_it():
+    clips = [{"video": torch.full((2,), float(number))} for number in range(6)]
+    (whole,) = collate_bunch(2, clips)
+    assert [batch["video"][:, 0].tolist() for batch in unpack(whole)] == [[0, 1], [2, 3], [4, 5]]
+    torn = [*clips[:3], ZooError("torn"), clips[4], ZooError("worse")]
+    before, mistake = collate_bunch(2, torn)
+    assert [batch["video"][:, 0].tolist() for batch in unpack(before)] == [[0, 1]]
+    assert str(mistake) == "torn"
+    (mistake,) = collate_bunch(2, [clips[0], ZooError("first")])
+    assert str(mistake) == "first"
+
+
+def test_room_is_shared_by_all_bunches_of_all_ranks(monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free={"/dev/shm": 64 << 20}[place]))
+    assert room_for_one(workers=2, ranks=1) == (32 << 20) / 5  # four wait and one is in use
+    assert room_for_one(workers=2, ranks=2) == (16 << 20) / 5
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=1 << 40))
+    assert room_for_one(workers=3, ranks=2) == (256 << 20) / 7
+
+    def nowhere(place):
+        raise FileNotFoundError(place)
+
+    monkeypatch.setattr(shutil, "disk_usage", nowhere)
+    assert room_for_one(workers=2, ranks=1) == (128 << 20) / 5
+
+
+@pytest.fixture
+def by_three(monkeypatch):
+    """Bunches of three, however fast this machine is, as soon as the first batch has come."""
+    sizes = []
+
+    def learn(self, packed, seconds):
+        sizes.append(len(packed["layouts"]))
+        self.size = 3
+
+    monkeypatch.setattr(bunches.Bunches, "learn", learn)
+    return sizes
+
+
+def loader(workers: int, budget: int = 48, **changes) -> ClipLoader:
+    order = Order(**{"clips": 20, "budget": budget, "batch_size": 2, "frames": 3, "seed": 1} | changes)
+    return ClipLoader(KeyedClips(CONFIG, "train", frozenset(), 1), order, workers)
+
+
+def test_bunches_give_the_batches_of_no_workers(by_three):
+    together = loader(2)
+    seen, positions = [], []
+    for batch in together:
+        seen.append((batch["key"], batch["video"]))
+        positions.append(together.state_dict()["position"])
+    assert by_three[:4] == [1] * 4
+    assert set(by_three[5:-1]) == {3}
+    assert positions == list(range(2, 50, 2))
+    assert len(together) == len(seen) == 24
+    for (keys, video), alone in zip(seen, loader(0), strict=True):
+        assert keys == alone["key"]
+        assert torch.equal(video, alone["video"])
+
+
+def test_without_workers_each_batch_comes_by_itself():
+    alone = loader(0, budget=8)
+    assert len(list(alone)) == 4
+    assert alone.bunches.size == 1
+
+
+@pytest.mark.parametrize("stopped", range(8, 14))
+def test_a_training_that_stops_within_a_bunch_goes_on_behind_its_last_step(stopped, by_three):
+    keys = [batch["key"] for batch in loader(0)]
+    first = loader(2)
+    begun = iter(first)
+    assert [next(begun)["key"] for _ in range(stopped)] == keys[:stopped]
+    del begun
+    second = loader(2)
+    second.load_state_dict(first.state_dict())
+    assert [batch["key"] for batch in second] == keys[stopped:]
+
+
+def test_a_curriculum_changes_its_stage_within_a_bunch(by_three):
+    def growing(seen: int) -> Stage:
+        return Stage(frames=1 if seen < 22 else 2 if seen < 34 else None)
+
+    frames = [batch["video"].shape[1] for batch in loader(2, stage=growing)]
+    assert frames == [1] * 11 + [2] * 6 + [3] * 7
+
+
+class TornClips(ClipSet):
+    """One clip of an epoch cannot be used."""
+
+    def __len__(self) -> int:
+        return 20
+
+    def clip(self, index: int, epoch: int, frames: int):
+        if index == 5:
+            raise ZooError("clip 5 is torn")
+        return {"video": torch.zeros(1, 3, 4, 4), "key": str(index)}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_batch_before_a_mistake_is_trained_on(seed, by_three, monkeypatch):
+    monkeypatch.setattr("zoo.data.module.build_set", lambda *_: TornClips())
+    before = next(step for step, keys in enumerate(loader(0, seed=seed).order) if 5 in [key.number for key in keys])
+    seen = []
+    with pytest.raises(ZooError, match=r"^clip 5 is torn$"):
+        seen.extend(batch["key"] for batch in loader(2, seed=seed))
+    assert len(seen) == before

@@ -1,0 +1,72 @@
+"""Several batches at a time out of a loading process, where a training step is short.
+
+PyTorch takes 2 to 3 ms to hand over what has long been made, and the training waits: 7 % of a step of the judge. What
+comes together waits once. The order of the clips, and the position in it, know nothing of this.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any, TypeVar
+
+from torch.utils.data import Sampler
+
+from zoo.data.packing import Packed, pack
+from zoo.errors import ZooError
+from zoo.types import Clip
+
+MOST = 16
+"""Batches of a bunch."""
+SECONDS = 0.5
+"""Of training that a bunch is for: longer steps take one batch at a time."""
+MOST_SHARED = 1 << 28
+"""Bytes of shared memory, 256 MiB, that all bunches of a process may take."""
+SHARED = "/dev/shm"
+"""Where Linux keeps it. A container has 64 MiB unless it is told otherwise."""
+
+K = TypeVar("K")
+
+
+class Bunches(Sampler[list[K]]):
+    """The keys of ``size`` batches at a time; the size may change on the way. room: bytes that a bunch may take."""
+
+    def __init__(self, batches: Iterable[list[K]], room: float) -> None:
+        self.batches, self.room = batches, room
+        self.size = 1
+
+    def __iter__(self) -> Iterator[list[K]]:
+        self.size = 1
+        batches = iter(self.batches)
+        while bunch := list(islice(batches, self.size)):
+            yield [key for batch in bunch for key in batch]
+
+    def learn(self, packed: Packed, seconds: float) -> None:
+        """The bunches that are made from now on are as large as is right for this one's batches, and the time that the
+        training took with them."""
+        count = len(packed["layouts"])
+        fitting = self.room * count / max(packed["memory"].nbytes, 1)
+        useful = SECONDS * count / max(seconds, 1e-3)
+        self.size = max(1, int(min(MOST, fitting, useful)))
+
+
+def collate_bunch(batch_size: int, clips: list[Clip | ZooError]) -> list[Packed | ZooError]:
+    """Clips to their batches, packed; where one of them is a mistake, only the batches before it, and the mistake."""
+    mistakes = [place for place, clip in enumerate(clips) if isinstance(clip, ZooError)]
+    whole = (mistakes[0] if mistakes else len(clips)) // batch_size
+    batches: list[list[Any]] = [clips[number * batch_size :][:batch_size] for number in range(whole)]
+    made: list[Any] = [pack(batches)] if batches else []
+    return made + [clips[place] for place in mistakes[:1]]
+
+
+def room_for_one(workers: int, ranks: int) -> float:
+    """Bytes that a bunch may take: two of each worker wait and one is in use, in every process of the machine.
+
+    Together they leave half of the shared memory that is free now.
+    """
+    try:
+        free = shutil.disk_usage(SHARED).free
+    except OSError:  # other systems keep it elsewhere
+        free = MOST_SHARED
+    return min(MOST_SHARED, free / 2 / ranks) / (2 * workers + 1)

@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import asdict, fields
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -26,7 +27,7 @@ from zoo.benchmark.turns import Process, in_turn
 from zoo.benchmark.words import planned, read_words
 from zoo.callbacks.ema import MovingAverage
 from zoo.card import MODELS
-from zoo.data.module import KeyedClips
+from zoo.data.module import KeyedClips, no_curriculum
 from zoo.errors import ZooError
 from zoo.model import VideoModel
 from zoo.settings import BenchmarkSettings
@@ -119,6 +120,15 @@ def test_everything_is_measured(measured):
         result["roofline"]["flop_per_s"] / result["roofline"]["convolution_flop_per_s"]
     )
     json.dumps(result)
+
+
+def test_batches_come_one_by_one():
+    """Not in bunches, which would make the first of many steps pay for all of them."""
+    words = [word for word in tiny("judge") if "workers" not in word]
+    benchmark = Benchmark(planned([*words, "data.workers=1"]), repetitions=1, warm_up=0)
+    loader = benchmark.loaders(SimpleNamespace(stage=no_curriculum), 12).train_dataloader()
+    for _ in loader:
+        assert loader.bunches.size == 1
 
 
 def test_a_model_that_makes_no_videos_is_not_sampled():

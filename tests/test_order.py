@@ -1,5 +1,11 @@
 """The order of clips is a function of integers alone."""
 
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+
 import pytest
 import torch
 
@@ -137,3 +143,39 @@ def test_a_mistake_in_a_worker_keeps_its_sentence(workers, monkeypatch):
     loader = ClipLoader(KeyedClips(PuppetsConfig(), "train", frozenset(), 1), order(), workers)
     with pytest.raises(ZooError, match=r"^clip 2 is torn$"):
         list(loader)
+
+
+HELD = """
+from unittest import mock
+from zoo.data import module
+from zoo.data.sets.puppets.config import PuppetsConfig
+from zoo.errors import ZooError
+
+CONFIG = PuppetsConfig(height=16, width=16, frames=2, view="person")
+clips = module.KeyedClips(CONFIG, "train", frozenset(), 1)
+loader = module.ClipLoader(clips, module.Order(clips=9, budget=90, batch_size=2, frames=2, seed=1), workers=2)
+"""
+IN_A_PASS = "held = iter(loader); print(next(held)['video'].shape[0])"
+AFTER_A_MISTAKE = """
+with mock.patch.object(type(clips.whole), "clip", side_effect=ZooError("torn")):
+    try:
+        list(loader)
+    except ZooError as mistake:
+        held = mistake
+        print(mistake)
+"""
+
+
+@pytest.mark.parametrize(("script", "said"), [(IN_A_PASS, "2\n"), (AFTER_A_MISTAKE, "torn\n")])
+def test_a_process_ends_whoever_holds_its_loader(script, said, tmp_path):
+    """Its workers ignore the SIGTERM by which Python ends those that are left, and would be waited for."""
+    typed = [sys.executable, "-W", "ignore", "-c", HELD + script]
+    with (tmp_path / "out").open("w") as out:  # a pipe would be held by workers that are left
+        ended = subprocess.Popen(typed, stdout=out, stderr=out, start_new_session=True)
+        try:
+            assert ended.wait(timeout=60) == 0
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(ended.pid, signal.SIGKILL)
+            ended.wait()
+    assert (tmp_path / "out").read_text() == said

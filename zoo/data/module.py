@@ -7,9 +7,11 @@ on from any position, and a curriculum can be a function of the position too.
 
 from __future__ import annotations
 
+import atexit
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -172,18 +174,19 @@ class ClipLoader(DataLoader[Clip]):
     def __iter__(self) -> Iterator[Clip]:  # type: ignore[override]
         self.done = self.order.start
         asked = time.perf_counter()
-        for made in chain.from_iterable(super().__iter__()):
-            if isinstance(made, ZooError):
-                raise made
-            used = 0.0
-            for batch in unpack(made):
-                self.done += self.order.step
-                given = time.perf_counter()
-                self.waited += given - asked
-                yield batch
-                asked = time.perf_counter()
-                used += asked - given
-            self.bunches.learn(made, used)
+        with ended(super().__iter__()) as bunches:
+            for made in chain.from_iterable(bunches):
+                if isinstance(made, ZooError):
+                    raise made
+                used = 0.0
+                for batch in unpack(made):
+                    self.done += self.order.step
+                    given = time.perf_counter()
+                    self.waited += given - asked
+                    yield batch
+                    asked = time.perf_counter()
+                    used += asked - given
+                self.bunches.learn(made, used)
         self.order.start = 0
 
     def first_clips(self, number: int) -> Iterator[Clip]:
@@ -198,6 +201,21 @@ class ClipLoader(DataLoader[Clip]):
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Begin the next pass at that position."""
         self.done = self.order.start = state["position"]
+
+
+@contextmanager
+def ended(iterator: Any) -> Iterator[Any]:
+    """The iterator of a loader, whose processes end with the block, and where somebody is still in it, with this one.
+
+    PyTorch would send them a SIGTERM then, which they ignore (`one_thread`), and Python would wait for them for ever.
+    """
+    end = getattr(iterator, "_shutdown_workers", lambda: None)  # it has one where there are workers
+    atexit.register(end)
+    try:
+        yield iterator
+    finally:
+        end()
+        atexit.unregister(end)
 
 
 def share_of(clips: int, rank: int, ranks: int) -> range:

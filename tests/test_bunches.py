@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from zoo.data import bunches
 from zoo.data.base import ClipSet
 from zoo.data.bunches import Bunches, collate_bunch, room_for_one
 from zoo.data.module import ClipLoader, KeyedClips, Order
@@ -24,11 +23,12 @@ def packed_batches(count: int, floats: int = 16):
 
 
 def test_a_bunch_is_what_a_training_uses_in_half_a_second_and_there_is_room_for():
-    made = Bunches([], room=64 * 12)
+    made = Bunches([[0]] * 99, lambda batch: 1.0, room=64 * 12)
 
     def learnt(count: int, seconds: float, floats: int = 16) -> int:
+        next(iter(made))
         made.learn(packed_batches(count, floats), seconds)
-        return made.size
+        return made.size(1.0)
 
     assert learnt(1, 0.1) == 5
     assert learnt(4, 0.4) == 5
@@ -42,14 +42,32 @@ def test_a_bunch_is_what_a_training_uses_in_half_a_second_and_there_is_room_for(
 
 
 def test_a_bunch_changes_its_size_on_the_way_and_leaves_out_no_key():
-    made = Bunches([[0, 1], [2, 3], [4, 5], [6, 7], [8, 9], [10, 11]], room=0)
+    made = Bunches([[0, 1], [2, 3], [4, 5], [6, 7], [8, 9], [10, 11]], lambda batch: 1.0, room=1e9)
     drawn = iter(made)
     assert next(drawn) == [0, 1]
-    made.size = 3
+    made.learn(packed_batches(1), 0.16)
     assert next(drawn) == [2, 3, 4, 5, 6, 7]
-    made.size = 4
+    made.learn(packed_batches(3), 3 * 0.12)
     assert list(drawn) == [[8, 9, 10, 11]]
     assert next(iter(made)) == [0, 1], "a pass begins with one, so that the first batch comes soon"
+
+
+def test_batches_that_grow_on_the_way_do_not_outgrow_the_room():
+    """Three small batches, then those of four times the weight. What was learnt of small ones still comes when large
+    ones have long been asked for."""
+    made = Bunches([[size, size] for size in [1] * 10 + [4] * 9], lambda batch: float(batch[0]), room=64 * 8)
+    drawn = iter(made)
+    assert [next(drawn) for _ in range(4)] == [[1, 1]] * 4
+    made.learn(packed_batches(1), 0.01)
+    assert next(drawn) == [1, 1] * 6  # there is room for eight, but those behind are of another form
+    assert next(drawn) == [4, 4] * 2
+    for _ in range(3):
+        made.learn(packed_batches(1), 0.05)
+    assert next(drawn) == [4, 4] * 2
+    made.learn(packed_batches(6), 0.6)  # a small one takes 0.1 seconds, so that a large one is expected to take 0.4
+    assert next(drawn) == [4, 4]
+    made.learn(packed_batches(2, floats=48), 0.2)  # 192 bytes, 0.1 seconds
+    assert list(drawn) == [[4, 4] * 2] * 2
 
 
 def test_of_a_bunch_with_a_mistake_come_the_batches_before_it():
@@ -82,12 +100,14 @@ def test_room_is_shared_by_all_bunches_of_all_ranks(monkeypatch):
 def by_three(monkeypatch):
     """Bunches of three, however fast this machine is, as soon as the first batch has come."""
     sizes = []
+    learn = Bunches.learn
 
-    def learn(self, packed, seconds):
+    def after_three(self, packed, seconds):
         sizes.append(len(packed["layouts"]))
-        self.size = 3
+        learn(self, packed, seconds)
 
-    monkeypatch.setattr(bunches.Bunches, "learn", learn)
+    monkeypatch.setattr(Bunches, "learn", after_three)
+    monkeypatch.setattr(Bunches, "size", lambda self, weight: 3 if sizes else 1)
     return sizes
 
 
@@ -114,7 +134,7 @@ def test_bunches_give_the_batches_of_no_workers(by_three):
 def test_without_workers_each_batch_comes_by_itself():
     alone = loader(0, budget=8)
     assert len(list(alone)) == 4
-    assert alone.bunches.size == 1
+    assert alone.bunches.size(1.0) == 1
 
 
 @pytest.mark.parametrize("stopped", range(8, 14))

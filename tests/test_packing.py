@@ -44,6 +44,12 @@ def test_batches_of_any_form_share_one_memory():
     assert len({batch["video"].untyped_storage().data_ptr() for batch in made}) == 1
 
 
+def test_what_holds_no_tensor_is_there_too():
+    clips = [{"video": torch.zeros(2), "key": key, "attributes": {}, "number": 3} for key in "ab"]
+    (batch,) = unpack(pack([clips]))
+    assert_same(batch, default_collate(clips))
+
+
 def test_a_batch_that_pytorch_pins_is_the_batch(monkeypatch):
     """Pinning walks through what a worker sent, and makes lists of tuples. Here is nothing to pin for."""
     data = build_set(CONFIG, "train", frozenset(FIELDS), 0)

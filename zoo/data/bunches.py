@@ -7,8 +7,10 @@ comes together waits once. The order of the clips, and the position in it, know 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby, islice
+from math import inf
 from typing import Any, TypeVar
 
 from torch.utils.data import Sampler
@@ -30,25 +32,32 @@ K = TypeVar("K")
 
 
 class Bunches(Sampler[list[K]]):
-    """The keys of ``size`` batches at a time; the size may change on the way. room: bytes that a bunch may take."""
+    """The keys of several batches at a time, as many as is right for the batches that came before.
 
-    def __init__(self, batches: Iterable[list[K]], room: float) -> None:
-        self.batches, self.room = batches, room
-        self.size = 1
+    weight: how large a batch of these keys is beside another; those of a bunch weigh the same. room: bytes that a bunch
+    may take.
+    """
+
+    def __init__(self, batches: Iterable[list[K]], weight: Callable[[list[K]], float], room: float) -> None:
+        self.batches, self.weight, self.room = batches, weight, room
 
     def __iter__(self) -> Iterator[list[K]]:
-        self.size = 1
-        batches = iter(self.batches)
-        while bunch := list(islice(batches, self.size)):
-            yield [key for batch in bunch for key in batch]
+        self.on_way: deque[float] = deque()
+        self.bytes = self.seconds = inf  # of a batch of weight 1: not known
+        for weight, batches in groupby(self.batches, self.weight):
+            while bunch := list(islice(batches, self.size(weight))):
+                self.on_way.append(weight)
+                yield [key for batch in bunch for key in batch]
+
+    def size(self, weight: float) -> int:
+        """Batches of a bunch: one, until something is known."""
+        return max(1, int(min(MOST, self.room / (self.bytes * weight), SECONDS / (self.seconds * weight))))
 
     def learn(self, packed: Packed, seconds: float) -> None:
-        """The bunches that are made from now on are as large as is right for this one's batches, and the time that the
-        training took with them."""
-        count = len(packed["layouts"])
-        fitting = self.room * count / max(packed["memory"].nbytes, 1)
-        useful = SECONDS * count / max(seconds, 1e-3)
-        self.size = max(1, int(min(MOST, fitting, useful)))
+        """From the bunch that has come, in the order in which they were asked for, and how long it was trained on."""
+        weight = self.on_way.popleft() * len(packed["layouts"])
+        self.bytes = packed["memory"].nbytes / weight
+        self.seconds = max(seconds, 1e-3) / weight
 
 
 def collate_bunch(batch_size: int, clips: list[Clip | ZooError]) -> list[Packed | ZooError]:

@@ -99,6 +99,11 @@ class Order(Sampler[list[ClipKey]]):
         return self._order
 
 
+def pixels(batch: list[ClipKey]) -> float:
+    """Of the clips of a batch, by those of a frame in full size."""
+    return batch[0].frames / batch[0].shrink ** 2
+
+
 class KeyedClips(Dataset[Clip]):
     """One split of a data set as PyTorch's loader wants it: at every size that a curriculum asks for.
 
@@ -157,7 +162,7 @@ class ClipLoader(DataLoader[Clip]):
 
     def __init__(self, clips: KeyedClips, order: Order, workers: int) -> None:
         self.clips, self.order = clips, order
-        self.bunches = Bunches(order, room_for_one(workers, order.ranks) if workers else 0)
+        self.bunches = Bunches(order, pixels, room_for_one(workers, order.ranks) if workers else 0)
         self.done, self.waited = 0, 0.0
         super().__init__(
             clips,

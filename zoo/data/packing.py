@@ -45,7 +45,8 @@ def pack(batches: Sequence[Sequence[Any]]) -> Packed:
     for of_batch, layout in zip(columns, layouts, strict=True):
         for (_, column), (_, dtype, shape, first) in zip(of_batch, layout, strict=True):
             torch.stack(column, out=_view(memory, dtype, shape, first))
-    return {"memory": memory, "layouts": layouts, "rests": [_rest(clips) for clips in batches]}
+    rests = [_rest(clips, layout) for clips, layout in zip(batches, layouts, strict=True)]
+    return {"memory": memory, "layouts": layouts, "rests": rests}
 
 
 def unpack(packed: Packed) -> Iterator[Clip]:
@@ -60,9 +61,10 @@ def unpack(packed: Packed) -> Iterator[Clip]:
         yield cast(Clip, batch)
 
 
-def _rest(clips: Sequence[Any]) -> dict[str, Any]:
-    """What is neither a tensor nor a group of tensors."""
-    rest = [{name: value for name, value in clip.items() if not isinstance(value, Tensor | dict)} for clip in clips]
+def _rest(clips: Sequence[Any], layout: Sequence[Place]) -> dict[str, Any]:
+    """What has no place."""
+    placed = {path[0] for path, *_ in layout}
+    rest = [{name: value for name, value in clip.items() if name not in placed} for clip in clips]
     return cast(dict[str, Any], default_collate(rest))
 
 

@@ -1,11 +1,13 @@
 """Several batches come out of a loading process at a time, and nobody sees a difference."""
 
 import shutil
+from collections import deque
 from types import SimpleNamespace
 
 import pytest
 import torch
 
+from zoo.data import bunches
 from zoo.data.base import ClipSet
 from zoo.data.bunches import Bunches, collate_bunch, room_for_one
 from zoo.data.module import ClipLoader, KeyedClips, Order
@@ -82,18 +84,32 @@ def test_of_a_bunch_with_a_mistake_come_the_batches_before_it():
     assert str(mistake) == "first"
 
 
+def test_a_worker_holds_its_last_bunches_and_no_batch_by_itself(monkeypatch):
+    held = deque(maxlen=bunches._given.maxlen)
+    monkeypatch.setattr(bunches, "_given", held)
+    clips = [{"video": torch.zeros(2)}] * 6
+    collate_bunch(2, clips)
+    assert not held, "in the process that trains nothing is held"
+    monkeypatch.setattr(bunches, "get_worker_info", lambda: "a worker")
+    collate_bunch(6, clips)
+    collate_bunch(3, [*clips[:3], ZooError("torn"), *clips[:2]])
+    assert not held
+    made = [collate_bunch(2, clips)[0]["memory"].data_ptr() for _ in range(5)]
+    assert [memory.data_ptr() for memory in held] == made[2:]
+
+
 def test_room_is_shared_by_all_bunches_of_all_ranks(monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free={"/dev/shm": 64 << 20}[place]))
-    assert room_for_one(workers=2, ranks=1) == (32 << 20) / 5  # four wait and one is in use
-    assert room_for_one(workers=2, ranks=2) == (16 << 20) / 5
+    assert room_for_one(workers=2, ranks=1) == (32 << 20) / 8  # of each two wait, one is in use, and one is made
+    assert room_for_one(workers=2, ranks=2) == (16 << 20) / 8
     monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=1 << 40))
-    assert room_for_one(workers=3, ranks=2) == (256 << 20) / 7
+    assert room_for_one(workers=3, ranks=2) == (256 << 20) / 12
 
     def nowhere(place):
         raise FileNotFoundError(place)
 
     monkeypatch.setattr(shutil, "disk_usage", nowhere)
-    assert room_for_one(workers=2, ranks=1) == (128 << 20) / 5
+    assert room_for_one(workers=2, ranks=1) == (128 << 20) / 8
 
 
 @pytest.fixture

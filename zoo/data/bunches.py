@@ -13,7 +13,8 @@ from itertools import groupby, islice
 from math import inf
 from typing import Any, TypeVar
 
-from torch.utils.data import Sampler
+from torch import Tensor
+from torch.utils.data import Sampler, get_worker_info
 
 from zoo.data.packing import Packed, pack
 from zoo.errors import ZooError
@@ -27,6 +28,11 @@ MOST_SHARED = 1 << 28
 """Bytes of shared memory, 256 MiB, that all bunches of a process may take."""
 SHARED = "/dev/shm"
 """Where Linux keeps it. A container has 64 MiB unless it is told otherwise."""
+
+HELD = 3
+"""Bunches of a worker that are there at a time: two wait and one is in use."""
+_given: deque[Tensor] = deque(maxlen=HELD)
+"""What this worker gave away last. Who lets go of shared memory last frees it, 0.2 ms a megabyte: not the training."""
 
 K = TypeVar("K")
 
@@ -66,16 +72,16 @@ def collate_bunch(batch_size: int, clips: list[Clip | ZooError]) -> list[Packed 
     whole = (mistakes[0] if mistakes else len(clips)) // batch_size
     batches: list[list[Any]] = [clips[number * batch_size :][:batch_size] for number in range(whole)]
     made: list[Any] = [pack(batches)] if batches else []
+    if whole > 1 and get_worker_info():  # a batch by itself may be so large that there is no room to hold it
+        _given.append(made[0]["memory"])
     return made + [clips[place] for place in mistakes[:1]]
 
 
 def room_for_one(workers: int, ranks: int) -> float:
-    """Bytes that a bunch may take: two of each worker wait and one is in use, in every process of the machine.
-
-    Together they leave half of the shared memory that is free now.
-    """
+    """Bytes that a bunch may take, so that all of them, in every process of a machine, leave half of the shared memory
+    that is free now: those that are held, and one for each worker that it has not given yet."""
     try:
         free = shutil.disk_usage(SHARED).free
     except OSError:  # other systems keep it elsewhere
         free = MOST_SHARED
-    return min(MOST_SHARED, free / 2 / ranks) / (2 * workers + 1)
+    return min(MOST_SHARED, free / 2 / ranks) / ((HELD + 1) * workers)

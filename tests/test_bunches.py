@@ -55,7 +55,7 @@ def test_a_bunch_changes_its_size_on_the_way_and_leaves_out_no_key():
 
 
 def test_batches_that_grow_on_the_way_do_not_outgrow_the_room():
-    """Three small batches, then those of four times the weight. What was learnt of small ones still comes when large
+    """Ten small batches, then those of four times the weight. What was learnt of small ones still comes when large
     ones have long been asked for."""
     made = Bunches([[size, size] for size in [1] * 10 + [4] * 9], lambda batch: float(batch[0]), room=64 * 8)
     drawn = iter(made)
@@ -165,7 +165,7 @@ def test_a_training_that_stops_within_a_bunch_goes_on_behind_its_last_step(stopp
     assert [batch["key"] for batch in second] == keys[stopped:]
 
 
-def test_a_curriculum_changes_its_stage_within_a_bunch(by_three):
+def test_a_bunch_ends_where_a_curriculum_changes_its_stage(by_three):
     def growing(seen: int) -> Stage:
         return Stage(frames=1 if seen < 22 else 2 if seen < 34 else None)
 

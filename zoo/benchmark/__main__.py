@@ -5,6 +5,7 @@ wait for data, forward, backward, optimizer and the rest; sampling; loading alon
 peak memory; and how near the step comes to its heaviest convolutions alone. Prints a table and writes a JSON file.
 
 The steps are the first ones of a training: where a model has a curriculum, those of its first stage.
+Batches come one by one; in a training of short steps several come at a time, and less is waited: `perf/wait_share`.
 
 Two settings in turn, A B A B, each in a process of its own, so that a noisy machine does not decide:
 

@@ -128,7 +128,7 @@ def test_batches_come_one_by_one():
     benchmark = Benchmark(planned([*words, "data.workers=1"]), repetitions=1, warm_up=0)
     loader = benchmark.loaders(SimpleNamespace(stage=no_curriculum), 12).train_dataloader()
     for _ in loader:
-        assert loader.bunches.size(1.0) == 1
+        assert loader.bunches.latest.size(1.0) == 1
 
 
 def test_a_model_that_makes_no_videos_is_not_sampled():

@@ -1,16 +1,21 @@
 """Several batches come out of a loading process at a time, and nobody sees a difference."""
 
+import atexit
+import gc
+import multiprocessing
 import shutil
 from collections import deque
+from itertools import accumulate
 from types import SimpleNamespace
 
 import pytest
 import torch
+from torch.utils.data import default_collate
 
 from zoo.data import bunches
 from zoo.data.base import ClipSet
-from zoo.data.bunches import Bunches, collate_bunch, room_for_one
-from zoo.data.module import ClipLoader, KeyedClips, Order
+from zoo.data.bunches import Bunches, Pass, collate_bunch, room_for_one
+from zoo.data.module import ClipKey, ClipLoader, KeyedClips, Order, pixels
 from zoo.data.packing import pack, unpack
 from zoo.data.sets.puppets.config import PuppetsConfig
 from zoo.errors import ZooError
@@ -25,11 +30,12 @@ def packed_batches(count: int, floats: int = 16):
 
 
 def test_a_bunch_is_what_a_training_uses_in_half_a_second_and_there_is_room_for():
-    made = Bunches([[0]] * 99, lambda batch: 1.0, room=64 * 12)
+    made = Pass([[0]] * 99, lambda batch: 1.0, room=64 * 12)
+    drawn = iter(made)
 
-    def learnt(count: int, seconds: float, floats: int = 16) -> int:
-        next(iter(made))
-        made.learn(packed_batches(count, floats), seconds)
+    def learnt(count: int, used: float, floats: int = 16, waited: float = 0.0) -> int:
+        next(drawn)
+        made.learn(packed_batches(count, floats), used, waited)
         return made.size(1.0)
 
     assert learnt(1, 0.1) == 5
@@ -41,35 +47,55 @@ def test_a_bunch_is_what_a_training_uses_in_half_a_second_and_there_is_room_for(
     assert learnt(1, 0.01, floats=1000) == 1
     made.room = 1e9
     assert learnt(1, 0.0) == 16
+    assert learnt(4, 0.4, waited=0.11) == 5
+    assert learnt(4, 0.4, waited=0.13) == 1, "clips are made too slowly: several would come later than one"
+    assert learnt(1, 0.005, waited=0.004) == 16, "handing over takes as long as a step"
 
 
 def test_a_bunch_changes_its_size_on_the_way_and_leaves_out_no_key():
-    made = Bunches([[0, 1], [2, 3], [4, 5], [6, 7], [8, 9], [10, 11]], lambda batch: 1.0, room=1e9)
-    drawn = iter(made)
+    bunches = Bunches([[0, 1], [2, 3], [4, 5], [6, 7], [8, 9], [10, 11]], lambda batch: 1.0, room=1e9)
+    drawn = iter(bunches)
+    made = bunches.latest
     assert next(drawn) == [0, 1]
-    made.learn(packed_batches(1), 0.16)
+    made.learn(packed_batches(1), 0.16, 0.0)
     assert next(drawn) == [2, 3, 4, 5, 6, 7]
-    made.learn(packed_batches(3), 3 * 0.12)
+    assert next(iter(bunches)) == [0, 1], "a pass begins with one, so that the first batch comes soon"
+    made.learn(packed_batches(3), 3 * 0.12, 0.0)
     assert list(drawn) == [[8, 9, 10, 11]]
-    assert next(iter(made)) == [0, 1], "a pass begins with one, so that the first batch comes soon"
 
 
 def test_batches_that_grow_on_the_way_do_not_outgrow_the_room():
     """Ten small batches, then those of four times the weight. What was learnt of small ones still comes when large
     ones have long been asked for."""
-    made = Bunches([[size, size] for size in [1] * 10 + [4] * 9], lambda batch: float(batch[0]), room=64 * 8)
+    made = Pass([[size, size] for size in [1] * 10 + [4] * 9], lambda batch: float(batch[0]), room=64 * 8)
     drawn = iter(made)
     assert [next(drawn) for _ in range(4)] == [[1, 1]] * 4
-    made.learn(packed_batches(1), 0.01)
+    made.learn(packed_batches(1), 0.01, 0.0)
     assert next(drawn) == [1, 1] * 6  # there is room for eight, but those behind are of another form
     assert next(drawn) == [4, 4] * 2
     for _ in range(3):
-        made.learn(packed_batches(1), 0.05)
+        made.learn(packed_batches(1), 0.05, 0.0)
     assert next(drawn) == [4, 4] * 2
-    made.learn(packed_batches(6), 0.6)  # a small one takes 0.1 seconds, so that a large one is expected to take 0.4
+    made.learn(packed_batches(6), 0.6, 0.0)  # a small one takes 0.1 seconds, so that a large one should take 0.4
     assert next(drawn) == [4, 4]
-    made.learn(packed_batches(2, floats=48), 0.2)  # 192 bytes, 0.1 seconds
+    made.learn(packed_batches(2, floats=48), 0.2, 0.0)  # 192 bytes, 0.1 seconds
     assert list(drawn) == [[4, 4] * 2] * 2
+
+
+def test_a_batch_weighs_what_its_clips_show():
+    assert pixels([ClipKey(5, 1, 8)] * 3) == 8
+    assert pixels([ClipKey(5, 1, 8, shrink=4)]) == 0.5
+    assert loader(0).bunches.weight is pixels
+
+
+def test_a_training_step_is_measured(monkeypatch):
+    """0.09 seconds each, by a clock of our own."""
+    now = [0.0]
+    monkeypatch.setattr("zoo.data.module.time.perf_counter", lambda: now[0])
+    watched = loader(1)
+    for _ in watched:
+        now[0] += 0.09
+    assert watched.bunches.latest.size(3.0) == 5
 
 
 def test_of_a_bunch_with_a_mistake_come_the_batches_before_it():
@@ -96,6 +122,8 @@ def test_a_worker_holds_its_last_bunches_and_no_batch_by_itself(monkeypatch):
     assert not held
     made = [collate_bunch(2, clips)[0]["memory"].data_ptr() for _ in range(5)]
     assert [memory.data_ptr() for memory in held] == made[2:]
+    collate_bunch(6, clips)
+    assert not held, "where batches become so large that they come one by one there is no room to hold anything"
 
 
 def test_room_is_shared_by_all_bunches_of_all_ranks(monkeypatch):
@@ -114,22 +142,29 @@ def test_room_is_shared_by_all_bunches_of_all_ranks(monkeypatch):
 
 @pytest.fixture
 def by_three(monkeypatch):
-    """Bunches of three, however fast this machine is, as soon as the first batch has come."""
+    """Bunches of three, however fast this machine is, as soon as the first batch has come: their sizes."""
     sizes = []
-    learn = Bunches.learn
+    learn = Pass.learn
 
-    def after_three(self, packed, seconds):
+    def after_three(self, packed, used, waited):
         sizes.append(len(packed["layouts"]))
-        learn(self, packed, seconds)
+        learn(self, packed, used, waited)
 
-    monkeypatch.setattr(Bunches, "learn", after_three)
-    monkeypatch.setattr(Bunches, "size", lambda self, weight: 3 if sizes else 1)
+    monkeypatch.setattr(Pass, "learn", after_three)
+    monkeypatch.setattr(Pass, "size", lambda self, weight: 3 if sizes else 1)
     return sizes
 
 
 def loader(workers: int, budget: int = 48, **changes) -> ClipLoader:
     order = Order(**{"clips": 20, "budget": budget, "batch_size": 2, "frames": 3, "seed": 1} | changes)
     return ClipLoader(KeyedClips(CONFIG, "train", frozenset(), 1), order, workers)
+
+
+def alone(**changes):
+    """The batches, each made by itself."""
+    of_order = loader(0, **changes)
+    for keys in of_order.order:
+        yield default_collate([of_order.clips[key] for key in keys])
 
 
 def test_bunches_give_the_batches_of_no_workers(by_three):
@@ -142,20 +177,43 @@ def test_bunches_give_the_batches_of_no_workers(by_three):
     assert set(by_three[5:-1]) == {3}
     assert positions == list(range(2, 50, 2))
     assert len(together) == len(seen) == 24
-    for (keys, video), alone in zip(seen, loader(0), strict=True):
-        assert keys == alone["key"]
-        assert torch.equal(video, alone["video"])
+    for (keys, video), expected in zip(seen, alone(), strict=True):
+        assert keys == expected["key"]
+        assert torch.equal(video, expected["video"])
 
 
 def test_without_workers_each_batch_comes_by_itself():
-    alone = loader(0, budget=8)
-    assert len(list(alone)) == 4
-    assert alone.bunches.size(1.0) == 1
+    each = loader(0, budget=8)
+    assert len(list(each)) == 4
+    assert each.bunches.latest.size(1.0) == 1
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_two_may_be_in_one_loader_at_a_time(workers):
+    keys = [batch["key"] for batch in alone()]
+    shared = loader(workers)
+    first = iter(shared)
+    begun = [next(first)["key"] for _ in range(3)]
+    assert [batch["key"] for batch in shared] == keys
+    assert begun + [batch["key"] for batch in first] == keys
+
+
+def test_nothing_is_left_of_a_pass():
+    before = atexit._ncallbacks()
+    begun = iter(loader(2))
+    next(begun)
+    assert multiprocessing.active_children()
+    begun.close()
+    assert not multiprocessing.active_children()
+    assert len(list(loader(2))) == 24
+    assert not multiprocessing.active_children()
+    gc.collect()
+    assert atexit._ncallbacks() - before <= 4  # PyTorch's own, one for each process
 
 
 @pytest.mark.parametrize("stopped", range(8, 14))
 def test_a_training_that_stops_within_a_bunch_goes_on_behind_its_last_step(stopped, by_three):
-    keys = [batch["key"] for batch in loader(0)]
+    keys = [batch["key"] for batch in alone()]
     first = loader(2)
     begun = iter(first)
     assert [next(begun)["key"] for _ in range(stopped)] == keys[:stopped]
@@ -171,6 +229,7 @@ def test_a_bunch_ends_where_a_curriculum_changes_its_stage(by_three):
 
     frames = [batch["video"].shape[1] for batch in loader(2, stage=growing)]
     assert frames == [1] * 11 + [2] * 6 + [3] * 7
+    assert {11, 17} < set(accumulate(by_three))
 
 
 class TornClips(ClipSet):

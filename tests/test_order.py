@@ -146,6 +146,8 @@ def test_a_mistake_in_a_worker_keeps_its_sentence(workers, monkeypatch):
 
 
 HELD = """
+import os
+import sys
 from unittest import mock
 from zoo.data import module
 from zoo.data.sets.puppets.config import PuppetsConfig
@@ -164,9 +166,20 @@ with mock.patch.object(type(clips.whole), "clip", side_effect=ZooError("torn")):
         held = mistake
         print(mistake)
 """
+FORKED = """
+held = iter(loader)
+next(held)
+child = os.fork()
+if not child:
+    sys.stderr.close()  # Python says that it cannot wait for processes that are not its own
+    os.close(2)
+    sys.exit()
+os.waitpid(child, 0)
+print(1 + len(list(held)))
+"""
 
 
-@pytest.mark.parametrize(("script", "said"), [(IN_A_PASS, "2\n"), (AFTER_A_MISTAKE, "torn\n")])
+@pytest.mark.parametrize(("script", "said"), [(IN_A_PASS, "2\n"), (AFTER_A_MISTAKE, "torn\n"), (FORKED, "45\n")])
 def test_a_process_ends_whoever_holds_its_loader(script, said, tmp_path):
     """Its workers ignore the SIGTERM by which Python ends those that are left, and would be waited for."""
     typed = [sys.executable, "-W", "ignore", "-c", HELD + script]

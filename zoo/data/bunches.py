@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby, islice
 from math import inf
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 from torch.utils.data import Sampler, get_worker_info
@@ -24,6 +24,8 @@ MOST = 16
 """Batches of a bunch."""
 SECONDS = 0.5
 """Of training that a bunch is for: longer steps take one batch at a time."""
+HANDED_OVER = 0.02
+"""Seconds: who waits longer does not wait for the handing over alone."""
 MOST_SHARED = 1 << 28
 """Bytes of shared memory, 256 MiB, that all bunches of a process may take."""
 SHARED = "/dev/shm"
@@ -37,7 +39,7 @@ _given: deque[Tensor] = deque(maxlen=HELD)
 K = TypeVar("K")
 
 
-class Bunches(Sampler[list[K]]):
+class Pass(Generic[K]):
     """The keys of several batches at a time, as many as is right for the batches that came before.
 
     weight: how large a batch of these keys is beside another; those of a bunch weigh the same. room: bytes that a bunch
@@ -46,10 +48,10 @@ class Bunches(Sampler[list[K]]):
 
     def __init__(self, batches: Iterable[list[K]], weight: Callable[[list[K]], float], room: float) -> None:
         self.batches, self.weight, self.room = batches, weight, room
-
-    def __iter__(self) -> Iterator[list[K]]:
         self.on_way: deque[float] = deque()
         self.bytes = self.seconds = inf  # of a batch of weight 1: not known
+
+    def __iter__(self) -> Iterator[list[K]]:
         for weight, batches in groupby(self.batches, self.weight):
             while bunch := list(islice(batches, self.size(weight))):
                 self.on_way.append(weight)
@@ -59,11 +61,25 @@ class Bunches(Sampler[list[K]]):
         """Batches of a bunch: one, until something is known."""
         return max(1, int(min(MOST, self.room / (self.bytes * weight), SECONDS / (self.seconds * weight))))
 
-    def learn(self, packed: Packed, seconds: float) -> None:
-        """From the bunch that has come, in the order in which they were asked for, and how long it was trained on."""
+    def learn(self, packed: Packed, used: float, waited: float) -> None:
+        """From the bunch that has come, in the order in which they were asked for: the seconds that the training took
+        with it, and waited for it. Where it waits for clips to be made, it would only wait longer for several."""
         weight = self.on_way.popleft() * len(packed["layouts"])
-        self.bytes = packed["memory"].nbytes / weight
-        self.seconds = max(seconds, 1e-3) / weight
+        self.bytes = max(packed["memory"].nbytes, 1) / weight
+        self.seconds = inf if waited > HANDED_OVER + used / 4 else max(used, 1e-3) / weight
+
+
+class Bunches(Sampler[list[K]]):
+    """A `Pass` for each who iterates; latest is that of the last one."""
+
+    latest: Pass[K]
+
+    def __init__(self, batches: Iterable[list[K]], weight: Callable[[list[K]], float], room: float) -> None:
+        self.batches, self.weight, self.room = batches, weight, room
+
+    def __iter__(self) -> Iterator[list[K]]:
+        self.latest = Pass(self.batches, self.weight, self.room)
+        return iter(self.latest)
 
 
 def collate_bunch(batch_size: int, clips: list[Clip | ZooError]) -> list[Packed | ZooError]:
@@ -72,8 +88,10 @@ def collate_bunch(batch_size: int, clips: list[Clip | ZooError]) -> list[Packed 
     whole = (mistakes[0] if mistakes else len(clips)) // batch_size
     batches: list[list[Any]] = [clips[number * batch_size :][:batch_size] for number in range(whole)]
     made: list[Any] = [pack(batches)] if batches else []
-    if whole > 1 and get_worker_info():  # a batch by itself may be so large that there is no room to hold it
+    if whole > 1 and get_worker_info():
         _given.append(made[0]["memory"])
+    else:
+        _given.clear()  # a batch by itself may be so large that there is no room to hold anything
     return made + [clips[place] for place in mistakes[:1]]
 
 

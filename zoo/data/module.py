@@ -8,13 +8,15 @@ on from any position, and a curriculum can be a function of the position too.
 from __future__ import annotations
 
 import atexit
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import chain
+from threading import Thread
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -180,18 +182,20 @@ class ClipLoader(DataLoader[Clip]):
         self.done = self.order.start
         asked = time.perf_counter()
         with ended(super().__iter__()) as bunches:
+            learner = self.bunches.latest
             for made in chain.from_iterable(bunches):
                 if isinstance(made, ZooError):
                     raise made
-                used = 0.0
+                used = waited = 0.0
                 for batch in unpack(made):
                     self.done += self.order.step
                     given = time.perf_counter()
+                    waited += given - asked
                     self.waited += given - asked
                     yield batch
                     asked = time.perf_counter()
                     used += asked - given
-                self.bunches.learn(made, used)
+                learner.learn(made, used, waited)
         self.order.start = 0
 
     def first_clips(self, number: int) -> Iterator[Clip]:
@@ -214,13 +218,26 @@ def ended(iterator: Any) -> Iterator[Any]:
 
     PyTorch would send them a SIGTERM then, which they ignore (`one_thread`), and Python would wait for them for ever.
     """
-    end = getattr(iterator, "_shutdown_workers", lambda: None)  # it has one where there are workers
+    end = partial(end_workers, iterator, os.getpid())
     atexit.register(end)
     try:
         yield iterator
     finally:
-        end()
-        atexit.unregister(end)
+        try:
+            end()
+        finally:
+            atexit.unregister(end)
+
+
+def end_workers(iterator: Any, owner: int) -> None:
+    """End what processes the iterator of a loader has, by force where they do not; in a forked process, nothing."""
+    if os.getpid() != owner or not hasattr(iterator, "_workers"):
+        return
+    with suppress(RuntimeError):  # at exit Python 3.12 starts no thread any more, which a queue may need
+        iterator._shutdown_workers()
+    for worker in iterator._workers:
+        if worker.is_alive():
+            worker.kill()
 
 
 def share_of(clips: int, rank: int, ranks: int) -> range:
@@ -252,6 +269,7 @@ class EvaluationLoader(DataLoader[Clip]):
 
 def one_thread(worker: int) -> None:
     """Loading processes leave the cores to training, and signals to the process that trains: they end when it does."""
+    Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(1)
@@ -261,6 +279,14 @@ def one_thread(worker: int) -> None:
         cv2.setNumThreads(0)
     except ImportError:
         pass
+
+
+def end_with(parent: int) -> None:
+    """End this process when its parent has ended: PyTorch's own watch would have it hand over first what it has made,
+    and nobody takes that."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 class VideoData(LightningDataModule):

@@ -25,7 +25,9 @@ MOST = 16
 SECONDS = 0.5
 """Of training that a bunch is for: longer steps take one batch at a time."""
 HANDED_OVER = 0.02
-"""Seconds: who waits longer does not wait for the handing over alone."""
+"""Seconds: who waits longer, and for longer than a quarter of a step, does not wait for the handing over alone."""
+REMEMBERED = 0.8
+"""Of a wait, what still counts at the next bunch: where clips are made slowly, several may be ready at a time."""
 MOST_SHARED = 1 << 28
 """Bytes of shared memory, 256 MiB, that all bunches of a process may take."""
 SHARED = "/dev/shm"
@@ -50,6 +52,7 @@ class Pass(Generic[K]):
         self.batches, self.weight, self.room = batches, weight, room
         self.on_way: deque[float] = deque()
         self.bytes = self.seconds = inf  # of a batch of weight 1: not known
+        self.late = 0.0  # seconds, lately, that clips came too late by
 
     def __iter__(self) -> Iterator[list[K]]:
         for weight, batches in groupby(self.batches, self.weight):
@@ -65,8 +68,9 @@ class Pass(Generic[K]):
         """From the bunch that has come, in the order in which they were asked for: the seconds that the training took
         with it, and waited for it. Where it waits for clips to be made, it would only wait longer for several."""
         weight = self.on_way.popleft() * len(packed["layouts"])
+        self.late = max(REMEMBERED * self.late + waited - HANDED_OVER - used / 4, 0.0)
         self.bytes = max(packed["memory"].nbytes, 1) / weight
-        self.seconds = inf if waited > HANDED_OVER + used / 4 else max(used, 1e-3) / weight
+        self.seconds = inf if self.late else max(used, 1e-3) / weight
 
 
 class Bunches(Sampler[list[K]]):

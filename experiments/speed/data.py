@@ -1,7 +1,7 @@
 """Does training ever wait for clips? Clips a second out of a folder of videos, against PyAV decoding alone.
 
-    python experiments/speed/data.py               # 15 minutes on two idle cores; adds lines to data.jsonl
-    python experiments/speed/data.py loader        # the first half of it, or: training
+    python experiments/speed/data.py               # nine minutes on two idle cores; adds lines to data.jsonl
+    python experiments/speed/data.py loader        # the first part of it, or: training
     python experiments/speed/data.py table         # prints the tables of README.md
 
 The videos are made here: 256 x 128, 25 frames a second, puppets in the street under film grain; two of a minute and

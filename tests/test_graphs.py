@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from zoo import ZooError
-from zoo.graphs import Recorded
+from zoo.devices.cuda_graphs import Recorded
 from zoo.testing import record_here, tiny_model
 
 

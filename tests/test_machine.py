@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from zoo import ZooError, machine
+from zoo import ZooError
 from zoo.card import MODELS
-from zoo.machine import gpus, processes
+from zoo.devices import hardware as machine
+from zoo.devices.hardware import gpus, processes
 from zoo.preflight import check
 from zoo.settings import Strategy, Train, TrainerSettings
 from zoo.testing import tiny_data

@@ -18,8 +18,9 @@ from tests.test_resume import CLIPS, cut
 from zoo import ZooError
 from zoo.callbacks.saving import BetweenSteps
 from zoo.cli import conf_dir, prepare_hydra
+from zoo.devices.launch import is_first, mark, run_folder, was_restarted
 from zoo.errors import Stopped
-from zoo.launch import is_first, mark, run_folder, was_restarted
+from zoo.io.atomic import partial, write_atomically, write_text
 from zoo.lock import claimed, make_room
 from zoo.metrics_file import MetricsFile, read_rows
 from zoo.mishaps import told
@@ -28,7 +29,6 @@ from zoo.rerun import go_on, tiny_plan, unlike
 from zoo.resume import resumed
 from zoo.run import read_checkpoint
 from zoo.train import plan, train
-from zoo.whole import partial, write_text, write_whole
 
 TINY = [
     *("model=segmenter", "model.width=4", "data.height=32", "data.width=32", "data.frames=4", "data.crowd=0"),
@@ -202,7 +202,7 @@ def test_a_restarted_job_finds_its_folder_again(monkeypatch):
 def test_processes_of_torchrun_agree_on_a_folder(tmp_path):
     """The second asks a second later."""
     say = (
-        "import os, time; from zoo.launch import mark; time.sleep(1.2 * int(os.environ['RANK']))\n"
+        "import os, time; from zoo.devices.launch import mark; time.sleep(1.2 * int(os.environ['RANK']))\n"
         f"open(f'{tmp_path}/{{os.environ[\"RANK\"]}}', 'w').write(mark())"
     )
     (tmp_path / "say.py").write_text(say)
@@ -223,7 +223,7 @@ def test_a_file_is_whole_or_not_there(tmp_path):
         raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space"):
-        write_whole(file, torn)
+        write_atomically(file, torn)
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
     assert file.read_text() == "old"
 

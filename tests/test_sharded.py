@@ -17,9 +17,9 @@ from tests.test_strategies import COMMON, trained, two, words_for
 from zoo import ZooError
 from zoo.cli import conf_dir, prepare_hydra
 from zoo.data.module import VideoData
+from zoo.devices.sharded_checkpoint import INDEX, read_checkpoint, read_sharded, shard_state, write_sharded
 from zoo.model import build
 from zoo.run import find_checkpoint
-from zoo.sharded import INDEX, read_checkpoint, read_sharded, shard_state, write_sharded
 from zoo.train import build_trainer, plan
 
 

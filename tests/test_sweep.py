@@ -17,11 +17,12 @@ from hydra.errors import MissingConfigException
 
 from tests.test_train import TINY
 from zoo.cli import explain
+from zoo.devices.launch import is_main_task, without_launcher_environment
 from zoo.errors import ZooError
 from zoo.sweep import slots
 from zoo.sweep.command import asked
 from zoo.sweep.jobs import FAILED, RUNNING, Job, differences, quoted, read_record
-from zoo.sweep.slots import alone, divide
+from zoo.sweep.slots import divide
 from zoo.sweep.summary import last_words
 from zoo.sweep.words import digest
 
@@ -281,11 +282,11 @@ def test_threads_are_shared_out_unless_the_user_did(monkeypatch):
 
 def test_tasks_of_submitit_are_the_processes_of_a_job():
     several = {"SUBMITIT_EXECUTOR": "slurm", "SLURM_NTASKS": "2", "SLURM_PROCID": "1", "LOCAL_RANK": "0", "HOME": "/"}
-    assert set(alone(several)) == {"SUBMITIT_EXECUTOR", "SLURM_NTASKS", "SLURM_PROCID", "HOME"}
-    assert set(alone({**several, "SLURM_NTASKS": "1"})) == {"SUBMITIT_EXECUTOR", "HOME"}
-    assert not slots.speaks(several)
-    assert slots.speaks({**several, "SLURM_PROCID": "0"})
-    assert slots.speaks({**several, "SLURM_NTASKS": "1"})
+    assert set(without_launcher_environment(several)) == {"SUBMITIT_EXECUTOR", "SLURM_NTASKS", "SLURM_PROCID", "HOME"}
+    assert set(without_launcher_environment({**several, "SLURM_NTASKS": "1"})) == {"SUBMITIT_EXECUTOR", "HOME"}
+    assert not is_main_task(several)
+    assert is_main_task({**several, "SLURM_PROCID": "0"})
+    assert is_main_task({**several, "SLURM_NTASKS": "1"})
 
 
 def test_a_sweep_is_named_by_its_jobs():

@@ -264,7 +264,7 @@ def test_a_long_sample_is_made_piece_by_piece(run, tmp_path, monkeypatch):
 @pytest.mark.parametrize("manner", [{}, {"context": 2}])
 def test_a_sample_is_made_on_the_accelerator(run, tmp_path, monkeypatch, manner):
     """On a device that cannot be mixed with the processor; what it makes comes back frame by frame."""
-    monkeypatch.setattr("zoo.machine.find_device", lambda accelerator: DEVICE)
+    monkeypatch.setattr("zoo.devices.hardware.find_device", lambda accelerator: DEVICE)
     with FakeDevice(watched=False):
         film, _ = sample(SampleSettings(run=str(run), frames=4, clips=1, out=str(tmp_path), **manner))
     assert probe(film).frames == 4

@@ -48,10 +48,10 @@ from zoo.evaluation.metrics import lpips
 from zoo.evaluation.metrics.lpips import perceptual_network
 from zoo.evaluation.tools import open_judge
 from zoo.flow.estimators import build_estimator
+from zoo.io.safe_load import read_tensors
 from zoo.losses.classifiers import load_vgg19
 from zoo.models.vid2vid.convert import convert as convert_vid2vid
 from zoo.run import data_config, read_config
-from zoo.tensors import read_tensors
 from zoo.testing import tiny_model
 
 MEGABYTE = 1 << 20

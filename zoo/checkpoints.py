@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
+from zoo.io.atomic import write_atomically
 from zoo.run import read_checkpoint
-from zoo.whole import write_whole
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -17,7 +17,7 @@ class WholeCheckpoints(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Write beside, sync, rename."""
-        write_whole(Path(path), lambda out: torch.save(checkpoint, out))
+        write_atomically(Path(path), lambda out: torch.save(checkpoint, out))
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = None

@@ -16,10 +16,10 @@ from torch.nn.modules import module as registration
 from zoo.cli import explain
 from zoo.data.base import DATA_SETS, DataConfig
 from zoo.errors import ZooError, listed
+from zoo.io.safe_load import tensors_in
+from zoo.io.safe_settings import check_plain
 from zoo.model import VideoModel, build
-from zoo.tensors import tensors_in
 from zoo.types import FIELDS, ClipSpec
-from zoo.untrusted import check_plain
 
 M = TypeVar("M", bound=nn.Module)
 

@@ -27,8 +27,8 @@ from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBas
 
 from zoo.card import MODELS
 from zoo.data.base import DATA_SETS
+from zoo.devices.launch import run_folder
 from zoo.errors import ZooError, listed, nearest
-from zoo.launch import run_folder
 from zoo.settings import BenchmarkSettings, EvaluateSettings, SampleSettings, Train
 from zoo.sweep.words import digest, not_installed
 

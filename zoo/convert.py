@@ -25,8 +25,8 @@ def convert(name: str, source: Path, run: Path, settings: dict[str, Any]) -> Pat
     import torch
 
     from zoo.folder import CHECKPOINTS
+    from zoo.io.atomic import write_atomically
     from zoo.run import begin
-    from zoo.whole import write_whole
 
     entry = MODELS.find(name)
     if run.exists() and not run.is_dir():
@@ -44,7 +44,7 @@ def convert(name: str, source: Path, run: Path, settings: dict[str, Any]) -> Pat
         "clips_seen": 0,
     }
     path = run / CHECKPOINTS[0]
-    write_whole(path, lambda out: torch.save(checkpoint, out))
+    write_atomically(path, lambda out: torch.save(checkpoint, out))
     return path
 
 

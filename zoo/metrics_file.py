@@ -14,8 +14,8 @@ from typing import Any
 
 from lightning.pytorch.loggers import Logger
 
-from zoo.launch import is_first
-from zoo.whole import write_text
+from zoo.devices.launch import is_first
+from zoo.io.atomic import write_text
 
 
 class MetricsFile(Logger):

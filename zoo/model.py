@@ -23,10 +23,10 @@ from torch.distributed.tensor import DTensor
 from torch.utils._pytree import tree_map_only
 
 from zoo.card import MODELS, ModelCard
+from zoo.devices.collectives import mean_over_ranks
+from zoo.devices.cuda_graphs import Record, Recorded, record_cuda
 from zoo.errors import ZooError, listed
-from zoo.graphs import Record, Recorded, record_cuda
 from zoo.randomness import generator, mix
-from zoo.ranks import rank_mean
 from zoo.settings import Train
 from zoo.types import Clip, ClipSpec, Sample, SampleRequest, Stage, Verdict
 
@@ -208,7 +208,7 @@ class VideoModel(LightningModule, Generic[ConfigT]):
 
     def log_losses(self, losses: Mapping[str, Tensor]) -> None:
         """Log each part of the loss, over all ranks, as ``train/loss/<part>``."""
-        means = rank_mean(torch.stack([value.detach() for value in losses.values()]))
+        means = mean_over_ranks(torch.stack([value.detach() for value in losses.values()]))
         self.losses = dict(zip(losses, means.unbind(), strict=True))
         self.log_dict({f"train/loss/{part}": value for part, value in self.losses.items()})
 

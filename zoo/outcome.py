@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
+from zoo.devices.launch import is_first
 from zoo.errors import Stopped
 from zoo.folder import OUTCOME
-from zoo.launch import is_first
-from zoo.whole import write_text
+from zoo.io.atomic import write_text
 
 
 def write_outcome(run: Path, metrics: dict[str, float], objective: tuple[str, str] | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zoo.card import ModelCard
 from zoo.data.base import DATA_SETS, DataCard
+from zoo.devices.hardware import machine_problems
 from zoo.errors import ZooError, listed, one_of
 from zoo.evaluation.catalogue import (
     METRICS,
@@ -16,7 +17,6 @@ from zoo.evaluation.catalogue import (
 )
 from zoo.evaluation.features.names import check_features
 from zoo.flow import ESTIMATORS
-from zoo.machine import machine_problems
 from zoo.settings import Evaluation, Train
 from zoo.types import ClipSpec
 

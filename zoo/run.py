@@ -16,14 +16,14 @@ import yaml
 
 from zoo.claims import check_model, typed_data
 from zoo.data.base import DataConfig
+from zoo.devices.sharded_checkpoint import is_sharded, read_sharded
 from zoo.errors import ZooError
 from zoo.folder import CHECKPOINTS, CLOCK, COMMAND, CONFIG, ENVIRONMENT
+from zoo.io.atomic import write_text
+from zoo.io.safe_load import read_tensors
+from zoo.io.safe_settings import read_settings
 from zoo.model import VideoModel, build
-from zoo.sharded import is_sharded, read_sharded
-from zoo.tensors import read_tensors
 from zoo.types import ClipSpec
-from zoo.untrusted import read_settings
-from zoo.whole import write_text
 
 VERSIONS = (
     "torch",

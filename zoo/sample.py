@@ -38,7 +38,7 @@ class Given:
 
 def sample(settings: SampleSettings) -> list[Path]:
     """Write an mp4 for every given clip and draw, and a PNG grid for each; returns what was written."""
-    from zoo.machine import find_device
+    from zoo.devices.hardware import find_device
     from zoo.run import find_checkpoint, load
 
     model = load(settings.run)

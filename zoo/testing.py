@@ -40,10 +40,10 @@ from zoo.card import MODELS
 from zoo.data.base import DataConfig, build_set
 from zoo.data.module import VideoData
 from zoo.data.sets.puppets.config import PuppetsConfig
+from zoo.devices.cuda_graphs import Run
 from zoo.errors import ZooError
 from zoo.evaluation.metrics.labels import confusion, mean_iou
 from zoo.fake_device import DEVICE, FakeDevice, train_on_fake_device
-from zoo.graphs import Run
 from zoo.model import CHANNELS_LAST, VideoModel, build
 from zoo.preflight import check
 from zoo.run import load

@@ -16,12 +16,12 @@ from omegaconf import DictConfig, OmegaConf
 from zoo.card import MODELS, ModelCard
 from zoo.cli import hush_libraries, hydra_command, import_lightning, plain
 from zoo.data.base import DATA_SETS, DataConfig, build_set
+from zoo.devices.launch import is_first, launched, was_restarted
 from zoo.errors import Stopped
 from zoo.evaluation.catalogue import better, monitored, of_round
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import read_results
 from zoo.folder import CONFIG, METRICS
-from zoo.launch import is_first, launched, was_restarted
 from zoo.lock import claimed, make_room
 from zoo.mishaps import told
 from zoo.outcome import leave, read_outcome, write_outcome
@@ -157,8 +157,8 @@ def build_trainer(plan: Plan, run: Path, rows: int = 0) -> Trainer:
     """Lightning's trainer: one pass over the budget, validated in rounds. rows: of metrics.csv that are kept."""
     from lightning import Trainer
 
+    from zoo.devices.strategies import trainer_arguments
     from zoo.loggers import build_loggers
-    from zoo.strategies import trainer_arguments
 
     settings = plan.settings
     return Trainer(

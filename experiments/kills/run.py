@@ -26,9 +26,9 @@ from tempfile import mkdtemp
 import torch
 
 from zoo import list_models
+from zoo.io.atomic import partial
 from zoo.rerun import begin_or_go_on, tiny_plan, unlike
 from zoo.run import commit
-from zoo.whole import partial
 
 HERE = Path(__file__).parent
 README = HERE.parents[1] / "README.md"

@@ -37,10 +37,10 @@ from zoo.benchmark.process import Job, environment
 from zoo.benchmark.turns import Process, in_turn
 from zoo.benchmark.words import Asked, Side, planned, read_words
 from zoo.cli import command
+from zoo.devices.launch import launched
 from zoo.errors import ZooError
-from zoo.launch import launched
+from zoo.io.atomic import write_text
 from zoo.settings import BenchmarkSettings
-from zoo.whole import write_text
 
 if TYPE_CHECKING:
     from zoo.train import Plan

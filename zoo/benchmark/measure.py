@@ -26,10 +26,10 @@ from zoo.callbacks.throughput import peak_memory
 from zoo.cli import hush_libraries
 from zoo.data.base import build_set
 from zoo.data.module import ClipLoader, VideoData
+from zoo.devices.strategies import trainer_arguments
 from zoo.errors import ZooError
 from zoo.model import VideoModel, build
 from zoo.run import environment
-from zoo.strategies import trainer_arguments
 from zoo.train import Plan, looks
 from zoo.types import Clip, SampleRequest
 

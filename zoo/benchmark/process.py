@@ -34,10 +34,10 @@ class Job:
 
 def environment(code: Path) -> dict[str, str]:
     """Of a process that imports the zoo of a checkout."""
-    from zoo.sweep.slots import alone
+    from zoo.devices.launch import without_launcher_environment
 
     path = [str(code), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**alone(os.environ), "PYTHONPATH": os.pathsep.join(path), "PYTHONSAFEPATH": "1"}
+    return {**without_launcher_environment(os.environ), "PYTHONPATH": os.pathsep.join(path), "PYTHONSAFEPATH": "1"}
 
 
 def adopt() -> None:
@@ -57,7 +57,7 @@ def work(job: Job) -> None:
 
     from zoo.benchmark.measure import Benchmark
     from zoo.benchmark.turns import Turns
-    from zoo.launch import is_first
+    from zoo.devices.launch import is_first
 
     benchmark = Benchmark(plan, job.repetitions, job.warm_up)
     length = job.turn or (10 if benchmark.device.type == "cuda" else 1)

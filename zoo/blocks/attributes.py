@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zoo.devices.collectives import ranks, sum_over_ranks
 from zoo.errors import ZooError
-from zoo.ranks import rank_sum, ranks
 
 UNKNOWN = -1
 """The id of an attribute that nobody has told."""
@@ -49,7 +49,7 @@ def cross_entropy(logits: Tensor, ids: Tensor) -> Tensor:
 
     Of several ranks, each counts as many as it has: the mean of their losses is that over all that are known.
     """
-    known = rank_sum((ids != UNKNOWN).sum()).clamp(min=1) / ranks()
+    known = sum_over_ranks((ids != UNKNOWN).sum()).clamp(min=1) / ranks()
     total = F.cross_entropy(logits.flatten(0, -2).float(), ids.flatten(), ignore_index=UNKNOWN, reduction="sum")
     return total / known
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from torch import Tensor
 
 from zoo.errors import ZooError, listed
-from zoo.tensors import read_tensors
+from zoo.io.safe_load import read_tensors
 
 State = Mapping[str, Tensor]
 BLOCK = "conv_block"  # how the releases call the layers of a residual block

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from zoo.errors import ZooError
 from zoo.folder import CLOCK
-from zoo.untrusted import check_plain
+from zoo.io.safe_settings import check_plain
 
 
 def read_curves(metrics: Path) -> dict[str, list[tuple[float, float]]]:

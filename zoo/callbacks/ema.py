@@ -8,8 +8,8 @@ import torch
 from lightning import Callback, Trainer
 from torch import Tensor
 
+from zoo.devices.sharded_checkpoint import shard_like
 from zoo.model import VideoModel
-from zoo.sharded import shard_like
 
 RAMP = 0.1  # early on the half-life is a tenth of the clips seen, so that the average forgets the beginning
 

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from zoo.comparison.content import KINDS
 from zoo.data.decode import write_video
+from zoo.devices.collectives import gather_from_ranks
 from zoo.folder import CLIPS, CLOCK, INDEX
 from zoo.loggers import Wandb
 from zoo.model import VideoModel
 from zoo.pictures import detail_rows, rows_of, save_film, save_grid
-from zoo.ranks import rank_list
 from zoo.types import Clip, Sample
 
 KEY, TABLE = "gallery", "comparison"
@@ -58,9 +58,9 @@ class Gallery(Callback):
     def on_validation_epoch_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:
         """Write and log them; of several ranks, the first has the first clips."""
         self.keys, self.films, self.details = (
-            rank_list(self.keys)[: self.clips],
-            rank_list(self.films)[: self.clips],
-            rank_list(self.details)[: self.clips],
+            gather_from_ranks(self.keys)[: self.clips],
+            gather_from_ranks(self.films)[: self.clips],
+            gather_from_ranks(self.details)[: self.clips],
         )
         if not trainer.is_global_zero or not self.films:
             return

@@ -22,7 +22,7 @@ from zoo.evaluation.catalogue import better
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import Result, read_results
 from zoo.folder import CLIPS, CONFIG, INDEX, METRICS, wandb_run
-from zoo.untrusted import check_plain, read_settings
+from zoo.io.safe_settings import check_plain, read_settings
 
 NO_MATTER = (
     "seed",

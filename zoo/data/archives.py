@@ -11,7 +11,7 @@ from lzma import LZMAError
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from zoo.errors import ZooError
-from zoo.untrusted import check_unfolded
+from zoo.io.safe_settings import check_unfolded
 
 MOST_UNFOLDED = 200
 """Times its own size that an archive of videos and pictures may unfold to; what compresses further is made to."""

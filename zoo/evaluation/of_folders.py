@@ -20,6 +20,7 @@ from zoo.data.given import count_given, read_given
 from zoo.data.sequences.files import content_of, files_in
 from zoo.data.sequences.find import find_videos
 from zoo.data.sets.folder.footage import frame_files
+from zoo.devices.hardware import find_device
 from zoo.errors import ZooError, listed, one_of
 from zoo.evaluation.catalogue import METRICS, OF_MOVEMENT, OF_SAMPLES, mistakes
 from zoo.evaluation.features.names import check_features
@@ -31,7 +32,6 @@ from zoo.evaluation.suite import Suite
 from zoo.evaluation.tools import given_tools, open_tools
 from zoo.flow import ESTIMATORS
 from zoo.folder import RESULTS
-from zoo.machine import find_device
 from zoo.settings import EvaluateSettings
 from zoo.types import Clip, ClipSpec
 

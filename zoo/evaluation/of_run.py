@@ -10,6 +10,7 @@ from lightning.fabric.utilities import move_data_to_device
 from torch.utils.data import default_collate
 
 from zoo.data.base import ClipSet, DataConfig, build_set
+from zoo.devices.hardware import find_device
 from zoo.errors import ZooError, one_of
 from zoo.evaluation.catalogue import METRICS, OF_MOVEMENT, OF_SAMPLES, exact_flow_problems, mistakes
 from zoo.evaluation.features.names import check_features
@@ -20,7 +21,6 @@ from zoo.evaluation.suite import Suite
 from zoo.evaluation.tools import check_bound, given_tools, open_tools
 from zoo.flow import ESTIMATORS
 from zoo.loggers import log_evaluation
-from zoo.machine import find_device
 from zoo.model import VideoModel
 from zoo.run import data_config, find_checkpoint, load, read_config, training_seed
 from zoo.settings import EvaluateSettings

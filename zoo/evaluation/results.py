@@ -14,7 +14,7 @@ from zoo.card import ModelCard
 from zoo.errors import ZooError
 from zoo.evaluation.protocol import Protocol
 from zoo.folder import CLOCK, RESULTS
-from zoo.untrusted import check_plain
+from zoo.io.safe_settings import check_plain
 
 if TYPE_CHECKING:
     from zoo.model import VideoModel

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from zoo.errors import ZooError, listed, one_of
 from zoo.flow import ESTIMATORS
 from zoo.flow.occlusion import forward_backward_visibility
-from zoo.tensors import read_tensors
+from zoo.io.safe_load import read_tensors
 from zoo.types import Clip
 
 RAFT_MULTIPLE = 8

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from zoo.blocks.gaussian import Gaussian
+from zoo.devices.collectives import mean_over_ranks
 from zoo.errors import one_of
-from zoo.ranks import rank_mean
 
 LIKELIHOODS = ("laplace", "gaussian")
 
@@ -44,4 +44,4 @@ def free_bits(divergence: Tensor, nats: float) -> Tensor:
     A dimension is then free to carry that much (Kingma et al., arXiv 1606.04934, appendix C.8). Summed over dimensions,
     averaged over clips and frames; over those of all ranks.
     """
-    return rank_mean(divergence.flatten(0, -2).mean(0)).clamp(min=nats).sum()
+    return mean_over_ranks(divergence.flatten(0, -2).mean(0)).clamp(min=nats).sum()

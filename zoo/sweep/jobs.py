@@ -13,8 +13,8 @@ from typing import Any
 
 from zoo.errors import ZooError
 from zoo.folder import CONFIG, LAST
+from zoo.io.atomic import write_text
 from zoo.outcome import read_outcome
-from zoo.whole import write_text
 
 RECORD, OUTPUT = "job.json", "output.txt"
 DONE, FAILED, SKIPPED, RUNNING, STOPPED = "done", "failed", "skipped", "running", "stopped"

@@ -11,11 +11,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
+from zoo.devices.launch import is_main_task, without_launcher_environment
 from zoo.errors import ZooError
 from zoo.outcome import read_outcome
 from zoo.sweep import keeper
 from zoo.sweep.jobs import DONE, FAILED, OUTPUT, RUNNING, SKIPPED, STOPPED, Job
-from zoo.sweep.slots import alone, speaks
 from zoo.sweep.summary import common, last_words, told
 
 PULSE = 0.2  # seconds between two looks at what runs
@@ -30,7 +30,7 @@ class Running:
         self.job, self.shown = job, shown
         self.said, self.decoder = "", codecs.getincrementaldecoder("utf-8")("replace")
         note(job, RUNNING)
-        output = job.folder / (OUTPUT if speaks(os.environ) else f"rank{os.environ['SLURM_PROCID']}-{OUTPUT}")
+        output = job.folder / (OUTPUT if is_main_task(os.environ) else f"rank{os.environ['SLURM_PROCID']}-{OUTPUT}")
         with output.open("ab") as sink:
             self.output = output.open("rb")
             self.output.seek(0, os.SEEK_END)
@@ -39,7 +39,7 @@ class Running:
                 stdin=subprocess.PIPE,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
-                env={**alone(os.environ), **environment},
+                env={**without_launcher_environment(os.environ), **environment},
                 cwd=job.home,
                 start_new_session=True,  # what is done to the sweep's group reaches it through its stdin alone
             )
@@ -123,7 +123,7 @@ def take_up(job: Job, environment: Mapping[str, str], shown: bool) -> Running | 
 
 def note(job: Job, state: str, sentence: str = "") -> None:
     """Write down what became of a job; where several tasks run it together, one of them does."""
-    if speaks(os.environ):
+    if is_main_task(os.environ):
         job.note(state, sentence)
 
 

@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
 
 from zoo.errors import ZooError, listed
 
@@ -53,30 +52,3 @@ def visible_gpus() -> list[str]:
     ask = [sys.executable, "-c", "import torch; print(torch.cuda.device_count())"]
     count = int(subprocess.run(ask, capture_output=True, text=True, check=True).stdout)
     return named.split(",")[:count] if named else [str(number) for number in range(count)]
-
-
-RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "ROLE_RANK")
-SIZES = ("WORLD_SIZE", "LOCAL_WORLD_SIZE", "ROLE_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "PL_GLOBAL_SEED")
-
-
-def alone(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment without what would make a job one process of several that somebody else has started.
-
-    SLURM's names stay where submitit has started several tasks for one job: these are its processes.
-    """
-    prefixes = ("TORCHELASTIC_",) if is_task_of_several(environment) else ("TORCHELASTIC_", "SLURM_")
-    return {
-        name: value
-        for name, value in environment.items()
-        if name not in RANKS and name not in SIZES and not name.startswith(prefixes)
-    }
-
-
-def is_task_of_several(environment: Mapping[str, str]) -> bool:
-    """Whether submitit has started this process as one of the tasks of a job."""
-    return environment.get("SUBMITIT_EXECUTOR") == "slurm" and int(environment.get("SLURM_NTASKS") or 1) > 1
-
-
-def speaks(environment: Mapping[str, str]) -> bool:
-    """Whether this process writes about its job."""
-    return not is_task_of_several(environment) or environment.get("SLURM_PROCID") == "0"

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from zoo.blocks.convolution import Norm
 from zoo.blocks.painting.config import PaintingConfig
 from zoo.blocks.patchgan import MultiScaleDiscriminator
+from zoo.devices.collectives import max_over_ranks
 from zoo.losses.judged import Sides, verdict
 from zoo.losses.perceptual import find_perceptual
-from zoo.ranks import rank_max
 
 REGION_SHARE = 4  # the square around a region has a quarter of the picture's shorter side, as released for faces
 
@@ -114,7 +114,7 @@ def region_box(region: Tensor, side: int) -> Box:
     region: (..., H, W) bool. side: of the square, pixels; it lies inside the picture.
     """
     flat = region.flatten(0, -3) if region.ndim > 2 else region[None]
-    rows, columns = (rank_max(line.int()) for line in (flat.any(0).any(1), flat.any(0).any(0)))
+    rows, columns = (max_over_ranks(line.int()) for line in (flat.any(0).any(1), flat.any(0).any(0)))
 
     def around(occupied: Tensor) -> Tensor:
         size = len(occupied)

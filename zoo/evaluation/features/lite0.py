@@ -21,8 +21,8 @@ from zoo.errors import ZooError
 from zoo.evaluation.features.base import Features, View
 from zoo.evaluation.features.files import checked
 from zoo.evaluation.features.names import FeatureCard
+from zoo.io.safe_load import read_tensors
 from zoo.losses.classifiers import LITE0, LITE0_SHA256
-from zoo.tensors import read_tensors
 
 if TYPE_CHECKING:
     from zoo.evaluation.metric import Videos

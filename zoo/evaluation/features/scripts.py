@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from zoo.errors import ZooError
 from zoo.evaluation.features.base import Features, in_bytes, try_out
 from zoo.evaluation.features.names import FeatureCard
-from zoo.untrusted import check_unfolded
+from zoo.io.safe_settings import check_unfolded
 
 PICTURES_AT_ONCE = 64
 SPARE_BYTES = 1 << 26  # of the code in a file, which is compressed, beyond twice the size of the file

@@ -17,7 +17,7 @@ from zoo.errors import ZooError
 from zoo.evaluation.features.base import Features
 from zoo.evaluation.features.files import checked
 from zoo.evaluation.features.names import FeatureCard
-from zoo.tensors import read_tensors
+from zoo.io.safe_load import read_tensors
 
 HEADS = {"s3d": "classifier", "mvit_v2_s": "head", "swin3d_t": "head"}  # of the ResNets it is `fc`
 SIZES = {"s3d": 1024, "mvit_v2_s": 768, "swin3d_t": 768}  # of the ResNets, 512

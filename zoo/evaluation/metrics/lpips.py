@@ -12,7 +12,7 @@ from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 from zoo.errors import ZooError
 from zoo.evaluation.features.files import checked
 from zoo.evaluation.metric import PairedMetric, Setup
-from zoo.tensors import read_tensors
+from zoo.io.safe_load import read_tensors
 
 BACKBONES = {"alex": "alexnet-owt-7be5be79.pth", "vgg": "vgg16-397923af.pth", "squeeze": "squeezenet1_1-b8a52dc0.pth"}
 """The files as torchvision names them; the end of a name is the start of the file's SHA-256."""

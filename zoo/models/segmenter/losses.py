@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zoo.ranks import rank_mean, rank_sum
+from zoo.devices.collectives import mean_over_ranks, sum_over_ranks
 
 
 def balanced_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -21,6 +21,6 @@ def balanced_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """
     flat = labels.flatten()
     pixels = flat.new_zeros(logits.shape[1]).scatter_add_(0, flat, torch.ones_like(flat))  # bincount waits for a GPU
-    weight = rank_sum(pixels).clamp(min=1).float().rsqrt()
+    weight = sum_over_ranks(pixels).clamp(min=1).float().rsqrt()
     total = (weight * pixels).sum()
-    return F.cross_entropy(logits.float(), labels, weight=weight) * (total / rank_mean(total))
+    return F.cross_entropy(logits.float(), labels, weight=weight) * (total / mean_over_ranks(total))

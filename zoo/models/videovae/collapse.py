@@ -12,7 +12,7 @@ import warnings
 
 from torch import Tensor
 
-from zoo.ranks import rank_mean
+from zoo.devices.collectives import mean_over_ranks
 
 ACTIVE = 0.01
 LEAST = 0.1
@@ -30,7 +30,7 @@ class CollapseMonitor:
 
     def update(self, divergence: Tensor) -> None:
         """KL of a step, (B, T, D), of this rank; what is remembered is that of all."""
-        now = rank_mean(divergence.flatten(0, 1).mean(0))
+        now = mean_over_ranks(divergence.flatten(0, 1).mean(0))
         self.mean = now if self.mean is None else self.mean.to(now.device).lerp(now, 1 - MEMORY)
 
     @property

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from zoo.blocks.attributes import AttributeHeads, as_vector, cross_entropy, over_clip
 from zoo.blocks.gaussian import Gaussian
+from zoo.devices.collectives import mean_over_ranks
 from zoo.errors import ZooError
 from zoo.losses.gaussian import free_bits, kl_divergence, negative_log_likelihood
 from zoo.model import VideoModel, pieces
@@ -26,7 +27,6 @@ from zoo.models.videovae.collapse import CollapseMonitor
 from zoo.models.videovae.config import CARD, VideoVAEConfig
 from zoo.models.videovae.control import Control, code_noise, given_frames
 from zoo.models.videovae.networks import Dynamics, State, frame_decoder, frame_encoder
-from zoo.ranks import rank_mean
 from zoo.types import Clip, ClipSpec, Sample, SampleRequest
 
 
@@ -122,7 +122,7 @@ class VideoVAE(VideoModel[VideoVAEConfig]):
     def _watch(self, divergence: Tensor) -> None:
         """Log what each frame of a clip carries; remember what each dimension does."""
         self.collapse.update(divergence)
-        for t, nats in enumerate(rank_mean(divergence.sum(-1).mean(0))):
+        for t, nats in enumerate(mean_over_ranks(divergence.sum(-1).mean(0))):
             self.log(f"train/kl/frame{t:02d}", nats)
         self.log("train/active_dimensions", self.collapse.active)
 

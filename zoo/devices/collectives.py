@@ -41,7 +41,7 @@ def _mean(x: Tensor) -> Tensor:
     return total / ranks()
 
 
-def rank_mean(x: Tensor) -> Tensor:
+def mean_over_ranks(x: Tensor) -> Tensor:
     """The mean of a floating-point tensor of any shape, alike on all ranks.
 
     Differentiable, for losses that the ranks' gradients are averaged of: what depends on the whole batch then learns
@@ -51,18 +51,18 @@ def rank_mean(x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def rank_sum(count: Tensor) -> Tensor:
+def sum_over_ranks(count: Tensor) -> Tensor:
     """The sum, any shape and type; no gradient."""
     return _reduced(count, distributed.ReduceOp.SUM)
 
 
 @torch.no_grad()
-def rank_max(x: Tensor) -> Tensor:
+def max_over_ranks(x: Tensor) -> Tensor:
     """The largest value, place by place; no gradient."""
     return _reduced(x, distributed.ReduceOp.MAX)
 
 
-def rank_list(things: list[T]) -> list[T]:
+def gather_from_ranks(things: list[T]) -> list[T]:
     """What every rank has, in the order of the ranks; things that can be pickled, tensors on the processor."""
     if ranks() == 1:
         return things

@@ -14,13 +14,13 @@ from lightning.pytorch.plugins.precision import DoublePrecision
 from lightning.pytorch.strategies import DDPStrategy, DeepSpeedStrategy, ModelParallelStrategy, Strategy
 from torch.optim import Optimizer
 
-from zoo.blocks.synced_norm import sync_batch_norm
 from zoo.card import ModelCard
 from zoo.checkpoints import WholeCheckpoints
-from zoo.machine import PRECISIONS
-from zoo.ranks import average_buffers, average_gradients, broadcast_state
+from zoo.devices.collectives import average_buffers, average_gradients, broadcast_state
+from zoo.devices.hardware import PRECISIONS
+from zoo.devices.sharded_checkpoint import read_checkpoint, shard_optimizer_state, shard_state, write_sharded
+from zoo.devices.synced_norm import sync_batch_norm
 from zoo.settings import Train
-from zoo.sharded import read_checkpoint, shard_optimizer_state, shard_state, write_sharded
 
 if TYPE_CHECKING:
     from lightning import Trainer
@@ -116,7 +116,7 @@ class Alternating(_Shared, DDPStrategy):
 class Sharded(_Shared, ModelParallelStrategy):
     """FSDP2: each of a model's networks is sharded by itself (``VideoModel.configure_model``), over all ranks.
 
-    A checkpoint is a folder, see ``zoo.sharded``, from which every rank takes its shards.
+    A checkpoint is a folder, see ``zoo.devices.sharded_checkpoint``, from which every rank takes its shards.
     """
 
     def __init__(self, sync_batchnorm: bool = False) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.card import ModelCard
+from zoo.devices.launch import launched
 from zoo.errors import ZooError, listed, nearest, one_of
-from zoo.launch import launched
 from zoo.settings import Strategy, Train
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 
 AGENT_STORE = "TORCHELASTIC_USE_AGENT_STORE"
 
@@ -57,3 +58,30 @@ def _agreed(proposal: str) -> str:
 def run_folder(resumed: str | None, name: str) -> str:
     """The folder that is resumed, or a new one: what conf/train.yaml calls ``zoo.run_folder``."""
     return resumed or f"{name}-{mark()}"
+
+
+RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "ROLE_RANK")
+SIZES = ("WORLD_SIZE", "LOCAL_WORLD_SIZE", "ROLE_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "PL_GLOBAL_SEED")
+
+
+def without_launcher_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what would make a job one process of several that somebody else has started.
+
+    SLURM's names stay where submitit has started several tasks for one job: these are its processes.
+    """
+    prefixes = ("TORCHELASTIC_",) if is_task_of_several(environment) else ("TORCHELASTIC_", "SLURM_")
+    return {
+        name: value
+        for name, value in environment.items()
+        if name not in RANKS and name not in SIZES and not name.startswith(prefixes)
+    }
+
+
+def is_task_of_several(environment: Mapping[str, str]) -> bool:
+    """Whether submitit has started this process as one of the tasks of a job."""
+    return environment.get("SUBMITIT_EXECUTOR") == "slurm" and int(environment.get("SLURM_NTASKS") or 1) > 1
+
+
+def is_main_task(environment: Mapping[str, str]) -> bool:
+    """Whether this process writes about its job."""
+    return not is_task_of_several(environment) or environment.get("SLURM_PROCID") == "0"

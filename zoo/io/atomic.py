@@ -13,7 +13,7 @@ def partial(path: Path) -> Path:
     return path.with_name(f".{path.name}.partial")
 
 
-def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
+def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """``write`` into a file beside ``path``, wait until the disk has it, and give it its name in one step.
 
     Raises what ``write`` raises, and OSError; the file that was there before is untouched then.
@@ -33,7 +33,7 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """A text file, whole."""
-    write_whole(path, lambda out: out.write(text.encode()))
+    write_atomically(path, lambda out: out.write(text.encode()))
 
 
 def sync_folder(folder: Path) -> None:

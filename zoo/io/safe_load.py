@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from zoo.errors import ZooError
-from zoo.untrusted import check_unfolded
+from zoo.io.safe_settings import check_unfolded
 
 TENSORS_ALONE = re.compile(
     r"torch\._utils _rebuild_(tensor|tensor_v2|tensor_v3|parameter)"

@@ -20,8 +20,8 @@ from torch.distributed.tensor import DTensor, Shard, distribute_tensor
 from torch.optim import Optimizer
 
 from zoo.errors import ZooError
-from zoo.tensors import read_tensors
-from zoo.whole import write_text, write_whole
+from zoo.io.atomic import write_atomically, write_text
+from zoo.io.safe_load import read_tensors
 
 INDEX, SHARD = "index.json", "__rows_of_a_rank__"
 
@@ -43,7 +43,7 @@ def write_sharded(checkpoint: Mapping[str, Any], folder: Path, rank: int, ranks:
         folder.unlink()
     folder.mkdir(parents=True, exist_ok=True)
     files = _agreed([f"{token_hex(4)}-{number}.pt" for number in range(ranks)], ranks)
-    write_whole(folder / files[rank], lambda file: torch.save(_rows(checkpoint), file))
+    write_atomically(folder / files[rank], lambda file: torch.save(_rows(checkpoint), file))
     _wait(ranks)
     if rank == 0:
         write_text(folder / INDEX, json.dumps({"files": files}))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from zoo.ranks import rank_mean, ranks
+from zoo.devices.collectives import mean_over_ranks, ranks
 
 
 class SyncedBatchNorm(_BatchNorm):
@@ -24,9 +24,9 @@ class SyncedBatchNorm(_BatchNorm):
         self._check_input_dim(x)  # type: ignore[no-untyped-call]
         axes, shape = [0, *range(2, x.ndim)], [1, -1, *[1] * (x.ndim - 2)]
         values = x if x.dtype == torch.float64 else x.float()
-        mean = rank_mean(values.mean(axes))
+        mean = mean_over_ranks(values.mean(axes))
         centred = values - mean.view(shape)
-        variance = rank_mean(centred.square().mean(axes))
+        variance = mean_over_ranks(centred.square().mean(axes))
         self._remember(mean.detach(), variance.detach(), x.numel() // x.shape[1] * ranks())
         normed = centred * (variance + self.eps).rsqrt().view(shape)
         if self.affine:

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from zoo.attributes import FREE, INFERRED, read_schedules
+from zoo.blocks.attribute_schedule import FREE, INFERRED, read_schedules
 from zoo.blocks.attributes import AttributeHeads, as_vector, clip_label, cross_entropy, over_clip
 from zoo.cli import free_key
 from zoo.data.module import KeyedClips, with_labels_for

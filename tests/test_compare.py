@@ -25,7 +25,7 @@ from zoo.data.decode import probe, read_frames, write_video
 from zoo.errors import ZooError
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import Result, add_line
-from zoo.folder import WandbRun
+from zoo.runs.files import WandbRun
 
 PROTOCOL = Protocol("puppets", "val", 8, 10, 1, 12.5, 32, 32, 0, settings={"view": "person"}, clip_keys="0" * 12)
 KEYS = ("puppets/val-000000/0", "puppets/val-000001/0")
@@ -303,7 +303,7 @@ def test_a_cell_in_words():
 
 
 def test_compare_writes_everything(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("zoo.loggers.has_key", lambda: False)
+    monkeypatch.setattr("zoo.runs.wandb_logger.has_key", lambda: False)
     runs = [make_run(tmp_path / f"run{seed}", seed=seed) for seed in (1, 2)]
     out = tmp_path / "out"
     compare([str(run) for run in runs], out)
@@ -398,7 +398,7 @@ def logged(folder: Path, run: str) -> Path:
 
 
 def test_a_report_shows_the_runs_that_are_compared_and_no_others(tmp_path, monkeypatch):
-    monkeypatch.setattr("zoo.loggers.has_key", lambda: False)
+    monkeypatch.setattr("zoo.runs.wandb_logger.has_key", lambda: False)
     online = logged(make_run(tmp_path / "a", seed=1), "run-20260101_000000-id-a")
     offline = logged(make_run(tmp_path / "b", seed=2), "offline-run-20260101_000000-id-b")
     without = make_run(tmp_path / "c", seed=3)
@@ -438,7 +438,7 @@ def test_a_report_shows_the_runs_that_are_compared_and_no_others(tmp_path, monke
 
 def test_a_report_is_built_and_its_absence_explained(tmp_path, monkeypatch):
     comparison, _ = gather([make_run(tmp_path / f"a{seed}", seed=seed) for seed in (1, 2)])
-    monkeypatch.setattr("zoo.loggers.has_key", lambda: False)
+    monkeypatch.setattr("zoo.runs.wandb_logger.has_key", lambda: False)
     assert "no key of wandb" in write_report(tmp_path / "report.json", comparison, "zoo")
     monkeypatch.setattr("zoo.comparison.report.reports_are_there", lambda: False)
     with pytest.raises(ZooError, match="needs the extra `reports`"):

@@ -21,7 +21,7 @@ from zoo.evaluate import evaluate
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import read_results
 from zoo.evaluation.suite import Suite
-from zoo.run import data_config, load
+from zoo.runs.load import data_config, load
 from zoo.settings import EvaluateSettings
 from zoo.testing import recorded_reads
 from zoo.train import Plan, plan, train

@@ -5,7 +5,6 @@ from dataclasses import asdict, replace
 import pytest
 import torch
 
-from zoo.callbacks.curves import read_curves
 from zoo.data.module import share_of
 from zoo.errors import ZooError
 from zoo.evaluation.catalogue import METRICS, better
@@ -15,9 +14,10 @@ from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import add_result, read_results
 from zoo.evaluation.suite import Suite, without_given
 from zoo.flow.estimators import build_estimator
-from zoo.pictures import detail_rows, filmstrip, given_film, kept_frames, palette, side_by_side, to_bytes
 from zoo.testing import tiny_model
 from zoo.types import ClipSpec, Sample
+from zoo.visualization.curves import read_curves
+from zoo.visualization.grids import detail_rows, filmstrip, given_film, kept_frames, palette, side_by_side, to_bytes
 
 
 def measured(name: str, made: torch.Tensor, real: torch.Tensor) -> dict[str, float]:

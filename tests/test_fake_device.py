@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from zoo.fake_device import DEVICE, FakeDevice, WaitError, train_on_fake_device
 from zoo.models.videovae.model import VideoVAE
 from zoo.testing import tiny_clip, tiny_model
+from zoo.testing.fake_device import DEVICE, FakeDevice, WaitError, train_on_fake_device
 
 
 def index_put(x):

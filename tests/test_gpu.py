@@ -22,13 +22,13 @@ from zoo.blocks.appearance import region_mean
 from zoo.card import MODELS
 from zoo.evaluation.of_run import evaluate_run
 from zoo.evaluation.results import read_results
-from zoo.folder import CONFIG
 from zoo.models.videovae.model import VideoVAE
-from zoo.rerun import go_on, tiny_plan
-from zoo.run import load
+from zoo.runs.files import CONFIG
+from zoo.runs.load import load
 from zoo.sample import sample
 from zoo.settings import EvaluateSettings, SampleSettings, Strategy
 from zoo.testing import answer, tiny_clip, tiny_model, train_on
+from zoo.testing.rerun import go_on, tiny_plan
 from zoo.train import Plan, build_callbacks, train
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no NVIDIA GPU here")

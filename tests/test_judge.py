@@ -21,7 +21,7 @@ from zoo.evaluation.metrics.judged import Judged
 from zoo.evaluation.of_run import batches
 from zoo.evaluation.results import read_results
 from zoo.evaluation.tools import check_bound, open_judge
-from zoo.run import load
+from zoo.runs.load import load
 from zoo.sample import sample
 from zoo.settings import EvaluateSettings, SampleSettings
 from zoo.train import plan, train

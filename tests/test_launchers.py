@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.test_run_folder import TINY
-from zoo.rerun import unlike
+from zoo.testing.rerun import unlike
 
 WORDS = [
     *TINY,

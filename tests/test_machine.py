@@ -10,9 +10,9 @@ from zoo import ZooError
 from zoo.card import MODELS
 from zoo.devices import hardware as machine
 from zoo.devices.hardware import gpus, processes
-from zoo.preflight import check
 from zoo.settings import Strategy, Train, TrainerSettings
 from zoo.testing import tiny_data
+from zoo.training.preflight import check
 
 
 @pytest.fixture(autouse=True)

@@ -17,9 +17,9 @@ from zoo.blocks.appearance import (
 from zoo.blocks.convolution import find_norm
 from zoo.blocks.image_generator import GlobalGenerator, LocalEnhancer
 from zoo.blocks.maps import check_ids, halve, instance_edges, one_hot, pyramid
-from zoo.blocks.painting.model import cut
-from zoo.blocks.painting.objective import Pictures, inside, region_box
-from zoo.blocks.painting.wardrobe import ChosenLook, Wardrobe
+from zoo.models.image_translation.model import cut
+from zoo.models.image_translation.objective import Pictures, inside, region_box
+from zoo.models.image_translation.wardrobe import ChosenLook, Wardrobe
 from zoo.models.pix2pixhd.config import Pix2PixHDConfig
 from zoo.models.vid2vid.config import Vid2VidConfig
 from zoo.testing import tiny_clip, tiny_data, tiny_model, train_as_commanded, train_on

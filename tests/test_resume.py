@@ -10,8 +10,8 @@ from lightning.pytorch.trainer import call
 
 from tests.ranks import on_ranks
 from zoo import list_models
-from zoo.rerun import begin_or_go_on, go_on, tiny_plan, unlike
 from zoo.settings import Strategy
+from zoo.testing.rerun import begin_or_go_on, go_on, tiny_plan, unlike
 from zoo.train import train
 
 CLIPS = 14  # of two each step: rounds after steps 3 and 6, and after the last, which is 7

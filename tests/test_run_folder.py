@@ -21,14 +21,14 @@ from zoo.cli import conf_dir, prepare_hydra
 from zoo.devices.launch import is_first, mark, run_folder, was_restarted
 from zoo.errors import Stopped
 from zoo.io.atomic import partial, write_atomically, write_text
-from zoo.lock import claimed, make_room
-from zoo.metrics_file import MetricsFile, read_rows
-from zoo.mishaps import told
-from zoo.outcome import leave, read_outcome
-from zoo.rerun import go_on, tiny_plan, unlike
-from zoo.resume import resumed
-from zoo.run import read_checkpoint
+from zoo.runs.load import read_checkpoint
+from zoo.runs.lock import claimed, make_room
+from zoo.runs.metrics_csv import MetricsFile, read_rows
+from zoo.runs.outcome import leave, read_outcome
+from zoo.testing.rerun import go_on, tiny_plan, unlike
 from zoo.train import plan, train
+from zoo.training.failures import told
+from zoo.training.resume import resumed
 
 TINY = [
     *("model=segmenter", "model.width=4", "data.height=32", "data.width=32", "data.frames=4", "data.crowd=0"),
@@ -54,7 +54,9 @@ def finished(tmp_path_factory) -> Path:
 
 
 def test_a_folder_is_held_by_one_process(tmp_path):
-    hold = "import sys; from zoo.lock import claimed\nwith claimed(__import__('pathlib').Path(sys.argv[1])): input()"
+    hold = (
+        "import sys; from zoo.runs.lock import claimed\nwith claimed(__import__('pathlib').Path(sys.argv[1])): input()"
+    )
     other = subprocess.Popen([sys.executable, "-c", hold, tmp_path], stdin=subprocess.PIPE)
     while not (tmp_path / ".lock").exists() or not (tmp_path / ".lock").read_text():
         time.sleep(0.02)

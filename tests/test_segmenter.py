@@ -20,11 +20,11 @@ from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.suite import Suite
 from zoo.evaluation.tools import open_segmenter
 from zoo.models.segmenter.losses import balanced_cross_entropy
-from zoo.preflight import check
-from zoo.run import load
+from zoo.runs.load import load
 from zoo.sample import sample
 from zoo.settings import SampleSettings, Strategy, Train
 from zoo.testing import CLIPS, FRAMES, SIZE, quiet_trainer, tiny_clip, tiny_data, tiny_model, train_on
+from zoo.training.preflight import check
 
 SEGMENTER = SimpleNamespace(
     spec=SimpleNamespace(label_names=("sky", "road", "car", "tree")),

@@ -19,7 +19,7 @@ from zoo.cli import conf_dir, prepare_hydra
 from zoo.data.module import VideoData
 from zoo.devices.sharded_checkpoint import INDEX, read_checkpoint, read_sharded, shard_state, write_sharded
 from zoo.model import build
-from zoo.run import find_checkpoint
+from zoo.runs.load import find_checkpoint
 from zoo.train import build_trainer, plan
 
 

@@ -19,21 +19,21 @@ from hydra import compose, initialize_config_dir
 
 import zoo
 from zoo import ZooError, settings
-from zoo.callbacks.curves import draw_curves, read_curves
 from zoo.cli import conf_dir, prepare_hydra
 from zoo.comparison.gather import read_films
 from zoo.data.base import DATA_SETS
 from zoo.data.decode import VideoWriter, probe, read_frames, read_image, write_video
 from zoo.data.sets.puppets.clips import PuppetClips
-from zoo.fake_device import DEVICE, FakeDevice
-from zoo.loggers import has_key
 from zoo.models.vid2vid.networks import SequentialGenerator
-from zoo.pictures import to_bytes
-from zoo.run import find_checkpoint, load
+from zoo.runs.load import find_checkpoint, load
+from zoo.runs.wandb_logger import has_key
 from zoo.sample import sample
 from zoo.settings import SampleSettings
 from zoo.testing import recorded_reads
+from zoo.testing.fake_device import DEVICE, FakeDevice
 from zoo.train import plan, train
+from zoo.visualization.curves import draw_curves, read_curves
+from zoo.visualization.grids import to_bytes
 
 TINY = [
     "model.width=8",
@@ -167,7 +167,7 @@ def test_loaded_model_samples_what_validation_measured(run):
     from torch.utils.data import default_collate
 
     from zoo.data.base import build_set
-    from zoo.run import data_config
+    from zoo.runs.load import data_config
     from zoo.types import SampleRequest
 
     model = zoo.load(str(run))
@@ -182,7 +182,7 @@ def test_loaded_model_samples_what_validation_measured(run):
 def test_gallery_shows_what_it_says(run):
     """Rows given, real, generated; the real row of the PNG is the real clip."""
     from zoo.data.base import build_set
-    from zoo.run import data_config
+    from zoo.runs.load import data_config
 
     picture = torch.from_numpy(read_image(run / "gallery.png")).permute(2, 0, 1)
     clip = build_set(data_config(str(run)), "val", frozenset({"labels"}), seed=0).clip(0, 0, 8)
@@ -281,7 +281,7 @@ def test_an_accelerator_that_is_not_there_is_said(run):
 def test_sample_begins_with_its_context(run, tmp_path):
     film = sample(SampleSettings(run=str(run), frames=4, clips=1, context=2, out=str(tmp_path)))[0]
     from zoo.data.base import build_set
-    from zoo.run import data_config
+    from zoo.runs.load import data_config
 
     clip = build_set(data_config(str(run)), "val", frozenset(), seed=0).clip(0, 0, 4)
     real = to_bytes(clip["video"]).permute(0, 2, 3, 1).float()
@@ -400,7 +400,7 @@ def test_first_frame_is_painted_by_an_image_model(tmp_path):
     from torch.utils.data import default_collate
 
     from zoo.data.base import build_set
-    from zoo.run import data_config
+    from zoo.runs.load import data_config
     from zoo.types import SampleRequest
 
     clips = build_set(data_config(str(tmp_path / "video")), "val", model.card.wanted(), seed=0)

@@ -31,8 +31,6 @@ from torch._utils import _rebuild_device_tensor_from_cpu_tensor
 
 import zoo
 from tests.test_compare import make_run
-from zoo.blocks.released import read_state
-from zoo.claims import check_model
 from zoo.compare import compare
 from zoo.comparison.gather import gather
 from zoo.comparison.online import fetched
@@ -50,8 +48,10 @@ from zoo.evaluation.tools import open_judge
 from zoo.flow.estimators import build_estimator
 from zoo.io.safe_load import read_tensors
 from zoo.losses.classifiers import load_vgg19
+from zoo.models.image_translation.released import read_state
 from zoo.models.vid2vid.convert import convert as convert_vid2vid
-from zoo.run import data_config, read_config
+from zoo.runs.load import data_config, read_config
+from zoo.runs.validate import check_model
 from zoo.testing import tiny_model
 
 MEGABYTE = 1 << 20

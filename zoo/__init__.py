@@ -38,6 +38,6 @@ def build(model: Mapping[str, Any], spec: ClipSpec) -> VideoModel[Any]:
 
 def load(run: str) -> VideoModel[Any]:
     """Rebuild a trained model, ready to sample, from a run folder or a checkpoint."""
-    from zoo.run import load  # torch comes in here, not at `import zoo`
+    from zoo.runs.load import load  # torch comes in here, not at `import zoo`
 
     return load(run)

@@ -24,9 +24,9 @@ def convert(name: str, source: Path, run: Path, settings: dict[str, Any]) -> Pat
     """Write a run folder with the converted weights; returns its checkpoint."""
     import torch
 
-    from zoo.folder import CHECKPOINTS
     from zoo.io.atomic import write_atomically
-    from zoo.run import begin
+    from zoo.runs.files import CHECKPOINTS
+    from zoo.runs.load import begin
 
     entry = MODELS.find(name)
     if run.exists() and not run.is_dir():

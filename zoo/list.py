@@ -13,7 +13,7 @@ from zoo.data.base import DATA_SETS
 from zoo.errors import ZooError, listed
 from zoo.evaluation.catalogue import METRICS
 from zoo.evaluation.features.names import NETWORKS
-from zoo.preflight import fits
+from zoo.training.preflight import fits
 
 
 def models_table(pattern: str) -> Table:

@@ -39,7 +39,7 @@ class Given:
 def sample(settings: SampleSettings) -> list[Path]:
     """Write an mp4 for every given clip and draw, and a PNG grid for each; returns what was written."""
     from zoo.devices.hardware import find_device
-    from zoo.run import find_checkpoint, load
+    from zoo.runs.load import find_checkpoint, load
 
     model = load(settings.run)
     if not model.card.samples:
@@ -152,7 +152,7 @@ def _clip(settings: SampleSettings, model: VideoModel[Any], number: int) -> Give
     from torch.utils.data import default_collate
 
     from zoo.data.base import build_set
-    from zoo.run import data_config
+    from zoo.runs.load import data_config
 
     config = data_config(settings.run)
     frames = settings.frames or model.spec.frames
@@ -190,7 +190,7 @@ def _write(model: VideoModel[Any], request: SampleRequest, path: Path, overwrite
     from torch import stack
 
     from zoo.data.decode import VideoWriter
-    from zoo.pictures import kept_frames, save_grid, to_bytes
+    from zoo.visualization.grids import kept_frames, save_grid, to_bytes
 
     kept = kept_frames(request.frames)
     rows: dict[str, list[Tensor]] = defaultdict(list)
@@ -226,7 +226,7 @@ def _watch(
     """Pass the given on to where the model is, and keep the pictures of a few of its frames."""
     from lightning.fabric.utilities import move_data_to_device
 
-    from zoo.pictures import given_film, to_bytes
+    from zoo.visualization.grids import given_film, to_bytes
 
     first = 0
     for piece in pieces:

@@ -21,13 +21,13 @@ from zoo.errors import Stopped
 from zoo.evaluation.catalogue import better, monitored, of_round
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import read_results
-from zoo.folder import CONFIG, METRICS
-from zoo.lock import claimed, make_room
-from zoo.mishaps import told
-from zoo.outcome import leave, read_outcome, write_outcome
-from zoo.preflight import check
-from zoo.resume import Start, check_resumable, resumed
+from zoo.runs.files import CONFIG, METRICS
+from zoo.runs.lock import claimed, make_room
+from zoo.runs.outcome import leave, read_outcome, write_outcome
 from zoo.settings import Train
+from zoo.training.failures import told
+from zoo.training.preflight import check
+from zoo.training.resume import Start, check_resumable, resumed
 from zoo.types import ClipSpec, SampleRequest
 
 if TYPE_CHECKING:
@@ -121,9 +121,9 @@ def train(plan: Plan, run: Path, start: Start | None = None) -> dict[str, float]
     from lightning import seed_everything
 
     from zoo.data.module import VideoData
-    from zoo.loggers import close_loggers
     from zoo.model import build
-    from zoo.run import begin, go_on
+    from zoo.runs.load import begin, go_on
+    from zoo.runs.wandb_logger import close_loggers
 
     hush_libraries()
     settings = plan.settings
@@ -158,7 +158,7 @@ def build_trainer(plan: Plan, run: Path, rows: int = 0) -> Trainer:
     from lightning import Trainer
 
     from zoo.devices.strategies import trainer_arguments
-    from zoo.loggers import build_loggers
+    from zoo.runs.wandb_logger import build_loggers
 
     settings = plan.settings
     return Trainer(
@@ -257,7 +257,7 @@ def figures(run: Path, clips_seen: int) -> dict[str, float]:
 
 def finish(run: Path, plan: Plan, metrics: dict[str, float]) -> None:
     """Draw the curves, note the outcome; say where the run is, what to open and what to type next."""
-    from zoo.callbacks.curves import draw_curves
+    from zoo.visualization.curves import draw_curves
 
     draw_curves(run / METRICS, run / "curves.png")
     write_outcome(run, metrics, plan.objective)

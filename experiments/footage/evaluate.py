@@ -23,9 +23,9 @@ from zoo.data.base import DataConfig, build_set
 from zoo.evaluation.catalogue import METRICS, OF_SAMPLES
 from zoo.evaluation.metric import Setup
 from zoo.model import build
-from zoo.pictures import rows_of, save_film, save_grid
-from zoo.run import commit, data_config, load
+from zoo.runs.load import commit, data_config, load
 from zoo.types import Sample, SampleRequest
+from zoo.visualization.grids import rows_of, save_film, save_grid
 
 HERE = Path(__file__).parent
 CONTEXT = 1

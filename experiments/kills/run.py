@@ -27,8 +27,8 @@ import torch
 
 from zoo import list_models
 from zoo.io.atomic import partial
-from zoo.rerun import begin_or_go_on, tiny_plan, unlike
-from zoo.run import commit
+from zoo.runs.load import commit
+from zoo.testing.rerun import begin_or_go_on, tiny_plan, unlike
 
 HERE = Path(__file__).parent
 README = HERE.parents[1] / "README.md"

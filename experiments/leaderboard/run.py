@@ -22,7 +22,7 @@ from zoo.comparison.gather import lay_side_by_side
 from zoo.comparison.table import ARROWS, by_task, in_words
 from zoo.evaluation.catalogue import better
 from zoo.evaluation.results import RESULTS, Result, add_line, read_results
-from zoo.folder import CONFIG
+from zoo.runs.files import CONFIG
 
 HERE = Path(__file__).parent
 README = HERE.parents[1] / "README.md"
@@ -91,7 +91,7 @@ def train(run: Path, settings: list[str]) -> str:
 
 def now() -> str | None:
     """The commit of this checkout."""
-    from zoo.run import commit
+    from zoo.runs.load import commit
 
     return commit()
 

@@ -20,8 +20,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from zoo.callbacks.curves import read_curves
-from zoo.run import commit
+from zoo.runs.load import commit
+from zoo.visualization.curves import read_curves
 
 HERE = Path(__file__).parent
 ROUNDS = 2

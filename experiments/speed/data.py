@@ -29,13 +29,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from zoo.callbacks.curves import read_curves
 from zoo.data.base import DATA_SETS
 from zoo.data.module import ClipLoader, KeyedClips, Order
 from zoo.data.sets.puppets.clips import PuppetClips
 from zoo.data.sets.puppets.config import PuppetsConfig
 from zoo.data.transforms import to_uint8
-from zoo.run import commit
+from zoo.runs.load import commit
+from zoo.visualization.curves import read_curves
 
 HERE = Path(__file__).parent
 OUT = HERE / "data.jsonl"

@@ -53,7 +53,7 @@ from zoo.callbacks.finite import Finite
 from zoo.cli import hush_libraries
 from zoo.data.module import VideoData
 from zoo.model import build
-from zoo.run import commit
+from zoo.runs.load import commit
 from zoo.train import Plan
 
 Line = dict[str, Any]

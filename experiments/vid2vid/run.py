@@ -87,7 +87,7 @@ def measure(run: str) -> None:
     """Sample the evaluation clips and print what comes out, as one line of JSON."""
     import torch
 
-    from zoo.run import commit, load
+    from zoo.runs.load import commit, load
 
     torch.set_num_threads(1)
     model = load(run)
@@ -101,8 +101,8 @@ def with_batch_statistics(model: Any) -> Any:
     """The same weights, normalised in use by the picture at hand, as the original release does."""
     from dataclasses import asdict
 
-    from zoo.blocks.released import fit_state
     from zoo.model import build
+    from zoo.models.image_translation.released import fit_state
 
     other = build({**asdict(model.config), "norm_statistics": "batch"}, model.spec)
     other.load_state_dict(fit_state(model.state_dict(), other.state_dict(), "the run"))
@@ -119,7 +119,7 @@ def evaluate(model: Any, run: str) -> dict[str, float]:
     from zoo.evaluation.metric import Setup
     from zoo.evaluation.metrics.warping import warping_error
     from zoo.flow.occlusion import end_point_error
-    from zoo.run import data_config
+    from zoo.runs.load import data_config
     from zoo.types import SampleRequest
 
     frames, context = EVALUATION["frames"], EVALUATION["context"]

@@ -129,7 +129,7 @@ def measure(run: str, judge_run: str) -> None:
     import torch
 
     from zoo.evaluation.tools import check_bound, open_judge
-    from zoo.run import commit, data_config, load
+    from zoo.runs.load import commit, data_config, load
 
     torch.set_num_threads(1)
     model = load(run)
@@ -359,8 +359,8 @@ def draw() -> None:
     from torch.utils.data import default_collate
 
     from zoo.data.base import build_set
-    from zoo.pictures import save_grid, to_bytes
-    from zoo.run import data_config, load
+    from zoo.runs.load import data_config, load
+    from zoo.visualization.grids import save_grid, to_bytes
 
     torch.set_num_threads(2)
     run = str(RUNS / "full-s1")
@@ -398,8 +398,8 @@ def draw_street() -> None:
     from torch.utils.data import default_collate
 
     from zoo.data.base import build_set
-    from zoo.pictures import save_grid, to_bytes
-    from zoo.run import data_config, load
+    from zoo.runs.load import data_config, load
+    from zoo.visualization.grids import save_grid, to_bytes
 
     run = str(RUNS / "street-s1")
     model = load(run)

@@ -20,13 +20,17 @@ from zoo.blocks.appearance import AppearanceEncoder
 from zoo.blocks.convolution import find_norm
 from zoo.blocks.image_generator import GlobalGenerator, LocalEnhancer
 from zoo.blocks.maps import instance_edges, one_hot, pyramid
-from zoo.blocks.painting.objective import Box, inside
 from zoo.blocks.patchgan import MultiScaleDiscriminator, scores
-from zoo.blocks.released import fit_state
-from zoo.blocks.released_networks import translate_discriminator, translate_encoder, translate_image_generator
 from zoo.flow.warp import warp
 from zoo.losses.adversarial import OBJECTIVES
 from zoo.losses.judged import verdict
+from zoo.models.image_translation.objective import Box, inside
+from zoo.models.image_translation.released import fit_state
+from zoo.models.image_translation.released_networks import (
+    translate_discriminator,
+    translate_encoder,
+    translate_image_generator,
+)
 from zoo.models.vid2vid.convert import translate_generators
 from zoo.models.vid2vid.losses import Motion, motion_losses, sparse_groups, temporal_groups, video_input
 from zoo.models.vid2vid.networks import Painted, SequentialGenerator, plan_scales

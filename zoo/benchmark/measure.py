@@ -29,7 +29,7 @@ from zoo.data.module import ClipLoader, VideoData
 from zoo.devices.strategies import trainer_arguments
 from zoo.errors import ZooError
 from zoo.model import VideoModel, build
-from zoo.run import environment
+from zoo.runs.load import environment
 from zoo.train import Plan, looks
 from zoo.types import Clip, SampleRequest
 

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from lightning import Callback, Trainer
 
-from zoo.folder import CLOCK
 from zoo.model import VideoModel
+from zoo.runs.files import CLOCK
 
 
 class Clock(Callback):

@@ -10,8 +10,8 @@ from lightning import Callback, Trainer
 from torch import Tensor
 
 from zoo.errors import ZooError, listed
-from zoo.folder import CHECKPOINTS
 from zoo.model import VideoModel
+from zoo.runs.files import CHECKPOINTS
 
 NEVER = 1 << 62
 

@@ -14,11 +14,11 @@ from torch import Tensor
 from zoo.comparison.content import KINDS
 from zoo.data.decode import write_video
 from zoo.devices.collectives import gather_from_ranks
-from zoo.folder import CLIPS, CLOCK, INDEX
-from zoo.loggers import Wandb
 from zoo.model import VideoModel
-from zoo.pictures import detail_rows, rows_of, save_film, save_grid
+from zoo.runs.files import CLIPS, CLOCK, INDEX
+from zoo.runs.wandb_logger import Wandb
 from zoo.types import Clip, Sample
+from zoo.visualization.grids import detail_rows, rows_of, save_film, save_grid
 
 KEY, TABLE = "gallery", "comparison"
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from lightning import Callback, Trainer
 
-from zoo.loggers import Wandb
 from zoo.model import VideoModel
+from zoo.runs.wandb_logger import Wandb
 
 
 class Opening(Callback):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from zoo.folder import WandbRun
+from zoo.runs.files import WandbRun
 
 Better = Literal["min", "max", ""]
 """Which way a metric is better; "" where neither is."""

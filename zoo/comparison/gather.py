@@ -15,14 +15,14 @@ from typing import Any
 
 from scipy.stats import t as student
 
-from zoo.callbacks.curves import read_curves
 from zoo.comparison.content import Cell, Column, Comparison, Row, Run
 from zoo.errors import ZooError, listed
 from zoo.evaluation.catalogue import better
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import Result, read_results
-from zoo.folder import CLIPS, CONFIG, INDEX, METRICS, wandb_run
 from zoo.io.safe_settings import check_plain, read_settings
+from zoo.runs.files import CLIPS, CONFIG, INDEX, METRICS, wandb_run
+from zoo.visualization.curves import read_curves
 
 NO_MATTER = (
     "seed",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import ZooError
-from zoo.folder import FETCHED, RESULTS, WANDB
+from zoo.runs.files import FETCHED, RESULTS, WANDB
 
 RUN_ID = re.compile(r"[\w.-]+/[\w.-]+/[\w.-]+")
 

@@ -14,7 +14,7 @@ from typing import Any
 from zoo.comparison.content import Comparison, Run
 from zoo.comparison.table import markdown
 from zoo.errors import ZooError
-from zoo.folder import CLOCK
+from zoo.runs.files import CLOCK
 
 MOST_PANELS = 24
 
@@ -73,7 +73,7 @@ def ids_by_project(runs: Sequence[Run]) -> dict[tuple[str, str], list[str]]:
 
 def write_report(path: Path, comparison: Comparison, project: str | None = None) -> str:
     """Save the report online where a key is at hand and the server answers; else write its JSON. Says which."""
-    from zoo.loggers import has_key
+    from zoo.runs.wandb_logger import has_key
 
     if has_key():
         import wandb

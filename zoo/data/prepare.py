@@ -29,7 +29,7 @@ from zoo.data.sequences.labelled import Survey
 from zoo.data.sequences.split import Stretch
 from zoo.data.transforms import to_uint8
 from zoo.errors import ZooError, listed
-from zoo.preflight import fits
+from zoo.training.preflight import fits
 
 LOOKS = 10
 """Frames of a clip on the sheet."""

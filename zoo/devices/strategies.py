@@ -15,11 +15,11 @@ from lightning.pytorch.strategies import DDPStrategy, DeepSpeedStrategy, ModelPa
 from torch.optim import Optimizer
 
 from zoo.card import ModelCard
-from zoo.checkpoints import WholeCheckpoints
 from zoo.devices.collectives import average_buffers, average_gradients, broadcast_state
 from zoo.devices.hardware import PRECISIONS
 from zoo.devices.sharded_checkpoint import read_checkpoint, shard_optimizer_state, shard_state, write_sharded
 from zoo.devices.synced_norm import sync_batch_norm
+from zoo.runs.checkpoint_io import WholeCheckpoints
 from zoo.settings import Train
 
 if TYPE_CHECKING:

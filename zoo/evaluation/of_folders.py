@@ -31,7 +31,7 @@ from zoo.evaluation.results import Result, add_line
 from zoo.evaluation.suite import Suite
 from zoo.evaluation.tools import given_tools, open_tools
 from zoo.flow import ESTIMATORS
-from zoo.folder import RESULTS
+from zoo.runs.files import RESULTS
 from zoo.settings import EvaluateSettings
 from zoo.types import Clip, ClipSpec
 

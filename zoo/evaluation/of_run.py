@@ -20,9 +20,9 @@ from zoo.evaluation.results import add_result
 from zoo.evaluation.suite import Suite
 from zoo.evaluation.tools import check_bound, given_tools, open_tools
 from zoo.flow import ESTIMATORS
-from zoo.loggers import log_evaluation
 from zoo.model import VideoModel
-from zoo.run import data_config, find_checkpoint, load, read_config, training_seed
+from zoo.runs.load import data_config, find_checkpoint, load, read_config, training_seed
+from zoo.runs.wandb_logger import log_evaluation
 from zoo.settings import EvaluateSettings
 from zoo.types import Clip, SampleRequest
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from zoo.card import ModelCard
 from zoo.errors import ZooError
 from zoo.evaluation.protocol import Protocol
-from zoo.folder import CLOCK, RESULTS
 from zoo.io.safe_settings import check_plain
+from zoo.runs.files import CLOCK, RESULTS
 
 if TYPE_CHECKING:
     from zoo.model import VideoModel

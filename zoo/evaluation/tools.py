@@ -13,7 +13,7 @@ from zoo.evaluation.metric import Setup
 from zoo.evaluation.protocol import Protocol
 from zoo.flow.estimators import build_estimator
 from zoo.model import VideoModel
-from zoo.run import load
+from zoo.runs.load import load
 from zoo.settings import Measuring
 from zoo.types import ClipSpec
 

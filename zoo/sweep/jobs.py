@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import ZooError
-from zoo.folder import CONFIG, LAST
 from zoo.io.atomic import write_text
-from zoo.outcome import read_outcome
+from zoo.runs.files import CONFIG, LAST
+from zoo.runs.outcome import read_outcome
 
 RECORD, OUTPUT = "job.json", "output.txt"
 DONE, FAILED, SKIPPED, RUNNING, STOPPED = "done", "failed", "skipped", "running", "stopped"

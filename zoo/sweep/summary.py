@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from zoo.outcome import read_outcome
+from zoo.runs.outcome import read_outcome
 from zoo.sweep.jobs import DONE, FAILED, OUTPUT, RUNNING, SKIPPED, STOPPED, Record, read_record
 
 SAID = {SKIPPED: "skipped (done before)", RUNNING: "unfinished"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zoo.blocks.painting.config import PaintingConfig
 from zoo.card import ModelCard, register
+from zoo.models.image_translation.config import PaintingConfig
 
 CARD = ModelCard(
     name="pix2pixhd",

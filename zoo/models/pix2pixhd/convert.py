@@ -6,24 +6,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zoo.blocks.painting.converted import clip_spec, refuse_unknown
-from zoo.blocks.released import find_files, fit_state, read_state
-from zoo.blocks.released_networks import (
+from zoo.errors import ZooError, listed
+from zoo.models.image_translation.converted import clip_spec, refuse_unknown
+from zoo.models.image_translation.released import find_files, fit_state, read_state
+from zoo.models.image_translation.released_networks import (
     EncoderForm,
     translate_discriminator,
     translate_encoder,
     translate_image_generator,
 )
-from zoo.claims import sketched
-from zoo.errors import ZooError, listed
 from zoo.models.pix2pixhd.config import Pix2PixHDConfig
 from zoo.models.pix2pixhd.model import Pix2PixHD
+from zoo.runs.validate import sketched
 
 
 def convert(folder: Path, settings: Mapping[str, Any]) -> Pix2PixHD:
     """Build the model that ``<epoch>_net_G.pth`` describes, and load it, with D and E where they are there.
 
-    settings: as ``zoo.blocks.painting.converted`` asks for them.
+    settings: as ``zoo.models.image_translation.converted`` asks for them.
     """
     refuse_unknown(settings)
     files = find_files(folder, str(settings.get("epoch", "latest")))

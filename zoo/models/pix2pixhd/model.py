@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from zoo.blocks.image_generator import GlobalGenerator, LocalEnhancer
-from zoo.blocks.painting.model import PaintingModel, cut, folded
-from zoo.blocks.painting.objective import Pictures
-from zoo.blocks.painting.wardrobe import Wardrobe
+from zoo.models.image_translation.model import PaintingModel, cut, folded
+from zoo.models.image_translation.objective import Pictures
+from zoo.models.image_translation.wardrobe import Wardrobe
 from zoo.models.pix2pixhd.config import CARD, Pix2PixHDConfig
 from zoo.types import Clip, ClipSpec, Sample, SampleRequest
 

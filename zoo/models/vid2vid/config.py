@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from zoo.blocks.painting.config import PaintingConfig
 from zoo.card import ModelCard, register
 from zoo.errors import one_of
+from zoo.models.image_translation.config import PaintingConfig
 from zoo.types import ClipSpec, Stage
 
 CARD = ModelCard(

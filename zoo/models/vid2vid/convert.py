@@ -9,13 +9,23 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from zoo.blocks.painting.converted import clip_spec, refuse_unknown
-from zoo.blocks.released import BLOCK, State, find_files, fit_state, in_a_row, norm_of, numbers, read_state, rename
-from zoo.blocks.released_networks import JudgeForm, translate_discriminator
-from zoo.claims import sketched
 from zoo.errors import ZooError, listed
+from zoo.models.image_translation.converted import clip_spec, refuse_unknown
+from zoo.models.image_translation.released import (
+    BLOCK,
+    State,
+    find_files,
+    fit_state,
+    in_a_row,
+    norm_of,
+    numbers,
+    read_state,
+    rename,
+)
+from zoo.models.image_translation.released_networks import JudgeForm, translate_discriminator
 from zoo.models.vid2vid.config import Vid2VidConfig
 from zoo.models.vid2vid.model import Vid2Vid
+from zoo.runs.validate import sketched
 
 
 @dataclass(frozen=True)
@@ -116,7 +126,7 @@ def convert(folder: Path, settings: Mapping[str, Any]) -> Vid2Vid:
     """Build the model that ``<epoch>_net_G0.pth`` and its fellows describe, and load every tensor of them.
 
     Discriminators are loaded where they are there; that of a region (D_f) where ``region`` says which classes it looks
-    at. settings: as ``zoo.blocks.painting.converted`` asks for them.
+    at. settings: as ``zoo.models.image_translation.converted`` asks for them.
     """
     refuse_unknown(settings)
     files = find_files(folder, str(settings.get("epoch", "latest")))

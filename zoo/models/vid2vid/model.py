@@ -17,14 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from zoo.blocks.maps import pyramid
-from zoo.blocks.painting.model import PaintingModel, cut, folded
-from zoo.blocks.painting.objective import Pictures
-from zoo.blocks.painting.wardrobe import Wardrobe
 from zoo.blocks.patchgan import MultiScaleDiscriminator
 from zoo.errors import ZooError, one_of
 from zoo.losses.judged import Sides, verdict
 from zoo.losses.warping import flow_confidence
 from zoo.model import VideoModel, build
+from zoo.models.image_translation.model import PaintingModel, cut, folded
+from zoo.models.image_translation.objective import Pictures
+from zoo.models.image_translation.wardrobe import Wardrobe
 from zoo.models.vid2vid.config import CARD, FIRST_FRAMES, Vid2VidConfig
 from zoo.models.vid2vid.losses import (
     Motion,
@@ -113,7 +113,7 @@ class Vid2Vid(PaintingModel[Vid2VidConfig]):
             model = build(kept["model"], self.spec)
             model.clips_seen = kept["clips_seen"]  # which of its scales are trained
         elif self.config.first_frame == "image":
-            from zoo.run import load
+            from zoo.runs.load import load
 
             model = load(str(self.config.image_run))
             if model.source != self.source or _maps_of(model.spec) != _maps_of(self.spec):

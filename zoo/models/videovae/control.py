@@ -12,7 +12,7 @@ from zlib import crc32
 import torch
 from torch import Tensor
 
-from zoo.attributes import FREE, INFERRED, Schedule, read_schedules
+from zoo.blocks.attribute_schedule import FREE, INFERRED, Schedule, read_schedules
 from zoo.blocks.attributes import UNKNOWN, Attributes
 from zoo.errors import ZooError
 from zoo.randomness import generator

@@ -14,15 +14,15 @@ from typing import Any
 import torch
 import yaml
 
-from zoo.claims import check_model, typed_data
 from zoo.data.base import DataConfig
 from zoo.devices.sharded_checkpoint import is_sharded, read_sharded
 from zoo.errors import ZooError
-from zoo.folder import CHECKPOINTS, CLOCK, COMMAND, CONFIG, ENVIRONMENT
 from zoo.io.atomic import write_text
 from zoo.io.safe_load import read_tensors
 from zoo.io.safe_settings import read_settings
 from zoo.model import VideoModel, build
+from zoo.runs.files import CHECKPOINTS, CLOCK, COMMAND, CONFIG, ENVIRONMENT
+from zoo.runs.validate import check_model, typed_data
 from zoo.types import ClipSpec
 
 VERSIONS = (

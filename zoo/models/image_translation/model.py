@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from zoo.blocks.appearance import AppearanceEncoder, AppearanceMixtures, Looks, region_looks, region_numbers
 from zoo.blocks.convolution import find_norm
 from zoo.blocks.maps import check_ids, instance_edges, one_hot, pyramid
-from zoo.blocks.painting.config import PaintingConfig
-from zoo.blocks.painting.objective import PictureObjective
-from zoo.blocks.painting.wardrobe import ChosenLook, Wardrobe
 from zoo.errors import ZooError
 from zoo.model import VideoModel, pieces
+from zoo.models.image_translation.config import PaintingConfig
+from zoo.models.image_translation.objective import PictureObjective
+from zoo.models.image_translation.wardrobe import ChosenLook, Wardrobe
 from zoo.types import Clip, ClipSpec, Look, SampleRequest, Stage
 
 ConfigT = TypeVar("ConfigT", bound=PaintingConfig)

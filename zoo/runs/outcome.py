@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 
 from zoo.devices.launch import is_first
 from zoo.errors import Stopped
-from zoo.folder import OUTCOME
 from zoo.io.atomic import write_text
+from zoo.runs.files import OUTCOME
 
 
 def write_outcome(run: Path, metrics: dict[str, float], objective: tuple[str, str] | None) -> None:

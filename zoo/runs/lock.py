@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zoo.errors import ZooError, listed
-from zoo.folder import CHECKPOINTS, CLIPS, COMMAND, CONFIG, ENVIRONMENT, METRICS, OUTCOME, RESULTS, WANDB
+from zoo.runs.files import CHECKPOINTS, CLIPS, COMMAND, CONFIG, ENVIRONMENT, METRICS, OUTCOME, RESULTS, WANDB
 
 LOCK = ".lock"
 PATIENCE = 2.0  # seconds that a process may take to die

@@ -7,8 +7,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from zoo.errors import ZooError
-from zoo.folder import CLOCK
 from zoo.io.safe_settings import check_plain
+from zoo.runs.files import CLOCK
 
 
 def read_curves(metrics: Path) -> dict[str, list[tuple[float, float]]]:

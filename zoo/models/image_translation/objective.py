@@ -14,11 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.blocks.convolution import Norm
-from zoo.blocks.painting.config import PaintingConfig
 from zoo.blocks.patchgan import MultiScaleDiscriminator
 from zoo.devices.collectives import max_over_ranks
 from zoo.losses.judged import Sides, verdict
 from zoo.losses.perceptual import find_perceptual
+from zoo.models.image_translation.config import PaintingConfig
 
 REGION_SHARE = 4  # the square around a region has a quarter of the picture's shorter side, as released for faces
 

@@ -9,7 +9,7 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from zoo.io.atomic import write_atomically
-from zoo.run import read_checkpoint
+from zoo.runs.load import read_checkpoint
 
 
 class WholeCheckpoints(TorchCheckpointIO):

@@ -10,14 +10,14 @@ from omegaconf import DictConfig
 
 from zoo.card import MODELS
 from zoo.cli import prepare_hydra
-from zoo.folder import CHECKPOINTS, CONFIG, METRICS, RESULTS
-from zoo.metrics_file import read_rows
-from zoo.preflight import check
-from zoo.resume import resumed
-from zoo.run import read_checkpoint
+from zoo.runs.files import CHECKPOINTS, CONFIG, METRICS, RESULTS
+from zoo.runs.load import read_checkpoint
+from zoo.runs.metrics_csv import read_rows
 from zoo.settings import Budget, Callbacks, Evaluation, Logger, Strategy, Train, TrainerSettings
-from zoo.testing import tiny_data
+from zoo.testing.helpers import tiny_data
 from zoo.train import Plan, plan, train
+from zoo.training.preflight import check
+from zoo.training.resume import resumed
 
 
 def tiny_plan(name: str, clips: int) -> Plan:

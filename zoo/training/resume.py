@@ -13,7 +13,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from zoo.errors import ZooError, listed
-from zoo.folder import CONFIG, LAST
+from zoo.runs.files import CONFIG, LAST
 from zoo.settings import Train
 
 FREE = ("trainer.progress", "data.workers", "logger.wandb", "callbacks.save_minutes")
@@ -41,7 +41,7 @@ def resumed(run: Path, typed: DictConfig, words: Sequence[str]) -> tuple[DictCon
 
     Raises a ZooError for a checkpoint that cannot be read, and for settings that would make another training of it.
     """
-    from zoo.run import read_checkpoint, read_config
+    from zoo.runs.load import read_checkpoint, read_config
 
     for word in words:
         key = word.lstrip("+~").partition("=")[0]

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from zoo.blocks.released import BLOCK, State, norm_of, numbers, rename, shifted
 from zoo.errors import ZooError
+from zoo.models.image_translation.released import BLOCK, State, norm_of, numbers, rename, shifted
 
 STEM = 4  # layers of a stem: padding, convolution, norm, ReLU
 STEP = 3  # layers of a step down or up: convolution, norm, ReLU

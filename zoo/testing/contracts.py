@@ -1,34 +1,21 @@
-"""The contract that every model of the zoo keeps, as tests that other packages can import.
-
-In a plug-in's tests::
-
-    import pytest
-    from zoo.testing import ModelContract
-
-    class TestAcme(ModelContract):
-        @pytest.fixture
-        def name(self) -> str:
-            return "acme"
+"""The contracts that every model of the zoo keeps, as test classes.
 
 Shapes: B clips, T frames, H x W pixels.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, fields, replace
+from collections.abc import Callable
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from lightning import Callback, Trainer
+from lightning import Callback
 from lightning.fabric.utilities import move_data_to_device
-from torch.utils._pytree import tree_leaves
-from torch.utils.data import DataLoader, default_collate
+from torch.utils.data import DataLoader
 
 from zoo.callbacks.clock import Clock
 from zoo.callbacks.ema import MovingAverage
@@ -37,130 +24,28 @@ from zoo.callbacks.progress import Bar
 from zoo.callbacks.saving import BetweenSteps
 from zoo.callbacks.throughput import Throughput
 from zoo.card import MODELS
-from zoo.data.base import DataConfig, build_set
-from zoo.data.module import VideoData
-from zoo.data.sets.puppets.config import PuppetsConfig
 from zoo.devices.cuda_graphs import Run
 from zoo.errors import ZooError
 from zoo.evaluation.metrics.labels import confusion, mean_iou
-from zoo.fake_device import DEVICE, FakeDevice, train_on_fake_device
-from zoo.model import CHANNELS_LAST, VideoModel, build
-from zoo.preflight import check
-from zoo.run import load
+from zoo.model import CHANNELS_LAST
+from zoo.runs.load import load
 from zoo.settings import Evaluation, Strategy, Train
-from zoo.types import Clip, SampleRequest
-
-FRAMES = 8
-SIZE = 32
-CLIPS = 2
-
-
-def tiny_data(name: str, **settings: Any) -> DataConfig:
-    """Puppets at 32 px with every field that the model takes."""
-    card = MODELS.find(name).card
-    data = PuppetsConfig(
-        frames=FRAMES, height=SIZE, width=SIZE, condition="edges", clips=CLIPS, transitions=0.0, workers=0
-    )
-    return replace(data, **settings).suited_to(card)
-
-
-def tiny_model(name: str) -> VideoModel[Any]:
-    """The smallest variant of a model, from the same weights each time."""
-    torch.manual_seed(0)
-    return build(asdict(MODELS.find(name).config.tiny()), tiny_data(name).spec())
-
-
-def tiny_clip(name: str) -> Clip:
-    """A batch of clips for it."""
-    clips = build_set(tiny_data(name), "train", MODELS.find(name).card.wanted(), seed=0)
-    return default_collate([clips.clip(index, 0, FRAMES) for index in range(CLIPS)])  # type: ignore[no-any-return]
-
-
-def request_for(clip: Clip, frames: int = FRAMES, seed: int = 0) -> SampleRequest:
-    """A sample of a clip that shows the model one real frame."""
-    return SampleRequest(frames, clip, context=1, seed=seed)
-
-
-@torch.no_grad()
-def answer(model: VideoModel[Any], clip: Clip) -> torch.Tensor:
-    """What the model makes of a clip: a sample that was shown one frame, or labels, or the probabilities of every
-    attribute."""
-    if model.card.samples:
-        return model.sample(request_for(clip)).video
-    if "segment" in model.card.tasks:
-        return model.segment(clip["video"])
-    return torch.cat(list(model.classify(clip["video"]).values()), -1)
-
-
-def train_on(
-    model: VideoModel[Any], clip: Clip, steps: int, folder: Path, *callbacks: Callback, **trainer: Any
-) -> Trainer:
-    """Train on one batch again and again."""
-    loader: DataLoader[Clip] = DataLoader([clip] * steps, batch_size=None)  # type: ignore[arg-type]
-    runner = quiet_trainer(folder, *callbacks, **trainer)
-    runner.fit(model, loader)
-    return runner
-
-
-def quiet_trainer(folder: Path, *callbacks: Callback, accelerator: str = "cpu", **trainer: Any) -> Trainer:
-    """A trainer of one pass that writes and shows nothing."""
-    return Trainer(
-        default_root_dir=folder,
-        accelerator=accelerator,
-        devices=1,
-        max_epochs=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=list(callbacks),
-        use_distributed_sampler=False,
-        **trainer,
-    )
-
-
-def train_as_commanded(model: VideoModel[Any], name: str, budget: int, folder: Path) -> Trainer:
-    """Train for so many clips on what the data module gives, through every stage of a curriculum, and validate."""
-    fields = MODELS.find(name).card.wanted()
-    data = replace(tiny_data(name), batch_size=CLIPS)
-    loaders = VideoData(data, fields, budget, 0, CLIPS, FRAMES, model.stage)
-    runner = quiet_trainer(folder, num_sanity_val_steps=0)
-    runner.fit(model, loaders)
-    return runner
-
-
-@contextmanager
-def recorded_reads(kind: type[Any]) -> Iterator[set[str]]:
-    """The fields of a dataclass that are read meanwhile, other than by those who read every field of any."""
-    read: set[str] = set()
-    original: Any = kind.__getattribute__
-
-    def record(self: Any, name: str) -> Any:
-        if str(sys._getframe(1).f_globals.get("__name__")).partition(".")[0] not in ("dataclasses", "omegaconf"):
-            read.add(name)
-        return original(self, name)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kind, "__getattribute__", record)
-        yield read
-
-
-def record_here(run: Run) -> tuple[Callable[[], None], Any]:
-    """What `record_cuda` does, on the processor: each replay writes over what was made before."""
-    made = run()
-
-    def replay() -> None:
-        for place, value in zip(tree_leaves(made), tree_leaves(run()), strict=True):
-            if isinstance(place, torch.Tensor):
-                place.copy_(value)
-
-    return replay, made
-
-
-def note_gradient(reached: set[str], key: str, parameter: torch.Tensor) -> None:
-    """A hook: remember the parameter if its gradient is not zero."""
-    if parameter.grad is not None and parameter.grad.abs().sum() > 0:
-        reached.add(key)
+from zoo.testing.fake_device import DEVICE, FakeDevice, train_on_fake_device
+from zoo.testing.helpers import (
+    CLIPS,
+    FRAMES,
+    answer,
+    note_gradient,
+    record_here,
+    recorded_reads,
+    request_for,
+    tiny_clip,
+    tiny_data,
+    tiny_model,
+    train_as_commanded,
+    train_on,
+)
+from zoo.training.preflight import check
 
 
 class TrainedContract:

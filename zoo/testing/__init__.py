@@ -1,0 +1,49 @@
+"""The contract that every model of the zoo keeps, as tests that other packages can import.
+
+In a plug-in's tests::
+
+    import pytest
+    from zoo.testing import ModelContract
+
+    class TestAcme(ModelContract):
+        @pytest.fixture
+        def name(self) -> str:
+            return "acme"
+"""
+
+from zoo.testing.contracts import ClassifierContract, ModelContract, SegmenterContract, TrainedContract
+from zoo.testing.helpers import (
+    CLIPS,
+    FRAMES,
+    SIZE,
+    answer,
+    quiet_trainer,
+    record_here,
+    recorded_reads,
+    request_for,
+    tiny_clip,
+    tiny_data,
+    tiny_model,
+    train_as_commanded,
+    train_on,
+)
+
+__all__ = [
+    "CLIPS",
+    "FRAMES",
+    "SIZE",
+    "ClassifierContract",
+    "ModelContract",
+    "SegmenterContract",
+    "TrainedContract",
+    "answer",
+    "quiet_trainer",
+    "record_here",
+    "recorded_reads",
+    "request_for",
+    "tiny_clip",
+    "tiny_data",
+    "tiny_model",
+    "train_as_commanded",
+    "train_on",
+]

@@ -7,7 +7,7 @@ import torch
 
 from zoo.blocks.attribute_schedule import FREE, INFERRED, read_schedules
 from zoo.blocks.attributes import AttributeHeads, as_vector, clip_label, cross_entropy, over_clip
-from zoo.cli import free_key
+from zoo.config.compose import free_key
 from zoo.data.module import KeyedClips, with_labels_for
 from zoo.data.sets.puppets.config import PuppetsConfig
 from zoo.errors import ZooError

@@ -11,10 +11,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from zoo.card import MODELS
-from zoo.cli import conf_dir, explain, prepare_hydra, refuse_unknown
+from zoo.cli import explain
+from zoo.config.compose import conf_dir, prepare_hydra, refuse_unknown
 from zoo.data.base import DATA_SETS
 from zoo.errors import ZooError
-from zoo.train import Plan, plan
+from zoo.training.plan import Plan, plan
 
 CONF = conf_dir()
 CHOICES = sorted(

@@ -13,7 +13,7 @@ import torch
 import wandb
 from hydra import compose, initialize_config_dir
 
-from zoo.cli import conf_dir, prepare_hydra
+from zoo.config.compose import conf_dir, prepare_hydra
 from zoo.data.base import build_set
 from zoo.data.decode import probe, read_frames, write_video
 from zoo.errors import ZooError
@@ -24,7 +24,8 @@ from zoo.evaluation.suite import Suite
 from zoo.runs.load import data_config, load
 from zoo.settings import EvaluateSettings
 from zoo.testing import recorded_reads
-from zoo.train import Plan, plan, train
+from zoo.training.plan import Plan, plan
+from zoo.training.trainer import train
 from zoo.types import SampleRequest
 
 TINY = [

@@ -12,7 +12,7 @@ import pytest
 
 from zoo import list_models
 from zoo.card import MODELS
-from zoo.cli import conf_dir
+from zoo.config.compose import conf_dir
 from zoo.data.decode import write_video
 
 EXPERIMENTS = sorted(conf_dir().glob("experiment/*.yaml"))

@@ -29,7 +29,8 @@ from zoo.sample import sample
 from zoo.settings import EvaluateSettings, SampleSettings, Strategy
 from zoo.testing import answer, tiny_clip, tiny_model, train_on
 from zoo.testing.rerun import go_on, tiny_plan
-from zoo.train import Plan, build_callbacks, train
+from zoo.training.plan import Plan
+from zoo.training.trainer import build_callbacks, train
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no NVIDIA GPU here")
 

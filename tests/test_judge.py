@@ -11,7 +11,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
-from zoo.cli import conf_dir, prepare_hydra
+from zoo.config.compose import conf_dir, prepare_hydra
 from zoo.data.base import build_set
 from zoo.data.sets.puppets.config import PuppetsConfig
 from zoo.errors import ZooError
@@ -24,7 +24,8 @@ from zoo.evaluation.tools import check_bound, open_judge
 from zoo.runs.load import load
 from zoo.sample import sample
 from zoo.settings import EvaluateSettings, SampleSettings
-from zoo.train import plan, train
+from zoo.training.plan import plan
+from zoo.training.trainer import train
 from zoo.types import SampleRequest
 
 COMMON = [

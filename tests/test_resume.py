@@ -12,7 +12,7 @@ from tests.ranks import on_ranks
 from zoo import list_models
 from zoo.settings import Strategy
 from zoo.testing.rerun import begin_or_go_on, go_on, tiny_plan, unlike
-from zoo.train import train
+from zoo.training.trainer import train
 
 CLIPS = 14  # of two each step: rounds after steps 3 and 6, and after the last, which is 7
 

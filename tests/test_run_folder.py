@@ -17,18 +17,20 @@ from omegaconf import OmegaConf
 from tests.test_resume import CLIPS, cut
 from zoo import ZooError
 from zoo.callbacks.saving import BetweenSteps
-from zoo.cli import conf_dir, prepare_hydra
+from zoo.config.compose import conf_dir, prepare_hydra
 from zoo.devices.launch import is_first, mark, run_folder, was_restarted
 from zoo.errors import Stopped
 from zoo.io.atomic import partial, write_atomically, write_text
 from zoo.runs.load import read_checkpoint
 from zoo.runs.lock import claimed, make_room
 from zoo.runs.metrics_csv import MetricsFile, read_rows
-from zoo.runs.outcome import leave, read_outcome
+from zoo.runs.outcome import read_outcome
 from zoo.testing.rerun import go_on, tiny_plan, unlike
-from zoo.train import plan, train
 from zoo.training.failures import told
+from zoo.training.plan import plan
 from zoo.training.resume import resumed
+from zoo.training.signals import exit_after_signal
+from zoo.training.trainer import train
 
 TINY = [
     *("model=segmenter", "model.width=4", "data.height=32", "data.width=32", "data.frames=4", "data.crowd=0"),
@@ -165,7 +167,7 @@ def test_slurm_is_asked_to_run_the_job_again(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SLURM_JOB_ID", "17")
     for number, asked in ((signal.SIGTERM, False), (signal.SIGUSR1, True)):
         with pytest.raises(SystemExit) as end:
-            leave(Stopped(number, 8), tmp_path)
+            exit_after_signal(Stopped(number, 8), tmp_path)
         assert end.value.code == 128 + number
         assert (tmp_path / "asked").exists() == asked
     assert (tmp_path / "asked").read_text() == "requeue 17\n"

@@ -15,12 +15,13 @@ import zoo
 from tests.ranks import on_ranks
 from tests.test_strategies import COMMON, trained, two, words_for
 from zoo import ZooError
-from zoo.cli import conf_dir, prepare_hydra
+from zoo.config.compose import conf_dir, prepare_hydra
 from zoo.data.module import VideoData
 from zoo.devices.sharded_checkpoint import INDEX, read_checkpoint, read_sharded, shard_state, write_sharded
 from zoo.model import build
 from zoo.runs.load import find_checkpoint
-from zoo.train import build_trainer, plan
+from zoo.training.plan import plan
+from zoo.training.trainer import build_trainer
 
 
 def write(folder: Path, ranks: int = 1, **state: object) -> None:

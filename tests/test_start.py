@@ -8,7 +8,7 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 
-from zoo.cli import conf_dir, prepare_hydra
+from zoo.config.compose import conf_dir, prepare_hydra
 
 QUICK = """
 import sys

@@ -12,15 +12,16 @@ from torch import nn
 from tests.ranks import on_ranks
 from zoo import list_models
 from zoo.blocks.convolution import find_norm
-from zoo.cli import conf_dir, prepare_hydra
 from zoo.comparison.gather import read_films
+from zoo.config.compose import conf_dir, prepare_hydra
 from zoo.devices.collectives import average_gradients
 from zoo.devices.sharded_checkpoint import read_checkpoint
 from zoo.devices.synced_norm import SyncedBatchNorm, sync_batch_norm
 from zoo.evaluation.results import read_results
 from zoo.models.image_translation.objective import region_box
 from zoo.testing import tiny_model
-from zoo.train import plan, train
+from zoo.training.plan import plan
+from zoo.training.trainer import train
 
 COMMON = [
     "data.height=32",

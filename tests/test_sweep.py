@@ -17,6 +17,7 @@ from hydra.errors import MissingConfigException
 
 from tests.test_train import TINY
 from zoo.cli import explain
+from zoo.config.overrides import digest
 from zoo.devices.launch import is_main_task, without_launcher_environment
 from zoo.errors import ZooError
 from zoo.sweep import slots
@@ -24,7 +25,6 @@ from zoo.sweep.command import asked
 from zoo.sweep.jobs import FAILED, RUNNING, Job, differences, quoted, read_record
 from zoo.sweep.slots import divide
 from zoo.sweep.summary import last_words
-from zoo.sweep.words import digest
 
 TRAINING = """
 import json, os, pathlib, signal, subprocess, sys, time

@@ -19,8 +19,8 @@ from hydra import compose, initialize_config_dir
 
 import zoo
 from zoo import ZooError, settings
-from zoo.cli import conf_dir, prepare_hydra
 from zoo.comparison.gather import read_films
+from zoo.config.compose import conf_dir, prepare_hydra
 from zoo.data.base import DATA_SETS
 from zoo.data.decode import VideoWriter, probe, read_frames, read_image, write_video
 from zoo.data.sets.puppets.clips import PuppetClips
@@ -31,7 +31,8 @@ from zoo.sample import sample
 from zoo.settings import SampleSettings
 from zoo.testing import recorded_reads
 from zoo.testing.fake_device import DEVICE, FakeDevice
-from zoo.train import plan, train
+from zoo.training.plan import plan
+from zoo.training.trainer import train
 from zoo.visualization.curves import draw_curves, read_curves
 from zoo.visualization.grids import to_bytes
 

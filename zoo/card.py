@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import get_args
 
@@ -48,6 +49,10 @@ class ModelCard:
     def samples(self) -> bool:
         """Whether it makes videos; a model that only classifies or segments them does not."""
         return not self.tasks <= {"classify", "segment"}
+
+    def fits(self, fields: Collection[str]) -> bool:
+        """Whether a data set that can provide these fields, under some setting, has what the model needs."""
+        return all(set(group) & set(fields) for group in self.needs)
 
     def missing(self, spec: ClipSpec) -> list[tuple[str, ...]]:
         """The needs that clips of this form do not meet."""

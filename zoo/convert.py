@@ -26,7 +26,7 @@ def convert(name: str, source: Path, run: Path, settings: dict[str, Any]) -> Pat
 
     from zoo.io.atomic import write_atomically
     from zoo.runs.files import CHECKPOINTS
-    from zoo.runs.load import begin
+    from zoo.runs.provenance import write_provenance
 
     entry = MODELS.find(name)
     if run.exists() and not run.is_dir():
@@ -37,7 +37,9 @@ def convert(name: str, source: Path, run: Path, settings: dict[str, Any]) -> Pat
         model = entry.load().convert(source, settings)
     except (LookupError, ValueError, TypeError, RuntimeError) as problem:  # layers that no release has
         raise ZooError(f"from={source} holds no weights of the release of {name}: {problem!r:.300}.") from problem
-    begin(run, {"model": asdict(model.config), "converted": {"from": str(source), **settings}}, "zoo.convert")
+    write_provenance(
+        run, {"model": asdict(model.config), "converted": {"from": str(source), **settings}}, "zoo.convert"
+    )
     checkpoint = {
         "state_dict": model.state_dict(),
         "hyper_parameters": {"model": asdict(model.config), "spec": asdict(model.spec)},

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, OmegaConf
 
-from zoo.cli import hydra_command
+from zoo.config.compose import hydra_command
 from zoo.errors import ZooError
 from zoo.settings import EvaluateSettings
 

@@ -13,7 +13,6 @@ from zoo.data.base import DATA_SETS
 from zoo.errors import ZooError, listed
 from zoo.evaluation.catalogue import METRICS
 from zoo.evaluation.features.names import NETWORKS
-from zoo.training.preflight import fits
 
 
 def models_table(pattern: str) -> Table:
@@ -21,7 +20,7 @@ def models_table(pattern: str) -> Table:
     table = Table("model", "title", "tasks", "needs", "data sets that fit", title="models")
     for name in MODELS.names(pattern):
         card = MODELS.find(name).card
-        sets = [entry.card.name for entry in DATA_SETS.entries() if fits(card, entry.card)]
+        sets = [entry.card.name for entry in DATA_SETS.entries() if card.fits(entry.card.fields)]
         title = f"{card.title}\n{card.paper}"
         table.add_row(card.name, title, listed(sorted(card.tasks)), needs(card), listed(sets))
     return table

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from zoo.cli import hydra_command
+from zoo.config.compose import hydra_command
 from zoo.errors import ZooError, listed
 from zoo.settings import SampleSettings
 from zoo.types import Clip, Sample, SampleRequest

@@ -23,7 +23,8 @@ from zoo.data.base import DataConfig, build_set
 from zoo.evaluation.catalogue import METRICS, OF_SAMPLES
 from zoo.evaluation.metric import Setup
 from zoo.model import build
-from zoo.runs.load import commit, data_config, load
+from zoo.runs.load import data_config, load
+from zoo.runs.provenance import commit
 from zoo.types import Sample, SampleRequest
 from zoo.visualization.grids import rows_of, save_film, save_grid
 

@@ -27,7 +27,7 @@ import torch
 
 from zoo import list_models
 from zoo.io.atomic import partial
-from zoo.runs.load import commit
+from zoo.runs.provenance import commit
 from zoo.testing.rerun import begin_or_go_on, tiny_plan, unlike
 
 HERE = Path(__file__).parent

@@ -91,7 +91,7 @@ def train(run: Path, settings: list[str]) -> str:
 
 def now() -> str | None:
     """The commit of this checkout."""
-    from zoo.runs.load import commit
+    from zoo.runs.provenance import commit
 
     return commit()
 

@@ -20,7 +20,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from zoo.runs.load import commit
+from zoo.runs.provenance import commit
 from zoo.visualization.curves import read_curves
 
 HERE = Path(__file__).parent
@@ -133,9 +133,9 @@ def gradient_bytes(model: str, size: Sequence[str]) -> int:
     """Of all parameters that are trained, in single precision, times the optimizer steps that a clip is made of."""
     from hydra import compose, initialize_config_dir
 
-    from zoo.cli import conf_dir, prepare_hydra
+    from zoo.config.compose import conf_dir, prepare_hydra
     from zoo.model import build
-    from zoo.train import plan
+    from zoo.training.plan import plan
 
     prepare_hydra()
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):

@@ -34,7 +34,7 @@ from zoo.data.module import ClipLoader, KeyedClips, Order
 from zoo.data.sets.puppets.clips import PuppetClips
 from zoo.data.sets.puppets.config import PuppetsConfig
 from zoo.data.transforms import to_uint8
-from zoo.runs.load import commit
+from zoo.runs.provenance import commit
 from zoo.visualization.curves import read_curves
 
 HERE = Path(__file__).parent

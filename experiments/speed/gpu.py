@@ -53,8 +53,8 @@ from zoo.callbacks.finite import Finite
 from zoo.cli import hush_libraries
 from zoo.data.module import VideoData
 from zoo.model import build
-from zoo.runs.load import commit
-from zoo.train import Plan
+from zoo.runs.provenance import commit
+from zoo.training.plan import Plan
 
 Line = dict[str, Any]
 HERE = Path(__file__).parent

@@ -99,7 +99,7 @@ def measure() -> None:
         for number, curve in enumerate(CURVES):
             curve.mib = [round(points[number, x].result(), 1) for x in curve.values]
             print(f"{curve.panel:26s} {curve.name:28s} {dict(zip(curve.values, curve.mib, strict=True))}", flush=True)
-    from zoo.runs.load import commit  # PyTorch would make this process large, and Linux counts that for what it starts
+    from zoo.runs.provenance import commit
 
     lines = [vars(curve) | {"command": shlex.join(["python", "-m", *curve.words])} for curve in CURVES]
     for line in lines:

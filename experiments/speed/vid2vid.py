@@ -48,7 +48,7 @@ from zoo.losses.warping import flow_confidence
 from zoo.model import build
 from zoo.models.vid2vid.losses import temporal_groups, video_input
 from zoo.models.vid2vid.model import Vid2Vid
-from zoo.runs.load import commit
+from zoo.runs.provenance import commit
 from zoo.types import ClipSpec, SampleRequest
 
 RESULTS = {"cpu": "vid2vid.jsonl", "cuda": "vid2vid-cuda.jsonl"}

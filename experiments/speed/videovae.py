@@ -32,7 +32,7 @@ from zoo.data.sets.puppets.config import PuppetsConfig
 from zoo.losses.gaussian import free_bits, kl_divergence
 from zoo.model import build
 from zoo.models.videovae.model import VideoVAE
-from zoo.runs.load import commit
+from zoo.runs.provenance import commit
 
 RESULTS = Path(__file__).with_name("videovae.jsonl")
 

@@ -87,7 +87,8 @@ def measure(run: str) -> None:
     """Sample the evaluation clips and print what comes out, as one line of JSON."""
     import torch
 
-    from zoo.runs.load import commit, load
+    from zoo.runs.load import load
+    from zoo.runs.provenance import commit
 
     torch.set_num_threads(1)
     model = load(run)

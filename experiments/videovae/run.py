@@ -129,7 +129,8 @@ def measure(run: str, judge_run: str) -> None:
     import torch
 
     from zoo.evaluation.tools import check_bound, open_judge
-    from zoo.runs.load import commit, data_config, load
+    from zoo.runs.load import data_config, load
+    from zoo.runs.provenance import commit
 
     torch.set_num_threads(1)
     model = load(run)

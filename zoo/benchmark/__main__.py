@@ -43,7 +43,7 @@ from zoo.io.atomic import write_text
 from zoo.settings import BenchmarkSettings
 
 if TYPE_CHECKING:
-    from zoo.train import Plan
+    from zoo.training.plan import Plan
 
 
 def benchmark(words: Sequence[str]) -> dict[str, Any]:

@@ -26,11 +26,11 @@ from zoo.callbacks.throughput import peak_memory
 from zoo.cli import hush_libraries
 from zoo.data.base import build_set
 from zoo.data.module import ClipLoader, VideoData
-from zoo.devices.strategies import trainer_arguments
 from zoo.errors import ZooError
 from zoo.model import VideoModel, build
-from zoo.runs.load import environment
-from zoo.train import Plan, looks
+from zoo.runs.provenance import environment
+from zoo.training.plan import Plan
+from zoo.training.trainer import looks, trainer_arguments
 from zoo.types import Clip, SampleRequest
 
 Seconds = dict[str, list[float]]

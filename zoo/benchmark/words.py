@@ -12,10 +12,11 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from zoo.cli import conf_dir, explain, prepare_hydra, refuse_unknown
+from zoo.cli import explain
+from zoo.config.compose import conf_dir, prepare_hydra, refuse_unknown
+from zoo.config.overrides import key_of
 from zoo.errors import ZooError
-from zoo.sweep.words import key_of
-from zoo.train import Plan, plan
+from zoo.training.plan import Plan, plan
 
 if TYPE_CHECKING:
     from zoo.settings import BenchmarkSettings

@@ -29,7 +29,6 @@ from zoo.data.sequences.labelled import Survey
 from zoo.data.sequences.split import Stretch
 from zoo.data.transforms import to_uint8
 from zoo.errors import ZooError, listed
-from zoo.training.preflight import fits
 
 LOOKS = 10
 """Frames of a clip on the sheet."""
@@ -120,7 +119,7 @@ def _say(*sentences: str) -> None:
 def _train_command(name: str, words: Sequence[str]) -> str:
     """For a model that generates, one that takes attributes if there is one; or else any that fits."""
     card = DATA_SETS.find(name).card
-    fitting = [entry.card for entry in MODELS.entries() if fits(entry.card, card)]
+    fitting = [entry.card for entry in MODELS.entries() if entry.card.fits(card.fields)]
     fitting.sort(key=lambda model: ("generate" not in model.tasks, "attributes" not in model.wanted()))
     model = [f"model={fitting[0].name}"] if fitting else []
     typed = [f"data.{word.removeprefix('data.')}" for word in words if not word.startswith("sheet=")]

@@ -10,39 +10,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lightning.pytorch.plugins.precision import DoublePrecision
 from lightning.pytorch.strategies import DDPStrategy, DeepSpeedStrategy, ModelParallelStrategy, Strategy
 from torch.optim import Optimizer
 
 from zoo.card import ModelCard
 from zoo.devices.collectives import average_buffers, average_gradients, broadcast_state
-from zoo.devices.hardware import PRECISIONS
 from zoo.devices.sharded_checkpoint import read_checkpoint, shard_optimizer_state, shard_state, write_sharded
 from zoo.devices.synced_norm import sync_batch_norm
-from zoo.runs.checkpoint_io import WholeCheckpoints
-from zoo.settings import Train
 
 if TYPE_CHECKING:
     from lightning import Trainer
-
-
-def trainer_arguments(settings: Train, card: ModelCard) -> dict[str, Any]:
-    """What Lightning's trainer takes of the choices of strategy, precision and devices."""
-    strategy, trainer = settings.strategy, settings.trainer
-    arguments: dict[str, Any] = {
-        "accelerator": strategy.accelerator,
-        "devices": strategy.devices,
-        "num_nodes": trainer.num_nodes,
-        "strategy": build_strategy(strategy.name, card, trainer.sync_batchnorm),
-        "precision": PRECISIONS.get(trainer.precision, trainer.precision),
-        "plugins": [WholeCheckpoints()],
-    }
-    if strategy.name == "fsdp":
-        arguments["inference_mode"] = False  # what it gathers for a round of evaluation, training goes on with
-        if arguments["precision"] == "64-true":  # Lightning refuses the word, and not what it stands for
-            del arguments["precision"]
-            arguments["plugins"] += [DoublePrecision()]
-    return arguments
 
 
 def build_strategy(name: str, card: ModelCard, sync_batchnorm: bool = False) -> Strategy | str:

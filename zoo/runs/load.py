@@ -1,91 +1,19 @@
-"""The run folder: what a training leaves, enough to continue, sample, evaluate and compare it elsewhere."""
+"""Read a run folder or a checkpoint: the model with its weights, and the settings that it was trained with."""
 
 from __future__ import annotations
 
-import json
-import platform
-import shlex
-import subprocess
-import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import torch
-import yaml
 
 from zoo.data.base import DataConfig
 from zoo.devices.sharded_checkpoint import is_sharded, read_sharded
 from zoo.errors import ZooError
-from zoo.io.atomic import write_text
 from zoo.io.safe_load import read_tensors
 from zoo.io.safe_settings import read_settings
 from zoo.model import VideoModel, build
-from zoo.runs.files import CHECKPOINTS, CLOCK, COMMAND, CONFIG, ENVIRONMENT
+from zoo.runs.files import CHECKPOINTS, CONFIG
 from zoo.runs.validate import check_model, typed_data
 from zoo.types import ClipSpec
-
-VERSIONS = (
-    "torch",
-    "torchvision",
-    "lightning",
-    "torchmetrics",
-    "hydra-core",
-    "omegaconf",
-    "numpy",
-    "av",
-    "wandb",
-)
-
-
-def begin(run: Path, config: dict[str, Any], module: str = "zoo.train") -> None:
-    """Write the composed config, the command ``python -m <module>`` and the environment into a new run folder."""
-    run.mkdir(parents=True, exist_ok=True)
-    write_text(run / COMMAND, _typed(module))
-    write_text(run / ENVIRONMENT, json.dumps(environment(), indent=2) + "\n")
-    write_text(run / CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-
-
-def go_on(run: Path, clips_seen: int) -> None:
-    """Note in the run folder that its training went on from there: the command, and where it ran."""
-    with (run / COMMAND).open("a") as file:
-        file.write(_typed("zoo.train"))
-    told = json.loads((run / ENVIRONMENT).read_text())
-    told.setdefault("resumed", []).append({CLOCK: clips_seen, **environment()})
-    write_text(run / ENVIRONMENT, json.dumps(told, indent=2) + "\n")
-
-
-def _typed(module: str) -> str:
-    return shlex.join(["python", "-m", module, *sys.argv[1:]]) + "\n"
-
-
-def environment() -> dict[str, Any]:
-    """Versions, commit and hardware."""
-    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "processor": platform.processor() or platform.machine(),
-        "threads": torch.get_num_threads(),
-        "gpus": gpus,
-        "commit": commit(),
-        "versions": {name: version(name) for name in VERSIONS},
-    }
-
-
-def commit() -> str | None:
-    """The commit that the zoo's code stands at, with a + if it was changed since; None outside a checkout."""
-    here = Path(__file__).parent
-    try:
-        git = ["git", "-C", str(here)]
-        tracked = subprocess.run([*git, "ls-files", "--error-unmatch", __file__], capture_output=True, check=False)
-        if tracked.returncode:
-            return None
-        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return head + ("+" if changed else "")
 
 
 def find_checkpoint(path: str) -> Path:

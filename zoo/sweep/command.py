@@ -17,13 +17,22 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from zoo.cli import conf_dir, explain
+from zoo.cli import explain
+from zoo.config.compose import conf_dir
+from zoo.config.overrides import OF_SWEEPS, key_of
 from zoo.errors import ZooError
 from zoo.sweep.jobs import quoted
 from zoo.sweep.slots import divide
 from zoo.sweep.summary import records, summarize
 from zoo.sweep.task import Task
-from zoo.sweep.words import OF_SWEEPS, key_of
+
+
+def run_sweep(name: str, words: Sequence[str]) -> bool:
+    """Run the sweep of a command if its arguments ask for one; returns whether they did."""
+    arguments = asked(words)
+    if arguments is not None:
+        sweep(name, arguments)
+    return arguments is not None
 
 
 def asked(words: Sequence[str]) -> Namespace | None:

@@ -12,11 +12,12 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from zoo.cli import explain, refuse_unknown
+from zoo.cli import explain
+from zoo.config.compose import refuse_unknown
+from zoo.config.overrides import of_job
 from zoo.errors import ZooError
 from zoo.sweep.jobs import Job
 from zoo.sweep.running import run_all
-from zoo.sweep.words import of_job
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def without_hydra(config: DictConfig) -> DictConfig:
 
 def settings(config: DictConfig, sweeper: DictConfig) -> dict[str, Any]:
     """What a job's overrides amount to; a ZooError says why they cannot be."""
-    from zoo.train import plan
+    from zoo.training.plan import plan
 
     try:
         refuse_unknown(config)

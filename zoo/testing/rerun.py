@@ -9,15 +9,16 @@ import torch
 from omegaconf import DictConfig
 
 from zoo.card import MODELS
-from zoo.cli import prepare_hydra
+from zoo.config.compose import prepare_hydra
 from zoo.runs.files import CHECKPOINTS, CONFIG, METRICS, RESULTS
 from zoo.runs.load import read_checkpoint
 from zoo.runs.metrics_csv import read_rows
 from zoo.settings import Budget, Callbacks, Evaluation, Logger, Strategy, Train, TrainerSettings
 from zoo.testing.helpers import tiny_data
-from zoo.train import Plan, plan, train
+from zoo.training.plan import Plan, plan
 from zoo.training.preflight import check
 from zoo.training.resume import resumed
+from zoo.training.trainer import train
 
 
 def tiny_plan(name: str, clips: int) -> Plan:

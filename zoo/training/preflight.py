@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zoo.card import ModelCard
-from zoo.data.base import DATA_SETS, DataCard
+from zoo.data.base import DATA_SETS
 from zoo.devices.hardware import machine_problems
 from zoo.errors import ZooError, listed, one_of
 from zoo.evaluation.catalogue import (
@@ -36,16 +36,11 @@ def check(card: ModelCard, spec: ClipSpec, settings: Train) -> None:
         raise ZooError("\n".join(found))
 
 
-def fits(card: ModelCard, data: DataCard) -> bool:
-    """Whether the data set can provide what the model needs, under some setting."""
-    return all(set(group) & data.fields for group in card.needs)
-
-
 def _fields(card: ModelCard, spec: ClipSpec, data: str) -> list[str]:
     sentences = []
     for group in card.missing(spec):
         names = " or ".join(f"`{name}`" for name in group)
-        sets = [entry.card.name for entry in DATA_SETS.entries() if fits(card, entry.card)]
+        sets = [entry.card.name for entry in DATA_SETS.entries() if card.fits(entry.card.fields)]
         sentences.append(
             f"{card.name} needs {names} in every clip; "
             f"data set `{data}`, as it is set, provides {listed(spec.fields)}.\n"

@@ -8,14 +8,6 @@ from collections.abc import Iterable
 OF_SWEEPS = ("launcher", "slots", "sweep")
 """Settings that say how a sweep is run, and nothing about its jobs."""
 
-ENGINES = {
-    "hydra/launcher/submitit_slurm": ("hydra-submitit-launcher", "slurm"),
-    "hydra/launcher/submitit_local": ("hydra-submitit-launcher", "slurm"),
-    "hydra/launcher/ray": ("hydra-ray-launcher", "ray"),
-    "hydra/sweeper/optuna": ("hydra-optuna-sweeper", "optuna"),
-}
-"""Hydra's launchers and sweepers that are packages of their own, and the extras that bring them."""
-
 
 def key_of(word: str) -> str:
     """What an override is about."""
@@ -30,11 +22,3 @@ def of_job(words: Iterable[str]) -> list[str]:
 def digest(words: Iterable[str]) -> str:
     """A sweep's name, which follows from what its jobs are: the same command goes on in the same folder."""
     return hashlib.sha256("\n".join(of_job(words)).encode()).hexdigest()[:8]
-
-
-def not_installed(option: str) -> str | None:
-    """What to install for an option of Hydra's; None where that is not what is missing."""
-    if option not in ENGINES:
-        return None
-    package, extra = ENGINES[option]
-    return f"{option.rpartition('/')[2]} needs {package}, which is not installed: pip install 'video-zoo[{extra}]'"

@@ -1,0 +1,1 @@
+"""Composing settings with Hydra. Imports no torch."""

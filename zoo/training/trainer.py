@@ -1,0 +1,143 @@
+"""Train as planned: Lightning's trainer with the zoo's callbacks, loggers and strategy."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import Callback, Trainer, seed_everything
+from lightning.pytorch.plugins.precision import DoublePrecision
+
+from zoo.callbacks.accuracy import Accuracy
+from zoo.callbacks.clock import Clock
+from zoo.callbacks.ema import MovingAverage
+from zoo.callbacks.finite import Finite
+from zoo.callbacks.gallery import Gallery
+from zoo.callbacks.measure import Measure
+from zoo.callbacks.opening import Opening
+from zoo.callbacks.overlap import Overlap
+from zoo.callbacks.progress import Bar
+from zoo.callbacks.saving import AfterRounds, BetweenSteps, LastRound
+from zoo.callbacks.throughput import Throughput
+from zoo.card import ModelCard
+from zoo.cli import hush_libraries
+from zoo.data.base import build_set
+from zoo.data.module import VideoData
+from zoo.devices.hardware import PRECISIONS
+from zoo.devices.launch import is_first
+from zoo.devices.strategies import build_strategy
+from zoo.evaluation.results import read_results
+from zoo.evaluation.suite import Suite
+from zoo.evaluation.tools import open_tools
+from zoo.model import build
+from zoo.runs.checkpoint_io import WholeCheckpoints
+from zoo.runs.provenance import note_resumption, write_provenance
+from zoo.runs.wandb_logger import build_loggers, close_loggers
+from zoo.settings import Train
+from zoo.training.failures import told
+from zoo.training.plan import Plan
+from zoo.training.resume import Start
+
+
+def train(plan: Plan, run: Path, start: Start | None = None) -> dict[str, float]:
+    """Train as planned, in ``run``, from the beginning or from ``start``; returns the metrics of the last round."""
+    hush_libraries()
+    settings = plan.settings
+    if settings.evaluation.clips is None:
+        held_out = build_set(replace(plan.data, frames=plan.request.frames), "val", frozenset(), seed=0)
+        settings.evaluation.clips = min(plan.card.evaluation_clips, len(held_out))
+    if settings.trainer.threads:
+        torch.set_num_threads(settings.trainer.threads)
+    seed_everything(settings.seed, verbose=False)
+    if is_first():
+        note_resumption(run, start.clips_seen) if start else write_provenance(run, plan.config())
+    model = build(asdict(settings.model), plan.spec)
+    model.seed, model.evaluation = settings.seed, plan.request
+    model.lay_out(settings)
+    if settings.trainer.compile:
+        model.compile_networks()
+    for note in model.notes() if is_first() else ():
+        print(note)
+    clips, frames = plan.evaluation_clips, plan.request.frames
+    data = VideoData(plan.data, plan.card.wanted(), plan.budget, settings.seed, clips, frames, model.stage)
+    trainer = build_trainer(plan, run, start.rows if start else 0)
+    try:
+        with told(run):
+            trainer.fit(model, data, ckpt_path=start.checkpoint if start else None, weights_only=True)
+    finally:
+        close_loggers(trainer.loggers, run)
+    return figures(run, model.clips_seen) if is_first() else {}
+
+
+def build_trainer(plan: Plan, run: Path, rows: int = 0) -> Trainer:
+    """Lightning's trainer: one pass over the budget, validated in rounds. rows: of metrics.csv that are kept."""
+    settings = plan.settings
+    return Trainer(
+        default_root_dir=run,
+        **trainer_arguments(settings, plan.card),
+        logger=build_loggers(settings, plan.config(), run, rows),
+        callbacks=build_callbacks(plan, run),
+        max_epochs=1,
+        val_check_interval=1.0 / settings.evaluation.rounds,
+        num_sanity_val_steps=0,
+        log_every_n_steps=settings.trainer.log_every,
+        use_distributed_sampler=False,
+        enable_progress_bar=settings.trainer.progress,
+        enable_model_summary=False,
+    )
+
+
+def build_callbacks(plan: Plan, run: Path) -> list[Callback]:
+    """Everything around training; the average early, so that those after it see its samples."""
+    settings = plan.settings.callbacks
+    callbacks: list[Callback] = [
+        Finite(run),
+        BetweenSteps(run, settings.save_minutes),
+        MovingAverage(settings.ema_half_life),
+        Clock(),
+        *looks(plan, run),
+        Opening(),
+        Throughput(),
+        LastRound(),
+        AfterRounds(run, plan.objective),
+    ]
+    return [*callbacks, Bar()] if plan.settings.trainer.progress else callbacks
+
+
+def looks(plan: Plan, run: Path) -> list[Callback]:
+    """What looks at a validation round: of videos, or of what a model reads off them."""
+    protocol, spec = plan.protocol, plan.spec
+    if "segment" in plan.card.tasks:
+        return [Overlap(protocol, run, len(spec.label_names))]
+    if not plan.card.samples:
+        return [Accuracy(protocol, run, tuple(spec.attributes))]
+    setup = open_tools(plan.settings.evaluation, plan.metrics, protocol, spec, plan.data, plan.settings.seed)
+    suite = Suite(plan.metrics, protocol, setup)
+    return [Measure(suite, run), Gallery(run, plan.settings.callbacks.gallery_clips, spec.fps)]
+
+
+def trainer_arguments(settings: Train, card: ModelCard) -> dict[str, Any]:
+    """What Lightning's trainer takes of the choices of strategy, precision and devices."""
+    strategy, trainer = settings.strategy, settings.trainer
+    arguments: dict[str, Any] = {
+        "accelerator": strategy.accelerator,
+        "devices": strategy.devices,
+        "num_nodes": trainer.num_nodes,
+        "strategy": build_strategy(strategy.name, card, trainer.sync_batchnorm),
+        "precision": PRECISIONS.get(trainer.precision, trainer.precision),
+        "plugins": [WholeCheckpoints()],
+    }
+    if strategy.name == "fsdp":
+        arguments["inference_mode"] = False  # what it gathers for a round of evaluation, training goes on with
+        if arguments["precision"] == "64-true":  # Lightning refuses the word, and not what it stands for
+            del arguments["precision"]
+            arguments["plugins"] += [DoublePrecision()]
+    return arguments
+
+
+def figures(run: Path, clips_seen: int) -> dict[str, float]:
+    """The metrics of the round at so many clips, by key."""
+    lines = [result for result in read_results(run) if result.seen == clips_seen and result.protocol.split == "val"]
+    return {result.protocol.key(name): value for result in lines for name, value in result.metrics.items()}

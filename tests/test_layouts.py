@@ -15,7 +15,7 @@ from tests.layouts import FIXTURES, NAMES, NEEDED, all_of, clips, config, replac
 from zoo.data.base import DATA_SETS
 from zoo.data.decode import read_ids, read_image, write_video
 from zoo.data.sequences.clips import SequenceClips, mirrored
-from zoo.data.sets.cityscapes.config import LABELS
+from zoo.data.sets.cityscapes.names import LABELS
 from zoo.data.transforms import distance_map, edges
 from zoo.errors import ZooError
 from zoo.flow.warp import warp

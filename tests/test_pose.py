@@ -10,8 +10,8 @@ import torch
 
 from tests.layouts import FIXTURES, clips, config
 from zoo.data.decode import read_image
-from zoo.data.sets.pose.config import PARTS
 from zoo.data.sets.pose.densepose import densepose_condition, read_iuv
+from zoo.data.sets.pose.names import PARTS
 from zoo.data.sets.pose.openpose import draw_people, first_body, placed
 from zoo.data.sets.pose.skeleton import BODY_LIMBS, FACE, LEFT_HAND, LIMBS, LINES, POINTS
 from zoo.errors import ZooError

@@ -57,5 +57,6 @@ def test_a_card_names_fields_and_tasks_that_exist():
 
 
 def test_cards_lists_and_preflight_import_no_torch():
-    code = "import sys, zoo, zoo.list, zoo.train, zoo.sample; zoo.config.compose.prepare_hydra(); assert 'torch' not in sys.modules"
+    imports = "import sys, zoo, zoo.list, zoo.train, zoo.sample, zoo.config.compose as compose"
+    code = f"{imports}; compose.prepare_hydra(); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -16,9 +16,9 @@ from zoo.card import MODELS
 from zoo.data.base import DATA_SETS, build_set
 from zoo.data.decode import probe, read_frames
 from zoo.data.sets.weizmann import crop
-from zoo.data.sets.weizmann.config import ACTIONS, PEOPLE
 from zoo.data.sets.weizmann.crop import Cropped, cut_square
 from zoo.data.sets.weizmann.find import find
+from zoo.data.sets.weizmann.names import ACTIONS, PEOPLE
 from zoo.data.sets.weizmann.person import centre_boxes, person_boxes
 from zoo.data.transforms import cover, to_signed, to_uint8
 from zoo.errors import ZooError

@@ -19,8 +19,8 @@ from torch import Tensor
 from zoo.data.decode import frame_times, read_ids, read_image
 from zoo.data.sequences.files import VIDEO_SUFFIXES, files_in
 from zoo.data.sets.folder.footage import nearest_frames, stored_frames
-from zoo.data.sets.pose.config import KINDS
 from zoo.data.sets.pose.given import pose_frames
+from zoo.data.sets.pose.names import KINDS
 from zoo.data.transforms import DRAWN_CHANNELS, cover, drawing, to_signed
 from zoo.errors import ZooError
 from zoo.types import Clip, ClipSpec

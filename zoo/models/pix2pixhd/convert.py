@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.errors import ZooError, listed
 from zoo.models.image_translation.converted import clip_spec, refuse_unknown
@@ -16,11 +16,13 @@ from zoo.models.image_translation.released_networks import (
     translate_image_generator,
 )
 from zoo.models.pix2pixhd.config import Pix2PixHDConfig
-from zoo.models.pix2pixhd.model import Pix2PixHD
 from zoo.runs.validate import sketched
 
+if TYPE_CHECKING:
+    from zoo.models.pix2pixhd.model import Pix2PixHD
 
-def convert(folder: Path, settings: Mapping[str, Any]) -> Pix2PixHD:
+
+def convert(model_class: type[Pix2PixHD], folder: Path, settings: Mapping[str, Any]) -> Pix2PixHD:
     """Build the model that ``<epoch>_net_G.pth`` describes, and load it, with D and E where they are there.
 
     settings: as ``zoo.models.image_translation.converted`` asks for them.
@@ -53,8 +55,8 @@ def convert(folder: Path, settings: Mapping[str, Any]) -> Pix2PixHD:
         **(judge[0].settings() if judge else {}),
     )
     spec = clip_spec(form.channels, settings, foreground=False)
-    sketched(lambda: Pix2PixHD(config, spec), folder, generator)
-    model = Pix2PixHD(config, spec)
+    sketched(lambda: model_class(config, spec), folder, generator)
+    model = model_class(config, spec)
     model.generator.load_state_dict(fit_state(generator, model.generator.state_dict(), "G"))
     if judge:
         model.objective.image.load_state_dict(fit_state(judge[1], model.objective.image.state_dict(), "D"))

@@ -108,4 +108,4 @@ class Pix2PixHD(PaintingModel[Pix2PixHDConfig]):
         """A model from the original release's ``<epoch>_net_G.pth`` and, where it is there, its ``_net_D.pth``."""
         from zoo.models.pix2pixhd.convert import convert
 
-        return convert(folder, settings)
+        return convert(cls, folder, settings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
@@ -24,8 +24,10 @@ from zoo.models.image_translation.released import (
 )
 from zoo.models.image_translation.released_networks import JudgeForm, translate_discriminator
 from zoo.models.vid2vid.config import Vid2VidConfig
-from zoo.models.vid2vid.model import Vid2Vid
 from zoo.runs.validate import sketched
+
+if TYPE_CHECKING:
+    from zoo.models.vid2vid.model import Vid2Vid
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def _decoder(state: State, residual: str, up: str) -> dict[str, Tensor]:
     return moved
 
 
-def convert(folder: Path, settings: Mapping[str, Any]) -> Vid2Vid:
+def convert(model_class: type[Vid2Vid], folder: Path, settings: Mapping[str, Any]) -> Vid2Vid:
     """Build the model that ``<epoch>_net_G0.pth`` and its fellows describe, and load every tensor of them.
 
     Discriminators are loaded where they are there; that of a region (D_f) where ``region`` says which classes it looks
@@ -157,8 +159,8 @@ def convert(folder: Path, settings: Mapping[str, Any]) -> Vid2Vid:
         backprop_frames=2,  # so that training goes on at every scale
         **(judges["D"][0].settings() if "D" in judges else {}),
     )
-    sketched(lambda: Vid2Vid(config, spec), folder, [generator, *(state for _, state in judges.values())])
-    model = Vid2Vid(config, spec)
+    sketched(lambda: model_class(config, spec), folder, [generator, *(state for _, state in judges.values())])
+    model = model_class(config, spec)
     parts: dict[str, tuple[nn.Module | None, State]] = {"G": (model.generator, generator)}
     networks: dict[str, nn.Module | None] = {"D": model.objective.image, "D_f": model.objective.around}
     networks |= {f"D_T{scale}": judge for scale, judge in enumerate(model.video_discriminators)}

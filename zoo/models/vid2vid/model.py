@@ -331,7 +331,7 @@ class Vid2Vid(PaintingModel[Vid2VidConfig]):
         """A model from the original release's ``<epoch>_net_G0.pth`` and its fellows."""
         from zoo.models.vid2vid.convert import convert
 
-        return convert(folder, settings)
+        return convert(cls, folder, settings)
 
 
 def _maps_of(spec: ClipSpec) -> tuple[object, ...]:

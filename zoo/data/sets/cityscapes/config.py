@@ -11,44 +11,6 @@ from zoo.data.sequences.config import Layout, SequenceConfig
 if TYPE_CHECKING:
     from zoo.data.sequences.collection import Collection
 
-LABELS = (
-    "unlabeled",
-    "ego vehicle",
-    "rectification border",
-    "out of roi",
-    "static",
-    "dynamic",
-    "ground",
-    "road",
-    "sidewalk",
-    "parking",
-    "rail track",
-    "building",
-    "wall",
-    "fence",
-    "guard rail",
-    "bridge",
-    "tunnel",
-    "pole",
-    "polegroup",
-    "traffic light",
-    "traffic sign",
-    "vegetation",
-    "terrain",
-    "sky",
-    "person",
-    "rider",
-    "car",
-    "truck",
-    "bus",
-    "caravan",
-    "trailer",
-    "train",
-    "motorcycle",
-    "bicycle",
-    "license plate",
-)
-"""The published classes in the order of their ids, 0 to 33; the license plate, published as -1, is 34 here."""
 
 CARD = DataCard(
     name="cityscapes",

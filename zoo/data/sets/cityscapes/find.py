@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +16,12 @@ from zoo.data.sequences.checks import check_footage, existing_root, foreground_n
 from zoo.data.sequences.collection import SPLITS, Collection, FrameSequence, Reader, collect
 from zoo.data.sequences.files import files_in
 from zoo.data.sequences.layouts import wrong_layout
-from zoo.data.sets.cityscapes.config import LABELS, CityscapesConfig
+from zoo.data.sets.cityscapes.names import LABELS
 from zoo.errors import ZooError
 from zoo.types import Split
+
+if TYPE_CHECKING:
+    from zoo.data.sets.cityscapes.config import CityscapesConfig
 
 FRAMES = ("leftImg8bit_sequence", "leftImg8bit")
 MAPS = "gtFine"

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 
 from zoo.data.base import DataCard, register_data
 from zoo.data.sequences.config import LabelledConfig
-from zoo.data.sequences.find import LAYOUT as VIDEOS
 
 if TYPE_CHECKING:
     from zoo.types import ClipSpec
 
-LAYOUT = f"<root>/<class>/<video>, where videos are {VIDEOS}"
 
 CARD = DataCard(
     name="classes",

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoo.data.sequences.cache import ArrayCache, cache_home
 from zoo.data.sequences.checks import check_footage, existing_root
@@ -14,12 +15,15 @@ from zoo.data.sequences.find import find_videos
 from zoo.data.sequences.footage import Footage
 from zoo.data.sequences.labelled import few, labelled_catalogue, labelled_spec
 from zoo.data.sequences.split import Stretch, held_out
-from zoo.data.sets.classes.config import LAYOUT, ClassesConfig
 from zoo.data.sets.classes.lists import read_lists
+from zoo.data.sets.classes.names import LAYOUT
 from zoo.data.sets.folder.catalogue import Catalogue
 from zoo.data.sets.folder.footage import Video
 from zoo.errors import ZooError, one_of
 from zoo.types import ClipSpec, Split
+
+if TYPE_CHECKING:
+    from zoo.data.sets.classes.config import ClassesConfig
 
 CLIP_OF_GROUP = re.compile(r"_c\d+$")
 """What tells apart the clips that UCF-101 cut from one source."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from zoo.data.sequences.labelled import few
-from zoo.data.sets.classes.config import ClassesConfig
 from zoo.errors import ZooError
 from zoo.types import Split
+
+if TYPE_CHECKING:
+    from zoo.data.sets.classes.config import ClassesConfig
 
 NUMBER_BEHIND = re.compile(r"\s+\d+$")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from zoo.data.sequences.labelled import Survey, kinds_of_video
 from zoo.data.sequences.split import Stretch
-from zoo.data.sets.classes.config import LAYOUT, ClassesConfig
+from zoo.data.sets.classes.config import ClassesConfig
 from zoo.data.sets.classes.find import find
+from zoo.data.sets.classes.names import LAYOUT
 from zoo.types import Split
 
 SOURCE = (

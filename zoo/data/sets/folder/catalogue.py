@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from zoo.data.decode import VideoInfo, probe, read_image
 from zoo.data.sequences.cache import cache_home, load_index, save_index
@@ -15,11 +15,13 @@ from zoo.data.sequences.checks import check_footage, class_names, existing_root,
 from zoo.data.sequences.collection import proportional
 from zoo.data.sequences.files import files_in, stamp_of
 from zoo.data.sequences.find import LAYOUT, Found, find_videos
-from zoo.data.sets.folder.config import FolderConfig
 from zoo.data.sets.folder.footage import MapFolder, Stored, Video
 from zoo.data.transforms import DRAWN_CHANNELS
 from zoo.errors import ZooError, one_of
 from zoo.types import ClipSpec
+
+if TYPE_CHECKING:
+    from zoo.data.sets.folder.config import FolderConfig
 
 SHOWN = 10
 """Sentences about skipped files in one warning."""

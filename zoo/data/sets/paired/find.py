@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,11 @@ from zoo.data.sequences.checks import check_footage, class_names, existing_root,
 from zoo.data.sequences.collection import Collection, collect
 from zoo.data.sequences.layouts import wrong_layout
 from zoo.data.sequences.phases import Kind, has_kind, phased_sequences
-from zoo.data.sets.paired.config import PairedConfig
 from zoo.data.transforms import DRAWN_CHANNELS
 from zoo.errors import ZooError, one_of
+
+if TYPE_CHECKING:
+    from zoo.data.sets.paired.config import PairedConfig
 
 
 def find(config: PairedConfig) -> Collection:

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from zoo.data.sequences.clips import Cut, SequenceClips
 from zoo.data.sequences.collection import FrameSequence
-from zoo.data.sets.pose.config import KINDS, PoseConfig
+from zoo.data.sets.pose.config import PoseConfig
 from zoo.data.sets.pose.densepose import LAST_PART, densepose_condition
+from zoo.data.sets.pose.names import KINDS
 from zoo.data.sets.pose.openpose import draw_people, first_body, placed, read_people
 from zoo.data.sets.pose.skeleton import LIMBS
 from zoo.randomness import MASK, mix

@@ -11,36 +11,6 @@ from zoo.data.sequences.config import Layout, SequenceConfig
 if TYPE_CHECKING:
     from zoo.data.sequences.collection import Collection
 
-PARTS = (
-    "background",
-    "torso back",
-    "torso front",
-    "right hand",
-    "left hand",
-    "left foot",
-    "right foot",
-    "right upper leg back",
-    "left upper leg back",
-    "right upper leg front",
-    "left upper leg front",
-    "right lower leg back",
-    "left lower leg back",
-    "right lower leg front",
-    "left lower leg front",
-    "left upper arm front",
-    "right upper arm front",
-    "left upper arm back",
-    "right upper arm back",
-    "left lower arm front",
-    "right lower arm front",
-    "left lower arm back",
-    "right lower arm back",
-    "right head",
-    "left head",
-)
-"""DensePose's 24 parts of the body's surface in the order of their indices, behind the background."""
-KINDS = {"openpose": ("openpose",), "densepose": ("densepose",), "both": ("densepose", "openpose")}
-"""What each condition is made of, in the order of its channels, three each."""
 
 CARD = DataCard(
     name="pose",

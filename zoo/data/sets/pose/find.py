@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoo.data.decode import read_image
 from zoo.data.sequences.checks import check_footage, existing_root
 from zoo.data.sequences.collection import Collection, collect
 from zoo.data.sequences.layouts import wrong_layout
 from zoo.data.sequences.phases import Kind, has_kind, phased_sequences
-from zoo.data.sets.pose.config import KINDS, PARTS, PoseConfig
 from zoo.data.sets.pose.densepose import read_iuv
+from zoo.data.sets.pose.names import KINDS, PARTS
 from zoo.data.sets.pose.openpose import read_people
 from zoo.errors import ZooError, one_of
+
+if TYPE_CHECKING:
+    from zoo.data.sets.pose.config import PoseConfig
 
 FILES = {
     "frames": Kind("_img", read_image),

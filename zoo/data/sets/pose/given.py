@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from zoo.data.decode import read_image
 from zoo.data.sequences.files import files_in
-from zoo.data.sets.pose.config import KINDS
 from zoo.data.sets.pose.densepose import densepose_condition, read_iuv
+from zoo.data.sets.pose.names import KINDS
 from zoo.data.sets.pose.openpose import draw_people, placed, read_people
 from zoo.data.transforms import cover
 from zoo.errors import ZooError

@@ -11,13 +11,6 @@ from zoo.data.sequences.config import LabelledConfig
 if TYPE_CHECKING:
     from zoo.types import ClipSpec
 
-PEOPLE = ("daria", "denis", "eli", "ido", "ira", "lena", "lyova", "moshe", "shahar")
-ACTIONS = ("bend", "jack", "jump", "pjump", "run", "side", "skip", "walk", "wave1", "wave2")
-CROPS = ("person", "centre", "none")
-LAYOUT = (
-    "the published files <root>/<action>/<person>_<action>.avi, such as walk/daria_walk.avi and run/lena_run1.avi, or "
-    "the same files straight in <root>"
-)
 
 CARD = DataCard(
     name="weizmann",

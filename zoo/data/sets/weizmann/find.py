@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoo.data.sequences.cache import ArrayCache, cache_home
 from zoo.data.sequences.checks import check_footage, existing_root
@@ -15,10 +16,13 @@ from zoo.data.sequences.labelled import few, labelled_catalogue, labelled_spec
 from zoo.data.sequences.split import Stretch
 from zoo.data.sets.folder.catalogue import Catalogue
 from zoo.data.sets.folder.footage import Video
-from zoo.data.sets.weizmann.config import ACTIONS, CROPS, LAYOUT, PEOPLE, WeizmannConfig
 from zoo.data.sets.weizmann.crop import cropped
+from zoo.data.sets.weizmann.names import ACTIONS, CROPS, LAYOUT, PEOPLE
 from zoo.errors import ZooError, nearest, one_of
 from zoo.types import ClipSpec, Split
+
+if TYPE_CHECKING:
+    from zoo.data.sets.weizmann.config import WeizmannConfig
 
 TAKES = ("", "1", "2")
 """What stands behind an action: lena runs, skips and walks twice."""

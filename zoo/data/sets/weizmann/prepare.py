@@ -6,8 +6,9 @@ from collections import Counter
 
 from zoo.data.sequences.labelled import Survey, kinds_of_video
 from zoo.data.sequences.split import Stretch
-from zoo.data.sets.weizmann.config import ACTIONS, PEOPLE, WeizmannConfig
+from zoo.data.sets.weizmann.config import WeizmannConfig
 from zoo.data.sets.weizmann.find import find
+from zoo.data.sets.weizmann.names import ACTIONS, PEOPLE
 
 SOURCE = (
     "Weizmann comes from the home page of `Actions as Space-Time Shapes` (Gorelick, Blank, Shechtman, Irani, Basri) at "

@@ -14,9 +14,9 @@ from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import add_result, read_results
 from zoo.evaluation.suite import Suite, without_given
 from zoo.flow.estimators import build_estimator
+from zoo.runs.metrics_csv import read_curves
 from zoo.testing import tiny_model
 from zoo.types import ClipSpec, Sample
-from zoo.visualization.curves import read_curves
 from zoo.visualization.grids import detail_rows, filmstrip, given_film, kept_frames, palette, side_by_side, to_bytes
 
 

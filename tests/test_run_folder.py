@@ -21,9 +21,10 @@ from zoo.config.compose import conf_dir, prepare_hydra
 from zoo.devices.launch import is_first, mark, run_folder, was_restarted
 from zoo.errors import Stopped
 from zoo.io.atomic import partial, write_atomically, write_text
+from zoo.runs.csv_logger import MetricsFile
 from zoo.runs.load import read_checkpoint
 from zoo.runs.lock import claimed, make_room
-from zoo.runs.metrics_csv import MetricsFile, read_rows
+from zoo.runs.metrics_csv import read_rows
 from zoo.runs.outcome import read_outcome
 from zoo.testing.rerun import go_on, tiny_plan, unlike
 from zoo.training.failures import told

@@ -26,6 +26,7 @@ from zoo.data.decode import VideoWriter, probe, read_frames, read_image, write_v
 from zoo.data.sets.puppets.clips import PuppetClips
 from zoo.models.vid2vid.networks import SequentialGenerator
 from zoo.runs.load import find_checkpoint, load
+from zoo.runs.metrics_csv import read_curves
 from zoo.runs.wandb_logger import has_key
 from zoo.sample import sample
 from zoo.settings import SampleSettings
@@ -33,7 +34,7 @@ from zoo.testing import recorded_reads
 from zoo.testing.fake_device import DEVICE, FakeDevice
 from zoo.training.plan import plan
 from zoo.training.trainer import train
-from zoo.visualization.curves import draw_curves, read_curves
+from zoo.visualization.curves import draw_curves
 from zoo.visualization.grids import to_bytes
 
 TINY = [

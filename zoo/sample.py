@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from zoo.config.compose import hydra_command
 from zoo.errors import ZooError, listed
+from zoo.runs.files import SAMPLES
 from zoo.settings import SampleSettings
 from zoo.types import Clip, Sample, SampleRequest
 
@@ -51,7 +52,7 @@ def sample(settings: SampleSettings) -> list[Path]:
     if settings.cuda_graphs:
         model.record_networks()
     options = _options(settings, model)
-    out = Path(settings.out) if settings.out else find_checkpoint(settings.run).parent / "samples"
+    out = Path(settings.out) if settings.out else find_checkpoint(settings.run).parent / SAMPLES
     written = []
     for number in range(1 if settings.given else settings.clips):
         for draw in range(settings.draws):

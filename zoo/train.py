@@ -16,7 +16,7 @@ from zoo.cli import import_lightning
 from zoo.config.compose import hydra_command
 from zoo.devices.launch import is_first, was_restarted
 from zoo.errors import Stopped
-from zoo.runs.files import CONFIG, METRICS
+from zoo.runs.files import CONFIG, CURVES, GALLERY_GRID, GALLERY_VIDEO, METRICS
 from zoo.runs.lock import claimed, make_room
 from zoo.runs.outcome import read_outcome, write_outcome
 from zoo.sweep.command import run_sweep
@@ -60,17 +60,17 @@ def finish(run: Path, plan: Plan, metrics: dict[str, float]) -> None:
     """Draw the curves, note the outcome; say where the run is, what to open and what to type next."""
     from zoo.visualization.curves import draw_curves
 
-    draw_curves(run / METRICS, run / "curves.png")
+    draw_curves(run / METRICS, run / CURVES)
     write_outcome(run, metrics, plan.objective)
     here = run.relative_to(Path.cwd()) if run.is_relative_to(Path.cwd()) else run
     print()
     for key, value in sorted(metrics.items()):
         print(f"{key:32s} {value:.4f}")
     print(f"\nrun      {here}")
-    if (run / "gallery.mp4").exists():
-        print(f"video    {here}/gallery.mp4")
-        print(f"grid     {here}/gallery.png    rows: given, real, generated, and what it was made from")
-    print(f"curves   {here}/curves.png, {here}/metrics.csv")
+    if (run / GALLERY_VIDEO).exists():
+        print(f"video    {here / GALLERY_VIDEO}")
+        print(f"grid     {here / GALLERY_GRID}    rows: given, real, generated, and what it was made from")
+    print(f"curves   {here / CURVES}, {here / METRICS}")
     print(f"more     {what_next(plan.card, here)}")
     for offline in sorted(here.glob("wandb/offline-run-*")):
         print(f"wandb    wandb sync {offline}")

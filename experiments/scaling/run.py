@@ -20,8 +20,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from zoo.runs.metrics_csv import read_curves
 from zoo.runs.provenance import commit
-from zoo.visualization.curves import read_curves
 
 HERE = Path(__file__).parent
 ROUNDS = 2

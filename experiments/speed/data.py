@@ -34,8 +34,8 @@ from zoo.data.module import ClipLoader, KeyedClips, Order
 from zoo.data.sets.puppets.clips import PuppetClips
 from zoo.data.sets.puppets.config import PuppetsConfig
 from zoo.data.transforms import to_uint8
+from zoo.runs.metrics_csv import read_curves
 from zoo.runs.provenance import commit
-from zoo.visualization.curves import read_curves
 
 HERE = Path(__file__).parent
 OUT = HERE / "data.jsonl"

@@ -11,11 +11,10 @@ from einops import rearrange
 from lightning import Callback, Trainer
 from torch import Tensor
 
-from zoo.comparison.content import KINDS
 from zoo.data.decode import write_video
 from zoo.devices.collectives import gather_from_ranks
 from zoo.model import VideoModel
-from zoo.runs.files import CLIPS, CLOCK, INDEX
+from zoo.runs.files import CLIPS, CLOCK, FILM_KINDS, GALLERY_GRID, GALLERY_VIDEO, INDEX, SAMPLES
 from zoo.runs.wandb_logger import Wandb
 from zoo.types import Clip, Sample
 from zoo.visualization.grids import detail_rows, rows_of, save_film, save_grid
@@ -64,13 +63,13 @@ class Gallery(Callback):
         )
         if not trainer.is_global_zero or not self.films:
             return
-        folder = self.run / "samples"
+        folder = self.run / SAMPLES
         folder.mkdir(exist_ok=True)
         film, grid = (folder / f"{model.clips_seen:08d}.{ending}" for ending in ("mp4", "png"))
         save_film(film, self.films, self.fps)
         save_grid(grid, [rows | details for rows, details in zip(self.films, self.details, strict=True)])
-        for path in (film, grid):
-            shutil.copyfile(path, self.run / f"{KEY}{path.suffix}")
+        shutil.copyfile(film, self.run / GALLERY_VIDEO)
+        shutil.copyfile(grid, self.run / GALLERY_GRID)
         each = self._write_clips()
         for logger in trainer.loggers:
             if isinstance(logger, Wandb):
@@ -93,7 +92,7 @@ def _log_to_wandb(logger: Wandb, film: Path, clips: dict[str, dict[str, Path]], 
     """The gallery as one video, and a table with a row a clip: the same keys and the same order in every run."""
     import wandb  # takes a second, and not every run has it on
 
-    table = wandb.Table(columns=["clip", *KINDS])
+    table = wandb.Table(columns=["clip", *FILM_KINDS])
     for key, films in clips.items():
-        table.add_data(key, *(wandb.Video(str(films[kind])) if kind in films else None for kind in KINDS))
+        table.add_data(key, *(wandb.Video(str(films[kind])) if kind in films else None for kind in FILM_KINDS))
     logger.run.log({KEY: wandb.Video(str(film)), TABLE: table, CLOCK: seen})

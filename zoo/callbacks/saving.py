@@ -20,8 +20,8 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from zoo.errors import Stopped, ZooError
 from zoo.model import VideoModel
+from zoo.runs.csv_logger import MetricsFile
 from zoo.runs.files import BEST, LAST
-from zoo.runs.metrics_csv import MetricsFile
 
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 """SIGUSR1 is what SLURM sends before a job's time is over, where `sbatch --signal=USR1@90` asks for it."""

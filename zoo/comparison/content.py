@@ -10,8 +10,6 @@ from zoo.runs.files import WandbRun
 
 Better = Literal["min", "max", ""]
 """Which way a metric is better; "" where neither is."""
-KINDS = ("given", "real", "generated")
-"""The films of a clip. Not every model is given something that can be shown."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import Result, read_results
 from zoo.io.safe_settings import check_plain, read_settings
 from zoo.runs.files import CLIPS, CONFIG, INDEX, METRICS, wandb_run
-from zoo.visualization.curves import read_curves
+from zoo.runs.metrics_csv import read_curves
 
 NO_MATTER = (
     "seed",

@@ -35,7 +35,7 @@ Sweep = Callable[[str, Sequence[str]], bool]
 
 def conf_dir() -> Path:
     """The conf folder: inside the package in a wheel, beside it in a checkout or an editable install."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     inside = package / "conf"
     return inside if (inside / "train.yaml").is_file() else package.parent / "conf"
 

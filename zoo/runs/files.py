@@ -16,6 +16,14 @@ OUTCOME = "outcome.json"
 CLIPS, INDEX = "clips", "index.json"
 """The folder that holds the newest round of evaluation clips, a folder a clip, and the file in it that says which is
 which: clip key -> kind -> film."""
+FILM_KINDS = ("given", "real", "generated")
+"""The films of a clip. Not every model is given something that can be shown."""
+SAMPLES = "samples"
+"""The folder of samples: those of each round of evaluation, and those of `zoo.sample`."""
+GALLERY_VIDEO, GALLERY_GRID, CURVES = "gallery.mp4", "gallery.png", "curves.png"
+LOCK = ".lock"
+JOB, OUTPUT = "job.json", "output.txt"
+"""What a sweep notes of a job, and what the job printed."""
 WANDB, FETCHED = "wandb", "fetched.txt"
 """wandb's own folder; and the file in it that says which run of wandb was fetched into this folder."""
 

@@ -13,13 +13,27 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zoo.errors import ZooError, listed
-from zoo.runs.files import CHECKPOINTS, CLIPS, COMMAND, CONFIG, ENVIRONMENT, METRICS, OUTCOME, RESULTS, WANDB
+from zoo.runs.files import (
+    CHECKPOINTS,
+    CLIPS,
+    COMMAND,
+    CONFIG,
+    CURVES,
+    ENVIRONMENT,
+    GALLERY_GRID,
+    GALLERY_VIDEO,
+    LOCK,
+    METRICS,
+    OUTCOME,
+    RESULTS,
+    SAMPLES,
+    WANDB,
+)
 
-LOCK = ".lock"
 PATIENCE = 2.0  # seconds that a process may take to die
 OF_A_RUN = (
-    *(CONFIG, COMMAND, ENVIRONMENT, METRICS, "curves.png", RESULTS, OUTCOME, *CHECKPOINTS),
-    *("gallery.mp4", "gallery.png", "samples", CLIPS, WANDB),
+    *(CONFIG, COMMAND, ENVIRONMENT, METRICS, CURVES, RESULTS, OUTCOME, *CHECKPOINTS),
+    *(GALLERY_VIDEO, GALLERY_GRID, SAMPLES, CLIPS, WANDB),
 )
 """What a training writes."""
 

@@ -1,92 +1,59 @@
-"""``metrics.csv``: every number that is logged, a row at a time, there as soon as it is logged.
-
-Lightning's own CSV logger deletes what a run logged before it was stopped.
-"""
+"""Read ``metrics.csv``, the file that holds every logged number of a run. Imports no torch."""
 
 from __future__ import annotations
 
 import csv
 import io
-import os
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
-from lightning.pytorch.loggers import Logger
-
-from zoo.devices.launch import is_first
-from zoo.io.atomic import write_text
+from zoo.errors import ZooError
+from zoo.io.safe_settings import check_plain
+from zoo.runs.files import CLOCK
 
 
-class MetricsFile(Logger):
-    """Rows of numbers with the column ``step``. Where a new column turns up the file is written anew, as a whole.
+def read_rows(metrics: Path) -> list[dict[str, str]]:
+    """Every complete row, without its empty cells; a last line that was cut off is left out.
 
-    keep: of a training that goes on, how many rows its checkpoint knows of; what came after them is logged again.
+    Raises ZooError for a file that is not CSV.
     """
-
-    def __init__(self, path: Path, keep: int = 0) -> None:
-        super().__init__()
-        self.path = path
-        self.columns: list[str] = []
-        self.rows = 0
-        self.writes = is_first()
-        if self.writes:
-            self._begin(keep)
-
-    @property
-    def name(self) -> str:
-        """Lightning asks for it."""
-        return "metrics"
-
-    @property
-    def version(self) -> str:
-        """Lightning asks for it."""
-        return ""
-
-    def _begin(self, keep: int) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        rows = read_rows(self.path)[:keep] if self.path.is_file() else []
-        self.columns = list(dict.fromkeys(column for row in rows for column in row))
-        self.rows = len(rows)
-        self._write_all(rows)
-
-    def log_hyperparams(self, *_: Any, **__: Any) -> None:
-        """They stand in config.yaml."""
-
-    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Add a row; one process does."""
-        if not self.writes:
-            return
-        row = {**metrics, "step": step}
-        new = [column for column in row if column not in self.columns]
-        if new:
-            rows = read_rows(self.path)
-            self.columns += new
-            self._write_all([*rows, row])
-        else:
-            with self.path.open("a", newline="") as out:
-                out.write(self._text([row]))
-        self.rows += 1
-
-    def save(self) -> None:
-        """Wait until the disk has every row."""
-        if self.writes:
-            with self.path.open("rb") as file:
-                os.fsync(file.fileno())
-
-    def _write_all(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        header = io.StringIO()
-        csv.writer(header).writerow(self.columns)
-        write_text(self.path, header.getvalue() + self._text(rows))
-
-    def _text(self, rows: Iterable[Mapping[str, Any]]) -> str:
-        text = io.StringIO()
-        csv.DictWriter(text, self.columns).writerows(rows)
-        return text.getvalue()
+    text = _read_text(metrics)
+    return _parse(metrics, text[: text.rfind("\n") + 1])
 
 
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """Every row, without its empty cells; a last one that was cut off is left out."""
-    text = path.read_text()
-    whole = text[: text.rfind("\n") + 1]
-    return [{key: value for key, value in row.items() if value} for row in csv.DictReader(io.StringIO(whole))]
+def read_curves(metrics: Path) -> dict[str, list[tuple[float, float]]]:
+    """Each key with its (clips seen, value) pairs; cells that hold no number are left out.
+
+    Raises ZooError for a file that is not CSV, and for keys that are no plain text.
+    """
+    curves: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for row in _parse(metrics, _read_text(metrics)):
+        for key, value in row.items():
+            if "/" in key and key != CLOCK and (point := _point(row.get(CLOCK), value)):
+                curves[key].append(point)
+    check_plain(list(curves), str(metrics))
+    return dict(curves)
+
+
+def _read_text(metrics: Path) -> str:
+    try:
+        return metrics.read_text()
+    except UnicodeDecodeError as problem:
+        raise ZooError(f"{metrics} cannot be read as the curves of a run: {problem}.") from problem
+
+
+def _parse(metrics: Path, text: str) -> list[dict[str, str]]:
+    try:
+        lines = csv.reader(io.StringIO(text))
+        names = next(lines, [])
+        return [{key: value for key, value in zip(names, line, strict=False) if value} for line in lines]
+    except csv.Error as problem:
+        raise ZooError(f"{metrics} cannot be read as the curves of a run: {problem}.") from problem
+
+
+def _point(seen: str | None, value: str) -> tuple[float, float] | None:
+    """None where a cell holds no number, as in a line that was cut off when a training was killed."""
+    try:
+        return float(seen or ""), float(value)
+    except ValueError:
+        return None

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 
+from zoo.runs.csv_logger import MetricsFile
 from zoo.runs.files import CLIPS, CLOCK, CONFIG, INDEX, METRICS, RESULTS, wandb_run
-from zoo.runs.metrics_csv import MetricsFile
 from zoo.settings import Train
 
 if TYPE_CHECKING:

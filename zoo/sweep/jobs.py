@@ -13,10 +13,9 @@ from typing import Any
 
 from zoo.errors import ZooError
 from zoo.io.atomic import write_text
-from zoo.runs.files import CONFIG, LAST
+from zoo.runs.files import CONFIG, JOB, LAST
 from zoo.runs.outcome import read_outcome
 
-RECORD, OUTPUT = "job.json", "output.txt"
 DONE, FAILED, SKIPPED, RUNNING, STOPPED = "done", "failed", "skipped", "running", "stopped"
 
 
@@ -91,12 +90,12 @@ class Job:
             settings = before.settings if before else None
         self.folder.mkdir(parents=True, exist_ok=True)
         record = Record(self.session, list(self.overrides), settings, state, sentence)
-        write_text(self.folder / RECORD, json.dumps(asdict(record), indent=2) + "\n")
+        write_text(self.folder / JOB, json.dumps(asdict(record), indent=2) + "\n")
 
 
 def read_record(folder: Path) -> Record | None:
     """What a job's folder says of it; None where no sweep has written there."""
-    file = folder / RECORD
+    file = folder / JOB
     return Record(**json.loads(file.read_text())) if file.is_file() else None
 
 

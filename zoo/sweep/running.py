@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from zoo.devices.launch import is_main_task, without_launcher_environment
 from zoo.errors import ZooError
+from zoo.runs.files import OUTPUT
 from zoo.runs.outcome import read_outcome
 from zoo.sweep import keeper
-from zoo.sweep.jobs import DONE, FAILED, OUTPUT, RUNNING, SKIPPED, STOPPED, Job
+from zoo.sweep.jobs import DONE, FAILED, RUNNING, SKIPPED, STOPPED, Job
 from zoo.sweep.summary import common, last_words, told
 
 PULSE = 0.2  # seconds between two looks at what runs

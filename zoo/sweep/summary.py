@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from zoo.runs.files import OUTPUT
 from zoo.runs.outcome import read_outcome
-from zoo.sweep.jobs import DONE, FAILED, OUTPUT, RUNNING, SKIPPED, STOPPED, Record, read_record
+from zoo.sweep.jobs import DONE, FAILED, RUNNING, SKIPPED, STOPPED, Record, read_record
 
 SAID = {SKIPPED: "skipped (done before)", RUNNING: "unfinished"}
 BAD = (FAILED, STOPPED, RUNNING)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zoo.errors import ZooError
+from zoo.runs.files import LAST
 
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG}
 PLACE = re.compile(r"^\[[^\]]*\] ")  # a line of somebody's source
@@ -40,5 +41,5 @@ def told(run: Path) -> Iterator[None]:
 
 def how_to_go_on(run: Path) -> str:
     """What is left, and what to type."""
-    kept = "The last good checkpoint is whole" if (run / "last.ckpt").exists() else "Nothing was saved yet"
+    kept = "The last good checkpoint is whole" if (run / LAST).exists() else "Nothing was saved yet"
     return f"{kept}. Then: python -m zoo.train resume={run}"

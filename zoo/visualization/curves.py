@@ -2,40 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-from collections import defaultdict
 from pathlib import Path
 
-from zoo.errors import ZooError
-from zoo.io.safe_settings import check_plain
 from zoo.runs.files import CLOCK
-
-
-def read_curves(metrics: Path) -> dict[str, list[tuple[float, float]]]:
-    """``metrics.csv`` as key to (clips seen, value) pairs."""
-    curves: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    with metrics.open(newline="") as file:
-        try:
-            lines = csv.reader(file)
-            names = next(lines, [])
-            for line in lines:
-                row = dict(zip(names, line, strict=False))  # a line that was cut off is shorter
-                for key, value in row.items():
-                    point = _point(row.get(CLOCK), value) if "/" in key and key != CLOCK else None
-                    if point:
-                        curves[key].append(point)
-        except (csv.Error, UnicodeDecodeError) as problem:
-            raise ZooError(f"{metrics} cannot be read as the curves of a run: {problem}.") from problem
-    check_plain(list(curves), str(metrics))
-    return dict(curves)
-
-
-def _point(seen: str | None, value: str | None) -> tuple[float, float] | None:
-    """None where there is no number, as in a line that was cut off when a training was killed."""
-    try:
-        return float(seen or ""), float(value or "")
-    except (TypeError, ValueError):
-        return None
+from zoo.runs.metrics_csv import read_curves
 
 
 def draw_curves(metrics: Path, picture: Path) -> None:

@@ -31,10 +31,11 @@ import sys
 import torch, lightning
 
 from zoo import train
+from zoo.training import trainer
 
 alone = set(sys.modules)  # torchmetrics, which is a part of lightning, imports much of what is installed
 
-def watched(plan, run, build=train.build_callbacks):
+def watched(plan, run, build=trainer.build_callbacks):
     from lightning import Callback
 
     class Watch(Callback):
@@ -47,7 +48,7 @@ def watched(plan, run, build=train.build_callbacks):
 
     return [*build(plan, run), Watch()]
 
-train.build_callbacks = watched
+trainer.build_callbacks = watched
 train.main()
 """
 

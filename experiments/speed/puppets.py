@@ -1,4 +1,4 @@
-"""Clips a second of processor time with all fields, median of ten rounds: ``python -m benchmarks.puppets``."""
+"""Clips a second of processor time with all fields, median of ten rounds: ``python experiments/speed/puppets.py``."""
 
 from __future__ import annotations
 

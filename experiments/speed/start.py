@@ -57,8 +57,9 @@ TRAININGS = {
 FIRST_STEP = """
 import os, sys, time
 from zoo import train
+from zoo.training import trainer
 
-def watched(plan, run, build=train.build_callbacks):
+def watched(plan, run, build=trainer.build_callbacks):
     from lightning import Callback
 
     class Watch(Callback):
@@ -71,7 +72,7 @@ def watched(plan, run, build=train.build_callbacks):
 
     return [*build(plan, run), Watch()]
 
-train.build_callbacks = watched
+trainer.build_callbacks = watched
 train.main()
 """
 """`python -m zoo.train` with a watch; its clock is that of the whole machine."""

@@ -38,9 +38,9 @@ def saved(folder: Path, **states: dict) -> Path:
 def two_scales(tmp_path) -> Path:
     """Two generators, with the discriminators of another record."""
     coarse, fine = golden("g1g2_batch")["state_dict"]
-    judges = golden("losses_plain")["state_dict"]
+    discriminators = golden("losses_plain")["state_dict"]
     return saved(
-        tmp_path / "weights", G0=coarse, G1=fine, D=judges["netD"], D_T0=judges["netD_T0"], D_T1=judges["netD_T1"]
+        tmp_path / "weights", G0=coarse, G1=fine, D=discriminators["netD"], D_T0=discriminators["netD_T0"], D_T1=discriminators["netD_T1"]
     )
 
 
@@ -216,15 +216,15 @@ def spoilt(folder: Path, *lost: str, **changed: dict) -> Path:
 
 def test_parts_that_do_not_belong_together_are_refused(two_scales, tmp_path):
     settings = {"label_count": 5, **SIZE}
-    judge = golden("losses_plain")["state_dict"]["netD"]
+    discriminator = golden("losses_plain")["state_dict"]["netD"]
     first = {
-        key: torch.cat([value, value], 1) if key.endswith("layer0.0.weight") else value for key, value in judge.items()
+        key: torch.cat([value, value], 1) if key.endswith("layer0.0.weight") else value for key, value in discriminator.items()
     }
     for lost, changed, sentence in (
         ((), {"D": first}, r"D takes 16 channels; a map of these generators has 5, and 3 of the picture make 8"),
-        ((), {"D": {**judge, "extra.weight": torch.ones(1)}}, r"of its 51 tensors 50 are known"),
+        ((), {"D": {**discriminator, "extra.weight": torch.ones(1)}}, r"of its 51 tensors 50 are known"),
         ((), {"D": golden("losses_2scale")["state_dict"]["netD"]}, r"D_T0 has 2 scales of 3 layers .*, D has 3 of 3"),
-        (("D_T0",), {"D": judge}, r"D_T0 is missing beside latest_net_D_T1\.pth"),
+        (("D_T0",), {"D": discriminator}, r"D_T0 is missing beside latest_net_D_T1\.pth"),
         (("D_T1", "D"), {}, r"without D: put"),
         (("G1",), {"G2": golden("g1g2_batch")["state_dict"][1]}, r"G1 is missing beside .*G0.*G2"),
     ):

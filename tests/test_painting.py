@@ -1,4 +1,4 @@
-"""What the models that paint maps share: maps, norms, looks, stages, the judge of a region."""
+"""What the models that paint maps share: maps, norms, looks, stages, the discriminator of a region."""
 
 import numpy as np
 import pytest
@@ -272,7 +272,7 @@ def test_one_look_models_refuse_a_look():
     assert not model.knows_looks
 
 
-# ---------------------------------------------------------------- the judge of a region
+# ---------------------------------------------------------------- the discriminator of a region
 
 
 def corner_of(box):
@@ -298,12 +298,12 @@ def test_region_box_by_hand():
     assert part[0].tolist() == [32, 33, 34, 35]
 
 
-def test_without_a_region_in_sight_its_judge_is_silent():
+def test_without_a_region_in_sight_its_discriminator_is_silent():
     model = tiny_model("pix2pixhd")
     given, image = torch.rand(1, model.map_channels, 32, 32), torch.rand(1, 3, 32, 32)
     labels = torch.zeros(1, 32, 32, dtype=torch.int64)
     pictures = Pictures(given, image, {"image": 1 - image}, labels)
-    of_region = {"gan_region", "features_region", "judge_region"}
+    of_region = {"g_region", "features_region", "d_region"}
     painting, judging = model.objective.losses(pictures)
     losses = painting | judging
     assert {name for name, value in losses.items() if value == 0} == of_region

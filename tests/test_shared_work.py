@@ -35,13 +35,13 @@ def test_two_heads_side_by_side_make_what_each_makes_alone():
         assert torch.allclose(made, alone)
 
 
-def test_judge_normalises_each_part_by_itself():
+def test_discriminator_normalises_each_part_by_itself():
     """Parts of other brightness, through batch norm: as in passes of their own, and not as in one batch."""
     torch.manual_seed(0)
-    judge = MultiScaleDiscriminator(3, 8, 2, 2, find_norm("batch", "batch")).double().train()
+    discriminator = MultiScaleDiscriminator(3, 8, 2, 2, find_norm("batch", "batch")).double().train()
     parts = [scale * torch.randn(2, 3, 32, 32, dtype=torch.float64) + scale for scale in (1, 5)]
-    together, alone = judge(*parts), [judge(part)[0] for part in parts]
-    (mixed,) = judge(torch.cat(parts))
+    together, alone = discriminator(*parts), [discriminator(part)[0] for part in parts]
+    (mixed,) = discriminator(torch.cat(parts))
     for result, expected in zip(together, alone, strict=True):
         for maps, wanted in zip(result, expected, strict=True):
             assert all(torch.allclose(a, b) for a, b in zip(maps, wanted, strict=True))
@@ -80,7 +80,7 @@ def test_each_optimizer_follows_its_own_losses_alone(monkeypatch):
     seen: list[torch.Tensor | None] = []
     optimizers[0].register_step_post_hook(lambda *_: seen.append(b.grad))
     for before_a, before_b in ((2.0, 5.0), (1.5, 4.4)):
-        product = a.clone() * b.clone()  # as in the judges, whose way back needs no weight of the painter
+        product = a.clone() * b.clone()  # as in the discriminators, whose way back needs no weight of the painter
         model.descend({"a": product}, {"b": 3 * product})
         assert a.item() == pytest.approx(before_a - 0.1 * before_b)
         assert b.item() == pytest.approx(before_b - 0.1 * 3 * before_a)

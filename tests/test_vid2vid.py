@@ -279,7 +279,7 @@ def test_rates_are_constant_for_half_the_budget_and_then_fall_to_zero(tmp_path):
     # before the steps 0, 1, 2 and 3 of 4 are behind: min(1, 2·(1 - share)) = 1, 1, 1, 1/2
     assert [generator for generator, _, _ in seen] == pytest.approx([1e-3, 1e-3, 1e-3, 0.5e-3])
     assert [flow_head for _, flow_head, _ in seen] == pytest.approx([1e-4, 1e-4, 1e-4, 0.5e-4])
-    assert [judge for *_, judge in seen] == pytest.approx([0.5e-3, 0.5e-3, 0.5e-3, 0.25e-3])
+    assert [discriminator for *_, discriminator in seen] == pytest.approx([0.5e-3, 0.5e-3, 0.5e-3, 0.25e-3])
 
 
 def test_painter_sees_the_latest_maps_and_frames():

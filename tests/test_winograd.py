@@ -90,13 +90,13 @@ def test_is_left_out_in_mixed_precision(monkeypatch):
     assert seen.times == 0
 
 
-def test_a_judge_says_the_same_with_it(monkeypatch):
+def test_a_discriminator_says_the_same_with_it(monkeypatch):
     """At 256 x 128 pixels its widest layer takes this way."""
-    judge = PatchDiscriminator(6, 64, 3, nn.InstanceNorm2d)
+    discriminator = PatchDiscriminator(6, 64, 3, nn.InstanceNorm2d)
     x = torch.randn(2, 6, 128, 256)
     monkeypatch.setattr(winograd, "correlate", seen := Seen())
-    maps = judge(x)
+    maps = discriminator(x)
     assert seen.times == 1
     monkeypatch.setattr(winograd, "FEWEST_TILES", 10**9)
-    for one, other in zip(maps, judge(x), strict=True):
+    for one, other in zip(maps, discriminator(x), strict=True):
         assert torch.allclose(one, other, atol=1e-4)

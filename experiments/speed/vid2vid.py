@@ -78,8 +78,8 @@ class Release:
     def __init__(self, model: Vid2Vid) -> None:
         copied = (deepcopy(part) for part in (model.generator, model.objective.image, model.video_discriminators))
         plain = [as_released(part) for part in copied]
-        self.generator, self.image_judge, self.video_judges = plain
-        parts = [self.generator, self.image_judge, *self.video_judges]
+        self.generator, self.image_discriminator, self.video_discriminators = plain
+        parts = [self.generator, self.image_discriminator, *self.video_discriminators]
         self.optimizers = [torch.optim.Adam(part.parameters(), 2e-4, (0.5, 0.999)) for part in parts]
 
     def step(self, clip: dict[str, Any], context: int) -> None:
@@ -115,25 +115,25 @@ class Release:
         image, raw, flow, _ = made
         real, before, reference = clip["video"][:, t], clip["video"][:, t - 1], clip["flow"][:, t - 1]
         painting: dict[str, Tensor] = {}
-        judging: dict[str, dict[str, Tensor]] = {"image": {"judge_image": image.new_zeros(())}}
+        judging: dict[str, dict[str, Tensor]] = {"image": {"d_image": image.new_zeros(())}}
         for name, picture in (("image", image), ("intermediate", raw)):
             given = maps[:, t]
             seen = (torch.cat([given, x], 1) for x in (real, picture.detach(), picture))
-            gan, features, judged = verdict(self.image_judge, *seen)
+            gan, features, judged = verdict(self.image_discriminator, *seen)
             painting |= {f"gan_{name}": gan, f"features_{name}": features}
-            judging["image"]["judge_image"] = judging["image"]["judge_image"] + judged
+            judging["image"]["d_image"] = judging["image"]["d_image"] + judged
         trust = flow_confidence(real, before, reference) * clip["visibility"][:, t - 1]
         painting["consistency"] = 10 * ((image - resample(film[-2], reference).detach()) * trust).abs().mean()
         painting["flow"] = 10 * ((flow - reference) * trust).abs().mean()
         painting["warp"] = 10 * ((resample(before, flow) - real) * trust).abs().mean()
-        for scale, judge in enumerate(self.video_judges):
+        for scale, discriminator in enumerate(self.video_discriminators):
             if not (groups := temporal_groups(t + 1, 1, 3, scale)):
                 continue
             detached = [frame.detach() for frame in film]
             seen = (video_input(frames, clip["flow"], groups) for frames in (clip["video"], detached, film))
-            gan, features, judged = verdict(judge, *seen)
+            gan, features, judged = verdict(discriminator, *seen)
             painting |= {f"gan_video{scale}": gan, f"features_video{scale}": features}
-            judging[f"video{scale}"] = {f"judge_video{scale}": judged}
+            judging[f"video{scale}"] = {f"d_video{scale}": judged}
         return {"generator": painting, **judging}
 
     @torch.no_grad()
@@ -170,10 +170,10 @@ def resample(image: Tensor, flow: Tensor) -> Tensor:
     return F.grid_sample(image, grid, padding_mode="border", align_corners=True)
 
 
-def verdict(judge: nn.Module, real: Tensor, detached: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The generator's adversarial loss and feature matching, and the judge's own loss: three passes."""
+def verdict(discriminator: nn.Module, real: Tensor, detached: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The generator's adversarial loss and feature matching, and the discriminator's own loss: three passes."""
     of_real, of_detached, of_fake = (
-        [features(stack, x) for stack, x in scales(judge, x)] for x in (real, detached, fake)
+        [features(stack, x) for stack, x in scales(discriminator, x)] for x in (real, detached, fake)
     )
     gan = sum(((maps[-1] - 1) ** 2).mean() for maps in of_fake)
     pairs = [zip(a[:-1], b[:-1], strict=True) for a, b in zip(of_fake, of_real, strict=True)]
@@ -182,10 +182,10 @@ def verdict(judge: nn.Module, real: Tensor, detached: Tensor, fake: Tensor) -> t
     return gan, 10 * matching, 0.5 * sum(halves)
 
 
-def scales(judge: nn.Module, x: Tensor) -> list[tuple[nn.Module, Tensor]]:
-    """Each stack of a judge with what it sees: the picture, and the picture at half the size."""
+def scales(discriminator: nn.Module, x: Tensor) -> list[tuple[nn.Module, Tensor]]:
+    """Each stack of a discriminator with what it sees: the picture, and the picture at half the size."""
     half = F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
-    return list(zip(judge.judges, (x, half), strict=True))
+    return list(zip(discriminator.discriminators, (x, half), strict=True))
 
 
 def features(stack: nn.Module, x: Tensor) -> list[Tensor]:

@@ -23,7 +23,7 @@ from zoo.blocks.maps import instance_edges, one_hot, pyramid
 from zoo.blocks.patchgan import MultiScaleDiscriminator, scores
 from zoo.flow.warp import warp
 from zoo.losses.adversarial import OBJECTIVES
-from zoo.losses.judged import verdict
+from zoo.losses.gan import verdict
 from zoo.models.image_translation.objective import Box, inside
 from zoo.models.image_translation.released import fit_state
 from zoo.models.image_translation.released_networks import (
@@ -132,20 +132,20 @@ def described(painted: Painted) -> dict[str, Tensor]:
 # ---------------------------------------------------------------- discriminators and losses
 
 
-def build_judge(state: Mapping[str, Tensor]) -> MultiScaleDiscriminator:
+def build_discriminator(state: Mapping[str, Tensor]) -> MultiScaleDiscriminator:
     form, translated = translate_discriminator(state)
-    judge = MultiScaleDiscriminator(
+    discriminator = MultiScaleDiscriminator(
         form.channels, form.width, form.layers, form.scales, find_norm(form.norm, "running")
     )
-    judge.load_state_dict(fit_state(translated, judge.state_dict(), "the record"))
-    return judge
+    discriminator.load_state_dict(fit_state(translated, discriminator.state_dict(), "the record"))
+    return discriminator
 
 
 def replay_discriminator(record: Record) -> dict[str, Any]:
     outputs = {}
     for name in ("eval", "train"):
-        judge = build_judge(record["state_dict"]).train(name == "train")
-        (maps,) = judge(record["x"])
+        discriminator = build_discriminator(record["state_dict"]).train(name == "train")
+        (maps,) = discriminator(record["x"])
         keeps_features = record["config"].get("getIntermFeat", True)
         outputs[name] = maps if keeps_features else [scale[-1:] for scale in maps]
     return outputs
@@ -154,7 +154,7 @@ def replay_discriminator(record: Record) -> dict[str, Any]:
 def replay_losses(record: Record) -> dict[str, Any]:
     """Every loss of one step, and the gradients of the generator's to what the generator made."""
     config, states = record["config"], record["state_dict"]
-    judges = {name: build_judge(state).train() for name, state in states.items()}
+    discriminators = {name: build_discriminator(state).train() for name, state in states.items()}
     features = 0.0 if config.get("no_ganFeat") else WEIGHT
     inputs = dict(record["inputs"])
     made = ("fake_B", "raw", "seq_fake", "flow", "weight")
@@ -164,19 +164,19 @@ def replay_losses(record: Record) -> dict[str, Any]:
 
     given, real = inputs["real_A"], inputs["real_B"]
     seen = [torch.cat([given, x], 1) for x in (real, inputs["fake_B"], inputs["raw"])]
-    terms = verdict(judges["netD"], seen[0], seen[1:], "ls").terms
+    terms = verdict(discriminators["netD"], seen[0], seen[1:], "ls").terms
     losses = {
         "G_VGG": torch.zeros(()),
         "G_GAN": sum(gan for gan, _ in terms),
         "G_GAN_Feat": features * sum(matching for _, matching in terms),
         **motion_terms(inputs, config),
     }
-    losses |= judged(judges["netD"], seen[0], seen[1:], "D")
+    losses |= judged(discriminators["netD"], seen[0], seen[1:], "D")
     face: dict[str, Any] = {}
     if config.get("add_face_disc"):
-        face = face_terms(judges["netD_f"], seen[0], seen[1], record.get("face_region"), config["num_D"], features)
+        face = face_terms(discriminators["netD_f"], seen[0], seen[1], record.get("face_region"), config["num_D"], features)
     temporal = [
-        temporal_terms(judges[name], inputs, features) for name in sorted(states) if re.fullmatch(r"netD_T\d+", name)
+        temporal_terms(discriminators[name], inputs, features) for name in sorted(states) if re.fullmatch(r"netD_T\d+", name)
     ]
     losses |= face
     generator_parts = [value for name, value in losses.items() if not name.startswith("D_")]
@@ -213,29 +213,29 @@ def motion_terms(inputs: Record, config: Record) -> dict[str, Tensor]:
     }
 
 
-def judged(judge: MultiScaleDiscriminator, real: Tensor, fakes: list[Tensor], name: str) -> dict[str, Tensor]:
-    """The judge's own two halves: its loss is half of their sum."""
-    both = 2 * verdict(judge, real, fakes, "ls").judge
+def judged(discriminator: MultiScaleDiscriminator, real: Tensor, fakes: list[Tensor], name: str) -> dict[str, Tensor]:
+    """The discriminator's own two halves: its loss is half of their sum."""
+    both = 2 * verdict(discriminator, real, fakes, "ls").discriminator
     rule = OBJECTIVES["ls"]
-    fake_half = sum(rule.fake(s).mean() for fake in fakes for s in scores(judge(fake.detach())[0]))
+    fake_half = sum(rule.fake(s).mean() for fake in fakes for s in scores(discriminator(fake.detach())[0]))
     return {f"{name}_real": both - fake_half, f"{name}_fake": fake_half}
 
 
-def temporal_terms(judge: MultiScaleDiscriminator, inputs: Record, features: float) -> dict[str, Any]:
+def temporal_terms(discriminator: MultiScaleDiscriminator, inputs: Record, features: float) -> dict[str, Any]:
     frames = inputs["seq_real"].shape[1]
     groups = [list(range(frames))]
     real, fake = (video_input(inputs[name], inputs["seq_flow"], groups) for name in ("seq_real", "seq_fake"))
-    ((gan, matching),) = verdict(judge, real, [fake], "ls").terms
+    ((gan, matching),) = verdict(discriminator, real, [fake], "ls").terms
     return {
         "G_T_GAN": gan,
         "G_T_GAN_Feat": features * matching,
-        **judged(judge, real, [fake], "D_T"),
+        **judged(discriminator, real, [fake], "D_T"),
         "G_T_Warp": torch.zeros(()),
     }
 
 
 def face_terms(
-    judge: MultiScaleDiscriminator, real: Tensor, fake: Tensor, box: Any, scales: int, features: float
+    discriminator: MultiScaleDiscriminator, real: Tensor, fake: Tensor, box: Any, scales: int, features: float
 ) -> dict[str, Any]:
     """The face discriminator on the composed image, inside the record's box: rows from and to, columns from and to."""
     names = ("G_f_GAN", "G_f_GAN_Feat", "D_f_real", "D_f_fake")
@@ -244,11 +244,11 @@ def face_terms(
     top, bottom, left, right = (int(edge) for edge in box)
     box = Box(torch.arange(top, bottom), torch.arange(left, right), there=torch.tensor(1.0))
     real, fake = inside([real, fake], box)
-    ((gan, matching),) = verdict(judge, real, [fake], "ls", scales).terms
+    ((gan, matching),) = verdict(discriminator, real, [fake], "ls", scales).terms
     return {
         "G_f_GAN": FACE_WEIGHT * gan,
         "G_f_GAN_Feat": FACE_WEIGHT * features * matching,
-        **judged(judge, real, [fake], "D_f"),
+        **judged(discriminator, real, [fake], "D_f"),
     }
 
 

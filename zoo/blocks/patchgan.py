@@ -1,4 +1,4 @@
-"""Discriminators that judge patches, at several resolutions of the same picture (pix2pixHD, arXiv 1711.11585).
+"""Discriminators that discriminator patches, at several resolutions of the same picture (pix2pixHD, arXiv 1711.11585).
 
 Shapes: N images, C channels, H x W pixels.
 """
@@ -13,7 +13,7 @@ from zoo.blocks.maps import halve
 from zoo.blocks.winograd import WinogradConv2d
 
 MAX_CHANNELS = 512
-MAX_BASE = 64  # channels behind the first layer of a coarser judge, at most
+MAX_BASE = 64  # channels behind the first layer of a coarser discriminator, at most
 
 
 class PatchDiscriminator(nn.Module):
@@ -47,13 +47,13 @@ class PatchDiscriminator(nn.Module):
 
 
 class MultiScaleDiscriminator(nn.Module):
-    """The same kind of judge at full, half, quarter … resolution, each with its own weights."""
+    """The same kind of discriminator at full, half, quarter … resolution, each with its own weights."""
 
     def __init__(self, channels: int, width: int, layers: int, scales: int, norm: Norm) -> None:
         super().__init__()
-        # Coarser judges are wider, as in the original release.
+        # Coarser discriminators are wider, as in the original release.
         widths = [min(MAX_BASE, width * 2**scale) for scale in range(scales)]
-        self.judges = nn.ModuleList(PatchDiscriminator(channels, w, layers, norm) for w in widths)
+        self.discriminators = nn.ModuleList(PatchDiscriminator(channels, w, layers, norm) for w in widths)
         initialise(self)
 
     def forward(self, *parts: Tensor) -> list[list[list[Tensor]]]:
@@ -63,10 +63,10 @@ class MultiScaleDiscriminator(nn.Module):
         """
         x = torch.cat(parts)
         results: list[list[list[Tensor]]] = [[] for _ in parts]
-        for scale, judge in enumerate(self.judges):
+        for scale, discriminator in enumerate(self.discriminators):
             if scale:
                 x = halve(x)
-            shared = [maps.chunk(len(parts)) for maps in judge(x, len(parts))]
+            shared = [maps.chunk(len(parts)) for maps in discriminator(x, len(parts))]
             for part, result in enumerate(results):
                 result.append([maps[part] for maps in shared])
         return results

@@ -1,4 +1,4 @@
-"""The objective of single pictures, L_I: judges at several scales, a judge of a region, likeness to the real picture.
+"""The objective of single pictures, L_I: discriminators at several scales, a discriminator of a region, likeness to the real picture.
 
 Shapes: N pictures, C channels of a map, H x W pixels.
 """
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from zoo.blocks.convolution import Norm
 from zoo.blocks.patchgan import MultiScaleDiscriminator
 from zoo.devices.collectives import max_over_ranks
-from zoo.losses.judged import Sides, verdict
+from zoo.losses.gan import Sides, verdict
 from zoo.losses.perceptual import find_perceptual
 from zoo.models.image_translation.config import PaintingConfig
 
@@ -37,35 +37,35 @@ class Pictures:
 
 
 class PictureObjective(nn.Module):
-    """L_I of vid2vid (eq. 6) and the objective of pix2pixHD (eq. 3 and 5), for the generator and for the judges.
+    """L_I of vid2vid (eq. 6) and the objective of pix2pixHD (eq. 3 and 5), for the generator and for the discriminators.
 
-    region: ids of the classes that have a judge of their own.
+    region: ids of the classes that have a discriminator of their own.
     """
 
     def __init__(self, config: PaintingConfig, map_channels: int, norm: Norm, region: Sequence[int]) -> None:
         super().__init__()
         self.config = config
         self.region = tuple(region)
-        self.image = self._judge(map_channels + 3, config.discriminator_scales, norm)
+        self.image = self._discriminator(map_channels + 3, config.discriminator_scales, norm)
         self.around: MultiScaleDiscriminator | None = None
         if region:
-            self.around = self._judge(map_channels + 3, max(1, config.discriminator_scales - 2), norm)
+            self.around = self._discriminator(map_channels + 3, max(1, config.discriminator_scales - 2), norm)
         self.perceptual = find_perceptual(
             config.perceptual if config.perceptual_weight else "none", config.perceptual_file
         )
 
-    def _judge(self, channels: int, scales: int, norm: Norm) -> MultiScaleDiscriminator:
+    def _discriminator(self, channels: int, scales: int, norm: Norm) -> MultiScaleDiscriminator:
         config = self.config
         return MultiScaleDiscriminator(channels, config.discriminator_width, config.discriminator_layers, scales, norm)
 
     def losses(self, pictures: Pictures) -> Sides:
         """For the painter every part, weighted: adversarial, feature matching, likeness; and around the region. For
-        each judge the mean of its real and its painted half."""
+        each discriminator the mean of its real and its painted half."""
         config = self.config
         fakes = [torch.cat([pictures.given, image], 1) for image in pictures.painted.values()]
         real = torch.cat([pictures.given, pictures.real], 1)
         said = verdict(self.image, real, fakes, config.objective)
-        painting, judging = {}, {"judge_image": said.judge}
+        painting, judging = {}, {"d_image": said.discriminator}
         for (name, image), (adversarial, features) in zip(pictures.painted.items(), said.terms, strict=True):
             painting[f"gan_{name}"] = adversarial
             painting[f"features_{name}"] = config.feature_weight * features
@@ -73,12 +73,12 @@ class PictureObjective(nn.Module):
         if self.around is not None:
             box = self._box(pictures)
             real, fake = inside([real, fakes[0]], box)
-            scales = config.discriminator_scales  # as released: feature matching counts those of the other judge
+            scales = config.discriminator_scales  # as released: feature matching counts those of the other discriminator
             said = verdict(self.around, real, [fake], config.objective, scales)
             ((adversarial, features),) = said.terms
-            painting["gan_region"] = config.region_weight * box.there * adversarial
+            painting["g_region"] = config.region_weight * box.there * adversarial
             painting["features_region"] = config.region_weight * config.feature_weight * box.there * features
-            judging["judge_region"] = box.there * said.judge
+            judging["d_region"] = box.there * said.discriminator
         return Sides(painting, judging)
 
     def _likeness(self, name: str, image: Tensor, real: Tensor) -> dict[str, Tensor]:

@@ -15,8 +15,8 @@ STEP = 3  # layers of a step down or up: convolution, norm, ReLU
 
 
 @dataclass(frozen=True)
-class JudgeForm:
-    """channels: of the input. width: of the full-resolution judge. layers, scales: as built."""
+class DiscriminatorForm:
+    """channels: of the input. width: of the full-resolution discriminator. layers, scales: as built."""
 
     channels: int
     width: int
@@ -30,17 +30,17 @@ class JudgeForm:
         return {f"discriminator_{name}": getattr(self, name) for name in names}
 
 
-def translate_discriminator(state: State) -> tuple[JudgeForm, dict[str, Tensor]]:
+def translate_discriminator(state: State) -> tuple[DiscriminatorForm, dict[str, Tensor]]:
     """A released multi-scale discriminator, saved with the features of its layers or without."""
     with_features = any(key.startswith("scale") for key in state)
     scales = len(numbers(state, r"scale(\d+)_" if with_features else r"layer(\d+)\."))
     found: dict[str, Tensor] = {}
     for number in range(scales):
-        judge = f"judges.{scales - 1 - number}.stages"  # the release counts from the coarsest
+        discriminator = f"discriminators.{scales - 1 - number}.stages"  # the release counts from the coarsest
         if with_features:
             found |= rename(
                 {key: value for key, value in state.items() if key.startswith(f"scale{number}_")},
-                {r"scale\d+_layer(\d+)\.": rf"{judge}.\1."},
+                {r"scale\d+_layer(\d+)\.": rf"{discriminator}.\1."},
                 "The discriminator",
             )
         else:
@@ -49,15 +49,15 @@ def translate_discriminator(state: State) -> tuple[JudgeForm, dict[str, Tensor]]
                 part = {0: 0, 1: 1}[part]
                 for rest in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
                     if (key := f"layer{number}.{layer}.{rest}") in state:
-                        found[f"{judge}.{stage}.{part}.{rest}"] = state[key]
-    if len(found) != len(state) or any(f"judges.{scale}.stages.0.0.weight" not in found for scale in range(scales)):
+                        found[f"{discriminator}.{stage}.{part}.{rest}"] = state[key]
+    if len(found) != len(state) or any(f"discriminators.{scale}.stages.0.0.weight" not in found for scale in range(scales)):
         raise ZooError(
             f"The discriminator is not of the released form: of its {len(state)} tensors {len(found)} are known, and "
             "each of its scales needs a first layer."
         )
-    first = found["judges.0.stages.0.0.weight"]
-    layers = max(numbers(found, r"judges\.0\.stages\.(\d+)\.")) - 1
-    return JudgeForm(first.shape[1], first.shape[0], layers, scales, norm_of(state)), found
+    first = found["discriminators.0.stages.0.0.weight"]
+    layers = max(numbers(found, r"discriminators\.0\.stages\.(\d+)\.")) - 1
+    return DiscriminatorForm(first.shape[1], first.shape[0], layers, scales, norm_of(state)), found
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def convert(model_class: type[Pix2PixHD], folder: Path, settings: Mapping[str, A
         hint = " G0 is a generator of videos: python -m zoo.convert vid2vid from=…" if "G0" in files else ""
         raise ZooError(f"from={folder} holds {listed(path.name for path in files.values())}, but no …_net_G.pth.{hint}")
     form, generator = translate_image_generator(read_state(files["G"]))
-    judge = translate_discriminator(read_state(files["D"])) if "D" in files else None
+    discriminator = translate_discriminator(read_state(files["D"])) if "D" in files else None
     encoder: EncoderForm | None = None
     if form.appearance:
         if "E" not in files:
@@ -52,14 +52,14 @@ def convert(model_class: type[Pix2PixHD], folder: Path, settings: Mapping[str, A
         norm_statistics=str(settings.get("norm_statistics", "batch")),
         appearance_features=form.appearance,
         **(encoder.settings() if encoder else {}),
-        **(judge[0].settings() if judge else {}),
+        **(discriminator[0].settings() if discriminator else {}),
     )
     spec = clip_spec(form.channels, settings, foreground=False)
     sketched(lambda: model_class(config, spec), folder, generator)
     model = model_class(config, spec)
     model.generator.load_state_dict(fit_state(generator, model.generator.state_dict(), "G"))
-    if judge:
-        model.objective.image.load_state_dict(fit_state(judge[1], model.objective.image.state_dict(), "D"))
+    if discriminator:
+        model.objective.image.load_state_dict(fit_state(discriminator[1], model.objective.image.state_dict(), "D"))
     if encoder and model.appearance is not None:
         model.appearance.load_state_dict(fit_state(looks, model.appearance.state_dict(), "E"))
     return model.eval()

@@ -1,6 +1,6 @@
 """pix2pixHD: paint single images from label maps or drawings (Wang et al. 2018, arXiv 1711.11585).
 
-A global generator, and around it a local enhancer of twice the resolution; discriminators at several scales judge the
+A global generator, and around it a local enhancer of twice the resolution; discriminators at several scales discriminator the
 picture with its map. Frames of a clip are pictures like any others: what vid2vid is compared with.
 
 Shapes: B clips, T frames, N = B·n pictures of a step, C channels of a map, D of a look, H x W pixels.
@@ -51,7 +51,7 @@ class Pix2PixHD(PaintingModel[Pix2PixHDConfig]):
     # ---------------------------------------------------------------- training
 
     def training_step(self, clip: Clip, batch_idx: int) -> None:
-        """Steps of the generator and of the judge for every few frames of the clip."""
+        """Steps of the generator and of the discriminator for every few frames of the clip."""
         self.set_learning_rate()
         stage = self.stage_of_this_step
         parts: dict[str, list[Tensor]] = {}

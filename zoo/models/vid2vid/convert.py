@@ -22,7 +22,7 @@ from zoo.models.image_translation.released import (
     read_state,
     rename,
 )
-from zoo.models.image_translation.released_networks import JudgeForm, translate_discriminator
+from zoo.models.image_translation.released_networks import DiscriminatorForm, translate_discriminator
 from zoo.models.vid2vid.config import Vid2VidConfig
 from zoo.runs.validate import sketched
 
@@ -138,14 +138,14 @@ def convert(model_class: type[Vid2Vid], folder: Path, settings: Mapping[str, Any
             f"from={folder} holds {listed(path.name for path in files.values())}, but no …_net_G0.pth.{hint}"
         )
     form, generator = translate_generators([read_state(path) for path in in_a_row(files, "G")])
-    judges = {
+    discriminators = {
         part: translate_discriminator(read_state(path))
         for part, path in files.items()
         if part == "D" or part.startswith("D_T") or (part == "D_f" and "region" in settings)
     }
     temporal_scales = len(in_a_row(files, "D_T"))
-    _check_judges(judges, form)
-    video_frames = (judges["D_T0"][0].channels + 2) // 5 if temporal_scales else 3  # 3K and 2(K-1) channels
+    _check_discriminators(discriminators, form)
+    video_frames = (discriminators["D_T0"][0].channels + 2) // 5 if temporal_scales else 3  # 3K and 2(K-1) channels
     frames = max(8, video_frames ** max(temporal_scales - 1, 0) * (video_frames - 1) + 1)
     spec = clip_spec(form.map_channels, settings, form.foreground, frames)
     config = Vid2VidConfig(
@@ -157,33 +157,33 @@ def convert(model_class: type[Vid2Vid], folder: Path, settings: Mapping[str, Any
         video_frames=video_frames,
         temporal_scales=temporal_scales,
         backprop_frames=2,  # so that training goes on at every scale
-        **(judges["D"][0].settings() if "D" in judges else {}),
+        **(discriminators["D"][0].settings() if "D" in discriminators else {}),
     )
-    sketched(lambda: model_class(config, spec), folder, [generator, *(state for _, state in judges.values())])
+    sketched(lambda: model_class(config, spec), folder, [generator, *(state for _, state in discriminators.values())])
     model = model_class(config, spec)
     parts: dict[str, tuple[nn.Module | None, State]] = {"G": (model.generator, generator)}
     networks: dict[str, nn.Module | None] = {"D": model.objective.image, "D_f": model.objective.around}
-    networks |= {f"D_T{scale}": judge for scale, judge in enumerate(model.video_discriminators)}
-    parts |= {name: (network, judges[name][1]) for name, network in networks.items() if name in judges}
+    networks |= {f"D_T{scale}": discriminator for scale, discriminator in enumerate(model.video_discriminators)}
+    parts |= {name: (network, discriminators[name][1]) for name, network in networks.items() if name in discriminators}
     for name, (network, state) in parts.items():
         if network is not None:
             network.load_state_dict(fit_state(state, network.state_dict(), name))
     return model.eval()
 
 
-def _check_judges(judges: Mapping[str, tuple[JudgeForm, State]], form: GeneratorForm) -> None:
+def _check_discriminators(discriminators: Mapping[str, tuple[DiscriminatorForm, State]], form: GeneratorForm) -> None:
     """A ZooError where the discriminators do not belong to these generators, or to each other."""
-    if judges and "D" not in judges:
-        raise ZooError(f"{listed(judges)} without D: put …_net_D.pth beside them, or take them away.")
-    for part, (judge, _) in judges.items():
-        if part in ("D", "D_f") and judge.channels != form.map_channels + 3:
+    if discriminators and "D" not in discriminators:
+        raise ZooError(f"{listed(discriminators)} without D: put …_net_D.pth beside them, or take them away.")
+    for part, (discriminator, _) in discriminators.items():
+        if part in ("D", "D_f") and discriminator.channels != form.map_channels + 3:
             raise ZooError(
-                f"{part} takes {judge.channels} channels; a map of these generators has {form.map_channels}, and 3 of "
+                f"{part} takes {discriminator.channels} channels; a map of these generators has {form.map_channels}, and 3 of "
                 f"the picture make {form.map_channels + 3}. They are not of one training."
             )
-        main = judges["D"][0]
-        if part != "D_f" and (judge.width, judge.layers, judge.scales) != (main.width, main.layers, main.scales):
+        main = discriminators["D"][0]
+        if part != "D_f" and (discriminator.width, discriminator.layers, discriminator.scales) != (main.width, main.layers, main.scales):
             raise ZooError(
-                f"{part} has {judge.scales} scales of {judge.layers} layers and {judge.width} channels, D has "
+                f"{part} has {discriminator.scales} scales of {discriminator.layers} layers and {discriminator.width} channels, D has "
                 f"{main.scales} of {main.layers} and {main.width}. They are not of one training."
             )

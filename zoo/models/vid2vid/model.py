@@ -1,7 +1,7 @@
 """vid2vid: paint a video from label maps or drawings, frame after frame (Wang et al. 2018, arXiv 1808.06601).
 
 A generator sees L past frames and the maps of this frame and the L before; it warps what it can and paints the
-rest. D_I judges frames with their map, D_V judges groups of K frames with the flow between them.
+rest. D_I discriminators frames with their map, D_V discriminators groups of K frames with the flow between them.
 
 Shapes: B clips, T frames, n frames of a chunk, C channels of a map, H x W pixels, L past frames, K frames a group.
 """
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from zoo.blocks.maps import pyramid
 from zoo.blocks.patchgan import MultiScaleDiscriminator
 from zoo.errors import ZooError, one_of
-from zoo.losses.judged import Sides, verdict
+from zoo.losses.gan import Sides, verdict
 from zoo.losses.warping import flow_confidence
 from zoo.model import VideoModel, build
 from zoo.models.image_translation.model import PaintingModel, cut, folded
@@ -145,7 +145,7 @@ class Vid2Vid(PaintingModel[Vid2VidConfig]):
         return [p for name, p in self.generator.named_parameters() if ".flow_head." in name]
 
     def training_step(self, clip: Clip, batch_idx: int) -> None:
-        """Generate the clip chunk by chunk; after each, one step of the generator and one of the judges (eq. 5)."""
+        """Generate the clip chunk by chunk; after each, one step of the generator and one of the discriminators (eq. 5)."""
         self.set_learning_rate()
         stage = self.stage_of_this_step
         start = self._context()
@@ -200,7 +200,7 @@ class Vid2Vid(PaintingModel[Vid2VidConfig]):
     # ---------------------------------------------------------------- the objective
 
     def losses_of(self, clip: Clip, chunk: Chunk) -> Sides:
-        """Eq. 5: every part of the generator's side, weighted, and of the judges' side."""
+        """Eq. 5: every part of the generator's side, weighted, and of the discriminators' side."""
         image, video = self.objective.losses(chunk.pictures), self.video_losses(clip, chunk)
         motion = self.flow_losses(clip, chunk)
         return Sides(image.painting | video.painting | motion, image.judging | video.judging)
@@ -208,14 +208,14 @@ class Vid2Vid(PaintingModel[Vid2VidConfig]):
     def video_losses(self, clip: Clip, chunk: Chunk) -> Sides:
         """L_V of eq. 7, with feature matching, at each temporal scale that the clip fills so far."""
         sides = Sides({}, {})
-        for scale, judge, groups in self._temporal_scales(chunk):
+        for scale, discriminator, groups in self._temporal_scales(chunk):
             real = video_input(clip["video"], clip["flow"], groups)
             fake = video_input(chunk.film, clip["flow"], groups)
-            said = verdict(judge, real, [fake], self.config.objective)
+            said = verdict(discriminator, real, [fake], self.config.objective)
             ((gan, features),) = said.terms
             sides.painting[f"gan_video{scale}"] = gan
             sides.painting[f"features_video{scale}"] = self.config.feature_weight * features
-            sides.judging[f"judge_video{scale}"] = said.judge
+            sides.judging[f"d_video{scale}"] = said.discriminator
         return sides
 
     def flow_losses(self, clip: Clip, chunk: Chunk) -> dict[str, Tensor]:
@@ -243,13 +243,13 @@ class Vid2Vid(PaintingModel[Vid2VidConfig]):
 
     def _temporal_scales(self, chunk: Chunk) -> Iterator[tuple[int, MultiScaleDiscriminator, list[list[int]]]]:
         group = self.config.video_frames
-        for scale, judge in enumerate(self.video_discriminators):
+        for scale, discriminator in enumerate(self.video_discriminators):
             if self.config.sparse_groups:
                 groups = sparse_groups(chunk.ends, group, scale)
             else:
                 groups = temporal_groups(chunk.stop, chunk.stop - chunk.start, group, scale)
             if groups:
-                yield scale, cast(MultiScaleDiscriminator, judge), groups
+                yield scale, cast(MultiScaleDiscriminator, discriminator), groups
 
     # ---------------------------------------------------------------- sampling
 

@@ -18,7 +18,7 @@ from zoo.losses.feature_matching import feature_matching
 
 
 class Sides(NamedTuple):
-    """The losses of a step, by name, all from the same weights: of what paints, and of those that judge it."""
+    """The losses of a step, by name, all from the same weights: of what paints, and of those that discriminator it."""
 
     painting: dict[str, Tensor]
     judging: dict[str, Tensor]
@@ -26,24 +26,24 @@ class Sides(NamedTuple):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a judge says, and what it learns from it.
+    """What a discriminator says, and what it learns from it.
 
     terms: for each fake its adversarial loss, summed over scales, and its feature matching with the real picture.
-    judge: the judge's own loss, half of (real + fake), summed over the fakes; it is not for the fakes to follow.
+    discriminator: the discriminator's own loss, half of (real + fake), summed over the fakes; it is not for the fakes to follow.
     """
 
     terms: list[tuple[Tensor, Tensor]]
-    judge: Tensor
+    discriminator: Tensor
 
 
 def verdict(
-    judge: MultiScaleDiscriminator, real: Tensor, fakes: Sequence[Tensor], objective: str, scales: int | None = None
+    discriminator: MultiScaleDiscriminator, real: Tensor, fakes: Sequence[Tensor], objective: str, scales: int | None = None
 ) -> Verdict:
     """The losses of both sides on pictures (N, C, H, W), from one pass over all of them.
 
-    scales: what feature matching divides by; None is how many the judge has.
+    scales: what feature matching divides by; None is how many the discriminator has.
     """
-    of_real, *of_fakes = judge(real, *fakes)
+    of_real, *of_fakes = discriminator(real, *fakes)
     terms = [(generator_loss(scores(maps), objective), feature_matching(maps, of_real, scales)) for maps in of_fakes]
     losses = [discriminator_loss(scores(of_real), scores(maps), objective) for maps in of_fakes]
     return Verdict(terms, 0.5 * torch.stack(losses).sum())

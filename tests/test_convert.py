@@ -40,7 +40,12 @@ def two_scales(tmp_path) -> Path:
     coarse, fine = golden("g1g2_batch")["state_dict"]
     discriminators = golden("losses_plain")["state_dict"]
     return saved(
-        tmp_path / "weights", G0=coarse, G1=fine, D=discriminators["netD"], D_T0=discriminators["netD_T0"], D_T1=discriminators["netD_T1"]
+        tmp_path / "weights",
+        G0=coarse,
+        G1=fine,
+        D=discriminators["netD"],
+        D_T0=discriminators["netD_T0"],
+        D_T1=discriminators["netD_T1"],
     )
 
 
@@ -218,7 +223,8 @@ def test_parts_that_do_not_belong_together_are_refused(two_scales, tmp_path):
     settings = {"label_count": 5, **SIZE}
     discriminator = golden("losses_plain")["state_dict"]["netD"]
     first = {
-        key: torch.cat([value, value], 1) if key.endswith("layer0.0.weight") else value for key, value in discriminator.items()
+        key: torch.cat([value, value], 1) if key.endswith("layer0.0.weight") else value
+        for key, value in discriminator.items()
     }
     for lost, changed, sentence in (
         ((), {"D": first}, r"D takes 16 channels; a map of these generators has 5, and 3 of the picture make 8"),

@@ -1,4 +1,4 @@
-"""What the models that paint maps share: maps, norms, looks, stages, the discriminator of a region."""
+"""What the models that paint maps share: maps, norms, appearances, stages, the discriminator of a region."""
 
 import numpy as np
 import pytest
@@ -10,20 +10,20 @@ from zoo.blocks.appearance import (
     INSTANCES,
     AppearanceEncoder,
     AppearanceMixtures,
-    region_looks,
+    region_appearances,
     region_mean,
     region_numbers,
 )
 from zoo.blocks.convolution import find_norm
 from zoo.blocks.image_generator import GlobalGenerator, LocalEnhancer
 from zoo.blocks.maps import check_ids, halve, instance_edges, one_hot, pyramid
+from zoo.models.image_translation.appearance_memory import AppearanceMemory, ChosenAppearance
 from zoo.models.image_translation.model import cut
 from zoo.models.image_translation.objective import Pictures, inside, region_box
-from zoo.models.image_translation.wardrobe import ChosenLook, Wardrobe
 from zoo.models.pix2pixhd.config import Pix2PixHDConfig
 from zoo.models.vid2vid.config import Vid2VidConfig
 from zoo.testing import tiny_clip, tiny_data, tiny_model, train_as_commanded, train_on
-from zoo.types import ClipSpec, Look, SampleRequest, Stage
+from zoo.types import Appearance, ClipSpec, SampleRequest, Stage
 
 # ---------------------------------------------------------------- maps
 
@@ -137,7 +137,7 @@ def test_face_networks_have_the_published_sizes():
     assert sum(p.numel() for p in painter.parameters()) == pytest.approx(48.45e6, rel=2e-3)
 
 
-# ---------------------------------------------------------------- looks
+# ---------------------------------------------------------------- appearances
 
 
 def test_region_mean_by_hand():
@@ -146,8 +146,11 @@ def test_region_mean_by_hand():
     # picture 1: region 4 is (1 + 3 + 7) / 3; picture 2 has a region 4 of its own
     pooled = region_mean(features, regions)[:, 0]
     assert torch.allclose(pooled, torch.tensor([[[11 / 3, 11 / 3], [5, 11 / 3]], [[10, 100 / 3], [100 / 3, 100 / 3]]]))
-    looks = region_looks(features[0], regions[0])
-    assert {number: look.tolist() for number, look in looks.items()} == {4: [pytest.approx(11 / 3)], 9: [5.0]}
+    appearances = region_appearances(features[0], regions[0])
+    assert {number: appearance.tolist() for number, appearance in appearances.items()} == {
+        4: [pytest.approx(11 / 3)],
+        9: [5.0],
+    }
 
 
 def test_region_means_of_bfloat16_are_summed_in_single_precision():
@@ -169,15 +172,15 @@ def test_a_region_is_a_class_in_an_instance():
 
 
 def test_mixtures_learn_what_looks_there_are():
-    """Class 0 is red or blue, class 1 has one look; class 2 was never seen."""
+    """Class 0 is red or blue, class 1 has one appearance; class 2 was never seen."""
     source = np.random.default_rng(0)
-    looks = []
+    appearances = []
     for picture in range(200):
         colour = (0.8, 0.0) if picture % 4 else (-0.8, 0.0)
         noisy = torch.tensor(np.array(colour) + 0.02 * source.standard_normal(2)).float()
-        looks.append({0 * INSTANCES + 1: noisy, 1 * INSTANCES + 1: torch.tensor([0.1, 0.5])})
+        appearances.append({0 * INSTANCES + 1: noisy, 1 * INSTANCES + 1: torch.tensor([0.1, 0.5])})
     mixtures = AppearanceMixtures(3, 2, 2)
-    mixtures.fit(looks)
+    mixtures.fit(appearances)
     assert sorted(mixtures.weights[0].tolist()) == pytest.approx([0.25, 0.75], abs=0.01)
     assert sorted(mixtures.means[0, :, 0].tolist()) == pytest.approx([-0.8, 0.8], abs=0.01)
     draws = torch.stack([mixtures.draw(1, seed) for seed in range(200)])
@@ -198,55 +201,55 @@ def test_a_draw_follows_from_integers_alone():
 def test_wardrobe_chooses_then_remembers_then_draws():
     mixtures = AppearanceMixtures(5, 1, 1)
     image = torch.tensor([[[0.1, 0.3], [0.9, 0.9]]])
-    look = Look(torch.zeros(3, 2, 2), instance=7, labels=torch.tensor([[2, 2], [4, 4]]))
-    wardrobe = Wardrobe(mixtures, (0,), ChosenLook(look, image))
-    wardrobe.see({3 * INSTANCES + 1: torch.tensor([-0.5])})
-    wardrobe.see({3 * INSTANCES + 1: torch.tensor([0.0])})  # the first look is kept
-    assert wardrobe.look(2 * INSTANCES + 7).tolist() == pytest.approx([0.2])  # instance 7, class 2 of the picture
-    assert wardrobe.look(3 * INSTANCES + 7).tolist() == pytest.approx([0.55])  # a class that the picture lacks
-    assert wardrobe.look(3 * INSTANCES + 1).tolist() == [-0.5]
-    drawn = wardrobe.look(2 * INSTANCES + 1)
+    appearance = Appearance(torch.zeros(3, 2, 2), instance=7, labels=torch.tensor([[2, 2], [4, 4]]))
+    memory = AppearanceMemory(mixtures, (0,), ChosenAppearance(appearance, image))
+    memory.see({3 * INSTANCES + 1: torch.tensor([-0.5])})
+    memory.see({3 * INSTANCES + 1: torch.tensor([0.0])})  # the first appearance is kept
+    assert memory.appearance(2 * INSTANCES + 7).tolist() == pytest.approx([0.2])  # instance 7, class 2 of the picture
+    assert memory.appearance(3 * INSTANCES + 7).tolist() == pytest.approx([0.55])  # a class that the picture lacks
+    assert memory.appearance(3 * INSTANCES + 1).tolist() == [-0.5]
+    drawn = memory.appearance(2 * INSTANCES + 1)
     assert torch.equal(drawn, mixtures.draw(2 * INSTANCES + 1, 0))
-    painted = wardrobe.paint(torch.tensor([[3 * INSTANCES + 1, 2 * INSTANCES + 7]]))
+    painted = memory.paint(torch.tensor([[3 * INSTANCES + 1, 2 * INSTANCES + 7]]))
     assert painted[0, 0].tolist() == pytest.approx([-0.5, 0.2])
 
 
 def test_look_of_one_instance_of_a_picture():
     features = torch.tensor([[[0.1, 0.3], [0.9, 0.9]]])
     instances = torch.tensor([[1, 2], [2, 2]])
-    chosen = ChosenLook(Look(torch.zeros(3, 2, 2), 0, None, instances, source=1), features)
+    chosen = ChosenAppearance(Appearance(torch.zeros(3, 2, 2), 0, None, instances, source=1), features)
     assert chosen.anywhere.tolist() == pytest.approx([0.1])
     with pytest.raises(ZooError, match=r"no instance 5; it has \[1, 2\]"):
-        ChosenLook(Look(torch.zeros(3, 2, 2), 0, None, instances, source=5), features)
+        ChosenAppearance(Appearance(torch.zeros(3, 2, 2), 0, None, instances, source=5), features)
 
 
 @pytest.fixture(scope="module", params=["vid2vid", "pix2pixhd"])
-def dressed(request, tmp_path_factory):
+def with_appearance(request, tmp_path_factory):
     """A model that was trained through its stages, with its mixtures fitted, and a clip."""
     model = tiny_model(request.param)
     train_as_commanded(model, request.param, 8, tmp_path_factory.mktemp("run"))
     return model.eval(), tiny_clip(request.param)
 
 
-def test_draws_differ_in_look_and_are_held_along_the_video(dressed):
-    model, clip = dressed
+def test_draws_differ_in_look_and_are_held_along_the_video(with_appearance):
+    model, clip = with_appearance
     assert not torch.equal(model.mixtures.means, torch.zeros_like(model.mixtures.means))
     request = SampleRequest(8, clip)
     first, again, second = (model.sample(SampleRequest(8, clip, draw=draw)).video for draw in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, second)
-    wardrobe = model.wardrobes(request, 1)[0]
+    memory = model.appearance_memories(request, 1)[0]
     regions = model.regions(clip)[0]
-    looks = [
-        dict(zip(regions[t].flatten().tolist(), wardrobe.paint(regions[t]).flatten(1).T, strict=False)) for t in (0, 5)
+    appearances = [
+        dict(zip(regions[t].flatten().tolist(), memory.paint(regions[t]).flatten(1).T, strict=False)) for t in (0, 5)
     ]
-    for number in set(looks[0]) & set(looks[1]):
-        assert torch.equal(looks[0][number], looks[1][number])
+    for number in set(appearances[0]) & set(appearances[1]):
+        assert torch.equal(appearances[0][number], appearances[1][number])
 
 
-def test_looks_are_taken_from_the_given_frames(dressed):
+def test_looks_are_taken_from_the_given_frames(with_appearance):
     """Where a real frame is given, draws agree on the regions that are seen in it."""
-    model, clip = dressed
+    model, clip = with_appearance
     one, other = (model.sample(SampleRequest(2, clip, context=1, draw=draw)).video for draw in (0, 1))
     labels, instances = clip["labels"], clip["instances"]
     new = set(region_numbers(labels, instances)[:, 1].unique().tolist()) - set(
@@ -255,21 +258,23 @@ def test_looks_are_taken_from_the_given_frames(dressed):
     assert new or torch.equal(one, other)
 
 
-def test_a_chosen_look_changes_the_sample(dressed):
-    model, clip = dressed
+def test_a_chosen_look_changes_the_sample(with_appearance):
+    model, clip = with_appearance
     instance = int(clip["instances"][:, 0].max())
-    look = Look(torch.ones(3, 32, 32), instance)
+    appearance = Appearance(torch.ones(3, 32, 32), instance)
     plain = model.sample(SampleRequest(2, clip)).video
-    chosen = model.sample(SampleRequest(2, clip, options={"look": look})).video
+    chosen = model.sample(SampleRequest(2, clip, options={"appearance": appearance})).video
     assert not torch.equal(plain, chosen)
 
 
 def test_one_look_models_refuse_a_look():
     spec = tiny_data("vid2vid").spec()
     model = build({"name": "vid2vid", "width": 8, "blocks": 2, "perceptual": "none"}, spec)
-    with pytest.raises(ZooError, match=r"knows one look of a map. To choose looks, train it with model.appearance"):
-        model.sample(SampleRequest(2, tiny_clip("vid2vid"), options={"look": Look(torch.ones(3, 32, 32))}))
-    assert not model.knows_looks
+    with pytest.raises(
+        ZooError, match=r"knows one appearance of a map. To choose appearances, train it with model.appearance"
+    ):
+        model.sample(SampleRequest(2, tiny_clip("vid2vid"), options={"appearance": Appearance(torch.ones(3, 32, 32))}))
+    assert not model.multimodal
 
 
 # ---------------------------------------------------------------- the discriminator of a region

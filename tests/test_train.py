@@ -419,7 +419,7 @@ def test_first_frame_is_painted_by_an_image_model(tmp_path):
     written = sample(SampleSettings(run=str(tmp_path / "video"), first_frame="image", clips=1, out=str(tmp_path)))
     assert probe(written[0]).frames == 8
     trained(tmp_path / "again", "model=pix2pixhd", *tiny)
-    with pytest.raises(ZooError, match=r"pix2pixhd has no sampling option `first_frame`; it has look"):
+    with pytest.raises(ZooError, match=r"pix2pixhd has no sampling option `first_frame`; it has appearance"):
         sample(SampleSettings(run=str(tmp_path / "again"), first_frame="image"))
 
 
@@ -431,11 +431,13 @@ def test_four_draws_are_four_looks(tmp_path):
     films = [read_frames(path, range(3)) for path in written if path.suffix == ".mp4"]
     assert len(films) == 4
     assert len({film.tobytes() for film in films}) == 4
-    cv2.imwrite(str(tmp_path / "look.png"), np.full((32, 32, 3), 200, np.uint8))
-    look = settings.LookSettings(image=str(tmp_path / "look.png"), instance=1)
-    (chosen, _) = sample(SampleSettings(run=str(tmp_path), clips=1, frames=3, context=0, look=look, out=str(tmp_path)))
+    cv2.imwrite(str(tmp_path / "appearance.png"), np.full((32, 32, 3), 200, np.uint8))
+    look = settings.AppearanceSettings(image=str(tmp_path / "appearance.png"), instance=1)
+    (chosen, _) = sample(
+        SampleSettings(run=str(tmp_path), clips=1, frames=3, context=0, appearance=look, out=str(tmp_path))
+    )
     assert not np.array_equal(read_frames(chosen, range(3)), films[0])
     cv2.imwrite(str(tmp_path / "ids.png"), np.zeros((16, 32), np.uint8))
-    look = settings.LookSettings(image=str(tmp_path / "look.png"), labels=str(tmp_path / "ids.png"))
-    with pytest.raises(ZooError, match=r"is 32x16 pixels; look.image is 32x32 pixels"):
-        sample(SampleSettings(run=str(tmp_path), look=look))
+    look = settings.AppearanceSettings(image=str(tmp_path / "appearance.png"), labels=str(tmp_path / "ids.png"))
+    with pytest.raises(ZooError, match=r"is 32x16 pixels; appearance.image is 32x32 pixels"):
+        sample(SampleSettings(run=str(tmp_path), appearance=look))

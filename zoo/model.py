@@ -116,7 +116,7 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         raise ZooError(f"{cls.card.name} reads no checkpoints of another release.")
 
     @property
-    def knows_looks(self) -> bool:
+    def multimodal(self) -> bool:
         """Whether one map can be painted in several ways, so that draws differ."""
         return False
 

@@ -76,7 +76,11 @@ def _manner(settings: SampleSettings) -> str:
     words += [f"context{settings.context}"] if (settings.context or 0) > 1 else []
     words += [f"temperature{settings.temperature:g}"] if settings.temperature is not None else []
     words += [f"first_frame-{settings.first_frame}"] if settings.first_frame else []
-    words += [f"look-{Path(settings.look.image).stem}-{settings.look.instance}"] if settings.look.image else []
+    words += (
+        [f"appearance-{Path(settings.appearance.image).stem}-{settings.appearance.instance}"]
+        if settings.appearance.image
+        else []
+    )
     words += ["reconstructed"] if settings.reconstruct else []
     return "".join(re.sub(r"[^\w.@-]+", "_", f"-{word}") for word in words)
 
@@ -88,7 +92,7 @@ def _context(settings: SampleSettings, model: VideoModel[Any]) -> int:
         return settings.context
     if "generate" in model.card.tasks and not settings.given:
         return 0
-    varies = settings.draws > 1 and model.knows_looks
+    varies = settings.draws > 1 and model.multimodal
     return 0 if varies or settings.first_frame in ("image", "generated") else 1
 
 
@@ -97,10 +101,10 @@ def _options(settings: SampleSettings, model: VideoModel[Any]) -> dict[str, Any]
     options: dict[str, Any] = {}
     if settings.first_frame is not None:
         options["first_frame"] = settings.first_frame
-    if settings.look.image is not None:
-        from zoo.data.look import read_look
+    if settings.appearance.image is not None:
+        from zoo.data.appearance import read_appearance
 
-        options["look"] = read_look(settings.look, model.spec)
+        options["appearance"] = read_appearance(settings.appearance, model.spec)
     if settings.attributes:
         options["attributes"] = dict(settings.attributes)
     if settings.temperature is not None:

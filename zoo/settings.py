@@ -126,7 +126,7 @@ class Train:
 
 
 @dataclass
-class LookSettings:
+class AppearanceSettings:
     """The look of one thing of a sample, taken from a picture, for models that know several.
 
     image: the picture. instance: which instance of the sample. labels, instances: PNGs of ids, of the picture; with
@@ -149,13 +149,13 @@ class SampleSettings:
     set's validation clips are given. given: footage, a video or a folder of frames or maps, instead of the data set;
     given_instances: instance maps beside given label maps. context: real frames that the model may see first; None is
     one, but none for a model that needs none, and where several draws or a first frame are asked for. first_frame:
-    given, image or generated, for models that know more than one way to begin; None is the model's own. look: of one
-    thing. attributes: for models that know them, name -> a value, such as `walk`, or values with the frames that they
-    begin at, `walk@0,run@5`, or `free` (drawn), or `inferred` (from the frames that are shown); those left out are the
-    given clip's own, or else drawn. temperature: by which every deviation of what is drawn is multiplied. reconstruct:
-    see every frame, and write what the model keeps of it. out: where to write; None is <run>/samples. overwrite:
-    whether a sample that is there already may be replaced. accelerator: auto, which takes a GPU where there is one,
-    cpu, gpu or mps. cuda_graphs: whether a GPU is asked for each network in one go, which is faster where
+    given, image or generated, for models that know more than one way to begin; None is the model's own. appearance: of
+    one thing. attributes: for models that know them, name -> a value, such as `walk`, or values with the frames that
+    they begin at, `walk@0,run@5`, or `free` (drawn), or `inferred` (from the frames that are shown); those left out are
+    the given clip's own, or else drawn. temperature: by which every deviation of what is drawn is multiplied.
+    reconstruct: see every frame, and write what the model keeps of it. out: where to write; None is <run>/samples.
+    overwrite: whether a sample that is there already may be replaced. accelerator: auto, which takes a GPU where there
+    is one, cpu, gpu or mps. cuda_graphs: whether a GPU is asked for each network in one go, which is faster where
     frames are small.
     """
 
@@ -166,7 +166,7 @@ class SampleSettings:
     seed: int = 0
     context: int | None = None
     first_frame: str | None = None
-    look: LookSettings = field(default_factory=LookSettings)
+    appearance: AppearanceSettings = field(default_factory=AppearanceSettings)
     attributes: dict[str, str] = field(default_factory=dict)
     temperature: float | None = None
     reconstruct: bool = False

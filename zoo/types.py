@@ -78,7 +78,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Look:
+class Appearance:
     """A picture whose appearance one instance of a sample should have.
 
     image: (3, H, W) in [-1, 1]. instance: which one of the sample. labels, instances: (H, W) int64, of the picture;

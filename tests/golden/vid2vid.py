@@ -174,9 +174,13 @@ def replay_losses(record: Record) -> dict[str, Any]:
     losses |= judged(discriminators["netD"], seen[0], seen[1:], "D")
     face: dict[str, Any] = {}
     if config.get("add_face_disc"):
-        face = face_terms(discriminators["netD_f"], seen[0], seen[1], record.get("face_region"), config["num_D"], features)
+        face = face_terms(
+            discriminators["netD_f"], seen[0], seen[1], record.get("face_region"), config["num_D"], features
+        )
     temporal = [
-        temporal_terms(discriminators[name], inputs, features) for name in sorted(states) if re.fullmatch(r"netD_T\d+", name)
+        temporal_terms(discriminators[name], inputs, features)
+        for name in sorted(states)
+        if re.fullmatch(r"netD_T\d+", name)
     ]
     losses |= face
     generator_parts = [value for name, value in losses.items() if not name.startswith("D_")]

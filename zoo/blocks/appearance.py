@@ -1,8 +1,9 @@
-"""Several appearances of one map: an encoder of looks, pooled over regions, and what is known of their distribution.
+"""Several appearances of one map: an encoder of appearances, pooled over regions, and what is known of their
+distribution.
 
-A region is one class in one instance. The encoder's output is averaged over each region, so that one vector stands
-for the look of one thing; after training a Gaussian mixture a class says which looks there are (pix2pixHD sec. 3.4,
-arXiv 1711.11585; vid2vid sec. 3.3, arXiv 1808.06601).
+A region is one class in one instance. The encoder's output is averaged over each region, so that one vector stands for
+the appearance of one thing; after training a Gaussian mixture a class says which appearances there are (pix2pixHD sec.
+3.4, arXiv 1711.11585; vid2vid sec. 3.3, arXiv 1808.06601).
 
 Shapes: N images, D channels of an appearance, K classes, M modes of a mixture, H x W pixels.
 """
@@ -21,14 +22,14 @@ from zoo.randomness import generator
 
 INSTANCES = 100_000  # more than any instance map has: a region's number is class * INSTANCES + instance
 REGIONS = 2**40  # more than the number of any region
-Looks = Mapping[int, Tensor]
-"""The number of a region to its look, (D,)."""
-LEAST_LOOKS = 8  # vectors a mode that a mixture is fitted to, at least
+Appearances = Mapping[int, Tensor]
+"""The number of a region to its appearance, (D,)."""
+LEAST_APPEARANCES = 8  # vectors a mode that a mixture is fitted to, at least
 FLOOR = 1e-4  # added to every variance
 
 
 class AppearanceEncoder(nn.Module):
-    """E: an image to the look of every region, each pixel holding that of the region it lies in."""
+    """E: an image to the appearance of every region, each pixel holding that of the region it lies in."""
 
     def __init__(self, features: int, width: int, downsamplings: int, norm: Norm) -> None:
         super().__init__()
@@ -57,7 +58,7 @@ def region_mean(features: Tensor, regions: Tensor) -> Tensor:
     return means[index].view(*regions.shape, -1).movedim(-1, 1)
 
 
-def region_looks(features: Tensor, regions: Tensor) -> dict[int, Tensor]:
+def region_appearances(features: Tensor, regions: Tensor) -> dict[int, Tensor]:
     """The mean over each region of one picture, (D, H, W) and (H, W): number to (D,)."""
     numbers = torch.unique(regions)  # ascending, as the rows of _means are
     _, means = _means(features[None], regions[None])
@@ -99,20 +100,20 @@ class AppearanceMixtures(nn.Module):
         self.register_buffer("factors", torch.eye(features).expand(classes, modes, -1, -1).clone() / 3)
 
     @torch.no_grad()
-    def fit(self, looks: Iterable[Looks]) -> None:
-        """Fit to the looks of regions, number to (D,); a class that none of them has keeps what it had."""
+    def fit(self, appearances: Iterable[Appearances]) -> None:
+        """Fit to the appearances of regions, number to (D,); a class that none of them has keeps what it had."""
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.mixture import GaussianMixture
 
         by_class: dict[int, list[Tensor]] = defaultdict(list)
-        for regions in looks:
-            for number, look in regions.items():
-                by_class[number // INSTANCES].append(look.double().cpu())
+        for regions in appearances:
+            for number, appearance in regions.items():
+                by_class[number // INSTANCES].append(appearance.double().cpu())
         for label, vectors in by_class.items():
-            modes = max(1, min(self.modes, len(vectors) // LEAST_LOOKS))
+            modes = max(1, min(self.modes, len(vectors) // LEAST_APPEARANCES))
             mixture = GaussianMixture(modes, reg_covar=FLOOR, random_state=0)
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)  # a handful of equal looks is a mixture, too
+                warnings.simplefilter("ignore", ConvergenceWarning)  # a handful of equal appearances is a mixture, too
                 mixture.fit(torch.stack(vectors if len(vectors) > 1 else vectors * 2).numpy())
             self.weights[label] = 0.0
             self.weights[label, :modes] = torch.as_tensor(mixture.weights_)
@@ -120,7 +121,8 @@ class AppearanceMixtures(nn.Module):
             self.factors[label, :modes] = torch.linalg.cholesky(torch.as_tensor(mixture.covariances_))
 
     def draw(self, number: int, *seeds: int) -> Tensor:
-        """A look for the region of that number, (D,) in [-1, 1]; a function of the region and the seeds alone."""
+        """An appearance for the region of that number, (D,) in [-1, 1]; a function of the region and the seeds
+        alone."""
         source = generator(*seeds, number)
         label = number // INSTANCES
         mode = int(torch.multinomial(self.weights[label].cpu(), 1, generator=source))

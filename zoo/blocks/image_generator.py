@@ -102,8 +102,8 @@ class LocalEnhancer(nn.Module):
 
     def forward(self, given: Tensor, appearance: Tensor | None = None, finest_alone: bool = False) -> Tensor:
         """The map (N, C, H, W) to a picture (N, 3, H, W). finest_alone: no gradient goes to the coarse generator."""
-        looks = None if appearance is None else pyramid(appearance, 2)
-        coarse = self.coarse.features(pyramid(given, 2)[0], None if looks is None else looks[0])
+        appearances = None if appearance is None else pyramid(appearance, 2)
+        coarse = self.coarse.features(pyramid(given, 2)[0], None if appearances is None else appearances[0])
         if finest_alone:
             coarse = coarse.detach()
         features = self.encoder(_beside(given, appearance)) + coarse

@@ -3,8 +3,9 @@
 A tile of m x m sums of an r x r kernel is read off n x n products, n = m + r - 1, instead of m²r²: tile and kernel are
 polynomials, and a product of polynomials is known from its values at n points. What is left of a convolution are n²
 matrix products with 4 times fewer multiplications (n = 6), beside the transforms. From 256 to 512 channels at 17 x 33
-pixels it takes 0.6 of the time of a direct convolution; a step of vid2vid at 256 x 128, whose discriminators do that most of
-all, 0.93. It rounds to some 1e-6 of the values, five times as far as a direct one. GPUs have it in their libraries.
+pixels it takes 0.6 of the time of a direct convolution; a step of vid2vid at 256 x 128, whose discriminators do that
+most of all, 0.93. It rounds to some 1e-6 of the values, five times as far as a direct one. GPUs have it in their
+libraries.
 
 Shapes: N pictures, C channels in, O out, H x W pixels, a tiles down and b across a picture, T of all pictures.
 """

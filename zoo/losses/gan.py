@@ -29,7 +29,8 @@ class Verdict:
     """What a discriminator says, and what it learns from it.
 
     terms: for each fake its adversarial loss, summed over scales, and its feature matching with the real picture.
-    discriminator: the discriminator's own loss, half of (real + fake), summed over the fakes; it is not for the fakes to follow.
+    discriminator: the discriminator's own loss, half of (real + fake), summed over the fakes; it is not for the fakes
+    to follow.
     """
 
     terms: list[tuple[Tensor, Tensor]]
@@ -37,7 +38,11 @@ class Verdict:
 
 
 def verdict(
-    discriminator: MultiScaleDiscriminator, real: Tensor, fakes: Sequence[Tensor], objective: str, scales: int | None = None
+    discriminator: MultiScaleDiscriminator,
+    real: Tensor,
+    fakes: Sequence[Tensor],
+    objective: str,
+    scales: int | None = None,
 ) -> Verdict:
     """The losses of both sides on pictures (N, C, H, W), from one pass over all of them.
 

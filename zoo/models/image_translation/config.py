@@ -10,7 +10,7 @@ from zoo.types import ClipSpec, Stage
 
 
 @dataclass
-class PaintingConfig(ModelConfig):
+class ImageTranslationConfig(ModelConfig):
     """Settings of the pix2pixHD family.
 
     given: which map of a clip is painted: labels, condition, or auto, which takes the condition where there is one.
@@ -20,7 +20,7 @@ class PaintingConfig(ModelConfig):
     after which the next finer scale joins, 0 for all from the start. finest_alone_clips: clips for which a scale that
     joins learns alone. norm: instance or batch. norm_statistics: what sampling normalises by, batch (the picture at
     hand) or running (averages over training).
-    appearance_features: D, channels of the look of a region, 0 for one look a map; the encoder has
+    appearance_features: D, channels of the appearance of a region, 0 for one appearance a map; the encoder has
     ``appearance_width`` and ``appearance_downsamplings``, its mixtures ``appearance_modes`` a class, fitted to
     ``appearance_clips`` training clips.
     region: names of classes that a discriminator of their own looks at, as faces in the paper; weighted by

@@ -1,6 +1,6 @@
-"""A model that paints maps: how it reads them, learns in stages and keeps several looks apart.
+"""A model that paints maps: how it reads them, learns in stages and keeps several appearances apart.
 
-Shapes: B clips, T frames, C channels of a map, D channels of a look, H x W pixels.
+Shapes: B clips, T frames, C channels of a map, D channels of an appearance, H x W pixels.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from zoo.blocks.appearance import AppearanceEncoder, AppearanceMixtures, Looks, region_looks, region_numbers
+from zoo.blocks.appearance import AppearanceEncoder, AppearanceMixtures, Appearances, region_appearances, region_numbers
 from zoo.blocks.convolution import find_norm
 from zoo.blocks.maps import check_ids, instance_edges, one_hot, pyramid
 from zoo.errors import ZooError
 from zoo.model import VideoModel, pieces
-from zoo.models.image_translation.config import PaintingConfig
+from zoo.models.image_translation.appearance_memory import AppearanceMemory, ChosenAppearance
+from zoo.models.image_translation.config import ImageTranslationConfig
 from zoo.models.image_translation.objective import PictureObjective
-from zoo.models.image_translation.wardrobe import ChosenLook, Wardrobe
-from zoo.types import Clip, ClipSpec, Look, SampleRequest, Stage
+from zoo.types import Appearance, Clip, ClipSpec, SampleRequest, Stage
 
-ConfigT = TypeVar("ConfigT", bound=PaintingConfig)
+ConfigT = TypeVar("ConfigT", bound=ImageTranslationConfig)
 SLOW = 0.1  # share of the learning rate for parameters that move their output further than others
 
 
-class PaintingModel(VideoModel[ConfigT], Generic[ConfigT]):
+class ImageTranslationModel(VideoModel[ConfigT], Generic[ConfigT]):
     """The base of vid2vid and pix2pixHD; a subclass builds ``generator`` and gives the losses."""
 
     generator: nn.Module
@@ -53,7 +53,7 @@ class PaintingModel(VideoModel[ConfigT], Generic[ConfigT]):
         self.objective = PictureObjective(config, self.map_channels, self.norm, region)
 
     def ema_parts(self) -> dict[str, nn.Module]:
-        """The generator, and the encoder of looks where there is one."""
+        """The generator, and the encoder of appearances where there is one."""
         parts: dict[str, nn.Module] = {"generator": self.generator}
         return parts | ({"appearance": self.appearance} if self.appearance is not None else {})
 
@@ -166,20 +166,20 @@ class PaintingModel(VideoModel[ConfigT], Generic[ConfigT]):
             for group in optimizer.param_groups:
                 group["lr"] = factor * rate * group["share"]
 
-    # ---------------------------------------------------------------- several looks
+    # ---------------------------------------------------------------- several appearances
 
     @property
-    def knows_looks(self) -> bool:
-        """Whether there is an encoder of looks."""
+    def multimodal(self) -> bool:
+        """Whether there is an encoder of appearances."""
         return self.appearance is not None
 
-    def with_looks(self, clip: Clip, maps: Tensor) -> Tensor:
-        """In training: beside each map the look of every region as the real frame has it, (B, T, C+D, H, W)."""
+    def with_appearances(self, clip: Clip, maps: Tensor) -> Tensor:
+        """In training: beside each map the appearance of every region as the real frame has it, (B, T, C+D, H, W)."""
         if self.appearance is None:
             return maps
         images = rearrange(clip["video"], "b t c h w -> (b t) c h w")
-        looks = self.appearance(images, rearrange(self.regions(clip), "b t h w -> (b t) h w"))
-        return torch.cat([maps, rearrange(looks, "(b t) c h w -> b t c h w", b=len(maps)).to(maps.dtype)], 2)
+        appearances = self.appearance(images, rearrange(self.regions(clip), "b t h w -> (b t) h w"))
+        return torch.cat([maps, rearrange(appearances, "(b t) c h w -> b t c h w", b=len(maps)).to(maps.dtype)], 2)
 
     @staticmethod
     def regions(clip: Clip) -> Tensor:
@@ -187,49 +187,55 @@ class PaintingModel(VideoModel[ConfigT], Generic[ConfigT]):
         return region_numbers(clip["labels"], clip.get("instances"))
 
     @torch.no_grad()
-    def looks_in(self, image: Tensor, regions: Tensor) -> Looks:
-        """The look of each region of a picture, (3, H, W) and (H, W)."""
+    def appearances_in(self, image: Tensor, regions: Tensor) -> Appearances:
+        """The appearance of each region of a picture, (3, H, W) and (H, W)."""
         assert self.appearance is not None
-        return region_looks(self.appearance.layers(image[None])[0], regions)
+        return region_appearances(self.appearance.layers(image[None])[0], regions)
 
     @torch.no_grad()
     def on_validation_start(self) -> None:
-        """Fit the mixtures to looks of training clips, with the weights that are sampled from."""
+        """Fit the mixtures to appearances of training clips, with the weights that are sampled from."""
         super().on_validation_start()
         if self.appearance is None or not hasattr(self.trainer.train_dataloader, "first_clips"):
             return
-        self.mixtures.fit(self._training_looks())
+        self.mixtures.fit(self._training_appearances())
 
-    def _training_looks(self) -> Iterator[Looks]:
+    def _training_appearances(self) -> Iterator[Appearances]:
         for clip in self.trainer.train_dataloader.first_clips(self.config.appearance_clips):  # type: ignore[union-attr]
             video, regions = clip["video"].to(self.device, self.dtype), self.regions(clip).to(self.device)
-            yield self.looks_in(video[0, 0], regions[0, 0])
+            yield self.appearances_in(video[0, 0], regions[0, 0])
 
-    def wardrobes(self, request: SampleRequest, clips: int) -> list[Wardrobe]:
-        """For each clip of a batch, where the looks of its regions come from; none for a model of one look a map."""
-        look: Look | None = request.options.get("look")
+    def appearance_memories(self, request: SampleRequest, clips: int) -> list[AppearanceMemory]:
+        """For each clip of a batch, where the appearances of its regions come from; none for a model of one appearance
+        a map."""
+        appearance: Appearance | None = request.options.get("appearance")
         if self.appearance is None:
-            if look is not None:
+            if appearance is not None:
                 raise ZooError(
-                    f"This {self.card.name} knows one look of a map. To choose looks, train it with "
+                    f"This {self.card.name} knows one appearance of a map. To choose appearances, train it with "
                     "model.appearance_features=3."
                 )
             return []
         chosen = None
-        if look is not None:
-            chosen = ChosenLook(look, self.appearance.layers(look.image[None].to(self.device))[0])
-        return [Wardrobe(self.mixtures, (request.seed, request.draw), chosen) for _ in range(clips)]
+        if appearance is not None:
+            chosen = ChosenAppearance(appearance, self.appearance.layers(appearance.image[None].to(self.device))[0])
+        return [AppearanceMemory(self.mixtures, (request.seed, request.draw), chosen) for _ in range(clips)]
 
-    def dressed(self, moment: Clip, given: Tensor, wardrobes: list[Wardrobe], seen: bool) -> Tensor:
-        """The map (B, C, H, W) with the look of every region; those of a real frame that is seen are taken from it."""
-        if not wardrobes:
+    def with_appearance(
+        self, moment: Clip, given: Tensor, appearance_memories: list[AppearanceMemory], seen: bool
+    ) -> Tensor:
+        """The map (B, C, H, W) with the appearance of every region; those of a real frame that is seen are taken from
+        it."""
+        if not appearance_memories:
             return given
         regions = self.regions(moment)[:, 0]
         if seen:
-            for wardrobe, frame, region in zip(wardrobes, moment["video"][:, 0], regions, strict=True):
-                wardrobe.see(self.looks_in(frame, region))
-        looks = torch.stack([wardrobe.paint(region) for wardrobe, region in zip(wardrobes, regions, strict=True)])
-        return torch.cat([given, looks.to(given.dtype)], 1)
+            for memory, frame, region in zip(appearance_memories, moment["video"][:, 0], regions, strict=True):
+                memory.see(self.appearances_in(frame, region))
+        appearances = torch.stack(
+            [memory.paint(region) for memory, region in zip(appearance_memories, regions, strict=True)]
+        )
+        return torch.cat([given, appearances.to(given.dtype)], 1)
 
     @staticmethod
     def too_short(request: SampleRequest, made: int) -> ZooError:

@@ -1,4 +1,5 @@
-"""The objective of single pictures, L_I: discriminators at several scales, a discriminator of a region, likeness to the real picture.
+"""The objective of single pictures, L_I: discriminators at several scales, a discriminator of a region, likeness to the
+real picture.
 
 Shapes: N pictures, C channels of a map, H x W pixels.
 """
@@ -18,7 +19,7 @@ from zoo.blocks.patchgan import MultiScaleDiscriminator
 from zoo.devices.collectives import max_over_ranks
 from zoo.losses.gan import Sides, verdict
 from zoo.losses.perceptual import find_perceptual
-from zoo.models.image_translation.config import PaintingConfig
+from zoo.models.image_translation.config import ImageTranslationConfig
 
 REGION_SHARE = 4  # the square around a region has a quarter of the picture's shorter side, as released for faces
 
@@ -37,12 +38,13 @@ class Pictures:
 
 
 class PictureObjective(nn.Module):
-    """L_I of vid2vid (eq. 6) and the objective of pix2pixHD (eq. 3 and 5), for the generator and for the discriminators.
+    """L_I of vid2vid (eq. 6) and the objective of pix2pixHD (eq. 3 and 5), for the generator and for the
+    discriminators.
 
     region: ids of the classes that have a discriminator of their own.
     """
 
-    def __init__(self, config: PaintingConfig, map_channels: int, norm: Norm, region: Sequence[int]) -> None:
+    def __init__(self, config: ImageTranslationConfig, map_channels: int, norm: Norm, region: Sequence[int]) -> None:
         super().__init__()
         self.config = config
         self.region = tuple(region)
@@ -73,7 +75,9 @@ class PictureObjective(nn.Module):
         if self.around is not None:
             box = self._box(pictures)
             real, fake = inside([real, fakes[0]], box)
-            scales = config.discriminator_scales  # as released: feature matching counts those of the other discriminator
+            scales = (
+                config.discriminator_scales
+            )  # as released: feature matching counts those of the other discriminator
             said = verdict(self.around, real, [fake], config.objective, scales)
             ((adversarial, features),) = said.terms
             painting["g_region"] = config.region_weight * box.there * adversarial

@@ -50,7 +50,9 @@ def translate_discriminator(state: State) -> tuple[DiscriminatorForm, dict[str, 
                 for rest in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
                     if (key := f"layer{number}.{layer}.{rest}") in state:
                         found[f"{discriminator}.{stage}.{part}.{rest}"] = state[key]
-    if len(found) != len(state) or any(f"discriminators.{scale}.stages.0.0.weight" not in found for scale in range(scales)):
+    if len(found) != len(state) or any(
+        f"discriminators.{scale}.stages.0.0.weight" not in found for scale in range(scales)
+    ):
         raise ZooError(
             f"The discriminator is not of the released form: of its {len(state)} tensors {len(found)} are known, and "
             "each of its scales needs a first layer."
@@ -130,7 +132,7 @@ def _with_features(state: State) -> tuple[ImageForm, dict[str, Tensor]]:
 
 @dataclass(frozen=True)
 class EncoderForm:
-    """features: channels of a look. width, downsamplings: of the encoder."""
+    """features: channels of an appearance. width, downsamplings: of the encoder."""
 
     features: int
     width: int
@@ -143,7 +145,7 @@ class EncoderForm:
 
 
 def translate_encoder(state: State) -> tuple[EncoderForm, dict[str, Tensor]]:
-    """The released encoder of looks."""
+    """The released encoder of appearances."""
     found = rename(state, {r"model\.": "layers."}, "The encoder")
     last = max(numbers(found, r"layers\.(\d+)\."))  # stem, d steps down, d steps up, padding, convolution
     downsamplings = (last - 1 - STEM) // (2 * STEP)

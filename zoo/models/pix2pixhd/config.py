@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zoo.card import ModelCard, register
-from zoo.models.image_translation.config import PaintingConfig
+from zoo.models.image_translation.config import ImageTranslationConfig
 
 CARD = ModelCard(
     name="pix2pixhd",
@@ -21,14 +21,14 @@ CARD = ModelCard(
     adversarial=True,
     strategies=frozenset({"auto", "cpu", "ddp", "fsdp"}),
     streams=True,
-    options=frozenset({"look"}),
+    options=frozenset({"appearance"}),
 )
 
 
 @register(CARD, builds=".model:Pix2PixHD")
 @dataclass
-class Pix2PixHDConfig(PaintingConfig):
-    """Every frame by itself: the per-frame baseline of vid2vid. The settings stand in ``PaintingConfig``.
+class Pix2PixHDConfig(ImageTranslationConfig):
+    """Every frame by itself: the per-frame baseline of vid2vid. The settings stand in ``ImageTranslationConfig``.
 
     scales: 1 is the global generator, 2 puts it into a local enhancer of twice its resolution. frames_per_step: frames
     of a clip per optimizer step, as for vid2vid.

@@ -38,9 +38,9 @@ def convert(model_class: type[Pix2PixHD], folder: Path, settings: Mapping[str, A
     if form.appearance:
         if "E" not in files:
             raise ZooError(
-                f"from={folder}: the generator takes a look of {form.appearance} channels, but there is no E."
+                f"from={folder}: the generator takes an appearance of {form.appearance} channels, but there is no E."
             )
-        encoder, looks = translate_encoder(read_state(files["E"]))
+        encoder, appearances = translate_encoder(read_state(files["E"]))
     config = Pix2PixHDConfig(
         given="condition" if "condition" in settings else "labels",
         scales=1 + form.enhanced,
@@ -61,5 +61,5 @@ def convert(model_class: type[Pix2PixHD], folder: Path, settings: Mapping[str, A
     if discriminator:
         model.objective.image.load_state_dict(fit_state(discriminator[1], model.objective.image.state_dict(), "D"))
     if encoder and model.appearance is not None:
-        model.appearance.load_state_dict(fit_state(looks, model.appearance.state_dict(), "E"))
+        model.appearance.load_state_dict(fit_state(appearances, model.appearance.state_dict(), "E"))
     return model.eval()

@@ -1,9 +1,9 @@
 """pix2pixHD: paint single images from label maps or drawings (Wang et al. 2018, arXiv 1711.11585).
 
-A global generator, and around it a local enhancer of twice the resolution; discriminators at several scales discriminator the
-picture with its map. Frames of a clip are pictures like any others: what vid2vid is compared with.
+A global generator, and around it a local enhancer of twice the resolution; discriminators at several scales
+discriminator the picture with its map. Frames of a clip are pictures like any others: what vid2vid is compared with.
 
-Shapes: B clips, T frames, N = B·n pictures of a step, C channels of a map, D of a look, H x W pixels.
+Shapes: B clips, T frames, N = B·n pictures of a step, C channels of a map, D of an appearance, H x W pixels.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from zoo.blocks.image_generator import GlobalGenerator, LocalEnhancer
-from zoo.models.image_translation.model import PaintingModel, cut, folded
+from zoo.models.image_translation.appearance_memory import AppearanceMemory
+from zoo.models.image_translation.model import ImageTranslationModel, cut, folded
 from zoo.models.image_translation.objective import Pictures
-from zoo.models.image_translation.wardrobe import Wardrobe
 from zoo.models.pix2pixhd.config import CARD, Pix2PixHDConfig
 from zoo.types import Clip, ClipSpec, Sample, SampleRequest
 
 
-class Pix2PixHD(PaintingModel[Pix2PixHDConfig]):
+class Pix2PixHD(ImageTranslationModel[Pix2PixHDConfig]):
     """The generator and its multi-scale discriminator."""
 
     card = CARD
@@ -65,39 +65,41 @@ class Pix2PixHD(PaintingModel[Pix2PixHDConfig]):
         self.log_losses({name: torch.stack(values).mean() for name, values in parts.items()})
 
     def paint(self, clip: Clip, scales: int, finest_alone: bool) -> Pictures:
-        """Every frame of a clip, painted with its own look."""
+        """Every frame of a clip, painted with its own appearance."""
         given = self.encode(clip)
-        image = self._paint(folded(self.with_looks(clip, given)), scales, finest_alone)
+        image = self._paint(folded(self.with_appearances(clip, given)), scales, finest_alone)
         labels = folded(clip["labels"]) if "labels" in clip else None
         return Pictures(folded(given), folded(clip["video"]), {"image": image}, labels)
 
-    def _paint(self, dressed: Tensor, scales: int, finest_alone: bool = False) -> Tensor:
-        """Maps with their looks, (N, C+D, H, W), to pictures (N, 3, H, W), by so many generators."""
+    def _paint(self, with_appearance: Tensor, scales: int, finest_alone: bool = False) -> Tensor:
+        """Maps with their appearances, (N, C+D, H, W), to pictures (N, 3, H, W), by so many generators."""
         features = self.config.appearance_features
-        given, look = (dressed[:, :-features], dressed[:, -features:]) if features else (dressed, None)
+        given, appearance = (
+            (with_appearance[:, :-features], with_appearance[:, -features:]) if features else (with_appearance, None)
+        )
         if isinstance(self.generator, GlobalGenerator):
-            return self.generator(given, look)  # type: ignore[no-any-return]
+            return self.generator(given, appearance)  # type: ignore[no-any-return]
         if scales == 1:
-            return self.generator.coarse(given, look)  # type: ignore[no-any-return]
-        return self.generator(given, look, finest_alone)  # type: ignore[no-any-return]
+            return self.generator.coarse(given, appearance)  # type: ignore[no-any-return]
+        return self.generator(given, appearance, finest_alone)  # type: ignore[no-any-return]
 
     # ---------------------------------------------------------------- sampling
 
     @torch.no_grad()
     def stream(self, request: SampleRequest) -> Iterator[Sample]:
         """Each frame from its own map; the first ``context`` frames are the given ones."""
-        wardrobes: list[Wardrobe] | None = None
+        appearance_memories: list[AppearanceMemory] | None = None
         made = 0
         for moment, given in self.moments(request.given):
-            if wardrobes is None:
-                wardrobes = self.wardrobes(request, len(given))
+            if appearance_memories is None:
+                appearance_memories = self.appearance_memories(request, len(given))
             seen = made < request.context
-            dressed = self.dressed(moment, given, wardrobes, seen)
+            with_appearance = self.with_appearance(moment, given, appearance_memories, seen)
             made += 1
             if seen:
                 yield Sample(moment["video"][:, 0])
             else:
-                image = self._paint(self.scaled(dressed)[-1], self.trained_scales)
+                image = self._paint(self.scaled(with_appearance)[-1], self.trained_scales)
                 yield Sample(self.full_size(image))
             if made == request.frames:
                 return

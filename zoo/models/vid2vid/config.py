@@ -7,7 +7,7 @@ from typing import Any
 
 from zoo.card import ModelCard, register
 from zoo.errors import one_of
-from zoo.models.image_translation.config import PaintingConfig
+from zoo.models.image_translation.config import ImageTranslationConfig
 from zoo.types import ClipSpec, Stage
 
 CARD = ModelCard(
@@ -24,7 +24,7 @@ CARD = ModelCard(
     adversarial=True,
     strategies=frozenset({"auto", "cpu", "ddp", "fsdp"}),
     streams=True,
-    options=frozenset({"first_frame", "look"}),
+    options=frozenset({"first_frame", "appearance"}),
 )
 
 FIRST_FRAMES = ("given", "image", "generated")
@@ -32,23 +32,21 @@ FIRST_FRAMES = ("given", "image", "generated")
 
 @register(CARD, builds=".model:Vid2Vid")
 @dataclass
-class Vid2VidConfig(PaintingConfig):
+class Vid2VidConfig(ImageTranslationConfig):
     """Symbols are the paper's. Defaults are for a laptop; conf/experiment holds larger settings.
 
-    The settings that it shares with pix2pixHD stand in ``PaintingConfig``. past_frames: L, frames and maps of the past
-    that the generator sees. uses_flow: whether the frame before is
-    warped; without it every frame is painted anew. foreground: whether a branch of its own paints the classes that the
-    data set declares as foreground. video_frames: K, frames that D_V sees. temporal_scales: scales of D_V, 0 for none.
-    sparse_groups: whether the groups that D_V sees do not overlap.
-    frames_per_step: generated frames per optimizer step. backprop_frames: frames through which the gradient runs back.
-    clip_frames, double_clips: a clip is so long at first, and twice as long after every ``double_clips`` clips; 0 for
-    the whole length from the start.
-    first_frame: how a video begins for which no real frame is given: generated (from nothing), image (by the model of
-    the run ``image_run``, which is kept in ``image_model`` and the checkpoint), or given (it does not).
-    generated_start: share of steps whose clip starts from nothing, where first_frame is generated; the others start
-    from 1 to L real frames.
-    flow_weight: of the flow's error and of warping; consistency_weight: of a frame that follows the reference flow;
-    mask_weight: of painting where flow is trusted, where first_frame is generated.
+    The settings that it shares with pix2pixHD stand in ``ImageTranslationConfig``. past_frames: L, frames and maps of
+    the past that the generator sees. uses_flow: whether the frame before is warped; without it every frame is painted
+    anew. foreground: whether a branch of its own paints the classes that the data set declares as foreground.
+    video_frames: K, frames that D_V sees. temporal_scales: scales of D_V, 0 for none. sparse_groups: whether the groups
+    that D_V sees do not overlap. frames_per_step: generated frames per optimizer step. backprop_frames: frames through
+    which the gradient runs back. clip_frames, double_clips: a clip is so long at first, and twice as long after every
+    ``double_clips`` clips; 0 for the whole length from the start. first_frame: how a video begins for which no real
+    frame is given: generated (from nothing), image (by the model of the run ``image_run``, which is kept in
+    ``image_model`` and the checkpoint), or given (it does not). generated_start: share of steps whose clip starts from
+    nothing, where first_frame is generated; the others start from 1 to L real frames. flow_weight: of the flow's error
+    and of warping; consistency_weight: of a frame that follows the reference flow; mask_weight: of painting where flow
+    is trusted, where first_frame is generated.
     """
 
     name: str = "vid2vid"

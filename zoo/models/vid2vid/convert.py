@@ -178,12 +178,13 @@ def _check_discriminators(discriminators: Mapping[str, tuple[DiscriminatorForm, 
     for part, (discriminator, _) in discriminators.items():
         if part in ("D", "D_f") and discriminator.channels != form.map_channels + 3:
             raise ZooError(
-                f"{part} takes {discriminator.channels} channels; a map of these generators has {form.map_channels}, and 3 of "
-                f"the picture make {form.map_channels + 3}. They are not of one training."
+                f"{part} takes {discriminator.channels} channels, but {form.map_channels + 3} are expected: "
+                f"{form.map_channels} of the generators' map and 3 of the image. They are not of one training."
             )
         main = discriminators["D"][0]
-        if part != "D_f" and (discriminator.width, discriminator.layers, discriminator.scales) != (main.width, main.layers, main.scales):
+        form_of_part = (discriminator.width, discriminator.layers, discriminator.scales)
+        if part != "D_f" and form_of_part != (main.width, main.layers, main.scales):
             raise ZooError(
-                f"{part} has {discriminator.scales} scales of {discriminator.layers} layers and {discriminator.width} channels, D has "
-                f"{main.scales} of {main.layers} and {main.width}. They are not of one training."
+                f"{part} has {discriminator.scales} scales of {discriminator.layers} layers and {discriminator.width} "
+                f"channels, D has {main.scales} of {main.layers} and {main.width}. They are not of one training."
             )

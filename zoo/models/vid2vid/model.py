@@ -22,9 +22,9 @@ from zoo.errors import ZooError, one_of
 from zoo.losses.gan import Sides, verdict
 from zoo.losses.warping import flow_confidence
 from zoo.model import VideoModel, build
-from zoo.models.image_translation.model import PaintingModel, cut, folded
+from zoo.models.image_translation.appearance_memory import AppearanceMemory
+from zoo.models.image_translation.model import ImageTranslationModel, cut, folded
 from zoo.models.image_translation.objective import Pictures
-from zoo.models.image_translation.wardrobe import Wardrobe
 from zoo.models.vid2vid.config import CARD, FIRST_FRAMES, Vid2VidConfig
 from zoo.models.vid2vid.losses import (
     Motion,
@@ -75,7 +75,7 @@ class Chunk:
         return [frame[-1] for frame in self.frames]
 
 
-class Vid2Vid(PaintingModel[Vid2VidConfig]):
+class Vid2Vid(ImageTranslationModel[Vid2VidConfig]):
     """The sequential generator with its conditional image and video discriminators."""
 
     card = CARD
@@ -145,7 +145,8 @@ class Vid2Vid(PaintingModel[Vid2VidConfig]):
         return [p for name, p in self.generator.named_parameters() if ".flow_head." in name]
 
     def training_step(self, clip: Clip, batch_idx: int) -> None:
-        """Generate the clip chunk by chunk; after each, one step of the generator and one of the discriminators (eq. 5)."""
+        """Generate the clip chunk by chunk; after each, one step of the generator and one of the discriminators (eq.
+        5)."""
         self.set_learning_rate()
         stage = self.stage_of_this_step
         start = self._context()
@@ -179,7 +180,7 @@ class Vid2Vid(PaintingModel[Vid2VidConfig]):
         first = max(start - self.config.past_frames, 0)
         window = cut(clip, first, stop)
         given = self.encode(window)
-        maps = pyramid(self.with_looks(window, given), self.scales_at(stage))
+        maps = pyramid(self.with_appearances(window, given), self.scales_at(stage))
         painter = Painter(self.generator, stage.finest_alone)
         painted = painter.paint(maps, frames, range(start - first, stop - first), self.config.backprop_frames)
         finest = [scales[-1] for scales in painted]
@@ -261,12 +262,14 @@ class Vid2Vid(PaintingModel[Vid2VidConfig]):
         painter = Painter(self.generator)
         maps: list[Tensor] = []
         past: list[Frame] = []
-        wardrobes: list[Wardrobe] | None = None
+        appearance_memories: list[AppearanceMemory] | None = None
         made = 0
         for moment, given in self.moments(request.given):
-            if wardrobes is None:
-                wardrobes = self.wardrobes(request, len(given))
-            maps = [*maps, self.dressed(moment, given, wardrobes, seen=made < request.context)][-length - 1 :]
+            if appearance_memories is None:
+                appearance_memories = self.appearance_memories(request, len(given))
+            maps = [*maps, self.with_appearance(moment, given, appearance_memories, seen=made < request.context)][
+                -length - 1 :
+            ]
             if made < request.context:
                 sample = self._copy(moment["video"][:, 0])
                 frame = self.scaled(sample.video)

@@ -1,4 +1,4 @@
-"""A picture whose look a thing of a sample should have, read from files."""
+"""A picture whose appearance a thing of a sample should have, read from files."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch import Tensor
 from zoo.data.decode import read_ids, read_image
 from zoo.data.transforms import cover, to_signed
 from zoo.errors import ZooError
-from zoo.settings import LookSettings
-from zoo.types import ClipSpec, Look
+from zoo.settings import AppearanceSettings
+from zoo.types import Appearance, ClipSpec
 
 
-def read_look(settings: LookSettings, spec: ClipSpec) -> Look:
+def read_appearance(settings: AppearanceSettings, spec: ClipSpec) -> Appearance:
     """The picture and its maps at the size of a clip; a ZooError for a file that is not there or does not fit."""
-    picture = read_image(_existing("look.image", str(settings.image)))
+    picture = read_image(_existing("appearance.image", str(settings.image)))
     image = torch.from_numpy(to_signed(cover(picture, spec.height, spec.width)[None])[0])
 
     def ids(setting: str, typed: str | None) -> Tensor | None:
@@ -24,11 +24,13 @@ def read_look(settings: LookSettings, spec: ClipSpec) -> Look:
             return None
         stored = read_ids(_existing(setting, typed))
         if stored.shape != picture.shape[:2]:
-            raise ZooError(f"{setting}={typed} is {_size(stored.shape)}; look.image is {_size(picture.shape)}.")
+            raise ZooError(f"{setting}={typed} is {_size(stored.shape)}; appearance.image is {_size(picture.shape)}.")
         return torch.from_numpy(cover(stored, spec.height, spec.width, ids=True)).long()
 
-    labels = ids("look.labels", settings.labels)
-    return Look(image, settings.instance, labels, ids("look.instances", settings.instances), settings.source)
+    labels = ids("appearance.labels", settings.labels)
+    return Appearance(
+        image, settings.instance, labels, ids("appearance.instances", settings.instances), settings.source
+    )
 
 
 def _existing(setting: str, typed: str) -> Path:

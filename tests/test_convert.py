@@ -227,7 +227,7 @@ def test_parts_that_do_not_belong_together_are_refused(two_scales, tmp_path):
         for key, value in discriminator.items()
     }
     for lost, changed, sentence in (
-        ((), {"D": first}, r"D takes 16 channels; a map of these generators has 5, and 3 of the picture make 8"),
+        ((), {"D": first}, r"D takes 16 channels, but 8 are expected: 5 of the generators' map and 3 of the image"),
         ((), {"D": {**discriminator, "extra.weight": torch.ones(1)}}, r"of its 51 tensors 50 are known"),
         ((), {"D": golden("losses_2scale")["state_dict"]["netD"]}, r"D_T0 has 2 scales of 3 layers .*, D has 3 of 3"),
         (("D_T0",), {"D": discriminator}, r"D_T0 is missing beside latest_net_D_T1\.pth"),

@@ -132,9 +132,9 @@ def test_local_enhancer_has_the_published_size():
 def test_face_networks_have_the_published_sizes():
     with torch.device("meta"):
         encoder = AppearanceEncoder(16, 16, 4, find_norm("instance"))
-        painter = GlobalGenerator(15, 64, 3, 9, find_norm("instance"), 16)
+        rollout = GlobalGenerator(15, 64, 3, 9, find_norm("instance"), 16)
     assert sum(p.numel() for p in encoder.parameters()) == 799_008
-    assert sum(p.numel() for p in painter.parameters()) == pytest.approx(48.45e6, rel=2e-3)
+    assert sum(p.numel() for p in rollout.parameters()) == pytest.approx(48.45e6, rel=2e-3)
 
 
 # ---------------------------------------------------------------- appearances
@@ -309,12 +309,12 @@ def test_without_a_region_in_sight_its_discriminator_is_silent():
     labels = torch.zeros(1, 32, 32, dtype=torch.int64)
     pictures = Pictures(given, image, {"image": 1 - image}, labels)
     of_region = {"g_region", "features_region", "d_region"}
-    painting, judging = model.objective.losses(pictures)
-    losses = painting | judging
+    generator, discriminator = model.objective.losses(pictures)
+    losses = generator | discriminator
     assert {name for name, value in losses.items() if value == 0} == of_region
     labels[0, 3, 4] = model.spec.label_names.index("head")
-    painting, judging = model.objective.losses(pictures)
-    losses = painting | judging
+    generator, discriminator = model.objective.losses(pictures)
+    losses = generator | discriminator
     assert all(losses[name] > 0 for name in of_region)
 
 

@@ -19,7 +19,7 @@ from zoo.models.vid2vid.losses import (
 )
 from zoo.models.vid2vid.model import Chunk, Vid2Vid
 from zoo.models.vid2vid.networks import SequentialGenerator, blend, plan_scales
-from zoo.models.vid2vid.recurrence import Painter
+from zoo.models.vid2vid.recurrence import Rollout
 from zoo.testing import tiny_clip, tiny_data, tiny_model, train_on
 from zoo.types import SampleRequest
 
@@ -291,18 +291,18 @@ def test_painter_sees_the_latest_maps_and_frames():
         def __call__(self, given, past, warps, finest_alone):
             seen.update(given=[level.flatten().tolist() for level in given], past=past, warps=warps)
 
-    painter = Painter(Recorder())
+    rollout = Rollout(Recorder())
     maps = [torch.arange(5.0).view(1, 5, 1, 1, 1), 10 + torch.arange(5.0).view(1, 5, 1, 1, 1)]
     frames = [[torch.full((1, 3, 1, 1), 100.0 + t), torch.full((1, 3, 1, 1), 200.0 + t)] for t in range(5)]
-    painter(maps, frames[:4], 4)
+    rollout(maps, frames[:4], 4)
     assert seen["given"] == [[2, 3, 4], [12, 13, 14]]
     assert seen["past"][0].flatten().tolist() == [102] * 3 + [103] * 3  # each scale has its own past
     assert seen["past"][1].flatten().tolist() == [202] * 3 + [203] * 3
     assert seen["warps"]
-    painter(maps, frames[:1], 1)
+    rollout(maps, frames[:1], 1)
     assert seen["given"][0] == [0, 0, 1]
     assert seen["past"][0].flatten().tolist() == [0] * 3 + [100] * 3
-    painter(maps, [], 0)
+    rollout(maps, [], 0)
     assert seen["past"][0].flatten().tolist() == [0] * 6
     assert not seen["warps"]
 
@@ -324,7 +324,7 @@ def test_training_and_streaming_paint_the_same():
 
 
 def test_a_chunk_sees_the_maps_before_it():
-    """Painted in two chunks or in one, the frames are the same."""
+    """GeneratedFrame in two chunks or in one, the frames are the same."""
     model, clip = plain_model().eval(), tiny_clip("vid2vid")
     with torch.no_grad():
         whole = model.generate(clip, context_frames(model, clip, 2), (2, 8), 2)

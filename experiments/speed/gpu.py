@@ -6,10 +6,10 @@
 Each part is a process of its own with a time limit, so that one that fails, or hangs, takes no other along; it is
 forked from one that has imported everything. A line is written as soon as it is known.
 
-Sides are compared in turn, A B A B, in blocks of training steps in Lightning's loop with the callbacks of every step.
-Their clips are there already: what is measured is the device and whoever asks it, not loading. Times are milliseconds,
-by events in the device's queue; ratios are times of a side by those of the first one, the median of all pairs with its
-95 % interval.
+GANLosses are compared in turn, A B A B, in blocks of training steps in Lightning's loop with the callbacks of every
+step. Their clips are there already: what is measured is the device and whoever asks it, not loading. Times are
+milliseconds, by events in the device's queue; ratios are times of a side by those of the first one, the median of all
+pairs with its 95 % interval.
 """
 
 from __future__ import annotations

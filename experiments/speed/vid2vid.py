@@ -114,27 +114,27 @@ class Release:
         """The losses of each network, all from the same weights."""
         image, raw, flow, _ = made
         real, before, reference = clip["video"][:, t], clip["video"][:, t - 1], clip["flow"][:, t - 1]
-        painting: dict[str, Tensor] = {}
-        judging: dict[str, dict[str, Tensor]] = {"image": {"d_image": image.new_zeros(())}}
+        generator: dict[str, Tensor] = {}
+        discriminator: dict[str, dict[str, Tensor]] = {"image": {"d_image": image.new_zeros(())}}
         for name, picture in (("image", image), ("intermediate", raw)):
             given = maps[:, t]
             seen = (torch.cat([given, x], 1) for x in (real, picture.detach(), picture))
-            gan, features, judged = verdict(self.image_discriminator, *seen)
-            painting |= {f"gan_{name}": gan, f"features_{name}": features}
-            judging["image"]["d_image"] = judging["image"]["d_image"] + judged
+            gan, features, judged = adversarial_terms(self.image_discriminator, *seen)
+            generator |= {f"g_{name}": gan, f"features_{name}": features}
+            discriminator["image"]["d_image"] = discriminator["image"]["d_image"] + judged
         trust = flow_confidence(real, before, reference) * clip["visibility"][:, t - 1]
-        painting["consistency"] = 10 * ((image - resample(film[-2], reference).detach()) * trust).abs().mean()
-        painting["flow"] = 10 * ((flow - reference) * trust).abs().mean()
-        painting["warp"] = 10 * ((resample(before, flow) - real) * trust).abs().mean()
+        generator["consistency"] = 10 * ((image - resample(film[-2], reference).detach()) * trust).abs().mean()
+        generator["flow"] = 10 * ((flow - reference) * trust).abs().mean()
+        generator["warp"] = 10 * ((resample(before, flow) - real) * trust).abs().mean()
         for scale, discriminator in enumerate(self.video_discriminators):
             if not (groups := temporal_groups(t + 1, 1, 3, scale)):
                 continue
             detached = [frame.detach() for frame in film]
             seen = (video_input(frames, clip["flow"], groups) for frames in (clip["video"], detached, film))
-            gan, features, judged = verdict(discriminator, *seen)
-            painting |= {f"gan_video{scale}": gan, f"features_video{scale}": features}
-            judging[f"video{scale}"] = {f"d_video{scale}": judged}
-        return {"generator": painting, **judging}
+            gan, features, judged = adversarial_terms(discriminator, *seen)
+            generator |= {f"g_video{scale}": gan, f"features_video{scale}": features}
+            discriminator[f"video{scale}"] = {f"d_video{scale}": judged}
+        return {"generator": generator, **discriminator}
 
     @torch.no_grad()
     def sample(self, clip: dict[str, Any]) -> Tensor:
@@ -170,7 +170,9 @@ def resample(image: Tensor, flow: Tensor) -> Tensor:
     return F.grid_sample(image, grid, padding_mode="border", align_corners=True)
 
 
-def verdict(discriminator: nn.Module, real: Tensor, detached: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def adversarial_terms(
+    discriminator: nn.Module, real: Tensor, detached: Tensor, fake: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """The generator's adversarial loss and feature matching, and the discriminator's own loss: three passes."""
     of_real, of_detached, of_fake = (
         [features(stack, x) for stack, x in scales(discriminator, x)] for x in (real, detached, fake)
@@ -255,7 +257,7 @@ def losses_differ(model: Vid2Vid, release: Release, clip: Any) -> float:
     made = release.paint(maps, film, t)
     theirs = release.losses(clip, maps, [*film, made[0]], t, made)
     ours = model.losses_of(clip, model.generate(clip, [[frame] for frame in film], tuple(range(1, FRAMES + 1)), t))
-    mine, other = ours.painting | ours.judging, {name: x for part in theirs.values() for name, x in part.items()}
+    mine, other = ours.generator | ours.discriminator, {name: x for part in theirs.values() for name, x in part.items()}
     assert mine.keys() == other.keys()
     return max(float((mine[name] - other[name]).abs() / other[name].abs()) for name in mine)
 

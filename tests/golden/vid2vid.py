@@ -23,7 +23,7 @@ from zoo.blocks.maps import instance_edges, one_hot, pyramid
 from zoo.blocks.patchgan import MultiScaleDiscriminator, scores
 from zoo.flow.warp import warp
 from zoo.losses.adversarial import OBJECTIVES
-from zoo.losses.gan import verdict
+from zoo.losses.gan import adversarial_terms
 from zoo.models.image_translation.objective import Box, inside
 from zoo.models.image_translation.released import fit_state
 from zoo.models.image_translation.released_networks import (
@@ -33,8 +33,8 @@ from zoo.models.image_translation.released_networks import (
 )
 from zoo.models.vid2vid.convert import translate_generators
 from zoo.models.vid2vid.losses import Motion, motion_losses, sparse_groups, temporal_groups, video_input
-from zoo.models.vid2vid.networks import Painted, SequentialGenerator, plan_scales
-from zoo.models.vid2vid.recurrence import Frame, Painter
+from zoo.models.vid2vid.networks import GeneratedFrame, SequentialGenerator, plan_scales
+from zoo.models.vid2vid.recurrence import Frame, Rollout
 
 Record = Mapping[str, Any]
 WEIGHT = 10.0  # of feature matching and of the flow losses, as released
@@ -115,7 +115,7 @@ def replay_generator(record: Record) -> dict[str, Any]:
     return {**outputs, "loss_train": loss}
 
 
-def described(painted: Painted) -> dict[str, Tensor]:
+def described(painted: GeneratedFrame) -> dict[str, Tensor]:
     """What was painted under the record's names; what there is not is left out."""
     names = {
         "img": painted.frame,
@@ -164,7 +164,7 @@ def replay_losses(record: Record) -> dict[str, Any]:
 
     given, real = inputs["real_A"], inputs["real_B"]
     seen = [torch.cat([given, x], 1) for x in (real, inputs["fake_B"], inputs["raw"])]
-    terms = verdict(discriminators["netD"], seen[0], seen[1:], "ls").terms
+    terms = adversarial_terms(discriminators["netD"], seen[0], seen[1:], "ls").terms
     losses = {
         "G_VGG": torch.zeros(()),
         "G_GAN": sum(gan for gan, _ in terms),
@@ -219,7 +219,7 @@ def motion_terms(inputs: Record, config: Record) -> dict[str, Tensor]:
 
 def judged(discriminator: MultiScaleDiscriminator, real: Tensor, fakes: list[Tensor], name: str) -> dict[str, Tensor]:
     """The discriminator's own two halves: its loss is half of their sum."""
-    both = 2 * verdict(discriminator, real, fakes, "ls").discriminator
+    both = 2 * adversarial_terms(discriminator, real, fakes, "ls").discriminator
     rule = OBJECTIVES["ls"]
     fake_half = sum(rule.fake(s).mean() for fake in fakes for s in scores(discriminator(fake.detach())[0]))
     return {f"{name}_real": both - fake_half, f"{name}_fake": fake_half}
@@ -229,7 +229,7 @@ def temporal_terms(discriminator: MultiScaleDiscriminator, inputs: Record, featu
     frames = inputs["seq_real"].shape[1]
     groups = [list(range(frames))]
     real, fake = (video_input(inputs[name], inputs["seq_flow"], groups) for name in ("seq_real", "seq_fake"))
-    ((gan, matching),) = verdict(discriminator, real, [fake], "ls").terms
+    ((gan, matching),) = adversarial_terms(discriminator, real, [fake], "ls").terms
     return {
         "G_T_GAN": gan,
         "G_T_GAN_Feat": features * matching,
@@ -248,7 +248,7 @@ def face_terms(
     top, bottom, left, right = (int(edge) for edge in box)
     box = Box(torch.arange(top, bottom), torch.arange(left, right), there=torch.tensor(1.0))
     real, fake = inside([real, fake], box)
-    ((gan, matching),) = verdict(discriminator, real, [fake], "ls", scales).terms
+    ((gan, matching),) = adversarial_terms(discriminator, real, [fake], "ls", scales).terms
     return {
         "G_f_GAN": FACE_WEIGHT * gan,
         "G_f_GAN_Feat": FACE_WEIGHT * features * matching,
@@ -268,10 +268,10 @@ def replay_rollout(record: Record) -> dict[str, Any]:
     frames: list[Frame] = []
     if config.get("use_real_img"):
         frames = [pyramid(record["real"][:, t], len(generator.scales)) for t in range(first)]
-    painter = Painter(generator)
+    rollout = Rollout(generator)
     with torch.no_grad():
         for t in range(first, maps[-1].shape[1]):
-            frames.append([scale.frame for scale in painter(maps, frames, t)])
+            frames.append([scale.frame for scale in rollout(maps, frames, t)])
     made = frames[first:] if config.get("use_real_img") else frames
     return {"frames": torch.stack([frame[-1] for frame in made], 1)}
 
@@ -303,12 +303,12 @@ def replay_chunks(record: Record) -> dict[str, Any]:
     from_nothing = bool(config.get("no_first_img"))
     scales = len(generator.scales)
     film: list[Frame] = [] if from_nothing else [pyramid(real[:, t], scales) for t in range(first)]
-    painter = Painter(generator)
+    rollout = Rollout(generator)
     chunks = []
     for begin in range(first, first + 2 * size, size):
         warps = not (from_nothing and begin == first)
         times = range(begin, begin + size)
-        painted = painter.paint(maps, film, times, config.get("n_frames_bp", 1), warps)
+        painted = rollout.paint(maps, film, times, config.get("n_frames_bp", 1), warps)
         finest = [frame[-1] for frame in painted]
         made = torch.stack([p.frame for p in finest], 1)
         chunk = {

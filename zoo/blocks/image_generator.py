@@ -18,7 +18,7 @@ class GlobalGenerator(nn.Module):
     """G1: an encoder, residual blocks and a decoder at one resolution.
 
     appearance: channels of an appearance that is given to every stage, as in the release's generator "with features".
-    paints: whether it makes a picture, or features alone, for a finer generator.
+    makes_image: whether it makes a picture, or features alone, for a finer generator.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class GlobalGenerator(nn.Module):
         blocks: int,
         norm: Norm,
         appearance: int = 0,
-        paints: bool = True,
+        makes_image: bool = True,
     ) -> None:
         super().__init__()
         widths = [min(width * 2**level, MAX_CHANNELS) for level in range(downsamplings + 1)]
@@ -43,7 +43,7 @@ class GlobalGenerator(nn.Module):
         for level in reversed(range(downsamplings - 1)):
             last += up(widths[level + 1], widths[level], norm)
         self.decoder = nn.Sequential(*last)
-        self.head = nn.Sequential(*head(width + appearance, 3), nn.Tanh()) if paints else None
+        self.head = nn.Sequential(*head(width + appearance, 3), nn.Tanh()) if makes_image else None
         self.downsamplings = downsamplings
         initialise(self)
 
@@ -71,8 +71,8 @@ class GlobalGenerator(nn.Module):
 class LocalEnhancer(nn.Module):
     """G2: a second generator around the first, at twice its resolution and half its channels.
 
-    blocks, local_blocks: residual blocks of the first and of this one. paints_coarse: whether the first one can also
-    paint by itself, which it must to be trained before the second.
+    blocks, local_blocks: residual blocks of the first and of this one. coarse_makes_image: whether the first one can
+    also paint by itself, which it must to be trained before the second.
     """
 
     def __init__(
@@ -84,10 +84,10 @@ class LocalEnhancer(nn.Module):
         norm: Norm,
         appearance: int = 0,
         local_blocks: int = 3,
-        paints_coarse: bool = False,
+        coarse_makes_image: bool = False,
     ) -> None:
         super().__init__()
-        self.coarse = GlobalGenerator(channels, 2 * width, downsamplings, blocks, norm, appearance, paints_coarse)
+        self.coarse = GlobalGenerator(channels, 2 * width, downsamplings, blocks, norm, appearance, coarse_makes_image)
         self.encoder = nn.Sequential(
             *stem(channels + appearance, width, norm),
             *down(width, 2 * width, norm),

@@ -17,15 +17,15 @@ from zoo.losses.adversarial import discriminator_loss, generator_loss
 from zoo.losses.feature_matching import feature_matching
 
 
-class Sides(NamedTuple):
+class GANLosses(NamedTuple):
     """The losses of a step, by name, all from the same weights: of what paints, and of those that discriminator it."""
 
-    painting: dict[str, Tensor]
-    judging: dict[str, Tensor]
+    generator: dict[str, Tensor]
+    discriminator: dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Verdict:
+class AdversarialTerms:
     """What a discriminator says, and what it learns from it.
 
     terms: for each fake its adversarial loss, summed over scales, and its feature matching with the real picture.
@@ -37,18 +37,18 @@ class Verdict:
     discriminator: Tensor
 
 
-def verdict(
+def adversarial_terms(
     discriminator: MultiScaleDiscriminator,
     real: Tensor,
     fakes: Sequence[Tensor],
     objective: str,
     scales: int | None = None,
-) -> Verdict:
-    """The losses of both sides on pictures (N, C, H, W), from one pass over all of them.
+) -> AdversarialTerms:
+    """The losses of generator and discriminator on pictures (N, C, H, W), from one pass over all of them.
 
     scales: what feature matching divides by; None is how many the discriminator has.
     """
     of_real, *of_fakes = discriminator(real, *fakes)
     terms = [(generator_loss(scores(maps), objective), feature_matching(maps, of_real, scales)) for maps in of_fakes]
     losses = [discriminator_loss(scores(of_real), scores(maps), objective) for maps in of_fakes]
-    return Verdict(terms, 0.5 * torch.stack(losses).sum())
+    return AdversarialTerms(terms, 0.5 * torch.stack(losses).sum())

@@ -1,4 +1,4 @@
-"""What the weights of a released painter do not determine: asked for by name."""
+"""What the weights of a released model do not determine: asked for by name."""
 
 from __future__ import annotations
 

@@ -142,16 +142,16 @@ class ImageTranslationModel(VideoModel[ConfigT], Generic[ConfigT]):
         """Adam for what paints, Adam for the discriminators; their losses share no parameter."""
         betas = (self.config.beta1, self.config.beta2)
         slow = {id(p) for p in self.slow_parameters()}
-        painting = [p for part in self.ema_parts().values() for p in part.parameters()]
-        held = {id(p) for p in painting}
-        judging = [p for p in self.parameters() if p.requires_grad and id(p) not in held]
+        generator = [p for part in self.ema_parts().values() for p in part.parameters()]
+        held = {id(p) for p in generator}
+        discriminator = [p for p in self.parameters() if p.requires_grad and id(p) not in held]
         groups = [
-            {"params": [p for p in painting if id(p) not in slow], "share": 1.0},
-            {"params": [p for p in painting if id(p) in slow], "share": SLOW},
+            {"params": [p for p in generator if id(p) not in slow], "share": 1.0},
+            {"params": [p for p in generator if id(p) in slow], "share": SLOW},
         ]
         return [
             self.adam([group for group in groups if group["params"]], self.config.lr, betas),
-            self.adam([{"params": judging, "share": 1.0}], self.config.discriminator_lr, betas),
+            self.adam([{"params": discriminator, "share": 1.0}], self.config.discriminator_lr, betas),
         ]
 
     def slow_parameters(self) -> list[nn.Parameter]:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from zoo.blocks.convolution import Norm
 from zoo.blocks.patchgan import MultiScaleDiscriminator
 from zoo.devices.collectives import max_over_ranks
-from zoo.losses.gan import Sides, verdict
+from zoo.losses.gan import GANLosses, adversarial_terms
 from zoo.losses.perceptual import find_perceptual
 from zoo.models.image_translation.config import ImageTranslationConfig
 
@@ -60,30 +60,30 @@ class PictureObjective(nn.Module):
         config = self.config
         return MultiScaleDiscriminator(channels, config.discriminator_width, config.discriminator_layers, scales, norm)
 
-    def losses(self, pictures: Pictures) -> Sides:
-        """For the painter every part, weighted: adversarial, feature matching, likeness; and around the region. For
+    def losses(self, pictures: Pictures) -> GANLosses:
+        """For the generator every part, weighted: adversarial, feature matching, likeness; and around the region. For
         each discriminator the mean of its real and its painted half."""
         config = self.config
         fakes = [torch.cat([pictures.given, image], 1) for image in pictures.painted.values()]
         real = torch.cat([pictures.given, pictures.real], 1)
-        said = verdict(self.image, real, fakes, config.objective)
-        painting, judging = {}, {"d_image": said.discriminator}
-        for (name, image), (adversarial, features) in zip(pictures.painted.items(), said.terms, strict=True):
-            painting[f"gan_{name}"] = adversarial
-            painting[f"features_{name}"] = config.feature_weight * features
-            painting |= self._likeness(name, image, pictures.real)
+        terms = adversarial_terms(self.image, real, fakes, config.objective)
+        generator, discriminator = {}, {"d_image": terms.discriminator}
+        for (name, image), (adversarial, features) in zip(pictures.painted.items(), terms.terms, strict=True):
+            generator[f"g_{name}"] = adversarial
+            generator[f"features_{name}"] = config.feature_weight * features
+            generator |= self._likeness(name, image, pictures.real)
         if self.around is not None:
             box = self._box(pictures)
             real, fake = inside([real, fakes[0]], box)
             scales = (
                 config.discriminator_scales
             )  # as released: feature matching counts those of the other discriminator
-            said = verdict(self.around, real, [fake], config.objective, scales)
-            ((adversarial, features),) = said.terms
-            painting["g_region"] = config.region_weight * box.there * adversarial
-            painting["features_region"] = config.region_weight * config.feature_weight * box.there * features
-            judging["d_region"] = box.there * said.discriminator
-        return Sides(painting, judging)
+            terms = adversarial_terms(self.around, real, [fake], config.objective, scales)
+            ((adversarial, features),) = terms.terms
+            generator["g_region"] = config.region_weight * box.there * adversarial
+            generator["features_region"] = config.region_weight * config.feature_weight * box.there * features
+            discriminator["d_region"] = box.there * terms.discriminator
+        return GANLosses(generator, discriminator)
 
     def _likeness(self, name: str, image: Tensor, real: Tensor) -> dict[str, Tensor]:
         """Distances of a painted picture from the real one, in pixels and in the features of a classifier."""

@@ -25,7 +25,7 @@ class DiscriminatorForm:
     norm: str
 
     def settings(self) -> dict[str, Any]:
-        """Those that are settings of a painter."""
+        """Those that are settings of an image-translation model."""
         names = ("width", "layers", "scales")
         return {f"discriminator_{name}": getattr(self, name) for name in names}
 
@@ -140,7 +140,7 @@ class EncoderForm:
     norm: str
 
     def settings(self) -> dict[str, Any]:
-        """Those that are settings of a painter."""
+        """Those that are settings of an image-translation model."""
         return {"appearance_width": self.width, "appearance_downsamplings": self.downsamplings}
 
 

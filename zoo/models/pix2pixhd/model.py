@@ -36,9 +36,9 @@ class Pix2PixHD(ImageTranslationModel[Pix2PixHDConfig]):
         if config.scales == 1:
             self.generator = GlobalGenerator(self.map_channels, config.width, *form)
         else:
-            paints_coarse = config.clips_per_scale > 0
+            coarse_makes_image = config.clips_per_scale > 0
             self.generator = LocalEnhancer(
-                self.map_channels, config.width // 2, *form, config.local_blocks, paints_coarse
+                self.map_channels, config.width // 2, *form, config.local_blocks, coarse_makes_image
             )
 
     def networks(self) -> list[nn.Module]:
@@ -58,9 +58,9 @@ class Pix2PixHD(ImageTranslationModel[Pix2PixHDConfig]):
         for start in range(0, clip["video"].shape[1], self.config.frames_per_step):
             some = cut(clip, start, start + self.config.frames_per_step)
             pictures = self.paint(some, self.scales_at(stage), stage.finest_alone)
-            sides = self.objective.losses(pictures)
-            self.descend(*sides)
-            for name, value in (sides.painting | sides.judging).items():
+            losses = self.objective.losses(pictures)
+            self.descend(*losses)
+            for name, value in (losses.generator | losses.discriminator).items():
                 parts.setdefault(name, []).append(value.detach())
         self.log_losses({name: torch.stack(values).mean() for name, values in parts.items()})
 

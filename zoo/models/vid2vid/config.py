@@ -45,8 +45,8 @@ class Vid2VidConfig(ImageTranslationConfig):
     frame is given: generated (from nothing), image (by the model of the run ``image_run``, which is kept in
     ``image_model`` and the checkpoint), or given (it does not). generated_start: share of steps whose clip starts from
     nothing, where first_frame is generated; the others start from 1 to L real frames. flow_weight: of the flow's error
-    and of warping; consistency_weight: of a frame that follows the reference flow; mask_weight: of painting where flow
-    is trusted, where first_frame is generated.
+    and of warping; consistency_weight: of a frame that follows the reference flow; mask_weight: of generating pixels
+    where flow is trusted, where first_frame is generated.
     """
 
     name: str = "vid2vid"

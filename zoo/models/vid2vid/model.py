@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from zoo.blocks.maps import pyramid
 from zoo.blocks.patchgan import MultiScaleDiscriminator
 from zoo.errors import ZooError, one_of
-from zoo.losses.gan import Sides, verdict
+from zoo.losses.gan import GANLosses, adversarial_terms
 from zoo.losses.warping import flow_confidence
 from zoo.model import VideoModel, build
 from zoo.models.image_translation.appearance_memory import AppearanceMemory
@@ -35,8 +35,8 @@ from zoo.models.vid2vid.losses import (
     video_input,
     weighted,
 )
-from zoo.models.vid2vid.networks import Painted, SequentialGenerator, plan_scales
-from zoo.models.vid2vid.recurrence import Frame, Painter
+from zoo.models.vid2vid.networks import GeneratedFrame, SequentialGenerator, plan_scales
+from zoo.models.vid2vid.recurrence import Frame, Rollout
 from zoo.randomness import generator
 from zoo.types import Clip, ClipSpec, Sample, SampleRequest, Stage
 
@@ -157,9 +157,9 @@ class Vid2Vid(ImageTranslationModel[Vid2VidConfig]):
             stop = min(begin + self.config.frames_per_step, clip["video"].shape[1])
             ends += (stop,)
             chunk = self.generate(clip, frames, ends, begin, stage)
-            sides = self.losses_of(clip, chunk)
-            self.descend(*sides)
-            for name, value in (sides.painting | sides.judging).items():
+            losses = self.losses_of(clip, chunk)
+            self.descend(*losses)
+            for name, value in (losses.generator | losses.discriminator).items():
                 parts.setdefault(name, []).append(value.detach())
             frames = [[level.detach() for level in frame] for frame in chunk.frames]
         self.log_losses({name: torch.stack(values).mean() for name, values in parts.items()})
@@ -181,8 +181,8 @@ class Vid2Vid(ImageTranslationModel[Vid2VidConfig]):
         window = cut(clip, first, stop)
         given = self.encode(window)
         maps = pyramid(self.with_appearances(window, given), self.scales_at(stage))
-        painter = Painter(self.generator, stage.finest_alone)
-        painted = painter.paint(maps, frames, range(start - first, stop - first), self.config.backprop_frames)
+        rollout = Rollout(self.generator, stage.finest_alone)
+        painted = rollout.paint(maps, frames, range(start - first, stop - first), self.config.backprop_frames)
         finest = [scales[-1] for scales in painted]
         return Chunk(
             start,
@@ -200,24 +200,24 @@ class Vid2Vid(ImageTranslationModel[Vid2VidConfig]):
 
     # ---------------------------------------------------------------- the objective
 
-    def losses_of(self, clip: Clip, chunk: Chunk) -> Sides:
+    def losses_of(self, clip: Clip, chunk: Chunk) -> GANLosses:
         """Eq. 5: every part of the generator's side, weighted, and of the discriminators' side."""
         image, video = self.objective.losses(chunk.pictures), self.video_losses(clip, chunk)
         motion = self.flow_losses(clip, chunk)
-        return Sides(image.painting | video.painting | motion, image.judging | video.judging)
+        return GANLosses(image.generator | video.generator | motion, image.discriminator | video.discriminator)
 
-    def video_losses(self, clip: Clip, chunk: Chunk) -> Sides:
+    def video_losses(self, clip: Clip, chunk: Chunk) -> GANLosses:
         """L_V of eq. 7, with feature matching, at each temporal scale that the clip fills so far."""
-        sides = Sides({}, {})
+        losses = GANLosses({}, {})
         for scale, discriminator, groups in self._temporal_scales(chunk):
             real = video_input(clip["video"], clip["flow"], groups)
             fake = video_input(chunk.film, clip["flow"], groups)
-            said = verdict(discriminator, real, [fake], self.config.objective)
-            ((gan, features),) = said.terms
-            sides.painting[f"gan_video{scale}"] = gan
-            sides.painting[f"features_video{scale}"] = self.config.feature_weight * features
-            sides.judging[f"d_video{scale}"] = said.discriminator
-        return sides
+            terms = adversarial_terms(discriminator, real, [fake], self.config.objective)
+            ((gan, features),) = terms.terms
+            losses.generator[f"g_video{scale}"] = gan
+            losses.generator[f"features_video{scale}"] = self.config.feature_weight * features
+            losses.discriminator[f"d_video{scale}"] = terms.discriminator
+        return losses
 
     def flow_losses(self, clip: Clip, chunk: Chunk) -> dict[str, Tensor]:
         """L_W of eq. 8, and that a generated frame agrees with the warped one before, where flow is trusted."""
@@ -259,7 +259,7 @@ class Vid2Vid(ImageTranslationModel[Vid2VidConfig]):
         """Frame after frame at constant memory; the first ``context`` frames are the given ones."""
         first_frame = self._first_frame(request)
         length = self.config.past_frames
-        painter = Painter(self.generator)
+        rollout = Rollout(self.generator)
         maps: list[Tensor] = []
         past: list[Frame] = []
         appearance_memories: list[AppearanceMemory] | None = None
@@ -277,7 +277,7 @@ class Vid2Vid(ImageTranslationModel[Vid2VidConfig]):
                 sample = self._image(moment, request)
                 frame = self.scaled(sample.video)
             else:
-                painted = painter(self.scaled(torch.stack(maps, 1)), past, len(maps) - 1)
+                painted = rollout(self.scaled(torch.stack(maps, 1)), past, len(maps) - 1)
                 frame = [level.frame for level in painted]
                 sample = self._sample(painted[-1])
             past = [*past, frame][-length:]
@@ -311,7 +311,7 @@ class Vid2Vid(ImageTranslationModel[Vid2VidConfig]):
         image = self.image_model.sample(SampleRequest(1, moment, seed=request.seed, draw=request.draw)).video[:, 0]
         return Sample(image, self._details(image, image, torch.ones_like(image[:, :1]), None))
 
-    def _sample(self, painted: Painted) -> Sample:
+    def _sample(self, painted: GeneratedFrame) -> Sample:
         mask = torch.ones_like(painted.frame[:, :1]) if painted.mask is None else painted.mask
         frame, intermediate, mask = (self.full_size(x) for x in (painted.frame, painted.intermediate, mask))
         flow = painted.flow

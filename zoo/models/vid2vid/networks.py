@@ -24,7 +24,7 @@ from zoo.flow.warp import warp
 FLOW_RANGE = 20.0  # pixels of the coarsest scale that a unit of the flow head stands for, as released
 
 
-class Painted(NamedTuple):
+class GeneratedFrame(NamedTuple):
     """One generated frame at one scale and what it was made from, each (N, ., H, W)."""
 
     frame: Tensor  # the result, in [-1, 1]
@@ -35,9 +35,9 @@ class Painted(NamedTuple):
     flow_features: Tensor | None
     foreground_features: Tensor | None
 
-    def detached(self) -> Painted:
+    def detached(self) -> GeneratedFrame:
         """The same without gradients: the finer scale learns alone."""
-        return Painted(*(None if x is None else x.detach() for x in self))  # type: ignore[arg-type]
+        return GeneratedFrame(*(None if x is None else x.detach() for x in self))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class ScaleGenerator(nn.Module):
         self.past_encoder = encoder(past_frames * 3, width, down, encoding, norm)
         self.image_decoder = decoder(width, down, decoding, norm)
         self.image_head = nn.Sequential(*head(width, 3), nn.Tanh())
-        self.uses_flow, self.paints_foreground = uses_flow, foreground
+        self.uses_flow, self.generates_foreground = uses_flow, foreground
         if uses_flow:
             self.flow_decoder = decoder(width, down, decoding, norm)
             self.flow_head = nn.Sequential(*head(width, 2))
@@ -108,8 +108,8 @@ class ScaleGenerator(nn.Module):
             self.foreground_head = nn.Sequential(*head(plan.foreground_width, 3), nn.Tanh())
 
     def forward(
-        self, given: Tensor, past: Tensor, warps: bool, foreground: Tensor | None, below: Painted | None
-    ) -> Painted:
+        self, given: Tensor, past: Tensor, warps: bool, foreground: Tensor | None, below: GeneratedFrame | None
+    ) -> GeneratedFrame:
         """Paint the next frame at this scale.
 
         given: (N, (L+1)·C, H, W), the maps of the L frames before and of this one, oldest first. past: (N, L·3, H, W).
@@ -127,7 +127,7 @@ class ScaleGenerator(nn.Module):
             flow, mask = self.flow_range * flow, squash(mask)
             if warps:
                 frame = blend(mask, intermediate, warp(past[:, -3:], flow))
-        if self.paints_foreground:
+        if self.generates_foreground:
             assert foreground is not None, "a foreground branch needs the mask of the foreground"
             code = self.foreground_encoder(given)
             foreground_features = self.foreground_decoder(
@@ -136,7 +136,7 @@ class ScaleGenerator(nn.Module):
             figure = self.foreground_head(foreground_features)
             # As released: the foreground is laid over both pictures, and never warped.
             intermediate, frame = (blend(foreground, figure, picture) for picture in (intermediate, frame))
-        return Painted(frame, intermediate, flow, mask, image_features, flow_features, foreground_features)
+        return GeneratedFrame(frame, intermediate, flow, mask, image_features, flow_features, foreground_features)
 
 
 class SequentialGenerator(nn.Module):
@@ -172,14 +172,14 @@ class SequentialGenerator(nn.Module):
 
     def forward(
         self, given: Sequence[Tensor], past: Sequence[Tensor], warps: bool = True, finest_alone: bool = False
-    ) -> list[Painted]:
+    ) -> list[GeneratedFrame]:
         """Paint the next frame at as many scales as are given, coarsest first.
 
         given: per scale (N, (L+1)·C, H, W), the maps of the L frames before and of this one, oldest first. past: per
         scale (N, L·3, H, W), the L frames before. warps: False when there is no frame before: all is painted.
         finest_alone: no gradient goes to the coarser scales.
         """
-        painted: list[Painted] = []
+        painted: list[GeneratedFrame] = []
         for scale, maps, frames in zip(self.scales, given, past, strict=False):
             # On a processor with the channels of a pixel side by side, which all layers keep: 1.2 times as fast.
             if maps.device.type == "cpu":

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from zoo.models.vid2vid.networks import Painted, SequentialGenerator
+from zoo.models.vid2vid.networks import GeneratedFrame, SequentialGenerator
 
 Frame = list[Tensor]
 
 
 @dataclass(frozen=True)
-class Painter:
+class Rollout:
     """A generator that is asked for one frame after another."""
 
     generator: SequentialGenerator
@@ -26,7 +26,7 @@ class Painter:
 
     def __call__(
         self, maps: Sequence[Tensor], past: Sequence[Frame], t: int, warps: bool | None = None
-    ) -> list[Painted]:
+    ) -> list[GeneratedFrame]:
         """Frame t at every scale.
 
         maps: per scale (B, T, C, H, W), coarsest first. past: the frames before, the latest last. warps: whether the
@@ -50,7 +50,7 @@ class Painter:
         times: range,
         backprop_frames: int = 1,
         warps: bool | None = None,
-    ) -> list[list[Painted]]:
+    ) -> list[list[GeneratedFrame]]:
         """Frames ``times`` one after another, each at every scale; arguments as for one.
 
         backprop_frames: the gradient runs back through so many frames and no further (truncated backpropagation).

@@ -1,4 +1,4 @@
-"""Attributes as typed, as networks take them, and as the judge's figures count them."""
+"""Attributes as typed, as networks take them, and as the classifier's figures count them."""
 
 import math
 

@@ -124,7 +124,7 @@ def test_everything_is_measured(measured):
 
 def test_batches_come_one_by_one():
     """Not in bunches, which would make the first of many steps pay for all of them."""
-    words = [word for word in tiny("judge") if "workers" not in word]
+    words = [word for word in tiny("classifier") if "workers" not in word]
     benchmark = Benchmark(planned([*words, "data.workers=1"]), repetitions=1, warm_up=0)
     loader = benchmark.loaders(SimpleNamespace(stage=no_curriculum), 12).train_dataloader()
     for _ in loader:
@@ -259,13 +259,13 @@ def test_where_one_fails_both_end(tmp_path):
 
 
 def test_what_stands_behind_compare_changes_b_alone():
-    asked = read_words(["model=judge", "repetitions=5", "seed=3", "--compare", "seed=4", "data.frames=9"])
+    asked = read_words(["model=classifier", "repetitions=5", "seed=3", "--compare", "seed=4", "data.frames=9"])
     assert asked.settings.repetitions == 5
-    assert asked.side.words == ("model=judge", "seed=3")
-    assert asked.other.words == ("model=judge", "seed=4", "data.frames=9")
+    assert asked.side.words == ("model=classifier", "seed=3")
+    assert asked.other.words == ("model=classifier", "seed=4", "data.frames=9")
     assert asked.other.code == asked.side.code == REPO
     assert read_words(["--compare"]).other == read_words([]).side
-    assert read_words(["model=judge"]).other is None
+    assert read_words(["model=classifier"]).other is None
     assert read_words(["--compare", f"against={REPO}/"]).other.code == REPO
     planned(read_words(["model=vid2vid", "--compare", "model=pix2pixhd", "model.width=32"]).other.words)
 
@@ -315,11 +315,11 @@ def answered(result, slowness):
 def test_every_setting_is_read_and_the_file_holds_everything(measured, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(command, "in_turn", answered(measured[0], [1.0]))
     with recorded_reads(BenchmarkSettings) as read:
-        command.benchmark(["model=judge", f"out={tmp_path}/new/one.json", "repetitions=3"])
+        command.benchmark(["model=classifier", f"out={tmp_path}/new/one.json", "repetitions=3"])
     assert {field.name for field in fields(BenchmarkSettings)} == read
     told = json.loads((tmp_path / "new/one.json").read_text())
     assert told["settings"]["repetitions"] == 3
-    assert told["command"].startswith("python -m zoo.benchmark model=judge")
+    assert told["command"].startswith("python -m zoo.benchmark model=classifier")
     assert told["summary"]["step/whole"]["median"] == spread(told["seconds"]["step/whole"]).median
     assert {"environment", "config", "roofline", "memory_mib"} <= set(told)
     shown = capsys.readouterr().out
@@ -339,11 +339,11 @@ def test_another_checkout_that_is_slower_and_knows_no_benchmark(tmp_path):
     """The whole command: the real processes, a commit from before there was a benchmark, and the right direction."""
     for folder in ("zoo", "conf"):
         shutil.copytree(REPO / folder, tmp_path / folder, ignore=shutil.ignore_patterns("benchmark*", "__pycache__"))
-    model = tmp_path / "zoo/models/judge/model.py"
+    model = tmp_path / "zoo/models/classifier/model.py"
     step = "        logits = self.heads(self._thinned"
     assert step in model.read_text()
     model.write_text(model.read_text().replace(step, f"        __import__('time').sleep(0.2)\n{step}"))
-    words = [*tiny("judge"), "repetitions=3", "warm_up=1", "out=out.json", "--compare", f"against={tmp_path}"]
+    words = [*tiny("classifier"), "repetitions=3", "warm_up=1", "out=out.json", "--compare", f"against={tmp_path}"]
     run = [sys.executable, "-m", "zoo.benchmark", *words]
     (tmp_path / "here").mkdir()
     done = subprocess.run(run, cwd=tmp_path / "here", env={"PYTHONPATH": str(REPO)}, capture_output=True, text=True)

@@ -135,7 +135,7 @@ def test_no_step_asks_other_ranks_for_a_signal(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(torch.distributed, "broadcast", lambda *_, **__: asked.append(1))
     for callbacks, times in (([], 1), ([BetweenSteps(tmp_path, 10)], 0)):
-        trainer = train_on(tiny_model("judge"), tiny_clip("judge"), 1, tmp_path, *callbacks)
+        trainer = train_on(tiny_model("classifier"), tiny_clip("classifier"), 1, tmp_path, *callbacks)
         trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor()
         assert len(asked) == times
         asked.clear()

@@ -93,7 +93,7 @@ def test_seeds_make_a_row_and_the_best_is_marked_where_it_is_sure(tmp_path):
 
 
 def test_the_real_number_is_the_mean_over_seeds(tmp_path):
-    """Real clips have one number, but for a judge or a measure that draws: then each seed has its own."""
+    """Real clips have one number, but for a classifier or a measure that draws: then each seed has its own."""
     for seed, real in enumerate((1.0, 2.0, 6.0), 1):
         folder = make_run(tmp_path / str(seed), seed=seed)
         metrics = {"warping_error_dis": 0.5, "real/warping_error_dis": real}
@@ -199,14 +199,16 @@ def test_seeds_that_are_not_equally_trained_are_told(tmp_path):
     ]
 
 
-def test_a_judge_among_the_runs_is_left_out(tmp_path):
+def test_a_classifier_among_the_runs_is_left_out(tmp_path):
     make_run(tmp_path / "a")
-    make_run(tmp_path / "judge", "judge", task="classify", given="video", protocol=replace(PROTOCOL, clip_keys=""))
+    make_run(
+        tmp_path / "classifier", "classifier", task="classify", given="video", protocol=replace(PROTOCOL, clip_keys="")
+    )
     comparison, notes = gather(find_runs([f"{tmp_path}/*"]))
     assert [run.name for run in comparison.runs] == ["a"]
-    assert notes == ["judge makes no videos: it is left out."]
+    assert notes == ["classifier makes no videos: it is left out."]
     with pytest.raises(ZooError, match="these make no videos"):
-        gather([tmp_path / "judge"])
+        gather([tmp_path / "classifier"])
 
 
 def test_a_number_that_is_none_spoils_no_table(tmp_path):

@@ -13,7 +13,7 @@ from tests.golden.vid2vid import build_generator, encode
 from zoo import ZooError
 from zoo.convert import convert, read_arguments
 from zoo.data.decode import probe
-from zoo.models.vid2vid.recurrence import Painter
+from zoo.models.vid2vid.recurrence import Rollout
 from zoo.sample import sample
 from zoo.settings import SampleSettings
 from zoo.types import SampleRequest
@@ -89,8 +89,8 @@ def test_running_statistics_are_a_choice(tmp_path):
     model, generator = zoo.load(str(tmp_path / "run")), build_generator(record).eval()
     maps = encode(record, generator)
     with torch.no_grad():
-        theirs = Painter(generator)(maps, [], 2)[-1].frame
-        ours = Painter(model.generator)(maps, [], 2)[-1].frame
+        theirs = Rollout(generator)(maps, [], 2)[-1].frame
+        ours = Rollout(model.generator)(maps, [], 2)[-1].frame
     assert torch.equal(ours, theirs)
 
 

@@ -12,7 +12,7 @@ from zoo.errors import ZooError
 from zoo.evaluation.features.base import Features
 from zoo.evaluation.metric import Setup, Videos
 from zoo.evaluation.metrics import kernel
-from zoo.evaluation.metrics.frechet import FID, FVD, JudgeFrechet, frechet_distance
+from zoo.evaluation.metrics.frechet import FID, FVD, ClassifierFrechet, frechet_distance
 from zoo.evaluation.metrics.halves import halves
 from zoo.evaluation.metrics.inception import InceptionScore, VideoIS
 from zoo.evaluation.metrics.kernel import KID, KVD, squared_mmd
@@ -177,22 +177,23 @@ def test_more_clips_than_features_are_needed():
         FID("fid", setup(1280, clips=80, frames=16))
 
 
-def test_judge_frechet_is_of_the_judges_features():
-    judge, clip = tiny_model("judge").eval(), tiny_clip("judge")
-    size = judge.encoder.features
-    with pytest.raises(ZooError, match=rf"judge_frechet .* {size} features.*Try: clips={size + 1}$"):
-        JudgeFrechet("judge_frechet", Setup(8, size, judge=judge))
-    metric = JudgeFrechet("judge_frechet", Setup(8, size + 1, judge=judge))
+def test_classifier_frechet_uses_the_classifiers_features():
+    classifier, clip = tiny_model("classifier").eval(), tiny_clip("classifier")
+    size = classifier.encoder.features
+    with pytest.raises(ZooError, match=rf"classifier_frechet .* {size} features.*Try: clips={size + 1}$"):
+        ClassifierFrechet("classifier_frechet", Setup(8, size, classifier=classifier))
+    metric = ClassifierFrechet("classifier_frechet", Setup(8, size + 1, classifier=classifier))
     with torch.no_grad():
         assert torch.equal(
-            judge.heads(judge.features(clip["video"]))["action"].softmax(-1), judge.classify(clip["video"])["action"]
+            classifier.heads(classifier.features(clip["video"]))["action"].softmax(-1),
+            classifier.classify(clip["video"])["action"],
         )
         other = clip["video"].flip(-1) * 0.5
         metric.update(Videos(clip["video"], clip), real=True)
         metric.update(Videos(other, clip), real=False)
-        features = [judge.features(video).double() for video in (other, clip["video"])]
+        features = [classifier.features(video).double() for video in (other, clip["video"])]
     moments = [(rows.mean(0), rows.T.cov()) for rows in features]
-    assert metric.compute() == {"judge_frechet": pytest.approx(frechet_distance(*moments[0], *moments[1]))}
+    assert metric.compute() == {"classifier_frechet": pytest.approx(frechet_distance(*moments[0], *moments[1]))}
 
 
 # ---------------------------------------------------------------- kernel

@@ -173,13 +173,13 @@ def test_a_wandb_that_does_not_answer_costs_no_evaluation(run, tmp_path, monkeyp
         ({"draws": 0}, "draws=0: one at least"),
         ({"metrics": ["psnrr"]}, "There is no metric `psnrr`. Did you mean `psnr`"),
         ({"metrics": ["fvd"]}, "The metric fvd needs a network of features. Try: features=r3d_18"),
-        ({"metrics": ["accuracy"]}, "needs a judge. Train one with model=judge"),
+        ({"metrics": ["accuracy"]}, "needs a classifier. Train one with model=classifier"),
         ({"metrics": ["diversity"]}, "diversity compares several draws of one clip. Try: draws=4"),
         ({"metrics": ["ms_ssim"]}, "ms_ssim looks at five scales and needs 176 px"),
         ({"temperature": 0.5}, "vid2vid has no temperature"),
         ({"height": 64}, "height= is of two folders"),
         ({"flow": "diss"}, "flow=diss is not a choice"),
-        ({"judge": "RUN"}, "which classifies nothing"),
+        ({"classifier": "RUN"}, "which classifies nothing"),
         ({"real": "."}, "Measure a run or two folders"),
     ],
 )
@@ -329,8 +329,8 @@ def test_images_have_no_frame_rate_unless_it_is_typed(tmp_path):
         evaluate(EvaluateSettings(real=real, fake=fake, frames=9))
     [typed] = evaluate(EvaluateSettings(real=real, fake=fake, frames=8, fps=12.5))
     assert unknown.protocol.differences(typed.protocol) == {"fps": (0, 12.5)}
-    with pytest.raises(ZooError, match=r"accuracy: a judge knows clips of one frame rate.* Type it: fps="):
-        evaluate(EvaluateSettings(real=real, fake=fake, frames=8, judge="somewhere"))
+    with pytest.raises(ZooError, match=r"accuracy: a classifier knows clips of one frame rate.* Type it: fps="):
+        evaluate(EvaluateSettings(real=real, fake=fake, frames=8, classifier="somewhere"))
     for one, other in ((str(videos), fake), (fake, str(videos))):  # which frames of the videos are read?
         with pytest.raises(ZooError, match=r"v0 is a folder of images, .* Type it: fps=25"):
             evaluate(EvaluateSettings(real=one, fake=other, frames=8))

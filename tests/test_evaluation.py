@@ -180,17 +180,17 @@ def test_protocols_say_in_what_they_differ():
         Protocol.read({"data": "puppets"})
 
 
-def test_the_weights_of_a_judge_are_part_of_the_protocol():
-    judge = tiny_model("judge")
+def test_the_weights_of_a_classifier_are_part_of_the_protocol():
+    classifier = tiny_model("classifier")
 
     def protocol() -> Protocol:
-        return Suite(["accuracy"], PROTOCOL, Setup(3, 2, judge=judge)).groups[0].protocol
+        return Suite(["accuracy"], PROTOCOL, Setup(3, 2, classifier=classifier)).groups[0].protocol
 
     before = protocol()
     assert before == protocol()
-    assert (before.features, len(before.features_sha256)) == ("judge", 16)
+    assert (before.features, len(before.features_sha256)) == ("classifier", 16)
     with torch.no_grad():
-        next(judge.parameters()).add_(1e-3)
+        next(classifier.parameters()).add_(1e-3)
     assert before.differences(protocol()).keys() == {"features_sha256"}
 
 
@@ -215,7 +215,7 @@ def test_which_way_is_better():
 
 
 def test_results_are_added_and_never_changed(tmp_path):
-    model = tiny_model("judge")
+    model = tiny_model("classifier")
     add_result(tmp_path, model, {"l1": 0.5, "psnr": float("nan")}, PROTOCOL, "labels, 1 frame", seed=3)
     file = tmp_path / "results.jsonl"
     with file.open("a") as out:
@@ -227,7 +227,7 @@ def test_results_are_added_and_never_changed(tmp_path):
         read_results(tmp_path)
     file.write_text("\n".join([before.splitlines()[0], "", file.read_text().splitlines()[-1]]))
     first, second = read_results(tmp_path)
-    assert (first.task, first.given, first.more) == ("classify", "labels, 1 frame", {"model": "judge", "seed": 3})
+    assert (first.task, first.given, first.more) == ("classify", "labels, 1 frame", {"model": "classifier", "seed": 3})
     assert first.metrics["l1"] == 0.5
     assert math.isnan(first.metrics["psnr"])
     assert second.protocol == PROTOCOL

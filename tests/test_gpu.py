@@ -94,7 +94,7 @@ def test_no_step_waits_for_the_gpu(name, precision, monkeypatch, tmp_path):
     monkeypatch.setattr(zoo.train, "build_callbacks", lambda *plan: [*build_callbacks(*plan), watch])
     train(planned, tmp_path)
     assert watch.watched == len(watch.steps)
-    assert all(math.isfinite(value) for value in read_results(tmp_path)[-1].metrics.values()) or name == "judge"
+    assert all(math.isfinite(value) for value in read_results(tmp_path)[-1].metrics.values()) or name == "classifier"
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("64-true", 0.01), ("32-true", 0.02)])

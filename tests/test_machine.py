@@ -75,9 +75,9 @@ def test_deepspeed_without_its_package_names_the_extra(monkeypatch):
 
 def test_compiling_without_a_compiler_is_refused(monkeypatch):
     monkeypatch.setenv("PATH", "")
-    assert "trainer.compile=true needs a C++ compiler (c++, g++, clang++)" in problems("judge", AUTO, compile=True)
+    assert "trainer.compile=true needs a C++ compiler (c++, g++, clang++)" in problems("classifier", AUTO, compile=True)
     monkeypatch.setenv("CXX", "/opt/c++")
-    assert problems("judge", AUTO, compile=True) == ""
+    assert problems("classifier", AUTO, compile=True) == ""
 
 
 def test_sharded_weights_lie_by_default():

@@ -117,7 +117,7 @@ def on_two(run: Path, name: str, strategy: str, stop: tuple[str, int] | None) ->
         begin_or_go_on(planned, run)
 
 
-@pytest.mark.parametrize(("name", "strategy"), [*((name, "ddp") for name in list_models()), ("judge", "fsdp")])
+@pytest.mark.parametrize(("name", "strategy"), [*((name, "ddp") for name in list_models()), ("classifier", "fsdp")])
 def test_two_processes_go_on_to_the_same_bits(name, strategy, tmp_path):
     whole, run = tmp_path / "whole", tmp_path / "run"
     on_ranks(tmp_path / "log", on_two, whole, name, strategy, None)

@@ -44,7 +44,7 @@ from zoo.errors import ZooError
 from zoo.evaluation.features.scripts import open_script
 from zoo.evaluation.metrics import lpips
 from zoo.evaluation.metrics.lpips import perceptual_network
-from zoo.evaluation.tools import open_judge
+from zoo.evaluation.tools import open_classifier
 from zoo.flow.estimators import build_estimator
 from zoo.io.safe_load import read_tensors
 from zoo.losses.classifiers import load_vgg19
@@ -133,7 +133,7 @@ CODE: dict[str, Callable[[Path, object], None]] = {
 }
 READERS: dict[str, Callable[[Path], object]] = {
     "zoo.load": lambda path: zoo.load(str(path)),
-    "judge": lambda path: open_judge(str(path), tiny_model("judge").spec),
+    "classifier": lambda path: open_classifier(str(path), tiny_model("classifier").spec),
     "released": read_state,
     "vgg19": lambda path: load_vgg19(str(path)),
     "raft": lambda path: build_estimator("raft_small", str(path)),

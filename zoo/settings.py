@@ -53,16 +53,16 @@ class Measuring:
 
     metrics: names, see `python -m zoo.list`; None is what is usual. features: a network for fvd, kvd, fid, kid and the
     Inception scores: r3d_18, mvit_v2_s, lite0, i3d, c3d, inception and others, or a TorchScript file. features_weights:
-    its file, where torch's cache does not hold it. features_sha256: what the file's checksum must begin with. judge,
-    segmenter: runs of these models, trained on the same data. flow: dis, raft_small, raft_large, or exact, the data
-    set's own, for models whose samples should move as the real clips do.
+    its file, where torch's cache does not hold it. features_sha256: what the file's checksum must begin with.
+    classifier, segmenter: runs of these models, trained on the same data. flow: dis, raft_small, raft_large, or exact,
+    the data set's own, for models whose samples should move as the real clips do.
     """
 
     metrics: list[str] | None = None
     features: str | None = None
     features_weights: str | None = None
     features_sha256: str | None = None
-    judge: str | None = None
+    classifier: str | None = None
     segmenter: str | None = None
     flow: str = "dis"
 

@@ -29,7 +29,7 @@ README = HERE.parents[1] / "README.md"
 RUNS = Path("runs/leaderboard")
 DATA = ["data=puppets", "data.view=person", "data.height=64", "data.width=64", "data.frames=10", "data.crowd=0"]
 COMMON = [*DATA, "data.workers=0", "evaluation.rounds=1", "trainer.threads=1", "trainer.progress=false"]
-TOOLS = {"judge": ["model=judge", "data.batch_size=16"], "segmenter": ["model=segmenter", "data.frames=4"]}
+TOOLS = {"classifier": ["model=classifier", "data.batch_size=16"], "segmenter": ["model=segmenter", "data.frames=4"]}
 MODELS = {"vid2vid": [1], "pix2pixhd": [1], "videovae": [1, 0]}
 """And how many real frames each is shown."""
 PAIRED = ("l1", "psnr", "ssim")
@@ -42,14 +42,14 @@ SHOWN = (
     "motion_dis",
     "accuracy_identity",
     "accuracy_action",
-    "judge_frechet",
+    "classifier_frechet",
     "label_miou",
 )
 MARKS = ("<!-- leaderboard -->", "<!-- end of leaderboard -->")
 
 
 def run_all() -> None:
-    """The judge and the segmenter first; then every model, seed by seed."""
+    """The classifier and the segmenter first; then every model, seed by seed."""
     for tool, settings in TOOLS.items():
         train(RUNS / tool, [*settings, "seed=1"])
     done = {(result.more["model"], result.more["seed"], result.protocol.context) for result in results()}
@@ -70,9 +70,13 @@ def run_one(model: str, seed: int, done: set[tuple[str, int, int]]) -> None:
 def measure(run: Path, model: str, seed: int, context: int, trained: str) -> None:
     """Measure with so many frames given, and keep the lines with their commands."""
     labels = model != "videovae"
-    names = [*(PAIRED if context else ()), "warping_error", "flicker", "motion", "accuracy", "judge_frechet"]
+    names = [*(PAIRED if context else ()), "warping_error", "flicker", "motion", "accuracy", "classifier_frechet"]
     names += ["label_miou"] if labels else []
-    words = [f"run={run}", f"judge={RUNS / 'judge'}", *([f"segmenter={RUNS / 'segmenter'}"] if labels else [])]
+    words = [
+        f"run={run}",
+        f"classifier={RUNS / 'classifier'}",
+        *([f"segmenter={RUNS / 'segmenter'}"] if labels else []),
+    ]
     words += [f"clips={CLIPS}", f"context={context}", f"metrics=[{','.join(names)}]"]
     before = len((run / RESULTS).read_text().splitlines())
     measured = command("zoo.evaluate", words)

@@ -50,7 +50,7 @@ WARM = 2  # rounds of a filled cache; the median counts
 PUPPETS = ["data=puppets"]
 FOLDER = ["data=folder", "data.root={films}", "data.condition=edges"]
 TRAININGS = [
-    ("judge", PUPPETS, 1600),
+    ("classifier", PUPPETS, 1600),
     ("segmenter", PUPPETS, 120),
     ("videovae", PUPPETS, 240),
     ("videovae", FOLDER, 240),

@@ -208,7 +208,7 @@ def models() -> Iterator[Line]:
     yield from compared(PAPER, *PRECISIONS, about="paper")
     yield from compared((*PIX2PIXHD, *SIZES["512x256"]), *PRECISIONS[:2], BF16)
     yield from compared(("model=segmenter",), AS_IT_IS, BF16)
-    yield from compared(("model=judge",), AS_IT_IS, BF16)
+    yield from compared(("model=classifier",), AS_IT_IS, BF16)
 
 
 def layout() -> Iterator[Line]:

@@ -48,7 +48,7 @@ TRAININGS = {
     "vid2vid": "model=vid2vid",
     "videovae": "model=videovae",
     "pix2pixhd": "model=pix2pixhd",
-    "judge": "model=judge",
+    "classifier": "model=classifier",
     "segmenter": "model=segmenter",
     "vid2vid without wandb": "model=vid2vid logger.wandb=disabled",
     "vid2vid on a folder": "model=vid2vid data=folder data.root=footage data.condition=edges",

@@ -119,9 +119,9 @@ class Release:
         for name, picture in (("image", image), ("intermediate", raw)):
             given = maps[:, t]
             seen = (torch.cat([given, x], 1) for x in (real, picture.detach(), picture))
-            gan, features, judged = adversarial_terms(self.image_discriminator, *seen)
+            gan, features, d_loss = adversarial_terms(self.image_discriminator, *seen)
             generator |= {f"g_{name}": gan, f"features_{name}": features}
-            discriminator["image"]["d_image"] = discriminator["image"]["d_image"] + judged
+            discriminator["image"]["d_image"] = discriminator["image"]["d_image"] + d_loss
         trust = flow_confidence(real, before, reference) * clip["visibility"][:, t - 1]
         generator["consistency"] = 10 * ((image - resample(film[-2], reference).detach()) * trust).abs().mean()
         generator["flow"] = 10 * ((flow - reference) * trust).abs().mean()
@@ -131,9 +131,9 @@ class Release:
                 continue
             detached = [frame.detach() for frame in film]
             seen = (video_input(frames, clip["flow"], groups) for frames in (clip["video"], detached, film))
-            gan, features, judged = adversarial_terms(discriminator, *seen)
+            gan, features, d_loss = adversarial_terms(discriminator, *seen)
             generator |= {f"g_video{scale}": gan, f"features_video{scale}": features}
-            discriminator[f"video{scale}"] = {f"d_video{scale}": judged}
+            discriminator[f"video{scale}"] = {f"d_video{scale}": d_loss}
         return {"generator": generator, **discriminator}
 
     @torch.no_grad()

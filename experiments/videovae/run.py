@@ -1,4 +1,4 @@
-"""VideoVAE against its own ablations on puppets: trains, asks the judge, appends to results.jsonl.
+"""VideoVAE against its own ablations on puppets: trains, asks the classifier, appends to results.jsonl.
 
     python experiments/videovae/run.py            # every variant and seed that results.jsonl does not hold yet
     python experiments/videovae/run.py table      # the tables of what it holds
@@ -37,9 +37,9 @@ COMMON = [
 ]
 CLIPS = 16_000
 PERSON, STREET = "data.view=person", "data.view=street"
-JUDGES = {
-    PERSON: ["model=judge", PERSON, "data.batch_size=16", "budget.clips=10000", "seed=1"],
-    STREET: ["model=judge", STREET, "model.width=24", "data.batch_size=16", "budget.clips=50000", "seed=1"],
+CLASSIFIERS = {
+    PERSON: ["model=classifier", PERSON, "data.batch_size=16", "budget.clips=10000", "seed=1"],
+    STREET: ["model=classifier", STREET, "model.width=24", "data.batch_size=16", "budget.clips=50000", "seed=1"],
 }
 VARIANTS = {
     "full": [PERSON],
@@ -53,34 +53,35 @@ VARIANTS = {
 }
 PARTS = (tuple(VARIANTS)[:5], tuple(VARIANTS)[5:7], tuple(VARIANTS)[7:])
 SEEDS = (1, 2, 3)
-FRAMES, JUDGED, BATCH = 10, 360, 60
+FRAMES, CLASSIFIED, BATCH = 10, 360, 60
 SWITCHES = [("walk", "run"), ("jack", "bend"), ("wave1", "jump"), ("side", "skip"), ("pjump", "wave2")]
 LENGTH, SWITCH = 45, (15, 30)  # of the transition clips: there at the first, back at the second
 
 
 def run_all() -> None:
-    """Part by part and seed by seed, two trainings at a time, so that what is there is whole; a view's judge first."""
+    """Part by part and seed by seed, two trainings at a time, so that what is there is whole; a view's classifier
+    first."""
     done = {(line["variant"], line["seed"]) for line in lines()}
     for part in PARTS:
         for view in {VARIANTS[variant][0] for variant in part}:
-            train_judge(view)
+            train_classifier(view)
         jobs = [(variant, seed) for seed in SEEDS for variant in part if (variant, seed) not in done]
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(lambda job: run_one(*job), jobs))
 
 
-def judge_of(view: str) -> Path:
-    return RUNS / f"judge-{view.rpartition('=')[2]}"
+def classifier_of(view: str) -> Path:
+    return RUNS / f"classifier-{view.rpartition('=')[2]}"
 
 
-def train_judge(view: str) -> None:
+def train_classifier(view: str) -> None:
     """Once for each view, unless it is there; it must know held-out clips."""
-    run = judge_of(view)
+    run = classifier_of(view)
     if not (run / "last.ckpt").is_file():
-        start([*JUDGES[view], *COMMON, f"hydra.run.dir={run}"])
+        start([*CLASSIFIERS[view], *COMMON, f"hydra.run.dir={run}"])
     accuracy = json.loads((run / "results.jsonl").read_text().splitlines()[-1])["metrics"]
     print(view, accuracy, flush=True)
-    assert min(accuracy.values()) >= 0.99, f"the judge of {view} is not good enough: {accuracy}"
+    assert min(accuracy.values()) >= 0.99, f"the classifier of {view} is not good enough: {accuracy}"
 
 
 def start(settings: list[str]) -> None:
@@ -100,7 +101,7 @@ def run_one(variant: str, seed: int) -> None:
     trained = ["model=videovae", view, *rest, *COMMON, f"budget.clips={CLIPS}", f"seed={seed}", f"hydra.run.dir={run}"]
     if not (run / "last.ckpt").is_file():
         start(trained)
-    asked = [str(HERE.relative_to(Path.cwd()) / "run.py"), "measure", str(run), str(judge_of(view))]
+    asked = [str(HERE.relative_to(Path.cwd()) / "run.py"), "measure", str(run), str(classifier_of(view))]
     measured = subprocess.run(
         [sys.executable, *asked], check=True, env=environment(), stdout=subprocess.PIPE, text=True
     )
@@ -109,7 +110,7 @@ def run_one(variant: str, seed: int) -> None:
         "seed": seed,
         "command": "python -m zoo.train " + " ".join(trained),
         "measured": "python " + " ".join(asked),
-        "judge": f"python -m zoo.train {' '.join([*JUDGES[view], *COMMON])}",
+        "classifier": f"python -m zoo.train {' '.join([*CLASSIFIERS[view], *COMMON])}",
         "commit": json.loads((run / "environment.json").read_text())["commit"],
         **json.loads(measured.stdout.splitlines()[-1]),
     }
@@ -121,24 +122,24 @@ def run_one(variant: str, seed: int) -> None:
 # ---------------------------------------------------------------- measuring one run
 
 
-def measure(run: str, judge_run: str) -> None:
-    """Print what the judge says of a run's clips, and how steady they are, as one line of JSON.
+def measure(run: str, classifier_run: str) -> None:
+    """Print what the classifier says of a run's clips, and how steady they are, as one line of JSON.
 
-    The judge sees FRAMES frames of which none was given.
+    The classifier sees FRAMES frames of which none was given.
     """
     import torch
 
-    from zoo.evaluation.tools import check_bound, open_judge
+    from zoo.evaluation.tools import check_bound, open_classifier
     from zoo.runs.load import data_config, load
     from zoo.runs.provenance import commit
 
     torch.set_num_threads(1)
     model = load(run)
-    judge = open_judge(judge_run, model.spec)
+    classifier = open_classifier(classifier_run, model.spec)
     config = replace(data_config(run), transitions=0.0)
     clips = held_out(config, model)
     real = [clip["video"][:, 1:] for clip in clips]
-    results: dict[str, Any] = {"real": judged(judge, zip(real, clips, strict=True)) | steadiness(real)}
+    results: dict[str, Any] = {"real": classified(classifier, zip(real, clips, strict=True)) | steadiness(real)}
     check_bound({f"real/{name}": value for name, value in results["real"].items()})
     asked: dict[str, tuple[int, dict[str, Any]]] = {WAYS[0]: (0, {}), WAYS[1]: (1, {})}
     if model.attributes:
@@ -147,31 +148,31 @@ def measure(run: str, judge_run: str) -> None:
         asked["first frame, attributes inferred"] = (1, {"attributes": unnamed})
     for name, (context, options) in asked.items():
         videos = [sampled(model, clip, context + FRAMES, context, options)[:, context:] for clip in clips]
-        results[name] = judged(judge, zip(videos, clips, strict=True)) | steadiness(videos)
+        results[name] = classified(classifier, zip(videos, clips, strict=True)) | steadiness(videos)
     if model.attributes:
-        results["transitions"] = transitions(model, judge)
-    protocol = {"clips": JUDGED, "frames": FRAMES, "height": 64, "width": 64, "split": "val", "data": vars(config)}
+        results["transitions"] = transitions(model, classifier)
+    protocol = {"clips": CLASSIFIED, "frames": FRAMES, "height": 64, "width": 64, "split": "val", "data": vars(config)}
     line = {"clips_seen": model.clips_seen, "measured at": commit(), "protocol": protocol}
     print(json.dumps(line | {"results": rounded(results)}))
 
 
 def held_out(config: Any, model: Any) -> list[Any]:
-    """The first JUDGED clips that nobody trained on, in batches."""
+    """The first CLASSIFIED clips that nobody trained on, in batches."""
     from zoo.data.base import build_set
     from zoo.evaluation.of_run import batches
 
     real = build_set(replace(config, frames=FRAMES + 1), "val", model.card.wanted() | {"attributes"}, seed=0)
-    return list(batches(real, JUDGED, FRAMES + 1, BATCH))
+    return list(batches(real, CLASSIFIED, FRAMES + 1, BATCH))
 
 
-def judged(judge: Any, videos: Any) -> dict[str, float]:
-    """What the judge says of (video, clip) pairs."""
+def classified(classifier: Any, videos: Any) -> dict[str, float]:
+    """What the classifier says of (video, clip) pairs."""
     import torch
 
     from zoo.evaluation.metric import Setup, Videos
-    from zoo.evaluation.metrics.judged import Judged
+    from zoo.evaluation.metrics.classified import ClassificationMetric
 
-    metric = Judged("accuracy", Setup(FRAMES, JUDGED, judge=judge))
+    metric = ClassificationMetric("accuracy", Setup(FRAMES, CLASSIFIED, classifier=classifier))
     with torch.no_grad():
         for video, clip in videos:
             metric.update(Videos(video, clip), real=False)
@@ -214,8 +215,8 @@ def steadiness(videos: list[Any]) -> dict[str, float]:
     return {name: mean(values) for name, values in found.items()}
 
 
-def transitions(model: Any, judge: Any) -> dict[str, Any]:
-    """There and back between two actions, by every identity: what the judge sees, sliding over the clip.
+def transitions(model: Any, classifier: Any) -> dict[str, Any]:
+    """There and back between two actions, by every identity: what the classifier sees, sliding over the clip.
 
     action: by the first frame of a window, how often it is the one that was asked at the window's last frame; steady:
     the same of clips as long in which the first action never ends. before, between, after: of the windows that hold no
@@ -230,10 +231,10 @@ def transitions(model: Any, judge: Any) -> dict[str, Any]:
     same: list[Any] = []
     for there, other in SWITCHES:
         switched = torch.where((ends >= first) & (ends < back), actions.index(other), actions.index(there))
-        seen = slid(model, judge, f"{there}@0,{other}@{first},{there}@{back}")
+        seen = slid(model, classifier, f"{there}@0,{other}@{first},{there}@{back}")
         right["action"].append((seen["action"] == switched).float())
         same.append((seen["identity"] == torch.arange(len(seen["identity"]))[:, None]).float())
-        right["steady"].append((slid(model, judge, there)["action"] == actions.index(there)).float())
+        right["steady"].append((slid(model, classifier, there)["action"] == actions.index(there)).float())
     curves = {name: torch.cat(rows).mean(0) for name, rows in right.items()}
     parts = {
         "before": slice(0, first - FRAMES + 1),
@@ -248,8 +249,8 @@ def transitions(model: Any, judge: Any) -> dict[str, Any]:
     return found
 
 
-def slid(model: Any, judge: Any, schedule: str) -> dict[str, Any]:
-    """What the judge sees in every window of a long clip of every identity: name -> (identities, windows)."""
+def slid(model: Any, classifier: Any, schedule: str) -> dict[str, Any]:
+    """What the classifier sees in every window of a long clip of every identity: name -> (identities, windows)."""
     import torch
 
     people = model.spec.attributes["identity"]
@@ -258,7 +259,7 @@ def slid(model: Any, judge: Any, schedule: str) -> dict[str, Any]:
     video = sampled(model, clip, LENGTH, 0, {"attributes": {"action": schedule}})
     windows = torch.stack([video[:, s : s + FRAMES] for s in range(LENGTH - FRAMES + 1)], 1)
     with torch.no_grad():
-        verdict = judge.classify(windows.flatten(0, 1))
+        verdict = classifier.classify(windows.flatten(0, 1))
     return {name: row.argmax(-1).view(len(people), -1) for name, row in verdict.items()}
 
 
@@ -354,7 +355,7 @@ def difference_table(found: Found) -> Iterator[str]:
 
 def draw() -> None:
     """grid.png: every way to generate, as in the paper's figure; street.png: clips of the wide view; transitions.png:
-    what the judge sees of a switch."""
+    what the classifier sees of a switch."""
     import cv2
     import torch
     from torch.utils.data import default_collate
@@ -419,7 +420,7 @@ def draw_street() -> None:
 
 
 def draw_transitions() -> None:
-    """The share of windows in which the judge sees what was asked, by the window's first frame; a line a seed."""
+    """The share of windows in which the classifier sees what was asked, by the window's first frame; a line a seed."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -431,7 +432,9 @@ def draw_transitions() -> None:
             axis.plot(line["results"]["transitions"]["action"], label=f"seed {line['seed']}")
     for switch in SWITCH:
         axis.axvspan(switch - FRAMES + 1, switch - 1, alpha=0.15, color="grey")
-    axis.set(xlabel="first frame of the judge's window (grey: the window holds the switch)", ylabel="action as asked")
+    axis.set(
+        xlabel="first frame of the classifier's window (grey: the window holds the switch)", ylabel="action as asked"
+    )
     axis.set_ylim(0, 1)
     axis.legend()
     canvas.tight_layout()

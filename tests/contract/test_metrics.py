@@ -33,7 +33,7 @@ from zoo.types import Clip
 
 CLIPS = 5
 BRIGHTER = 0.1
-RIGHT = 3  # clips of which the judge reads what is true
+RIGHT = 3  # clips of which the classifier reads what is true
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ CASES = {
     "lpips_squeeze": Case("lpips_squeeze", 0, None, 1, 1),
     "fvd": Case("fvd", 0, BRIGHTER**2, 1, 1),  # one feature of a clip is its brightness
     "fid": Case("fid", 0, 3 * BRIGHTER**2, 1, 0),  # three of a frame, whose place in time is not seen
-    "judge_frechet": Case("judge_frechet", 0, None, 1, 1),
+    "classifier_frechet": Case("classifier_frechet", 0, None, 1, 1),
     "kvd": Case("kvd", math.nan, None, 1, 1),
     "kid": Case("kid", math.nan, None, 1, 0),
     "inception_score": Case("inception_score", None, None, None, 0),
@@ -140,15 +140,15 @@ def scrolling(count: int, frames: int, side: int, seed: int = 0) -> Clip:
 
 
 @lru_cache
-def judge() -> nn.Module:
+def classifier() -> nn.Module:
     torch.manual_seed(0)
-    return build({"name": "judge", "width": 2, "blocks": 1}, tiny_data("judge").spec()).eval()
+    return build({"name": "classifier", "width": 2, "blocks": 1}, tiny_data("classifier").spec()).eval()
 
 
 @torch.no_grad()
 def with_attributes(clip: Clip) -> Clip:
-    """The attributes of the first RIGHT clips are what the judge reads; of the others, they are something else."""
-    verdict = judge().classify(clip["video"])
+    """The attributes of the first RIGHT clips are what the classifier reads; of the others, they are something else."""
+    verdict = classifier().classify(clip["video"])
     wrong = (torch.arange(len(clip["video"])) >= RIGHT).long()
     read = {name: (row.argmax(-1) + wrong) % row.shape[1] for name, row in verdict.items()}
     return {**clip, "attributes": {name: ids[:, None].expand(clip["video"].shape[:2]) for name, ids in read.items()}}
@@ -179,7 +179,7 @@ def suite(names: Sequence[str], clip: Clip, clips: int = CLIPS) -> Suite:
     """Of metrics that may share a network of features."""
     frames, side = clip["video"].shape[1], clip["video"].shape[-1]
     of = "clips" if "video_is" in names else "frames"
-    tools = {"judge": judge(), "segmenter": Reader(), "flow": DisFlow(), "training": Bank(side)}
+    tools = {"classifier": classifier(), "segmenter": Reader(), "flow": DisFlow(), "training": Bank(side)}
     setup = Setup(frames, clips, features=Statistics(of), **tools)
     return Suite(names, Protocol("set", "val", clips, frames, 0, 25.0, side, side, 0), setup)
 
@@ -192,9 +192,11 @@ def some(clip: Clip, rows: Sequence[int]) -> Clip:
 
 
 def figures(suite: Suite) -> dict[str, float]:
-    """Of all protocols; those of the judge by names of their own."""
+    """Of all protocols; those of the classifier by names of their own."""
     return {
-        (f"judge:{name}" if protocol.features == "judge" and name.endswith("inception_score") else name): value
+        (
+            f"classifier:{name}" if protocol.features == "classifier" and name.endswith("inception_score") else name
+        ): value
         for protocol, found in suite.compute()
         for name, value in found.items()
     }

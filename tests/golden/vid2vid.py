@@ -171,7 +171,7 @@ def replay_losses(record: Record) -> dict[str, Any]:
         "G_GAN_Feat": features * sum(matching for _, matching in terms),
         **motion_terms(inputs, config),
     }
-    losses |= judged(discriminators["netD"], seen[0], seen[1:], "D")
+    losses |= discriminator_terms(discriminators["netD"], seen[0], seen[1:], "D")
     face: dict[str, Any] = {}
     if config.get("add_face_disc"):
         face = face_terms(
@@ -217,7 +217,9 @@ def motion_terms(inputs: Record, config: Record) -> dict[str, Tensor]:
     }
 
 
-def judged(discriminator: MultiScaleDiscriminator, real: Tensor, fakes: list[Tensor], name: str) -> dict[str, Tensor]:
+def discriminator_terms(
+    discriminator: MultiScaleDiscriminator, real: Tensor, fakes: list[Tensor], name: str
+) -> dict[str, Tensor]:
     """The discriminator's own two halves: its loss is half of their sum."""
     both = 2 * adversarial_terms(discriminator, real, fakes, "ls").discriminator
     rule = OBJECTIVES["ls"]
@@ -233,7 +235,7 @@ def temporal_terms(discriminator: MultiScaleDiscriminator, inputs: Record, featu
     return {
         "G_T_GAN": gan,
         "G_T_GAN_Feat": features * matching,
-        **judged(discriminator, real, [fake], "D_T"),
+        **discriminator_terms(discriminator, real, [fake], "D_T"),
         "G_T_Warp": torch.zeros(()),
     }
 
@@ -252,7 +254,7 @@ def face_terms(
     return {
         "G_f_GAN": FACE_WEIGHT * gan,
         "G_f_GAN_Feat": FACE_WEIGHT * features * matching,
-        **judged(discriminator, real, [fake], "D_f"),
+        **discriminator_terms(discriminator, real, [fake], "D_f"),
     }
 
 

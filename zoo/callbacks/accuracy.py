@@ -8,7 +8,7 @@ from typing import Any
 from lightning import Callback, Trainer
 from torchmetrics import MeanMetric
 
-from zoo.evaluation.metrics.judged import hits
+from zoo.evaluation.metrics.classified import hits
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import add_round
 from zoo.model import VideoModel

@@ -1,7 +1,7 @@
 """Several batches at a time out of a loading process, where a training step is short.
 
-PyTorch takes 2 to 3 ms to hand over what has long been made, and the training waits: 7 % of a step of the judge. What
-comes together waits once. The order of the clips, and the position in it, know nothing of this.
+PyTorch takes 2 to 3 ms to hand over what has long been made, and the training waits: 7 % of a step of the classifier.
+What comes together waits once. The order of the clips, and the position in it, know nothing of this.
 """
 
 from __future__ import annotations

@@ -14,8 +14,9 @@ from zoo.card import ModelCard
 from zoo.errors import listed, nearest
 from zoo.types import ClipSpec
 
-Tool = Literal["", "features", "judge", "segmenter", "flow", "training"]
-"""What a metric is built with: a feature network, a judge, a segmenter, an estimator of flow, clips of the training."""
+Tool = Literal["", "features", "classifier", "segmenter", "flow", "training"]
+"""What a metric is built with: a feature network, a classifier, a segmenter, an estimator of flow, clips of the
+training."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,13 @@ CARDS = (
     ),
     MetricCard("fvd", "Fréchet distance of features of clips", "frechet:FVD", "min", "features"),
     MetricCard("fid", "Fréchet distance of features of frames", "frechet:FID", "min", "features"),
-    MetricCard("judge_frechet", "Fréchet distance of the judge's features", "frechet:JudgeFrechet", "min", "judge"),
+    MetricCard(
+        "classifier_frechet",
+        "Fréchet distance of the classifier's features",
+        "frechet:ClassifierFrechet",
+        "min",
+        "classifier",
+    ),
     MetricCard("kvd", "kernel distance (MMD²) of features of clips", "kernel:KVD", "min", "features"),
     MetricCard("kid", "kernel distance (MMD²) of features of frames", "kernel:KID", "min", "features"),
     MetricCard("inception_score", "Inception score of frames", "inception:InceptionScore", "max", "features"),
@@ -58,7 +65,13 @@ CARDS = (
     MetricCard("warping_error", "mean |x_t - warp(x_t-1)| where visible", "warping:WarpingError", "min", "flow"),
     MetricCard("flicker", "mean |x_t+1 - 2 x_t + x_t-1|", "motion:Flicker", ""),
     MetricCard("motion", "mean length of flow, pixels a frame", "motion:Motion", "", "flow"),
-    MetricCard("accuracy", "attributes that the judge reads as asked", "judged:Judged", "max", "judge"),
+    MetricCard(
+        "accuracy",
+        "attributes that the classifier reads as asked",
+        "classified:ClassificationMetric",
+        "max",
+        "classifier",
+    ),
     MetricCard("label_miou", "labels read off the sample against given", "labels:LabelMIoU", "max", "segmenter"),
     MetricCard("diversity", "mean distance between draws", "diversity:Diversity", "", draws=True),
     MetricCard("memorisation", "nearest training clip", "memorisation:Memorisation", "", "training"),
@@ -123,7 +136,7 @@ def mistakes(names: Iterable[str], tools: Sequence[str], group: str = "") -> lis
 
 HOW_TO_GIVE = {
     "features": "a network of features. Try: {0}features=r3d_18, or a TorchScript file",
-    "judge": "a judge. Train one with model=judge, then: {0}judge=runs/<run>",
+    "classifier": "a classifier. Train one with model=classifier, then: {0}classifier=runs/<run>",
     "segmenter": "a segmenter. Train one with model=segmenter, then: {0}segmenter=runs/<run>",
     "flow": "an estimator of flow. Try: {0}flow=dis",
     "training": "the training clips of a run; two folders have none. Leave it out",

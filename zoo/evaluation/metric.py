@@ -45,7 +45,7 @@ class Setup:
     context: int = 0
     argument: str = ""
     features: Features | None = None
-    judge: VideoModel[Any] | None = None
+    classifier: VideoModel[Any] | None = None
     segmenter: VideoModel[Any] | None = None
     flow: FlowEstimator | None = None
     training: ClipSet | None = None

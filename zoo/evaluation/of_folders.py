@@ -187,7 +187,7 @@ def _pairs(real: list[Piece], fake: list[Piece]) -> set[Piece]:
 def _usual(settings: EvaluateSettings, pairs: bool) -> list[str]:
     names = [*(OF_SAMPLES if pairs else ()), *OF_MOVEMENT]
     names += OF_FEATURES.get(str(settings.features), ["kvd"]) if settings.features else []
-    return [*names, "accuracy"] if settings.judge else names
+    return [*names, "accuracy"] if settings.classifier else names
 
 
 def _check(settings: EvaluateSettings, names: list[str], pairs: bool, fps: float) -> None:
@@ -200,8 +200,8 @@ def _check(settings: EvaluateSettings, names: list[str], pairs: bool, fps: float
             found.append(f"{name} compares pairs, and the two folders do not hold videos of the same names.")
         if card and (card.draws or card.tool == "segmenter"):
             found.append(f"{name} is measured of runs, and not of folders. Leave it out.")
-        if card and card.tool == "judge" and not fps:
-            found.append(f"{name}: a judge knows clips of one frame rate, and images have none. Type it: fps=12.5")
+        if card and card.tool == "classifier" and not fps:
+            found.append(f"{name}: a classifier knows clips of one frame rate, and images have none. Type it: fps=12.5")
     one_of("flow", settings.flow, ESTIMATORS)
     if settings.flow == "exact":
         found.append("flow=exact is not known of videos alone. Try: flow=dis")

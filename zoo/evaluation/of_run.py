@@ -54,10 +54,10 @@ def evaluate_run(settings: EvaluateSettings) -> list[Measured]:
     model.to(find_device(settings.accelerator))
     if settings.cuda_graphs:
         model.record_networks()
-    judge = load(settings.judge) if settings.judge else None
+    classifier = load(settings.classifier) if settings.classifier else None
     measured = []
     for context in _contexts(settings, model):
-        measured += _evaluate(settings, model, config, context, judge)
+        measured += _evaluate(settings, model, config, context, classifier)
     folder = find_checkpoint(str(settings.run)).parent.resolve()
     figures = {each.protocol.key(name): value for each in measured for name, value in each.figures.items()}
     log_evaluation(folder, read_config(folder).get("logger", {}).get("project"), model.clips_seen, figures)
@@ -73,11 +73,15 @@ def _contexts(settings: EvaluateSettings, model: VideoModel[Any]) -> list[int]:
 
 
 def _evaluate(
-    settings: EvaluateSettings, model: VideoModel[Any], config: DataConfig, context: int, judge: VideoModel[Any] | None
+    settings: EvaluateSettings,
+    model: VideoModel[Any],
+    config: DataConfig,
+    context: int,
+    classifier: VideoModel[Any] | None,
 ) -> list[Measured]:
     names = settings.metrics or usual(settings, model, context)
     _check(settings, model, names, context)
-    frames = settings.frames or _frames(model, context, judge)
+    frames = settings.frames or _frames(model, context, classifier)
     if frames <= context:
         raise ZooError(f"frames={frames} leaves nothing to make after context={context}. Try: frames={context + 8}")
     fields = (
@@ -100,7 +104,7 @@ def _evaluate(
         settings=config.shaping(),
         options={} if settings.temperature in (None, 1.0) else {"temperature": settings.temperature},
     )
-    setup = open_tools(settings, names, protocol, spec, config, training_seed(str(settings.run)), judge)
+    setup = open_tools(settings, names, protocol, spec, config, training_seed(str(settings.run)), classifier)
     suite = Suite(names, protocol, setup)
     for clip in batches(real, clips, frames, settings.batch_size):
         clip = move_data_to_device(clip, model.device)
@@ -112,9 +116,9 @@ def _evaluate(
 
 
 def _kept(settings: EvaluateSettings, model: VideoModel[Any], suite: Suite, context: int) -> list[Measured]:
-    """Write what came out; what a judge says only if it knows the real clips, and after all the rest."""
+    """Write what came out; what a classifier says only if it knows the real clips, and after all the rest."""
     folder, given = find_checkpoint(str(settings.run)).parent, model.given(context)
-    found = sorted(suite.compute(), key=lambda pair: pair[0].features == "judge")
+    found = sorted(suite.compute(), key=lambda pair: pair[0].features == "classifier")
     for protocol, figures in found:
         check_bound(figures)
         add_result(folder, model, figures, protocol, given)
@@ -126,7 +130,7 @@ def usual(settings: EvaluateSettings, model: VideoModel[Any], context: int) -> l
     names = list(OF_SAMPLES) if model.source or context else []
     names += OF_MOVEMENT
     names += OF_FEATURES.get(str(settings.features), ["kvd"]) if settings.features else []
-    names += ["accuracy"] if settings.judge else []
+    names += ["accuracy"] if settings.classifier else []
     names += ["label_miou"] if settings.segmenter and model.source == "labels" else []
     return [*names, "diversity"] if settings.draws > 1 else names
 
@@ -168,9 +172,9 @@ def check_counts(settings: EvaluateSettings, names: Sequence[str]) -> None:
             raise ZooError(f"{name}={value}: one at least. Try: {name}=16")
 
 
-def _frames(model: VideoModel[Any], context: int, judge: VideoModel[Any] | None) -> int:
-    """As in training; before a judge as many are made as it has learnt to look at."""
-    return model.spec.frames if judge is None else judge.spec.frames + context
+def _frames(model: VideoModel[Any], context: int, classifier: VideoModel[Any] | None) -> int:
+    """As in training; before a classifier as many are made as it has learnt to look at."""
+    return model.spec.frames if classifier is None else classifier.spec.frames + context
 
 
 def _count(asked: int | None, real: ClipSet, data: str, frames: int) -> int:

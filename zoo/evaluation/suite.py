@@ -146,7 +146,7 @@ def _own(protocol: Protocol, card: MetricCard, setup: Setup) -> Protocol:
     if card.tool == "features":
         assert setup.features is not None
         return replace(protocol, features=setup.features.name, features_sha256=setup.features.sha256)
-    if card.tool in ("judge", "segmenter"):
+    if card.tool in ("classifier", "segmenter"):
         return replace(protocol, features=card.tool, features_sha256=checksum(getattr(setup, card.tool)))
     if card.tool == "flow":
         assert setup.flow is not None

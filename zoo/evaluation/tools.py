@@ -1,4 +1,4 @@
-"""What metrics measure with: networks of features, a judge, a segmenter, an estimator of flow, training clips."""
+"""What metrics measure with: networks of features, a classifier, a segmenter, an estimator of flow, training clips."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from zoo.settings import Measuring
 from zoo.types import ClipSpec
 
 LEAST_ACCURACY = 0.99
-"""What a judge must have reached on held-out real clips, for every attribute, before it judges anything."""
+"""What a classifier must have reached on held-out real clips, for every attribute, before it classifiers anything."""
 LEAST_MIOU = 0.5
 """What a segmenter must have reached. Puppets' limbs are few pixels, mostly border, so it is far from 1."""
 
@@ -30,11 +30,11 @@ def open_tools(
     spec: ClipSpec,
     data: DataConfig | None,
     seed: int = 0,
-    judge: VideoModel[Any] | None = None,
+    classifier: VideoModel[Any] | None = None,
 ) -> Setup:
     """Open what these metrics need and nothing else. A ZooError where it is not there, or does not fit the clips.
 
-    spec: of the clips. data, seed: of the training; None where nothing is known of one. judge: that of the
+    spec: of the clips. data, seed: of the training; None where nothing is known of one. classifier: that of the
     settings, where it is in memory.
     """
     needed: set[Tool] = {METRICS[name].tool for name in names}
@@ -46,8 +46,8 @@ def open_tools(
 
         assert settings.features is not None
         setup["features"] = load_features(settings.features, settings.features_weights, settings.features_sha256)
-    if "judge" in needed:
-        setup["judge"] = open_judge(str(settings.judge), spec, judge)
+    if "classifier" in needed:
+        setup["classifier"] = open_classifier(str(settings.classifier), spec, classifier)
     if "segmenter" in needed:
         setup["segmenter"] = open_segmenter(str(settings.segmenter), spec)
     if "training" in needed:
@@ -59,24 +59,28 @@ def open_tools(
 
 def given_tools(settings: Measuring, training: bool) -> list[Tool]:
     """The names of the tools that the settings give."""
-    may: tuple[Tool, ...] = ("features", "judge", "segmenter", "flow")
+    may: tuple[Tool, ...] = ("features", "classifier", "segmenter", "flow")
     return [tool for tool in may if getattr(settings, tool)] + (["training"] if training else [])
 
 
-def open_judge(path: str, spec: ClipSpec, judge: VideoModel[Any] | None = None) -> VideoModel[Any]:
-    """A judge that is good enough and has seen such clips; it is read from the path unless it is in memory."""
-    judge = judge or load(path)
-    if judge.card.tasks != {"classify"}:
-        raise ZooError(f"judge={path} is a {judge.card.name}, which classifies nothing. Train one: model=judge")
-    shares = {name: judge.accuracy.get(name, float("nan")) for name in judge.spec.attributes}
+def open_classifier(path: str, spec: ClipSpec, classifier: VideoModel[Any] | None = None) -> VideoModel[Any]:
+    """A classifier that is good enough and has seen such clips; it is read from the path unless it is in memory."""
+    classifier = classifier or load(path)
+    if classifier.card.tasks != {"classify"}:
+        raise ZooError(
+            f"classifier={path} is a {classifier.card.name}, which classifies nothing. Train one: model=classifier"
+        )
+    shares = {name: classifier.accuracy.get(name, float("nan")) for name in classifier.spec.attributes}
     weak = [f"{name} {share:.1%}" for name, share in shares.items() if not share >= LEAST_ACCURACY]
     if weak:
         raise ZooError(
-            f"The judge knows held-out real clips too badly to judge others: {listed(weak)}, where "
-            f"{LEAST_ACCURACY:.0%} is needed of each attribute. Train it longer: budget.clips={4 * judge.clips_seen}"
+            f"The classifier is not accurate enough on held-out real clips: {listed(weak)}, but {LEAST_ACCURACY:.0%} "
+            f"is required for each attribute. Train it longer: budget.clips={4 * classifier.clips_seen}"
         )
-    _check_same(judge, spec, "judge", ("height", "width", "fps", *(["attributes"] if spec.attributes else [])))
-    return judge
+    _check_same(
+        classifier, spec, "classifier", ("height", "width", "fps", *(["attributes"] if spec.attributes else []))
+    )
+    return classifier
 
 
 def open_segmenter(path: str, spec: ClipSpec) -> VideoModel[Any]:
@@ -102,7 +106,8 @@ def _check_same(tool: VideoModel[Any], spec: ClipSpec, name: str, what: Sequence
 
 
 def check_bound(figures: dict[str, float]) -> None:
-    """A ZooError if the judge does not know the very clips that figures are compared with: it comes from elsewhere."""
+    """A ZooError if the classifier does not know the very clips that figures are compared with: it comes from
+    elsewhere."""
     weak = [
         f"{name.removeprefix('real/')} {share:.1%}"
         for name, share in figures.items()
@@ -110,6 +115,6 @@ def check_bound(figures: dict[str, float]) -> None:
     ]
     if weak:
         raise ZooError(
-            f"The judge does not know the real clips of this run's data: {listed(weak)}, where {LEAST_ACCURACY:.0%} is "
-            "needed. Train one on the same data set, with the same settings."
+            f"The classifier is not accurate enough on the real clips of this run's data: {listed(weak)}, but "
+            f"{LEAST_ACCURACY:.0%} is required. Train one on the same data set, with the same settings."
         )

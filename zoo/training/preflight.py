@@ -122,7 +122,7 @@ def _metrics(card: ModelCard, spec: ClipSpec, evaluation: Evaluation, metrics: l
         return [
             f"{card.name} makes no videos, so there is nothing to measure of them. Leave evaluation.metrics out."
         ] * (evaluation.metrics is not None)
-    given = [tool for tool in ("features", "judge", "segmenter", "flow") if getattr(evaluation, tool)]
+    given = [tool for tool in ("features", "classifier", "segmenter", "flow") if getattr(evaluation, tool)]
     if evaluation.features:
         check_features(evaluation.features, evaluation.features_weights)
     found = mistakes(metrics, [*given, "training"], "evaluation.")

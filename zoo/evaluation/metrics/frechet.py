@@ -1,6 +1,7 @@
 """Fréchet distance of two sets of features, each taken for a Gaussian.
 
-FVD: Unterthiner et al. 2018, arXiv 1812.01717. FID: Heusel et al., NeurIPS 2017. And the same on the zoo's own judge.
+FVD: Unterthiner et al. 2018, arXiv 1812.01717. FID: Heusel et al., NeurIPS 2017. And the same on the zoo's own
+classifier.
 
 Covariances divide by N - 1. Everything is summed as it comes, in double precision: memory does not grow with the clips.
 
@@ -21,7 +22,7 @@ from zoo.evaluation.metric import Figures, Setup, VideoMetric, Videos
 from zoo.evaluation.metrics.halves import halves
 
 if TYPE_CHECKING:
-    from zoo.models.judge.model import Judge
+    from zoo.models.classifier.model import Classifier
 
 
 def moments(features: Tensor) -> Tensor:
@@ -135,15 +136,15 @@ class FID(NetworkFrechet):
     instead = "kid"
 
 
-class JudgeFrechet(Frechet):
-    """Of what the judge reads the attributes from: features of this data, and not of photographs. Never to be compared
-    with FVD, nor with another judge's."""
+class ClassifierFrechet(Frechet):
+    """Of what the classifier reads the attributes from: features of this data, and not of photographs. Never to be
+    compared with FVD, nor with another classifier's."""
 
     def __init__(self, name: str, setup: Setup) -> None:
-        judge = cast("Judge", setup.judge)
-        super().__init__(name, judge.encoder.features, setup.clips)
-        self.judge = judge
+        classifier = cast("Classifier", setup.classifier)
+        super().__init__(name, classifier.encoder.features, setup.clips)
+        self.classifier = classifier
 
     def features(self, videos: Videos) -> Tensor:
-        """What the judge sees."""
-        return videos.once(self.judge.features)
+        """What the classifier sees."""
+        return videos.once(self.classifier.features)

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 
 from zoo.evaluation.metric import Figures, Setup, VideoMetric, Videos
-from zoo.evaluation.metrics.judged import entropy
+from zoo.evaluation.metrics.classified import entropy
 
 
 class InceptionScore(VideoMetric):

@@ -1,4 +1,4 @@
-"""The judge and `python -m zoo.evaluate`: what is counted, on which clips, and which judge may judge."""
+"""The classifier and `python -m zoo.evaluate`: what is counted, on which clips, and which classifier may classifier."""
 
 import json
 import shutil
@@ -17,10 +17,10 @@ from zoo.data.sets.puppets.config import PuppetsConfig
 from zoo.errors import ZooError
 from zoo.evaluate import evaluate
 from zoo.evaluation.metric import Setup, Videos
-from zoo.evaluation.metrics.judged import Judged
+from zoo.evaluation.metrics.classified import ClassificationMetric
 from zoo.evaluation.of_run import batches
 from zoo.evaluation.results import read_results
-from zoo.evaluation.tools import check_bound, open_judge
+from zoo.evaluation.tools import check_bound, open_classifier
 from zoo.runs.load import load
 from zoo.sample import sample
 from zoo.settings import EvaluateSettings, SampleSettings
@@ -40,7 +40,7 @@ COMMON = [
     "budget.clips=8",
 ]
 VAE = ["model=videovae", "model.width=4", "model.code=8", "model.hidden=16", "evaluation.clips=2"]
-JUDGE = ["model=judge", "model.width=4", "model.blocks=2", "evaluation.clips=20"]
+CLASSIFIER = ["model=classifier", "model.width=4", "model.blocks=2", "evaluation.clips=20"]
 
 
 def trained(run: Path, *overrides: str) -> dict[str, float]:
@@ -50,7 +50,7 @@ def trained(run: Path, *overrides: str) -> dict[str, float]:
 
 
 def claim(run: Path, accuracy: float) -> None:
-    """Write into a judge's checkpoint how good it is."""
+    """Write into a classifier's checkpoint how good it is."""
     checkpoint = torch.load(run / "last.ckpt", weights_only=True)
     checkpoint["accuracy"] = dict.fromkeys(("identity", "action"), accuracy)
     torch.save(checkpoint, run / "last.ckpt")
@@ -58,19 +58,19 @@ def claim(run: Path, accuracy: float) -> None:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory) -> Path:
-    """A model and a judge, trained for a moment."""
+    """A model and a classifier, trained for a moment."""
     folder = tmp_path_factory.mktemp("runs")
     trained(folder / "vae", *VAE)
-    metrics = trained(folder / "judge", *JUDGE)
-    (folder / "judge-metrics.json").write_text(json.dumps(metrics))
+    metrics = trained(folder / "classifier", *CLASSIFIER)
+    (folder / "classifier-metrics.json").write_text(json.dumps(metrics))
     return folder
 
 
-def test_a_judge_keeps_its_accuracy(runs):
-    metrics = json.loads((runs / "judge-metrics.json").read_text())
+def test_a_classifier_keeps_its_accuracy(runs):
+    metrics = json.loads((runs / "classifier-metrics.json").read_text())
     slug = "20x4f-c0-32x32px"
-    line = json.loads((runs / "judge" / "results.jsonl").read_text().splitlines()[-1])
-    accuracy = load(str(runs / "judge")).accuracy
+    line = json.loads((runs / "classifier" / "results.jsonl").read_text().splitlines()[-1])
+    accuracy = load(str(runs / "classifier")).accuracy
     for name in ("identity", "action"):
         assert metrics[f"val/accuracy_{name}@{slug}"] == pytest.approx(accuracy[name])
         assert line["metrics"][f"accuracy_{name}"] == pytest.approx(accuracy[name])
@@ -79,7 +79,7 @@ def test_a_judge_keeps_its_accuracy(runs):
 
 def test_accuracy_is_that_of_the_evaluation_clips(runs):
     """Counted again, clip by clip, without the callback."""
-    judge = load(str(runs / "judge"))
+    classifier = load(str(runs / "classifier"))
     config = PuppetsConfig(frames=4, height=32, width=32, view="person")
     clips = build_set(config, "val", frozenset({"attributes"}), 0)
     right, steady = 0, 0
@@ -88,14 +88,14 @@ def test_accuracy_is_that_of_the_evaluation_clips(runs):
         actions = set(clip["attributes"]["action"].tolist())
         if len(actions) == 1:
             steady += 1
-            right += int(judge.classify(clip["video"][None])["action"].argmax()) in actions
+            right += int(classifier.classify(clip["video"][None])["action"].argmax()) in actions
     assert 10 < steady < 20
-    assert judge.accuracy["action"] == pytest.approx(right / steady)
+    assert classifier.accuracy["action"] == pytest.approx(right / steady)
 
 
 def test_all_clips_there_are_do_where_the_card_advises_more(tmp_path):
     root = shutil.copytree(Path(__file__).parent / "fixtures" / "weizmann", tmp_path / "weizmann")
-    settings = ["model=judge", "model.width=4", "data=weizmann", f"data.root={root}"]
+    settings = ["model=classifier", "model.width=4", "data=weizmann", f"data.root={root}"]
     with pytest.warns(UserWarning, match="8 of the 93 videos"):
         trained(tmp_path / "run", *settings, "data.frames=10")
     line = json.loads((tmp_path / "run" / "results.jsonl").read_text().splitlines()[-1])
@@ -104,67 +104,76 @@ def test_all_clips_there_are_do_where_the_card_advises_more(tmp_path):
 
 
 def of(runs: Path, **settings) -> EvaluateSettings:
-    """VideoVAE before the judge."""
-    return EvaluateSettings(run=str(runs / "vae"), judge=str(runs / "judge"), **settings)
+    """VideoVAE before the classifier."""
+    return EvaluateSettings(run=str(runs / "vae"), classifier=str(runs / "classifier"), **settings)
 
 
-def test_a_weak_judge_judges_nothing(runs):
-    claim(runs / "judge", 0.98)
+def test_a_weak_classifier_measures_nothing(runs):
+    claim(runs / "classifier", 0.98)
     with pytest.raises(ZooError, match=r"identity 98.0%, action 98.0%, where 99% is needed .* budget.clips=32"):
         evaluate(of(runs, clips=4))
     for known in ({"identity": 1.0, "action": float("nan")}, {"identity": 1.0}):
-        checkpoint = torch.load(runs / "judge" / "last.ckpt", weights_only=True)
-        torch.save(checkpoint | {"accuracy": known}, runs / "judge" / "last.ckpt")
+        checkpoint = torch.load(runs / "classifier" / "last.ckpt", weights_only=True)
+        torch.save(checkpoint | {"accuracy": known}, runs / "classifier" / "last.ckpt")
         with pytest.raises(ZooError, match="action nan%"):
             evaluate(of(runs, clips=4))
-    with pytest.raises(ZooError, match=r"does not know the real clips of this run's data: accuracy_action 90.0%"):
+    with pytest.raises(
+        ZooError, match=r"is not accurate enough on the real clips of this run's data: accuracy_action 90.0%"
+    ):
         check_bound({"accuracy_action": 0.2, "real/accuracy_identity": 1.0, "real/accuracy_action": 0.9})
 
 
-def test_a_judge_judges_its_own_kind_of_clip(runs):
-    claim(runs / "judge", 1.0)
+def test_a_classifier_measures_only_clips_like_its_own(runs):
+    claim(runs / "classifier", 1.0)
     spec = load(str(runs / "vae")).spec
-    assert open_judge(str(runs / "judge"), spec).card.name == "judge"
+    assert open_classifier(str(runs / "classifier"), spec).card.name == "classifier"
     with pytest.raises(ZooError, match="which classifies nothing"):
-        open_judge(str(runs / "vae"), spec)
+        open_classifier(str(runs / "vae"), spec)
     with pytest.raises(ZooError, match="trained on clips of height 32; those here have 64"):
-        open_judge(str(runs / "judge"), replace(spec, height=64))
+        open_classifier(str(runs / "classifier"), replace(spec, height=64))
     with pytest.raises(ZooError, match=r"trained on clips of fps 12.5; those here have 25.0"):
-        open_judge(str(runs / "judge"), replace(spec, fps=25.0))
+        open_classifier(str(runs / "classifier"), replace(spec, fps=25.0))
     with pytest.raises(ZooError, match="trained on clips of attributes"):
-        open_judge(str(runs / "judge"), replace(spec, attributes={"scene": ("a", "b")}))
-    assert open_judge(str(runs / "judge"), replace(spec, attributes={})).card.name == "judge"  # of videos alone
+        open_classifier(str(runs / "classifier"), replace(spec, attributes={"scene": ("a", "b")}))
+    assert (
+        open_classifier(str(runs / "classifier"), replace(spec, attributes={})).card.name == "classifier"
+    )  # of videos alone
 
 
-def test_evaluate_says_what_the_judge_says(runs, monkeypatch):
-    claim(runs / "judge", 1.0)
+def test_evaluate_reports_what_the_classifier_reads(runs, monkeypatch):
+    claim(runs / "classifier", 1.0)
     settings = of(runs, clips=7, batch_size=3)
-    with pytest.raises(ZooError, match="does not know the real clips of this run's data"):
+    with pytest.raises(ZooError, match="is not accurate enough on the real clips of this run's data"):
         evaluate(settings)  # it was trained for a moment
-    assert read_results(runs / "vae")[-1].protocol.features == ""  # what needs no judge was kept
+    assert read_results(runs / "vae")[-1].protocol.features == ""  # what needs no classifier was kept
     monkeypatch.setattr("zoo.evaluation.tools.LEAST_ACCURACY", 0.0)
     read: list[str] = []
     for place in ("of_run", "tools"):
         monkeypatch.setattr(f"zoo.evaluation.{place}.load", lambda path: read.append(path) or load(path))
     measured = evaluate(settings)
-    assert read == [settings.run, settings.judge]  # each once, for both ways to begin
-    judged = {each.given: each.figures for each in measured if each.protocol.features == "judge"}
-    assert list(judged) == ["attributes", "attributes, 1 frame"]
+    assert read == [settings.run, settings.classifier]  # each once, for both ways to begin
+    classified = {each.given: each.figures for each in measured if each.protocol.features == "classifier"}
+    assert list(classified) == ["attributes", "attributes, 1 frame"]
     assert [result.metrics for result in read_results(runs / "vae")][-4:] == [each.figures for each in measured]
     assert {each.protocol.clips for each in measured} == {7}
-    assert [each.protocol.frames for each in measured] == [4, 4, 5, 5]  # the judge sees four, of which none was given
+    assert [each.protocol.frames for each in measured] == [
+        4,
+        4,
+        5,
+        5,
+    ]  # the classifier sees four, of which none was given
     assert "l1" not in measured[0].figures  # nothing says which clip attributes alone should give
     assert "l1" in measured[2].figures
     # At once, and without the command.
     config = PuppetsConfig(frames=5, height=32, width=32, view="person")
     [clip] = batches(build_set(config, "val", frozenset({"attributes"}), 0), 7, 5, 10)
-    judge, model = load(str(runs / "judge")), load(str(runs / "vae"))
-    metric = Judged("accuracy", Setup(4, 7, judge=judge))
+    classifier, model = load(str(runs / "classifier")), load(str(runs / "vae"))
+    metric = ClassificationMetric("accuracy", Setup(4, 7, classifier=classifier))
     known = {"attributes": {name: ids[:, 1:] for name, ids in clip["attributes"].items()}}
     with torch.no_grad():
         metric.update(Videos(clip["video"][:, 1:], known), real=True)
         metric.update(Videos(model.sample(SampleRequest(5, clip, context=1)).video[:, 1:], known), real=False)
-    assert judged["attributes, 1 frame"] == pytest.approx(metric.compute(), rel=1e-4)
+    assert classified["attributes, 1 frame"] == pytest.approx(metric.compute(), rel=1e-4)
     cold = evaluate(replace(settings, temperature=0.25, context=0, clips=2))
     assert cold[0].protocol.slug == "2x4f-c0-32x32px-temperature0.25"
     again = [each.figures for each in evaluate(settings)]
@@ -185,16 +194,16 @@ def test_pairs_are_compared_where_something_pairs_them(runs):
 
 @pytest.mark.parametrize("settings", [{"clips": 0}, {"batch_size": 0}])
 def test_evaluating_nothing_is_refused(runs, settings):
-    claim(runs / "judge", 1.0)
+    claim(runs / "classifier", 1.0)
     with pytest.raises(ZooError, match=f"{next(iter(settings))}=0: one at least"):
         evaluate(of(runs, **settings))
 
 
 def test_who_makes_no_clips_is_not_evaluated(runs):
-    with pytest.raises(ZooError, match="is a judge: it makes no videos to measure"):
-        evaluate(EvaluateSettings(run=str(runs / "judge")))
+    with pytest.raises(ZooError, match="is a classifier: it makes no videos to measure"):
+        evaluate(EvaluateSettings(run=str(runs / "classifier")))
     with pytest.raises(ZooError, match="it classifies and makes no videos"):
-        sample(SampleSettings(str(runs / "judge")))
+        sample(SampleSettings(str(runs / "classifier")))
 
 
 # ---------------------------------------------------------------- zoo.sample with attributes

@@ -1,4 +1,4 @@
-"""What a judge's figures mean, on verdicts that can be worked out by hand."""
+"""What a classifier's figures mean, on verdicts that can be worked out by hand."""
 
 import math
 from types import SimpleNamespace
@@ -7,23 +7,23 @@ import pytest
 import torch
 
 from zoo.evaluation.metric import Setup, Videos
-from zoo.evaluation.metrics.judged import Judged, hits, joint
+from zoo.evaluation.metrics.classified import ClassificationMetric, hits, joint
 
 
-def judged(*sides: tuple[bool, dict, dict]) -> dict[str, float]:
+def classified(*sides: tuple[bool, dict, dict]) -> dict[str, float]:
     """The figures of verdicts that were decided beforehand: (real?, verdict, ids of the clips)."""
     attributes = {name: tuple(map(str, range(row.shape[1]))) for name, row in sides[0][1].items()}
-    judge = SimpleNamespace(spec=SimpleNamespace(attributes=attributes))
-    judge.classify = lambda video: judge.verdict
-    metric = Judged("accuracy", Setup(frames=2, clips=2, judge=judge))
+    classifier = SimpleNamespace(spec=SimpleNamespace(attributes=attributes))
+    classifier.classify = lambda video: classifier.verdict
+    metric = ClassificationMetric("accuracy", Setup(frames=2, clips=2, classifier=classifier))
     for real, verdict, ids in sides:
-        judge.verdict = verdict
+        classifier.verdict = verdict
         metric.update(Videos(torch.zeros(1), {"attributes": ids} if ids else {}), real)
     return metric.compute()
 
 
 def of(probabilities: list[list[float]]) -> dict[str, float]:
-    return judged((False, {"kind": torch.tensor(probabilities)}, {}))
+    return classified((False, {"kind": torch.tensor(probabilities)}, {}))
 
 
 def test_score_and_entropies_by_hand():
@@ -48,7 +48,7 @@ def test_figures_by_hand():
     verdict = {"identity": torch.tensor([[1.0, 0.0], [1.0, 0.0]]), "action": torch.tensor([[1.0, 0.0], [0.0, 1.0]])}
     ids = {"identity": torch.tensor([[0, 0], [1, 1]]), "action": torch.tensor([[0, 0], [1, 1]])}
     truth = {"identity": torch.eye(2), "action": torch.eye(2)}
-    found = judged((False, verdict, ids), (True, truth, ids))
+    found = classified((False, verdict, ids), (True, truth, ids))
     assert found["accuracy_identity"] == 0.5
     assert found["accuracy_action"] == 1.0
     assert found["inception_score"] == pytest.approx(2)
@@ -59,17 +59,17 @@ def test_figures_by_hand():
 
 def test_clips_whose_attribute_changes_count_for_nothing():
     verdict = {"action": torch.eye(2)}
-    found = judged((False, verdict, {"action": torch.tensor([[0, 1], [1, 1]])}))
+    found = classified((False, verdict, {"action": torch.tensor([[0, 1], [1, 1]])}))
     assert found["accuracy_action"] == 1.0
     assert "real/accuracy_action" not in found
 
 
-def test_batches_are_judged_as_one():
+def test_batches_are_accumulated():
     torch.manual_seed(0)
     p, ids = torch.rand(50, 9).softmax(-1), torch.randint(9, (50, 1))
     parts = [(False, {"kind": p[rows]}, {"kind": ids[rows]}) for rows in (slice(20, 50), slice(0, 20))]
-    whole = judged((False, {"kind": p}, {"kind": ids}))
-    assert judged(*parts) == pytest.approx(whole, abs=1e-12)
+    whole = classified((False, {"kind": p}, {"kind": ids}))
+    assert classified(*parts) == pytest.approx(whole, abs=1e-12)
 
 
 def test_joint_is_the_product_of_independent_readings():

@@ -1,4 +1,4 @@
-"""The judge: which identity, which action? Trained on real clips, then asked about generated ones.
+"""The classifier: which identity, which action? Trained on real clips, then asked about generated ones.
 
 Shapes: B clips, T frames, H x W pixels, K values of an attribute.
 """
@@ -12,18 +12,18 @@ from torch import Tensor, nn
 
 from zoo.blocks.attributes import AttributeHeads, clip_label, cross_entropy
 from zoo.model import VideoModel
-from zoo.models.judge.config import CARD, JudgeConfig
-from zoo.models.judge.networks import ClipEncoder
+from zoo.models.classifier.config import CARD, ClassifierConfig
+from zoo.models.classifier.networks import ClipEncoder
 from zoo.types import Clip, ClipSpec, Verdict
 
 
-class Judge(VideoModel[JudgeConfig]):
+class Classifier(VideoModel[ClassifierConfig]):
     """One classifier an attribute, on the features of a clip. Its checkpoint keeps its accuracy on held-out clips."""
 
     card = CARD
     channels_last = True
 
-    def __init__(self, config: JudgeConfig, spec: ClipSpec) -> None:
+    def __init__(self, config: ClassifierConfig, spec: ClipSpec) -> None:
         super().__init__(config, spec)
         self.encoder = ClipEncoder(config.width, config.blocks)
         self.heads = AttributeHeads(self.encoder.features, spec.attributes)

@@ -1,4 +1,4 @@
-"""What a judge reads off clips: accuracy of their attributes, Inception score, and the two entropies.
+"""What a classifier reads off clips: accuracy of their attributes, Inception score, and the two entropies.
 
 Natural logarithms throughout. Papers use the names Inter-Entropy and Intra-Entropy for either of the two entropies (and
 swap them), so they are called here what they are: VideoVAE's Intra-E is the conditional, its Inter-E the marginal one.
@@ -37,11 +37,11 @@ def entropy(probabilities: Tensor) -> Tensor:
 
 def joint(verdict: Mapping[str, Tensor]) -> Tensor:
     """Every combination of the attributes as one class, (N, K1 · K2 · …), as the protocol on Weizmann has it (action x
-    person); the judge reads the attributes independently of each other."""
+    person); the classifier reads the attributes independently of each other."""
     return reduce(lambda a, b: (a[:, :, None] * b[:, None, :]).flatten(1), verdict.values())
 
 
-class Judged(VideoMetric):
+class ClassificationMetric(VideoMetric):
     """``accuracy_<attribute>`` (of clips in which it is known and stays), ``inception_score`` (exp of the mean
     KL(p(y | clip) || p(y)), in one split, Salimans et al. 2016), ``conditional_entropy`` (mean H(p(y | clip)); low:
     every clip is clearly something) and ``marginal_entropy`` (H of the mean, at most log K; high: clips of every kind).
@@ -49,10 +49,10 @@ class Judged(VideoMetric):
 
     def __init__(self, name: str, setup: Setup) -> None:
         super().__init__()
-        assert setup.judge is not None
-        self.name, self.judge = name, setup.judge
-        self.attributes = list(self.judge.spec.attributes)
-        self.classes = math.prod(len(values) for values in self.judge.spec.attributes.values())
+        assert setup.classifier is not None
+        self.name, self.classifier = name, setup.classifier
+        self.attributes = list(self.classifier.spec.attributes)
+        self.classes = math.prod(len(values) for values in self.classifier.spec.attributes.values())
         for side in ("made", "real"):
             for state, length in (
                 ("right", len(self.attributes)),
@@ -64,8 +64,8 @@ class Judged(VideoMetric):
                 self.add_state(f"{side}_{state}", torch.zeros(length, dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, videos: Videos, real: bool) -> None:
-        """Ask the judge."""
-        verdict = videos.once(self.judge.classify)
+        """Ask the classifier."""
+        verdict = videos.once(self.classifier.classify)
         whole = joint(verdict).double()
         self._add(real, "entropy", entropy(whole).sum())
         self._add(real, "joint", whole.sum(0))

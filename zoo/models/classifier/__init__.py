@@ -1,0 +1,1 @@
+"""The classifier: a classifier of the attributes of a clip."""

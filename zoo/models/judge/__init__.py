@@ -1,1 +1,0 @@
-"""The judge: a classifier of the attributes of a clip."""

@@ -7,9 +7,9 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from zoo import ZooError
+from zoo.callbacks.checkpoints import StepCheckpoint
 from zoo.callbacks.ema import MovingAverage
-from zoo.callbacks.finite import Finite
-from zoo.callbacks.saving import BetweenSteps
+from zoo.callbacks.non_finite import StopOnNonFinite
 from zoo.callbacks.throughput import Throughput
 from zoo.data.module import ClipLoader, Order
 from zoo.testing import tiny_clip, tiny_model, train_on
@@ -74,14 +74,14 @@ def test_average_survives_a_checkpoint():
     assert other.averages["part"]["weight"].item() == 2.0
 
 
-def step(finite: Finite, clips: int, batch_idx: int, **losses: float) -> None:
+def step(finite: StopOnNonFinite, clips: int, batch_idx: int, **losses: float) -> None:
     model = SimpleNamespace(losses={k: torch.tensor(v) for k, v in losses.items()}, clips_seen=clips)
     finite.on_train_batch_end(SimpleNamespace(log_every_n_steps=4), model, None, BATCH, batch_idx)
 
 
 def test_first_loss_that_is_no_number_is_named(tmp_path):
     """It is found when losses are logged next, by then others are NaN, too; the one to blame came first."""
-    finite = Finite(tmp_path)
+    finite = StopOnNonFinite(tmp_path)
     step(finite, 8, 0, warp=1.0, gan=1.0)
     step(finite, 16, 1, warp=float("inf"), gan=1.0)
     step(finite, 24, 2, warp=float("nan"), gan=float("nan"))
@@ -91,7 +91,7 @@ def test_first_loss_that_is_no_number_is_named(tmp_path):
 
 def test_nothing_is_saved_after_a_loss_that_is_no_number(tmp_path):
     """Every checkpoint looks before it is written; and the last good state is named."""
-    finite = Finite(tmp_path)
+    finite = StopOnNonFinite(tmp_path)
     (tmp_path / "last.ckpt").write_text("good")
     step(finite, 8, 0, warp=1.0)
     finite.on_save_checkpoint(None, None, {})
@@ -134,7 +134,7 @@ def test_no_step_asks_other_ranks_for_a_signal(tmp_path, monkeypatch):
     """Lightning would, in every step of several ranks, and wait for the answer."""
     asked = []
     monkeypatch.setattr(torch.distributed, "broadcast", lambda *_, **__: asked.append(1))
-    for callbacks, times in (([], 1), ([BetweenSteps(tmp_path, 10)], 0)):
+    for callbacks, times in (([], 1), ([StepCheckpoint(tmp_path, 10)], 0)):
         trainer = train_on(tiny_model("classifier"), tiny_clip("classifier"), 1, tmp_path, *callbacks)
         trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor()
         assert len(asked) == times

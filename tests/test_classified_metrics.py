@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from zoo.evaluation.metric import Setup, Videos
-from zoo.evaluation.metrics.classified import ClassificationMetric, hits, joint
+from zoo.evaluation.metrics.classified import AttributeScores, hits, joint
 
 
 def classified(*sides: tuple[bool, dict, dict]) -> dict[str, float]:
@@ -15,7 +15,7 @@ def classified(*sides: tuple[bool, dict, dict]) -> dict[str, float]:
     attributes = {name: tuple(map(str, range(row.shape[1]))) for name, row in sides[0][1].items()}
     classifier = SimpleNamespace(spec=SimpleNamespace(attributes=attributes))
     classifier.classify = lambda video: classifier.verdict
-    metric = ClassificationMetric("accuracy", Setup(frames=2, clips=2, classifier=classifier))
+    metric = AttributeScores("accuracy", Setup(frames=2, clips=2, classifier=classifier))
     for real, verdict, ids in sides:
         classifier.verdict = verdict
         metric.update(Videos(torch.zeros(1), {"attributes": ids} if ids else {}), real)

@@ -17,7 +17,7 @@ from zoo.data.sets.puppets.config import PuppetsConfig
 from zoo.errors import ZooError
 from zoo.evaluate import evaluate
 from zoo.evaluation.metric import Setup, Videos
-from zoo.evaluation.metrics.classified import ClassificationMetric
+from zoo.evaluation.metrics.classified import AttributeScores
 from zoo.evaluation.of_run import batches
 from zoo.evaluation.results import read_results
 from zoo.evaluation.tools import check_bound, open_classifier
@@ -110,7 +110,7 @@ def of(runs: Path, **settings) -> EvaluateSettings:
 
 def test_a_weak_classifier_measures_nothing(runs):
     claim(runs / "classifier", 0.98)
-    with pytest.raises(ZooError, match=r"identity 98.0%, action 98.0%, where 99% is needed .* budget.clips=32"):
+    with pytest.raises(ZooError, match=r"identity 98.0%, action 98.0%, but 99% is required .* budget.clips=32"):
         evaluate(of(runs, clips=4))
     for known in ({"identity": 1.0, "action": float("nan")}, {"identity": 1.0}):
         checkpoint = torch.load(runs / "classifier" / "last.ckpt", weights_only=True)
@@ -168,7 +168,7 @@ def test_evaluate_reports_what_the_classifier_reads(runs, monkeypatch):
     config = PuppetsConfig(frames=5, height=32, width=32, view="person")
     [clip] = batches(build_set(config, "val", frozenset({"attributes"}), 0), 7, 5, 10)
     classifier, model = load(str(runs / "classifier")), load(str(runs / "vae"))
-    metric = ClassificationMetric("accuracy", Setup(4, 7, classifier=classifier))
+    metric = AttributeScores("accuracy", Setup(4, 7, classifier=classifier))
     known = {"attributes": {name: ids[:, 1:] for name, ids in clip["attributes"].items()}}
     with torch.no_grad():
         metric.update(Videos(clip["video"][:, 1:], known), real=True)

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 
 from tests.test_resume import CLIPS, cut
 from zoo import ZooError
-from zoo.callbacks.saving import BetweenSteps
+from zoo.callbacks.checkpoints import StepCheckpoint
 from zoo.config.compose import conf_dir, prepare_hydra
 from zoo.devices.launch import is_first, mark, run_folder, was_restarted
 from zoo.errors import Stopped
@@ -149,9 +149,9 @@ def wait_for_rows(run: Path, training: subprocess.Popen) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 @pytest.mark.parametrize(("hook", "clips"), [("on_train_batch_end", 2), ("on_validation_batch_end", 6)])
 def test_a_signal_ends_the_step_or_leaves_the_round(number, hook, clips, tmp_path, monkeypatch):
-    from zoo.callbacks.overlap import Overlap
+    from zoo.callbacks.segmentation_metrics import SegmentationMetrics
 
-    monkeypatch.setattr(Overlap, hook, lambda *_, **__: os.kill(os.getpid(), number))
+    monkeypatch.setattr(SegmentationMetrics, hook, lambda *_, **__: os.kill(os.getpid(), number))
     before = signal.getsignal(number)
     with pytest.raises(Stopped) as stop:
         train(tiny_plan("segmenter", CLIPS), tmp_path)
@@ -282,7 +282,7 @@ def test_another_number_of_processes_is_refused(tmp_path):
         world_size = 2
 
     with pytest.raises(ZooError, match=r"was trained by 1 processes, and here are 2"):
-        BetweenSteps(tmp_path, 1.0).on_load_checkpoint(Two(), None, {"zoo": {"ranks": 1, "round_due": False}})
+        StepCheckpoint(tmp_path, 1.0).on_load_checkpoint(Two(), None, {"zoo": {"ranks": 1, "round_due": False}})
 
 
 def test_a_checkpoint_that_is_damaged_is_told(tmp_path):

@@ -10,7 +10,7 @@ import torch
 
 from zoo import ZooError
 from zoo.callbacks.ema import MovingAverage
-from zoo.callbacks.overlap import Overlap
+from zoo.callbacks.segmentation_metrics import SegmentationMetrics
 from zoo.card import MODELS
 from zoo.data.base import build_set
 from zoo.data.module import VideoData
@@ -129,7 +129,7 @@ def test_a_round_is_counted_and_kept(tmp_path):
     protocol = Protocol("puppets", "val", 3, 2, 0, data.fps, SIZE, SIZE, 0)
     clips = VideoData(data, model.card.wanted(), 40, 0, 3, 2, model.stage)
     classes = len(model.spec.label_names)
-    callbacks = (MovingAverage(8.0), Overlap(protocol, tmp_path, classes))
+    callbacks = (MovingAverage(8.0), SegmentationMetrics(protocol, tmp_path, classes))
     runner = quiet_trainer(tmp_path, *callbacks, num_sanity_val_steps=0)
     runner.fit(model, clips)
     runner.save_checkpoint(tmp_path / "last.ckpt")
@@ -152,7 +152,7 @@ def test_a_round_is_counted_and_kept(tmp_path):
 
 
 def test_a_round_counts_no_label_that_is_no_class(tmp_path):
-    overlap = Overlap(Protocol("puppets", "val", 1, 1, 0, 12.5, 1, 2, 0), tmp_path, classes=4)
+    overlap = SegmentationMetrics(Protocol("puppets", "val", 1, 1, 0, 12.5, 1, 2, 0), tmp_path, classes=4)
     model, read = SimpleNamespace(device="cpu"), torch.zeros(1, 1, 1, 2, dtype=torch.int64)
     for label in (4, -1):
         clip = {"labels": torch.tensor([0, label]).view(1, 1, 1, 2)}
@@ -162,7 +162,7 @@ def test_a_round_counts_no_label_that_is_no_class(tmp_path):
 
 def test_a_round_forgets_the_one_before(tmp_path):
     """Of the first nothing is right, of the second all is."""
-    overlap = Overlap(Protocol("puppets", "val", 1, 1, 0, 12.5, 1, 2, 0), tmp_path, classes=2)
+    overlap = SegmentationMetrics(Protocol("puppets", "val", 1, 1, 0, 12.5, 1, 2, 0), tmp_path, classes=2)
     trainer, logged = SimpleNamespace(is_global_zero=False), {}
     model = SimpleNamespace(device="cpu", log_dict=logged.update)
     labels = torch.tensor([0, 1]).view(1, 1, 1, 2)

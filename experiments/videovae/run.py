@@ -170,9 +170,9 @@ def classified(classifier: Any, videos: Any) -> dict[str, float]:
     import torch
 
     from zoo.evaluation.metric import Setup, Videos
-    from zoo.evaluation.metrics.classified import ClassificationMetric
+    from zoo.evaluation.metrics.classified import AttributeScores
 
-    metric = ClassificationMetric("accuracy", Setup(FRAMES, CLASSIFIED, classifier=classifier))
+    metric = AttributeScores("accuracy", Setup(FRAMES, CLASSIFIED, classifier=classifier))
     with torch.no_grad():
         for video, clip in videos:
             metric.update(Videos(video, clip), real=False)

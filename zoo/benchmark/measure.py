@@ -21,7 +21,7 @@ from zoo.benchmark.roofline import Count, roofline
 from zoo.benchmark.split import Split, clock_of
 from zoo.callbacks.clock import Clock as ClipsSeen
 from zoo.callbacks.ema import MovingAverage
-from zoo.callbacks.finite import Finite
+from zoo.callbacks.non_finite import StopOnNonFinite
 from zoo.callbacks.throughput import peak_memory
 from zoo.cli import hush_libraries
 from zoo.data.base import build_set
@@ -70,7 +70,7 @@ class Benchmark:
             split = Split(self.clock, lambda step: pause() if step >= self.warm_up else None)
             after = AfterSteps(self, folder)
             averages = MovingAverage(self.plan.settings.callbacks.ema_half_life)
-            callbacks = (Finite(folder), averages, ClipsSeen(), after)
+            callbacks = (StopOnNonFinite(folder), averages, ClipsSeen(), after)
             steps = self.warm_up + self.repetitions
             model = self.fit(folder, steps, self.plan.settings.trainer.compile, split, *callbacks)
             step = {f"step/{part}": row[self.warm_up :] for part, row in split.seconds().items()}

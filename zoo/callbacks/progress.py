@@ -6,7 +6,7 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 
 
-class Bar(RichProgressBar):
+class ProgressBar(RichProgressBar):
     """Rich's bar. A training is one pass over its budget, so there are no epochs to count."""
 
     def _get_train_description(self, current_epoch: int) -> str:

@@ -68,7 +68,7 @@ CARDS = (
     MetricCard(
         "accuracy",
         "attributes that the classifier reads as asked",
-        "classified:ClassificationMetric",
+        "classified:AttributeScores",
         "max",
         "classifier",
     ),

@@ -17,11 +17,11 @@ from lightning import Callback
 from lightning.fabric.utilities import move_data_to_device
 from torch.utils.data import DataLoader
 
+from zoo.callbacks.checkpoints import StepCheckpoint
 from zoo.callbacks.clock import Clock
 from zoo.callbacks.ema import MovingAverage
-from zoo.callbacks.finite import Finite
-from zoo.callbacks.progress import Bar
-from zoo.callbacks.saving import BetweenSteps
+from zoo.callbacks.non_finite import StopOnNonFinite
+from zoo.callbacks.progress import ProgressBar
 from zoo.callbacks.throughput import Throughput
 from zoo.card import MODELS
 from zoo.devices.cuda_graphs import Run
@@ -147,7 +147,13 @@ class TrainedContract:
 
     def test_no_step_waits_for_the_device(self, name: str, tmp_path: Path) -> None:
         """A step of the real trainer with the callbacks of every step asks a device, and reads nothing from it."""
-        callbacks: list[Callback] = [Finite(tmp_path), BetweenSteps(tmp_path, 10), MovingAverage(500), Clock(), Bar()]
+        callbacks: list[Callback] = [
+            StopOnNonFinite(tmp_path),
+            StepCheckpoint(tmp_path, 10),
+            MovingAverage(500),
+            Clock(),
+            ProgressBar(),
+        ]
         clips: Any = DataLoader([tiny_clip(name)] * 2, batch_size=None)  # type: ignore[arg-type]
         clips.waited = 0.0  # seconds, which the zoo's own loader counts
         train_on_fake_device(tiny_model(name), clips, [*callbacks, Throughput()], tmp_path)

@@ -10,16 +10,16 @@ import torch
 from lightning import Callback, Trainer, seed_everything
 from lightning.pytorch.plugins.precision import DoublePrecision
 
-from zoo.callbacks.accuracy import Accuracy
+from zoo.callbacks.checkpoints import BestCheckpoint, FinalValidation, StepCheckpoint
+from zoo.callbacks.classification_metrics import ClassificationMetrics
 from zoo.callbacks.clock import Clock
 from zoo.callbacks.ema import MovingAverage
-from zoo.callbacks.finite import Finite
 from zoo.callbacks.gallery import Gallery
-from zoo.callbacks.measure import Measure
-from zoo.callbacks.opening import Opening
-from zoo.callbacks.overlap import Overlap
-from zoo.callbacks.progress import Bar
-from zoo.callbacks.saving import AfterRounds, BetweenSteps, LastRound
+from zoo.callbacks.lazy_wandb import LazyWandb
+from zoo.callbacks.non_finite import StopOnNonFinite
+from zoo.callbacks.progress import ProgressBar
+from zoo.callbacks.sample_metrics import SampleMetrics
+from zoo.callbacks.segmentation_metrics import SegmentationMetrics
 from zoo.callbacks.throughput import Throughput
 from zoo.card import ModelCard
 from zoo.cli import hush_libraries
@@ -93,29 +93,29 @@ def build_callbacks(plan: Plan, run: Path) -> list[Callback]:
     """Everything around training; the average early, so that those after it see its samples."""
     settings = plan.settings.callbacks
     callbacks: list[Callback] = [
-        Finite(run),
-        BetweenSteps(run, settings.save_minutes),
+        StopOnNonFinite(run),
+        StepCheckpoint(run, settings.save_minutes),
         MovingAverage(settings.ema_half_life),
         Clock(),
         *looks(plan, run),
-        Opening(),
+        LazyWandb(),
         Throughput(),
-        LastRound(),
-        AfterRounds(run, plan.objective),
+        FinalValidation(),
+        BestCheckpoint(run, plan.objective),
     ]
-    return [*callbacks, Bar()] if plan.settings.trainer.progress else callbacks
+    return [*callbacks, ProgressBar()] if plan.settings.trainer.progress else callbacks
 
 
 def looks(plan: Plan, run: Path) -> list[Callback]:
     """What looks at a validation round: of videos, or of what a model reads off them."""
     protocol, spec = plan.protocol, plan.spec
     if "segment" in plan.card.tasks:
-        return [Overlap(protocol, run, len(spec.label_names))]
+        return [SegmentationMetrics(protocol, run, len(spec.label_names))]
     if not plan.card.samples:
-        return [Accuracy(protocol, run, tuple(spec.attributes))]
+        return [ClassificationMetrics(protocol, run, tuple(spec.attributes))]
     setup = open_tools(plan.settings.evaluation, plan.metrics, protocol, spec, plan.data, plan.settings.seed)
     suite = Suite(plan.metrics, protocol, setup)
-    return [Measure(suite, run), Gallery(run, plan.settings.callbacks.gallery_clips, spec.fps)]
+    return [SampleMetrics(suite, run), Gallery(run, plan.settings.callbacks.gallery_clips, spec.fps)]
 
 
 def trainer_arguments(settings: Train, card: ModelCard) -> dict[str, Any]:

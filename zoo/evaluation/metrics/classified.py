@@ -41,7 +41,7 @@ def joint(verdict: Mapping[str, Tensor]) -> Tensor:
     return reduce(lambda a, b: (a[:, :, None] * b[:, None, :]).flatten(1), verdict.values())
 
 
-class ClassificationMetric(VideoMetric):
+class AttributeScores(VideoMetric):
     """``accuracy_<attribute>`` (of clips in which it is known and stays), ``inception_score`` (exp of the mean
     KL(p(y | clip) || p(y)), in one split, Salimans et al. 2016), ``conditional_entropy`` (mean H(p(y | clip)); low:
     every clip is clearly something) and ``marginal_entropy`` (H of the mean, at most log K; high: clips of every kind).

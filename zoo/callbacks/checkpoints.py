@@ -2,7 +2,7 @@
 evaluation, and when it is asked to stop.
 
 A state is whole between two steps: a step's losses are logged and its round of evaluation is over. Lightning offers no
-hook there. `BetweenSteps` therefore saves when the next batch is at hand, or a round begins, and sets the loops'
+hook there. `StepCheckpoint` therefore saves when the next batch is at hand, or a round begins, and sets the loops'
 counters, which are a step ahead then, to what is true.
 """
 
@@ -27,7 +27,7 @@ STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 """SIGUSR1 is what SLURM sends before a job's time is over, where `sbatch --signal=USR1@90` asks for it."""
 
 
-class BetweenSteps(Callback):
+class StepCheckpoint(Callback):
     """Writes ``last.ckpt`` at the latest so many minutes after the one before, ahead of each round of evaluation, and
     on a signal, after which it raises Stopped. Stands before the callbacks that swap weights for a round."""
 
@@ -144,7 +144,7 @@ def save(trainer: Trainer, path: Path) -> None:
     trainer.save_checkpoint(path)
 
 
-class AfterRounds(Checkpoint):
+class BestCheckpoint(Checkpoint):
     """Writes ``best.ckpt`` where a round was better than all before by the objective, and ``last.ckpt`` after each;
     Lightning calls it after all others."""
 
@@ -175,7 +175,7 @@ class AfterRounds(Checkpoint):
         self.best = state["best"]
 
 
-class LastRound(Callback):
+class FinalValidation(Callback):
     """Makes Lightning validate after the last step, also where the rounds do not divide the budget."""
 
     def on_train_start(self, trainer: Trainer, model: VideoModel[Any]) -> None:

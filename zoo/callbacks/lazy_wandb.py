@@ -10,7 +10,7 @@ from zoo.model import VideoModel
 from zoo.runs.wandb_logger import Wandb
 
 
-class Opening(Callback):
+class LazyWandb(Callback):
     """Importing wandb and starting its process takes a second and a half, which the first step does not wait for; and a
     training that fails in it leaves no run. Before the watch of `Throughput`, which starts then."""
 

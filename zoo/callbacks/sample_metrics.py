@@ -13,7 +13,7 @@ from zoo.model import VideoModel
 from zoo.types import Clip, Sample
 
 
-class Measure(Callback):
+class SampleMetrics(Callback):
     """Every metric of a suite, under the averaged weights, over all ranks: logged, and added to ``results.jsonl``."""
 
     def __init__(self, suite: Suite, run: Path) -> None:

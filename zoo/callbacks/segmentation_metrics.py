@@ -16,7 +16,7 @@ from zoo.model import VideoModel
 from zoo.types import Clip
 
 
-class Overlap(Callback):
+class SegmentationMetrics(Callback):
     """``miou`` of every round, and ``pixel_accuracy``; logged, kept in ``results.jsonl``, and the first told to the
     model. Every class counts alike that is somewhere in the evaluation clips."""
 

@@ -15,7 +15,7 @@ from zoo.model import VideoModel
 from zoo.types import Clip, Verdict
 
 
-class Accuracy(Callback):
+class ClassificationMetrics(Callback):
     """``accuracy_<attribute>`` of every round and their mean, ``accuracy``; logged, kept in ``results.jsonl`` and told
     to the model. Clips in which an attribute changes or is not known do not count."""
 

@@ -16,7 +16,7 @@ from zoo.runs.files import CHECKPOINTS
 NEVER = 1 << 62
 
 
-class Finite(Callback):
+class StopOnNonFinite(Callback):
     """Notes on the device when each loss was first NaN or infinite; looks at the notes where losses are logged, and
     before every checkpoint. So a step needs no copy to the processor."""
 

@@ -19,7 +19,7 @@ from zoo.data.module import ClipKey, ClipLoader, KeyedClips, Order, pixels
 from zoo.data.packing import pack, unpack
 from zoo.data.sets.puppets.config import PuppetsConfig
 from zoo.errors import ZooError
-from zoo.types import Stage
+from zoo.types import CurriculumStage
 
 CONFIG = PuppetsConfig(height=16, width=16, frames=3, view="person")
 
@@ -100,7 +100,7 @@ def test_batches_that_grow_on_the_way_do_not_outgrow_the_room():
 
 def test_a_batch_weighs_what_its_clips_show():
     assert pixels([ClipKey(5, 1, 8)] * 3) == 8
-    assert pixels([ClipKey(5, 1, 8, shrink=4)]) == 0.5
+    assert pixels([ClipKey(5, 1, 8, downscale=4)]) == 0.5
     assert loader(0).bunches.weight is pixels
 
 
@@ -240,8 +240,8 @@ def test_a_training_that_stops_within_a_bunch_goes_on_behind_its_last_step(stopp
 
 
 def test_a_bunch_ends_where_a_curriculum_changes_its_stage(by_three):
-    def growing(seen: int) -> Stage:
-        return Stage(frames=1 if seen < 22 else 2 if seen < 34 else None)
+    def growing(seen: int) -> CurriculumStage:
+        return CurriculumStage(frames=1 if seen < 22 else 2 if seen < 34 else None)
 
     frames = [batch["video"].shape[1] for batch in loader(2, stage=growing)]
     assert frames == [1] * 11 + [2] * 6 + [3] * 7

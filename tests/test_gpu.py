@@ -130,7 +130,7 @@ def test_stays_finite_in_half_precision(name, precision, tmp_path):
 @pytest.mark.parametrize("name", list_models())
 def test_channels_last_is_another_rounding(name, tmp_path):
     clip, models = move_data_to_device(tiny_clip(name), DEVICE), [tiny_model(name), tiny_model(name)]
-    models[1].lay_channels_last()
+    models[1].to_channels_last()
     plain, last = (answer(model.eval().to(DEVICE), clip) for model in models)
     assert far_apart(plain, last, 1e-3) < 1e-3
     for model in models:
@@ -162,7 +162,7 @@ def test_what_is_drawn_does_not_wait_for_the_gpu(monkeypatch):
     clip = {"video": torch.zeros(2, device=DEVICE)}
 
     def draw() -> torch.Tensor:
-        return model.drawn(clip, lambda source: torch.rand(2**18, generator=source))
+        return model.per_sample_noise(clip, lambda source: torch.rand(2**18, generator=source))
 
     draw()  # takes the memory
     torch.cuda.synchronize()
@@ -199,7 +199,7 @@ def test_recorded_networks_do_the_same(name):
     means over regions add their pixels in any order."""
     clip, model = move_data_to_device(tiny_clip(name), DEVICE), tiny_model(name).eval().to(DEVICE)
     expected = answer(model, clip)
-    model.record_networks()
+    model.capture_cuda_graphs()
     first = answer(model, clip)  # the recordings are made
     assert far_apart(expected, first, 1e-5) < 1e-3
     assert far_apart(first, answer(model, clip), 1e-5) < 1e-3

@@ -1,4 +1,4 @@
-"""Recorded networks, on the processor: how arguments come in and results come out."""
+"""Captured networks, on the processor: how arguments come in and results come out."""
 
 from typing import NamedTuple
 
@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from zoo import ZooError
-from zoo.devices.cuda_graphs import Recorded
-from zoo.testing import record_here, tiny_model
+from zoo.devices.cuda_graphs import CapturedNetwork
+from zoo.testing import capture_on_cpu, tiny_model
 
 
 class Pair(NamedTuple):
@@ -26,7 +26,7 @@ def test_a_recording_for_each_form_and_no_more():
         made = run()
         return (lambda: None), made  # replays nothing: what was recorded stays
 
-    recorded = Recorded(forward, record)
+    recorded = CapturedNetwork(forward, record)
     one, two = torch.ones(2), torch.ones(3)
     for parts, factor in [((one, one), 1), ((one, one), 1), ((one, one), 2), ((two, two), 2), ((two,), 2)]:
         recorded(parts, factor)
@@ -36,7 +36,7 @@ def test_a_recording_for_each_form_and_no_more():
 
 
 def test_results_stay_when_the_next_is_made():
-    recorded = Recorded(lambda x, gain: Pair(gain * x, None), record_here)
+    recorded = CapturedNetwork(lambda x, gain: Pair(gain * x, None), capture_on_cpu)
     given = torch.tensor([1.0])
     first = recorded(given, 3)
     second = recorded(torch.tensor([5.0]), 3)
@@ -46,4 +46,4 @@ def test_results_stay_when_the_next_is_made():
 
 def test_without_a_gpu_it_is_said():
     with pytest.raises(ZooError, match=r"cuda_graphs=true needs an NVIDIA GPU; this model is on `cpu`"):
-        tiny_model("videovae").record_networks()
+        tiny_model("videovae").capture_cuda_graphs()

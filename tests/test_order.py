@@ -14,7 +14,7 @@ from zoo.data.module import ClipKey, ClipLoader, KeyedClips, Order, VideoData
 from zoo.data.sets.puppets.config import PuppetsConfig
 from zoo.errors import ZooError
 from zoo.randomness import generator, mix
-from zoo.types import Stage
+from zoo.types import CurriculumStage
 
 
 def order(**changes) -> Order:
@@ -94,19 +94,19 @@ def test_key_is_plain():
     assert ClipKey(1, 2, 3) == (1, 2, 3, 1)
 
 
-def growing(seen: int) -> Stage:
+def growing(seen: int) -> CurriculumStage:
     """Two frames at half the size, then four, then whole."""
-    return Stage(frames=2 if seen < 4 else 4 if seen < 8 else None, shrink=2 if seen < 6 else 1)
+    return CurriculumStage(frames=2 if seen < 4 else 4 if seen < 8 else None, downscale=2 if seen < 6 else 1)
 
 
 def test_keys_follow_the_curriculum_step_by_step():
-    keys = [(key.frames, key.shrink) for batch in order(frames=5, stage=growing) for key in batch]
+    keys = [(key.frames, key.downscale) for batch in order(frames=5, stage=growing) for key in batch]
     assert keys == [(2, 2)] * 4 + [(4, 2)] * 2 + [(4, 1)] * 2 + [(5, 1)] * 4
     # three clips a step: all take the stage that the step begins in, 0, 3, 6 and 9
-    keys = [(key.frames, key.shrink) for batch in order(frames=5, batch_size=3, stage=growing) for key in batch]
+    keys = [(key.frames, key.downscale) for batch in order(frames=5, batch_size=3, stage=growing) for key in batch]
     assert keys == [(2, 2)] * 3 + [(2, 2)] * 3 + [(4, 1)] * 3 + [(5, 1)] * 3
     first, second = (
-        [(key.frames, key.shrink) for (key,) in order(frames=5, batch_size=1, rank=rank, ranks=2, stage=growing)]
+        [(key.frames, key.downscale) for (key,) in order(frames=5, batch_size=1, rank=rank, ranks=2, stage=growing)]
         for rank in (0, 1)
     )
     assert first == second

@@ -23,7 +23,7 @@ from zoo.models.image_translation.objective import Pictures, inside, region_box
 from zoo.models.pix2pixhd.config import Pix2PixHDConfig
 from zoo.models.vid2vid.config import Vid2VidConfig
 from zoo.testing import tiny_clip, tiny_data, tiny_model, train_as_commanded, train_on
-from zoo.types import Appearance, ClipSpec, SampleRequest, Stage
+from zoo.types import Appearance, ClipSpec, CurriculumStage, SampleRequest
 
 # ---------------------------------------------------------------- maps
 
@@ -324,14 +324,14 @@ def test_without_a_region_in_sight_its_discriminator_is_silent():
 def test_scales_join_one_after_another():
     config = Vid2VidConfig(scales=3, clips_per_scale=100, finest_alone_clips=20)
     found = [config.stage(seen) for seen in (0, 99, 100, 119, 120, 200, 219, 220, 10_000)]
-    assert [stage.shrink for stage in found] == [4, 4, 2, 2, 2, 1, 1, 1, 1]
-    assert [stage.finest_alone for stage in found] == [False, False, True, True, False, True, True, False, False]
+    assert [stage.downscale for stage in found] == [4, 4, 2, 2, 2, 1, 1, 1, 1]
+    assert [stage.freeze_coarse for stage in found] == [False, False, True, True, False, True, True, False, False]
 
 
 def test_a_clip_doubles_in_length():
     config = Vid2VidConfig(clip_frames=6, double_clips=50)
     assert [config.stage(seen).frames for seen in (0, 49, 50, 149, 150)] == [6, 6, 12, 24, 48]
-    assert Vid2VidConfig().stage(0) == Stage()
+    assert Vid2VidConfig().stage(0) == CurriculumStage()
 
 
 def test_a_scale_that_is_not_trained_yet_is_not_sampled_from():

@@ -18,12 +18,12 @@ from tests.test_resume import CLIPS, cut
 from zoo import ZooError
 from zoo.callbacks.checkpoints import StepCheckpoint
 from zoo.config.compose import conf_dir, prepare_hydra
-from zoo.devices.launch import is_first, mark, run_folder, was_restarted
+from zoo.devices.launch import is_main_process, run_folder, start_label, was_restarted
 from zoo.errors import Stopped
 from zoo.io.atomic import partial, write_atomically, write_text
 from zoo.runs.csv_logger import MetricsFile
 from zoo.runs.load import read_checkpoint
-from zoo.runs.lock import claimed, make_room
+from zoo.runs.lock import clear_run_folder, locked
 from zoo.runs.metrics_csv import read_rows
 from zoo.runs.outcome import read_outcome
 from zoo.testing.rerun import go_on, tiny_plan, unlike
@@ -58,29 +58,29 @@ def finished(tmp_path_factory) -> Path:
 
 def test_a_folder_is_held_by_one_process(tmp_path):
     hold = (
-        "import sys; from zoo.runs.lock import claimed\nwith claimed(__import__('pathlib').Path(sys.argv[1])): input()"
+        "import sys; from zoo.runs.lock import claimed\nwith locked(__import__('pathlib').Path(sys.argv[1])): input()"
     )
     other = subprocess.Popen([sys.executable, "-c", hold, tmp_path], stdin=subprocess.PIPE)
     while not (tmp_path / ".lock").exists() or not (tmp_path / ".lock").read_text():
         time.sleep(0.02)
-    with pytest.raises(ZooError, match=rf"is being trained in by process {other.pid} on"), claimed(tmp_path):
+    with pytest.raises(ZooError, match=rf"is being trained in by process {other.pid} on"), locked(tmp_path):
         pass
     other.kill()
     other.wait()
-    with claimed(tmp_path):  # the dead hold nothing
+    with locked(tmp_path):  # the dead hold nothing
         pass
 
 
 def test_a_run_is_replaced_only_when_asked(tmp_path):
-    make_room(tmp_path, overwrite=False)
+    clear_run_folder(tmp_path, overwrite=False)
     (tmp_path / "notes.txt").write_text("mine")
-    make_room(tmp_path, overwrite=False)
+    clear_run_folder(tmp_path, overwrite=False)
     (tmp_path / "config.yaml").write_text("seed: 1")
     (tmp_path / "samples").mkdir()
     with pytest.raises(ZooError, match=r"holds a run already: config.yaml, samples. To go on .* resume="):
-        make_room(tmp_path, overwrite=False)
+        clear_run_folder(tmp_path, overwrite=False)
     assert (tmp_path / "config.yaml").exists()
-    make_room(tmp_path, overwrite=True)
+    clear_run_folder(tmp_path, overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
@@ -181,7 +181,7 @@ def test_slurm_is_asked_to_run_the_job_again(tmp_path, monkeypatch, capsys):
 def test_who_is_first(monkeypatch):
     for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK", "NODE_RANK"):
         monkeypatch.delenv(name, raising=False)
-    assert is_first()
+    assert is_main_process()
     for name, rank, first in (
         ("LOCAL_RANK", "0", True),
         ("NODE_RANK", "1", False),  # the first process of another machine
@@ -189,7 +189,7 @@ def test_who_is_first(monkeypatch):
         ("RANK", "3", False),
     ):
         monkeypatch.setenv(name, rank)
-        assert is_first() == first, name
+        assert is_main_process() == first, name
 
 
 def test_a_restarted_job_finds_its_folder_again(monkeypatch):
@@ -201,14 +201,14 @@ def test_a_restarted_job_finds_its_folder_again(monkeypatch):
     monkeypatch.setenv("SLURM_STEP_ID", "2")
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     assert was_restarted()
-    assert mark() == "slurm17.2"
+    assert start_label() == "slurm17.2"
 
 
 def test_processes_of_torchrun_agree_on_a_folder(tmp_path):
     """The second asks a second later."""
     say = (
-        "import os, time; from zoo.devices.launch import mark; time.sleep(1.2 * int(os.environ['RANK']))\n"
-        f"open(f'{tmp_path}/{{os.environ[\"RANK\"]}}', 'w').write(mark())"
+        "import os, time; from zoo.devices.launch import start_label; time.sleep(1.2 * int(os.environ['RANK']))\n"
+        f"open(f'{tmp_path}/{{os.environ[\"RANK\"]}}', 'w').write(start_label())"
     )
     (tmp_path / "say.py").write_text(say)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
@@ -250,7 +250,7 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(ZooError, match=r"Nothing can be written to .*: Not a directory"),
-        claimed(tmp_path / "file/run"),
+        locked(tmp_path / "file/run"),
     ):
         pass
     with pytest.raises(ZooError, match=r"config.yaml could not be written: Read-only file system"), told(tmp_path):

@@ -127,7 +127,7 @@ def test_a_round_is_counted_and_kept(tmp_path):
     """In batches of two and one, of the averaged weights; counted again from the checkpoint, class by class."""
     model, data = tiny_model("segmenter"), replace(tiny_data("segmenter"), batch_size=CLIPS, frames=2)
     protocol = Protocol("puppets", "val", 3, 2, 0, data.fps, SIZE, SIZE, 0)
-    clips = VideoData(data, model.card.wanted(), 40, 0, 3, 2, model.stage)
+    clips = VideoData(data, model.card.wanted(), 40, 0, 3, 2, model.curriculum_stage)
     classes = len(model.spec.label_names)
     callbacks = (MovingAverage(8.0), SegmentationMetrics(protocol, tmp_path, classes))
     runner = quiet_trainer(tmp_path, *callbacks, num_sanity_val_steps=0)

@@ -110,7 +110,7 @@ def go_on(run: Path, words: list[str], kept: Path) -> None:
         planned = plan(compose("train", overrides=[*COMMON, *words]))
     model = build(asdict(planned.settings.model), planned.spec)
     trainer = build_trainer(planned, kept / "again")
-    data = VideoData(planned.data, planned.card.wanted(), planned.budget, 1, 3, 4, model.stage)
+    data = VideoData(planned.data, planned.card.wanted(), planned.budget, 1, 3, 4, model.curriculum_stage)
 
     def keep() -> None:
         assert any(isinstance(p, DTensor) for p in model.parameters())

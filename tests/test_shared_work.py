@@ -81,7 +81,7 @@ def test_each_optimizer_follows_its_own_losses_alone(monkeypatch):
     optimizers[0].register_step_post_hook(lambda *_: seen.append(b.grad))
     for before_a, before_b in ((2.0, 5.0), (1.5, 4.4)):
         product = a.clone() * b.clone()  # as in the discriminators, whose way back needs no weight of the rollout
-        model.descend({"a": product}, {"b": 3 * product})
+        model.optimizer_steps({"a": product}, {"b": 3 * product})
         assert a.item() == pytest.approx(before_a - 0.1 * before_b)
         assert b.item() == pytest.approx(before_b - 0.1 * 3 * before_a)
     assert seen[0] is None  # the first one's way back made no gradient of the other's

@@ -245,7 +245,7 @@ def test_averages_that_are_loaded_lie_as_the_weights_do(tmp_path):
         first.step()
         kept = first.state_dict()
         if last:
-            model.lay_channels_last()
+            model.to_channels_last()
         second = model.adam(model.parameters(), 1e-2)
         second.load_state_dict(kept)
         for parameter in model.parameters():

@@ -104,11 +104,11 @@ def test_foreground_mask_is_soft_at_coarser_scales():
 def test_a_finer_scale_can_learn_alone():
     network = generator(2, scales=2)
     given, past = pyramid(torch.rand(1, 6, 16, 16), 2), pyramid(torch.rand(1, 6, 16, 16), 2)
-    for finest_alone in (True, False):
+    for freeze_coarse in (True, False):
         network.zero_grad()
-        network(given, past, finest_alone=finest_alone)[-1].frame.sum().backward()
+        network(given, past, freeze_coarse=freeze_coarse)[-1].frame.sum().backward()
         reached = network.scales[0].given_encoder[1].weight.grad is not None
-        assert reached is not finest_alone
+        assert reached is not freeze_coarse
 
 
 def test_flow_of_a_scale_is_in_its_own_pixels():
@@ -288,7 +288,7 @@ def test_painter_sees_the_latest_maps_and_frames():
     class Recorder:
         past_frames = 2
 
-        def __call__(self, given, past, warps, finest_alone):
+        def __call__(self, given, past, warps, freeze_coarse):
             seen.update(given=[level.flatten().tolist() for level in given], past=past, warps=warps)
 
     rollout = Rollout(Recorder())

@@ -14,10 +14,10 @@ from zoo.errors import ZooError
 from zoo.settings import EvaluateSettings
 
 if TYPE_CHECKING:
-    from zoo.evaluation.of_run import Measured
+    from zoo.evaluation.of_run import EvaluationResult
 
 
-def evaluate(settings: EvaluateSettings) -> list[Measured]:
+def evaluate(settings: EvaluateSettings) -> list[EvaluationResult]:
     """What was measured, a protocol each."""
     folders = settings.real is not None or settings.fake is not None
     if folders == (settings.run is not None):
@@ -31,7 +31,7 @@ def evaluate(settings: EvaluateSettings) -> list[Measured]:
     return evaluate_run(settings)
 
 
-def show(measured: list[Measured]) -> None:
+def show(measured: list[EvaluationResult]) -> None:
     """A table for each protocol: what was measured of the samples, and the same of the real clips."""
     from rich.console import Console
     from rich.table import Table
@@ -52,7 +52,7 @@ def show(measured: list[Measured]) -> None:
 
 
 @hydra_command("evaluate")
-def main(config: DictConfig) -> list[Measured]:
+def main(config: DictConfig) -> list[EvaluationResult]:
     """The command."""
     settings: EvaluateSettings = OmegaConf.to_object(config)  # type: ignore[assignment]
     measured = evaluate(settings)

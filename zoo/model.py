@@ -24,11 +24,11 @@ from torch.utils._pytree import tree_map_only
 
 from zoo.card import MODELS, ModelCard
 from zoo.devices.collectives import mean_over_ranks
-from zoo.devices.cuda_graphs import Record, Recorded, record_cuda
+from zoo.devices.cuda_graphs import Capture, CapturedNetwork, capture_cuda_graph
 from zoo.errors import ZooError, listed
 from zoo.randomness import generator, mix
 from zoo.settings import Train
-from zoo.types import Clip, ClipSpec, Sample, SampleRequest, Stage, Verdict
+from zoo.types import Clip, ClipSpec, CurriculumStage, Sample, SampleRequest, Verdict
 
 ConfigT = TypeVar("ConfigT")
 CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
@@ -102,9 +102,9 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         """
         return list(_with_forward(self.children()))
 
-    def stage(self, clips_seen: int) -> Stage:
+    def curriculum_stage(self, clips_seen: int) -> CurriculumStage:
         """Where the curriculum stands when so many clips have been seen; the data module asks, too."""
-        return Stage()
+        return CurriculumStage()
 
     def for_sampling(self) -> Self:
         """Give up the parts that only training uses."""
@@ -153,7 +153,7 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         """Adam in one pass over the weights; where gradients are scaled, Lightning clips none for that."""
         clipped = self.max_gradient is not None and self.trainer.precision == "16-mixed"
         optimizer = torch.optim.Adam(parameters, lr, betas, fused=self.device.type in FUSED and not clipped)
-        optimizer.register_load_state_dict_post_hook(_lay_out)
+        optimizer.register_load_state_dict_post_hook(_match_memory_format)
         return optimizer
 
     def annealed(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
@@ -165,7 +165,7 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def descend(self, *losses: Mapping[str, Tensor]) -> None:
+    def optimizer_steps(self, *losses: Mapping[str, Tensor]) -> None:
         """One step of every optimizer, each on the sum of its losses, in manual optimization.
 
         All losses come from the weights before the step, and may share what they were computed through: an optimizer's
@@ -182,16 +182,16 @@ class VideoModel(LightningModule, Generic[ConfigT]):
             self.manual_backward(total, inputs=inputs, retain_graph=number < len(losses))
             optimizer.step()
 
-    def places(self, clip: Clip) -> list[int]:
+    def sample_indices(self, clip: Clip) -> list[int]:
         """Where in the training each clip of the batch stands, from 0, whichever rank has it."""
         first = self.clips_seen - self.step_clips + self.global_rank
         return [first + index * self.trainer.world_size for index in range(len(clip["video"]))]
 
-    def drawn(self, clip: Clip, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
+    def per_sample_noise(self, clip: Clip, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
         """What ``draw(generator)`` gives for each clip of the batch, (B, ...): a function of the seed and of the clip's
         place in the training, whoever trains on it. Drawn on the processor; nobody waits for it to reach the device."""
         video = clip["video"]
-        drawn = torch.stack([draw(generator(self.seed, place)) for place in self.places(clip)]).to(video.dtype)
+        drawn = torch.stack([draw(generator(self.seed, place)) for place in self.sample_indices(clip)]).to(video.dtype)
         if video.is_cuda:
             drawn = drawn.pin_memory()  # else more than 64 KiB are copied when all that was asked before is done
         return drawn.to(video.device, non_blocking=True)
@@ -235,13 +235,13 @@ class VideoModel(LightningModule, Generic[ConfigT]):
                 network.register_forward_hook(_without_views)
                 fully_shard(network, mesh=mesh["data_parallel"], reshard_after_forward=True)
 
-    def lay_out(self, settings: Train) -> None:
+    def apply_memory_format(self, settings: Train) -> None:
         """Lay the kernels out as a training is asked to, or as is faster for this model; shards are as they are."""
         asked = settings.trainer.channels_last
         if asked or (asked is None and self.channels_last and settings.strategy.name != "fsdp"):
-            self.lay_channels_last()
+            self.to_channels_last()
 
-    def lay_channels_last(self) -> None:
+    def to_channels_last(self) -> None:
         """Lay every kernel out with its channels last, in place; pictures that are convolved with it follow."""
         for parameter in self.parameters():
             if parameter.ndim in CHANNELS_LAST:
@@ -255,12 +255,12 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         for network in self.networks():
             network.compile(backend=backend, fullgraph=fullgraph)
 
-    def record_networks(self, record: Record = record_cuda) -> None:
-        """Record what every network asks of the GPU, for sampling; a ZooError where the model is on none."""
-        if record is record_cuda and self.device.type != "cuda":
+    def capture_cuda_graphs(self, capture: Capture = capture_cuda_graph) -> None:
+        """Capture every network as a CUDA graph, for sampling; raises ZooError for a model that is not on a GPU."""
+        if capture is capture_cuda_graph and self.device.type != "cuda":
             raise ZooError(f"cuda_graphs=true needs an NVIDIA GPU; this model is on `{self.device}`. Leave it out.")
         for network in self.networks():
-            network.forward = Recorded(network.forward, record)
+            network.forward = CapturedNetwork(network.forward, capture)
 
     def on_validation_start(self) -> None:
         """Hold all weights while sampling: ranks may then have different numbers of clips, and call any method."""
@@ -297,7 +297,7 @@ def build(model: Mapping[str, Any], spec: ClipSpec) -> VideoModel[Any]:
     return entry.load()(MODELS.config(model), spec)  # type: ignore[no-any-return]
 
 
-def _lay_out(optimizer: torch.optim.Optimizer) -> None:
+def _match_memory_format(optimizer: torch.optim.Optimizer) -> None:
     """Lay the averages of an optimizer that was loaded out in memory as the weights are: a fused step on the processor
     goes through both as they lie, and would take one for another."""
     for parameter, state in optimizer.state.items():

@@ -50,7 +50,7 @@ def sample(settings: SampleSettings) -> list[Path]:
     settings = replace(settings, context=_context(settings, model))
     model.to(find_device(settings.accelerator))
     if settings.cuda_graphs:
-        model.record_networks()
+        model.capture_cuda_graphs()
     options = _options(settings, model)
     out = Path(settings.out) if settings.out else find_checkpoint(settings.run).parent / SAMPLES
     written = []

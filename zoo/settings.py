@@ -48,7 +48,7 @@ class TrainerSettings:
 
 
 @dataclass
-class Measuring:
+class EvaluationTools:
     """What is measured, and with what.
 
     metrics: names, see `python -m zoo.list`; None is what is usual. features: a network for fvd, kvd, fid, kid and the
@@ -68,7 +68,7 @@ class Measuring:
 
 
 @dataclass
-class Evaluation(Measuring):
+class Evaluation(EvaluationTools):
     """rounds: how often in a training, the last at its end. clips: how many, always the same; None is what the model's
     card advises, or all that there are. frames: of each; None is as many as in training. context: real frames that a
     model may see first. seed: of the samples."""
@@ -179,7 +179,7 @@ class SampleSettings:
 
 
 @dataclass
-class EvaluateSettings(Measuring):
+class EvaluateSettings(EvaluationTools):
     """Everything `python -m zoo.evaluate` takes.
 
     run: a run folder or a checkpoint of a model that makes videos. clips: how many of its held-out clips, always the

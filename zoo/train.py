@@ -14,10 +14,10 @@ from omegaconf import DictConfig
 from zoo.card import ModelCard
 from zoo.cli import import_lightning
 from zoo.config.compose import hydra_command
-from zoo.devices.launch import is_first, was_restarted
+from zoo.devices.launch import is_main_process, was_restarted
 from zoo.errors import Stopped
 from zoo.runs.files import CONFIG, CURVES, GALLERY_GRID, GALLERY_VIDEO, METRICS
-from zoo.runs.lock import claimed, make_room
+from zoo.runs.lock import clear_run_folder, locked
 from zoo.runs.outcome import read_outcome, write_outcome
 from zoo.sweep.command import run_sweep
 from zoo.training.plan import Plan, plan
@@ -33,7 +33,7 @@ def main(config: DictConfig) -> dict[str, float]:
     if goes_on:
         check_resumable(run)
     planned = None if goes_on else plan(config)  # mistakes are told before the folder is touched
-    with claimed(run) if is_first() else nullcontext():
+    with locked(run) if is_main_process() else nullcontext():
         start = None
         if planned is None:
             if outcome := read_outcome(run):
@@ -42,8 +42,8 @@ def main(config: DictConfig) -> dict[str, float]:
             words = HydraConfig.get().overrides.task if config.resume else ()
             settings, start = resumed(run, config, words)
             planned = plan(settings)
-        elif is_first():
-            make_room(run, config.overwrite)
+        elif is_main_process():
+            clear_run_folder(run, config.overwrite)
         try:
             import_lightning()
             from zoo.training.trainer import train  # torch comes in here
@@ -51,7 +51,7 @@ def main(config: DictConfig) -> dict[str, float]:
             metrics = train(planned, run, start)
         except Stopped as stop:
             exit_after_signal(stop, run)
-        if is_first():
+        if is_main_process():
             finish(run, planned, metrics)
     return metrics
 

@@ -65,16 +65,16 @@ class ClipSpec:
 
 
 @dataclass(frozen=True)
-class Stage:
+class CurriculumStage:
     """Where a curriculum stands: a pure function of clips seen, which the data module and the model both follow.
 
-    frames: length of a clip, None for the whole. shrink: clips come at 1/shrink of their height and width.
-    finest_alone: of generators coarse to fine, only the finest learns.
+    frames: length of a clip, None for the whole. downscale: clips come at 1/downscale of their height and width.
+    freeze_coarse: of generators coarse to fine, only the finest learns.
     """
 
     frames: int | None = None
-    shrink: int = 1
-    finest_alone: bool = False
+    downscale: int = 1
+    freeze_coarse: bool = False
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ class Trained:
         seed_everything(plan.settings.seed, verbose=False)
         self.model = build(asdict(plan.settings.model), plan.spec)
         self.model.seed, self.model.evaluation = plan.settings.seed, plan.request
-        self.model.lay_out(plan.settings)
+        self.model.apply_memory_format(plan.settings)
         if plan.settings.trainer.compile:
             self.model.compile_networks()
         self.clips = clips or clips_of(plan)
@@ -238,7 +238,7 @@ def sampling() -> Iterator[Line]:
         model = build(asdict(plan.settings.model), plan.spec).eval().to(bench.device)
         model.evaluation = plan.request
         recorded = deepcopy(model)
-        recorded.record_networks()
+        recorded.capture_cuda_graphs()
         sides: dict[str, Any] = {"as it is": model, "CUDA graphs": recorded}
         seconds: dict[str, dict[str, list[float]]] = {name: {} for name in sides}
         held = dict.fromkeys(sides, 0)

@@ -46,7 +46,7 @@ def steps(preset: str) -> dict[str, Callable[[], None]]:
     clip = default_collate([clips.clip(index, 0, FRAMES) for index in range(CLIPS)])
     model: VideoVAE = build({"name": "videovae", "preset": preset}, data.spec())  # type: ignore[assignment]
     released = deepcopy(model)
-    model.lay_channels_last()  # as a training does
+    model.to_channels_last()  # as a training does
     optimizer = torch.optim.Adam(model.parameters(), 1e-4, fused=True)
     noise = torch.randn(CLIPS, FRAMES, model.config.sizes.code)
 

@@ -1,8 +1,9 @@
 """Measure how fast a model is: ``python -m zoo.benchmark model=vid2vid data=puppets``.
 
-Takes the words of ``python -m zoo.train``. Measured, after a warm-up, many times each: a training step, split into the
-wait for data, forward, backward, optimizer and the rest; sampling; loading alone; the metrics of a round of evaluation;
-peak memory; and how near the step comes to its heaviest convolutions alone. Prints a table and writes a JSON file.
+Takes the words of ``python -m zoo.train``. After a warm-up it measures, many times each: a training step, split into
+the wait for data, forward, backward, optimizer and the rest; sampling; loading alone; the metrics of a round of
+evaluation; peak memory; and how near the step comes to its heaviest convolutions alone. Prints a table and writes a
+JSON file.
 
 The steps are the first ones of a training: where a model has a curriculum, those of its first stage.
 Batches come one by one; in a training of short steps several come at a time, and less is waited: `perf/wait_share`.

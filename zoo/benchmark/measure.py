@@ -97,8 +97,8 @@ class Benchmark:
         seed_everything(plan.settings.seed, verbose=False)
         model = build(asdict(plan.settings.model), plan.spec)
         model.seed, model.evaluation = plan.settings.seed, plan.request
-        if hasattr(model, "lay_out"):  # older checkouts have none
-            model.lay_out(plan.settings)
+        if hasattr(model, "apply_memory_format"):  # older checkouts have none
+            model.apply_memory_format(plan.settings)
         if compiled:
             model.compile_networks()
         trainer = trainer_for(plan, folder, limit_train_batches=steps, profiler=profiler, callbacks=list(callbacks))
@@ -110,7 +110,7 @@ class Benchmark:
         plan = self.plan
         budget = (batches + AHEAD * max(plan.data.workers, 1)) * plan.data.batch_size * self.ranks
         wanted, seed, frames = plan.card.wanted(), plan.settings.seed, plan.request.frames
-        return EvenData(plan.data, wanted, budget, seed, 1, frames, model.stage)
+        return EvenData(plan.data, wanted, budget, seed, 1, frames, model.curriculum_stage)
 
     # ---------------------------------------------------------------- the other measures
 

@@ -57,13 +57,13 @@ def work(job: Job) -> None:
 
     from zoo.benchmark.measure import Benchmark
     from zoo.benchmark.turns import Turns
-    from zoo.devices.launch import is_first
+    from zoo.devices.launch import is_main_process
 
     benchmark = Benchmark(plan, job.repetitions, job.warm_up)
     length = job.turn or (10 if benchmark.device.type == "cuda" else 1)
-    turns = Turns(length if job.alternates and is_first() else None, benchmark.clock.settle)
+    turns = Turns(length if job.alternates and is_main_process() else None, benchmark.clock.settle)
     result = benchmark.run(turns)
-    if is_first():
+    if is_main_process():
         Path(job.result).write_text(json.dumps(result))
 
 

@@ -100,11 +100,11 @@ class LocalEnhancer(nn.Module):
         for part in (self.encoder, self.decoder, self.head):
             initialise(part)
 
-    def forward(self, given: Tensor, appearance: Tensor | None = None, finest_alone: bool = False) -> Tensor:
-        """The map (N, C, H, W) to a picture (N, 3, H, W). finest_alone: no gradient goes to the coarse generator."""
+    def forward(self, given: Tensor, appearance: Tensor | None = None, freeze_coarse: bool = False) -> Tensor:
+        """The map (N, C, H, W) to a picture (N, 3, H, W). freeze_coarse: no gradient goes to the coarse generator."""
         appearances = None if appearance is None else pyramid(appearance, 2)
         coarse = self.coarse.features(pyramid(given, 2)[0], None if appearances is None else appearances[0])
-        if finest_alone:
+        if freeze_coarse:
             coarse = coarse.detach()
         features = self.encoder(_beside(given, appearance)) + coarse
         return self.head(self.decoder(features))  # type: ignore[no-any-return]

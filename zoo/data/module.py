@@ -25,25 +25,25 @@ from zoo.data.packing import unpack
 from zoo.data.workers import ended, one_thread
 from zoo.errors import ZooError
 from zoo.randomness import generator, mix
-from zoo.types import Clip, Split, Stage
+from zoo.types import Clip, CurriculumStage, Split
 
 
 class ClipKey(NamedTuple):
-    """Which clip: everything that it depends on beside the data set. shrink: it comes at 1/shrink of its size."""
+    """Which clip: everything that it depends on beside the data set. downscale: it comes at 1/downscale of its size."""
 
     number: int
     epoch: int
     frames: int
-    shrink: int = 1
+    downscale: int = 1
 
 
-Curriculum = Callable[[int], Stage]
+Curriculum = Callable[[int], CurriculumStage]
 """Clips seen to the stage that the next ones are made for."""
 
 
-def no_curriculum(clips_seen: int) -> Stage:
+def no_curriculum(clips_seen: int) -> CurriculumStage:
     """Whole clips from the start."""
-    return Stage()
+    return CurriculumStage()
 
 
 class Order(Sampler[list[ClipKey]]):
@@ -83,7 +83,7 @@ class Order(Sampler[list[ClipKey]]):
         epoch, place = divmod(position, self.clips)
         order = self._permutation(epoch)
         stage = self.stage(position - position % self.step)
-        return ClipKey(int(order[place]), epoch, min(stage.frames or self.frames, self.frames), stage.shrink)
+        return ClipKey(int(order[place]), epoch, min(stage.frames or self.frames, self.frames), stage.downscale)
 
     def __iter__(self) -> Iterator[list[ClipKey]]:
         for step in range(self.start // self.step, len(self)):
@@ -99,7 +99,7 @@ class Order(Sampler[list[ClipKey]]):
 
 def pixels(batch: list[ClipKey]) -> float:
     """Of the clips of a batch, by those of a frame in full size."""
-    return batch[0].frames / batch[0].shrink ** 2
+    return batch[0].frames / batch[0].downscale ** 2
 
 
 class KeyedClips(Dataset[Clip]):
@@ -113,19 +113,19 @@ class KeyedClips(Dataset[Clip]):
         self.sets: dict[int, ClipSet] = {}
         self.whole = self.at(1)
 
-    def at(self, shrink: int) -> ClipSet:
-        """The clips at 1/shrink of their size; opened when first asked for."""
-        if shrink not in self.sets:
+    def at(self, downscale: int) -> ClipSet:
+        """The clips at 1/downscale of their size; opened when first asked for."""
+        if downscale not in self.sets:
             config = self.config
-            if shrink > 1:
+            if downscale > 1:
                 spec = config.spec()
-                config = replace(config, height=spec.height // shrink, width=spec.width // shrink)
-            self.sets[shrink] = build_set(config, self.split, self.fields, self.seed)
-        return self.sets[shrink]
+                config = replace(config, height=spec.height // downscale, width=spec.width // downscale)
+            self.sets[downscale] = build_set(config, self.split, self.fields, self.seed)
+        return self.sets[downscale]
 
     def __getitem__(self, key: ClipKey) -> Clip | ZooError:  # type: ignore[override]
         try:
-            clip = self.at(key.shrink).clip(key.number, key.epoch, key.frames)
+            clip = self.at(key.downscale).clip(key.number, key.epoch, key.frames)
         except ZooError as mistake:
             return mistake
         return with_labels_for(self.config.labelled_fraction, clip) if self.split == "train" else clip

@@ -30,7 +30,7 @@ DISTANCE_GAIN = 3
 def cover(image: NDArray[Pixels], height: int, width: int, ids: bool = False) -> NDArray[Pixels]:
     """The rule ``cover``: the largest centred window of the wanted proportion, scaled to height x width.
 
-    image: (H, W) or (H, W, 3). It is averaged to shrink and interpolated by cubics to grow; if it holds
+    image: (H, W) or (H, W, 3). It is averaged to downscale and interpolated by cubics to grow; if it holds
     ``ids``, the nearest pixel is taken.
     """
     rows, columns = image.shape[:2]

@@ -14,13 +14,13 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_map_only, tree_unflatten
 
 Run = Callable[[], Any]
-Record = Callable[[Run], tuple[Callable[[], None], Any]]
+Capture = Callable[[Run], tuple[Callable[[], None], Any]]
 """Takes a call without arguments; gives a way to repeat it in the same memory, and what the call returns there."""
 WARM = 3  # runs ahead of the recording, in which libraries choose their algorithms and take their memory
 
 
-def record_cuda(run: Run) -> tuple[Callable[[], None], Any]:
-    """Record on the GPU at hand; after PyTorch's notes on CUDA graphs."""
+def capture_cuda_graph(run: Run) -> tuple[Callable[[], None], Any]:
+    """Capture on the GPU at hand; after PyTorch's notes on CUDA graphs."""
     beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     beside.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(beside):
@@ -33,14 +33,14 @@ def record_cuda(run: Run) -> tuple[Callable[[], None], Any]:
     return graph.replay, made
 
 
-class Recorded:
+class CapturedNetwork:
     """A forward whose positional arguments are trees of tensors and plain values; there is a recording for each form.
 
     Tensors are copied to where the recording reads, and what it makes is copied out: the next replay writes over it.
     """
 
-    def __init__(self, forward: Callable[..., Any], record: Record = record_cuda) -> None:
-        self.forward, self.record = forward, record
+    def __init__(self, forward: Callable[..., Any], capture: Capture = capture_cuda_graph) -> None:
+        self.forward, self.capture = forward, capture
         self.recordings: dict[Any, tuple[list[Tensor], Callable[[], None], Any]] = {}
 
     def __call__(self, *args: Any) -> Any:
@@ -52,7 +52,7 @@ class Recorded:
             places = [x.clone() for x in tensors]
             inside = iter(places)
             kept = [next(inside) if isinstance(leaf, Tensor) else leaf for leaf in leaves]
-            self.recordings[form] = (places, *self.record(lambda: self.forward(*tree_unflatten(kept, tree))))
+            self.recordings[form] = (places, *self.capture(lambda: self.forward(*tree_unflatten(kept, tree))))
         places, replay, made = self.recordings[form]
         for place, x in zip(places, tensors, strict=True):
             place.copy_(x)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 AGENT_STORE = "TORCHELASTIC_USE_AGENT_STORE"
 
 
-def is_first() -> bool:
+def is_main_process() -> bool:
     """Whether this process is the one that writes files."""
     for name in ("RANK", "SLURM_PROCID"):  # over all machines
         if name in os.environ:
@@ -34,7 +34,7 @@ def was_restarted() -> bool:
     return any(int(os.environ.get(name) or 0) > 0 for name in ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT"))
 
 
-def mark() -> str:
+def start_label() -> str:
     """What tells the run folder of this start from others: the same for all its processes, and after a restart.
 
     Under SLURM the numbers of job and step, else the time; torchrun's processes agree on one through its store.
@@ -57,7 +57,7 @@ def _agreed(proposal: str) -> str:
 
 def run_folder(resumed: str | None, name: str) -> str:
     """The folder that is resumed, or a new one: what conf/train.yaml calls ``zoo.run_folder``."""
-    return resumed or f"{name}-{mark()}"
+    return resumed or f"{name}-{start_label()}"
 
 
 RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "ROLE_RANK")

@@ -25,7 +25,7 @@ from zoo.errors import ZooError, listed, one_of
 from zoo.evaluation.catalogue import METRICS, OF_MOVEMENT, OF_SAMPLES, mistakes
 from zoo.evaluation.features.names import check_features
 from zoo.evaluation.metric import Videos
-from zoo.evaluation.of_run import OF_FEATURES, Measured, check_counts
+from zoo.evaluation.of_run import OF_FEATURES, EvaluationResult, check_counts
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import Result, add_line
 from zoo.evaluation.suite import Suite
@@ -50,7 +50,7 @@ class Piece:
     start: int
 
 
-def evaluate_folders(settings: EvaluateSettings) -> list[Measured]:
+def evaluate_folders(settings: EvaluateSettings) -> list[EvaluationResult]:
     """Measure ``settings.fake`` against ``settings.real``; a line a protocol is added to results.jsonl in ``fake``.
 
     Where both hold videos of the same names, these are compared pair by pair, too.
@@ -105,7 +105,7 @@ def evaluate_folders(settings: EvaluateSettings) -> list[Measured]:
         else:
             suite.look(Videos(real_clip["video"], real_clip), real=True)
             suite.look(Videos(fake_clip["video"], fake_clip), real=False)
-    found = [Measured("not known", protocol, figures) for protocol, figures in suite.compute()]
+    found = [EvaluationResult("not known", protocol, figures) for protocol, figures in suite.compute()]
     for each in found:
         more = {"model": fake.name, "real": str(settings.real), "fake": str(settings.fake)}
         add_line(fake / RESULTS, Result(0, "any", each.given, each.figures, each.protocol, more).line())

@@ -34,7 +34,7 @@ clips than there are features, so it has to be asked for."""
 
 
 @dataclass(frozen=True)
-class Measured:
+class EvaluationResult:
     """What came out under one protocol. given: what the samples were made from."""
 
     given: str
@@ -42,7 +42,7 @@ class Measured:
     figures: Figures
 
 
-def evaluate_run(settings: EvaluateSettings) -> list[Measured]:
+def evaluate_run(settings: EvaluateSettings) -> list[EvaluationResult]:
     """Measure ``settings.run`` and add a line for each protocol to its results.jsonl; a ZooError for what cannot be."""
     model, config = load(str(settings.run)), data_config(str(settings.run))
     if not model.card.samples:
@@ -53,7 +53,7 @@ def evaluate_run(settings: EvaluateSettings) -> list[Measured]:
         raise ZooError(f"{model.card.name} has no temperature. Leave it out.")
     model.to(find_device(settings.accelerator))
     if settings.cuda_graphs:
-        model.record_networks()
+        model.capture_cuda_graphs()
     classifier = load(settings.classifier) if settings.classifier else None
     measured = []
     for context in _contexts(settings, model):
@@ -78,7 +78,7 @@ def _evaluate(
     config: DataConfig,
     context: int,
     classifier: VideoModel[Any] | None,
-) -> list[Measured]:
+) -> list[EvaluationResult]:
     names = settings.metrics or usual(settings, model, context)
     _check(settings, model, names, context)
     frames = settings.frames or _frames(model, context, classifier)
@@ -115,14 +115,14 @@ def _evaluate(
     return _kept(settings, model, suite, context)
 
 
-def _kept(settings: EvaluateSettings, model: VideoModel[Any], suite: Suite, context: int) -> list[Measured]:
+def _kept(settings: EvaluateSettings, model: VideoModel[Any], suite: Suite, context: int) -> list[EvaluationResult]:
     """Write what came out; what a classifier says only if it knows the real clips, and after all the rest."""
     folder, given = find_checkpoint(str(settings.run)).parent, model.given(context)
     found = sorted(suite.compute(), key=lambda pair: pair[0].features == "classifier")
     for protocol, figures in found:
         check_bound(figures)
         add_result(folder, model, figures, protocol, given)
-    return [Measured(given, protocol, figures) for protocol, figures in found]
+    return [EvaluationResult(given, protocol, figures) for protocol, figures in found]
 
 
 def usual(settings: EvaluateSettings, model: VideoModel[Any], context: int) -> list[str]:

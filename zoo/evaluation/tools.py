@@ -14,7 +14,7 @@ from zoo.evaluation.protocol import Protocol
 from zoo.flow.estimators import build_estimator
 from zoo.model import VideoModel
 from zoo.runs.load import load
-from zoo.settings import Measuring
+from zoo.settings import EvaluationTools
 from zoo.types import ClipSpec
 
 LEAST_ACCURACY = 0.99
@@ -24,7 +24,7 @@ LEAST_MIOU = 0.5
 
 
 def open_tools(
-    settings: Measuring,
+    settings: EvaluationTools,
     names: Sequence[str],
     protocol: Protocol,
     spec: ClipSpec,
@@ -57,7 +57,7 @@ def open_tools(
     return Setup(measured, protocol.clips, protocol.draws, protocol.context, **setup)
 
 
-def given_tools(settings: Measuring, training: bool) -> list[Tool]:
+def given_tools(settings: EvaluationTools, training: bool) -> list[Tool]:
     """The names of the tools that the settings give."""
     may: tuple[Tool, ...] = ("features", "classifier", "segmenter", "flow")
     return [tool for tool in may if getattr(settings, tool)] + (["training"] if training else [])

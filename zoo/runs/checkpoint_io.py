@@ -12,7 +12,7 @@ from zoo.io.atomic import write_atomically
 from zoo.runs.load import read_checkpoint
 
 
-class WholeCheckpoints(TorchCheckpointIO):
+class AtomicCheckpointIO(TorchCheckpointIO):
     """A kill at any moment leaves the old file or the new one."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:

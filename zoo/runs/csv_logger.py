@@ -14,7 +14,7 @@ from typing import Any
 
 from lightning.pytorch.loggers import Logger
 
-from zoo.devices.launch import is_first
+from zoo.devices.launch import is_main_process
 from zoo.io.atomic import write_text
 from zoo.runs.metrics_csv import read_rows
 
@@ -30,7 +30,7 @@ class MetricsFile(Logger):
         self.path = path
         self.columns: list[str] = []
         self.rows = 0
-        self.writes = is_first()
+        self.writes = is_main_process()
         if self.writes:
             self._begin(keep)
 

@@ -39,7 +39,7 @@ OF_A_RUN = (
 
 
 @contextlib.contextmanager
-def claimed(run: Path) -> Iterator[None]:
+def locked(run: Path) -> Iterator[None]:
     """Hold a run folder, made where there is none; raises a ZooError while another process has it.
 
     The operating system gives it back when the process ends, however it ends.
@@ -77,7 +77,7 @@ def _lock(descriptor: int, run: Path) -> None:
         time.sleep(0.2)
 
 
-def make_room(run: Path, overwrite: bool) -> None:
+def clear_run_folder(run: Path, overwrite: bool) -> None:
     """Refuse a folder that holds a run, or take that away if ``overwrite``; files of others stay."""
     there = [name for name in OF_A_RUN if (run / name).exists()]
     if there and not overwrite:

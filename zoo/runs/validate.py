@@ -42,7 +42,7 @@ def check_model(file: Path, checkpoint: Any) -> None:
     averages = checkpoint.get("ema", {})
     try:
         spec = _checked(ClipSpec(**settings["spec"]))
-        model: VideoModel[Any] = sketched(lambda: build(settings["model"], spec), file, checkpoint)
+        model: VideoModel[Any] = build_on_meta(lambda: build(settings["model"], spec), file, checkpoint)
         model.load_state_dict(checkpoint["state_dict"], assign=True)
         for name, state in averages.items():
             model.ema_parts()[name].load_state_dict(state, assign=True)
@@ -58,7 +58,7 @@ def check_model(file: Path, checkpoint: Any) -> None:
         ) from problem
 
 
-def sketched(make: Callable[[], M], file: Path, tensors: Any) -> M:
+def build_on_meta(make: Callable[[], M], file: Path, tensors: Any) -> M:
     """A module whose parameters have shapes and no memory; a ZooError as soon as it is far larger than ``tensors``."""
     held = list(tensors_in(tensors))
     most = SPARE_BYTES + 4 * sum(tensor.nbytes for tensor in held)

@@ -35,8 +35,8 @@ from zoo.testing.helpers import (
     CLIPS,
     FRAMES,
     answer,
+    capture_on_cpu,
     note_gradient,
-    record_here,
     recorded_reads,
     request_for,
     tiny_clip,
@@ -112,7 +112,7 @@ class TrainedContract:
     def test_channels_last_is_another_rounding(self, name: str, tmp_path: Path) -> None:
         """The same answer and the same losses, and kernels stay so laid out, in checkpoints too."""
         clip, models = tiny_clip(name), [tiny_model(name), tiny_model(name)]
-        models[1].lay_channels_last()
+        models[1].to_channels_last()
         plain, last = (answer(model.eval(), clip).float() for model in models)
         assert torch.allclose(plain, last, atol=1e-3)
         for model in models:
@@ -127,7 +127,7 @@ class TrainedContract:
     def test_recorded_networks_do_the_same(self, name: str) -> None:
         """Replayed as `cuda_graphs=true` does it, in memory that is written over each time."""
         clip, models = tiny_clip(name), [tiny_model(name).eval(), tiny_model(name).eval()]
-        models[1].record_networks(record_here)
+        models[1].capture_cuda_graphs(capture_on_cpu)
         for _ in range(2):  # a recording is made, and used again
             assert torch.equal(*(answer(model, clip) for model in models))
 
@@ -141,7 +141,7 @@ class TrainedContract:
             device.watched = False
             return lambda: None, made
 
-        model.record_networks(watched)
+        model.capture_cuda_graphs(watched)
         with device:
             answer(model, move_data_to_device(tiny_clip(name), DEVICE))
 

@@ -99,7 +99,7 @@ def train_as_commanded(model: VideoModel[Any], name: str, budget: int, folder: P
     """Train for so many clips on what the data module gives, through every stage of a curriculum, and validate."""
     fields = MODELS.find(name).card.wanted()
     data = replace(tiny_data(name), batch_size=CLIPS)
-    loaders = VideoData(data, fields, budget, 0, CLIPS, FRAMES, model.stage)
+    loaders = VideoData(data, fields, budget, 0, CLIPS, FRAMES, model.curriculum_stage)
     runner = quiet_trainer(folder, num_sanity_val_steps=0)
     runner.fit(model, loaders)
     return runner
@@ -121,8 +121,8 @@ def recorded_reads(kind: type[Any]) -> Iterator[set[str]]:
         yield read
 
 
-def record_here(run: Run) -> tuple[Callable[[], None], Any]:
-    """What `record_cuda` does, on the processor: each replay writes over what was made before."""
+def capture_on_cpu(run: Run) -> tuple[Callable[[], None], Any]:
+    """What `capture_cuda_graph` does, on the processor: each replay writes over what was made before."""
     made = run()
 
     def replay() -> None:

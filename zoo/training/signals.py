@@ -9,14 +9,14 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from zoo.devices.launch import is_first
+from zoo.devices.launch import is_main_process
 from zoo.errors import Stopped
 
 
 def exit_after_signal(stop: Stopped, run: Path) -> NoReturn:
     """End the process after a signal, as a shell would say it: 128 and the number. Ask SLURM to run the job again if
     the signal was its warning that the time is over."""
-    if not is_first():
+    if not is_main_process():
         sys.exit(0)  # the first one speaks for all; Lightning takes another code for an accident
     name = signal.Signals(stop.number).name
     print(

@@ -26,13 +26,13 @@ from zoo.cli import hush_libraries
 from zoo.data.base import build_set
 from zoo.data.module import VideoData
 from zoo.devices.hardware import PRECISIONS
-from zoo.devices.launch import is_first
+from zoo.devices.launch import is_main_process
 from zoo.devices.strategies import build_strategy
 from zoo.evaluation.results import read_results
 from zoo.evaluation.suite import Suite
 from zoo.evaluation.tools import open_tools
 from zoo.model import build
-from zoo.runs.checkpoint_io import WholeCheckpoints
+from zoo.runs.checkpoint_io import AtomicCheckpointIO
 from zoo.runs.provenance import note_resumption, write_provenance
 from zoo.runs.wandb_logger import build_loggers, close_loggers
 from zoo.settings import Train
@@ -51,24 +51,24 @@ def train(plan: Plan, run: Path, start: Start | None = None) -> dict[str, float]
     if settings.trainer.threads:
         torch.set_num_threads(settings.trainer.threads)
     seed_everything(settings.seed, verbose=False)
-    if is_first():
+    if is_main_process():
         note_resumption(run, start.clips_seen) if start else write_provenance(run, plan.config())
     model = build(asdict(settings.model), plan.spec)
     model.seed, model.evaluation = settings.seed, plan.request
-    model.lay_out(settings)
+    model.apply_memory_format(settings)
     if settings.trainer.compile:
         model.compile_networks()
-    for note in model.notes() if is_first() else ():
+    for note in model.notes() if is_main_process() else ():
         print(note)
     clips, frames = plan.evaluation_clips, plan.request.frames
-    data = VideoData(plan.data, plan.card.wanted(), plan.budget, settings.seed, clips, frames, model.stage)
+    data = VideoData(plan.data, plan.card.wanted(), plan.budget, settings.seed, clips, frames, model.curriculum_stage)
     trainer = build_trainer(plan, run, start.rows if start else 0)
     try:
         with told(run):
             trainer.fit(model, data, ckpt_path=start.checkpoint if start else None, weights_only=True)
     finally:
         close_loggers(trainer.loggers, run)
-    return figures(run, model.clips_seen) if is_first() else {}
+    return figures(run, model.clips_seen) if is_main_process() else {}
 
 
 def build_trainer(plan: Plan, run: Path, rows: int = 0) -> Trainer:
@@ -127,7 +127,7 @@ def trainer_arguments(settings: Train, card: ModelCard) -> dict[str, Any]:
         "num_nodes": trainer.num_nodes,
         "strategy": build_strategy(strategy.name, card, trainer.sync_batchnorm),
         "precision": PRECISIONS.get(trainer.precision, trainer.precision),
-        "plugins": [WholeCheckpoints()],
+        "plugins": [AtomicCheckpointIO()],
     }
     if strategy.name == "fsdp":
         arguments["inference_mode"] = False  # what it gathers for a round of evaluation, training goes on with

@@ -42,7 +42,7 @@ class Classifier(VideoModel[ClassifierConfig]):
     def _thinned(self, features: Tensor, clip: Clip) -> Tensor:
         """Dropout: of every clip other features are left out, (B, F) -> (B, F)."""
         left = 1.0 - self.config.dropout
-        kept = self.drawn(clip, lambda source: torch.rand(features.shape[1], generator=source) < left)
+        kept = self.per_sample_noise(clip, lambda source: torch.rand(features.shape[1], generator=source) < left)
         return features * kept / max(left, 1e-8)
 
     def features(self, video: Tensor) -> Tensor:

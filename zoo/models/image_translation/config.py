@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from zoo.card import ModelConfig
 from zoo.errors import ZooError, listed, nearest, one_of
-from zoo.types import ClipSpec, Stage
+from zoo.types import ClipSpec, CurriculumStage
 
 
 @dataclass
@@ -83,13 +83,13 @@ class ImageTranslationConfig(ModelConfig):
             return "condition" if "condition" in spec.fields else "labels"
         return self.given
 
-    def stage(self, clips_seen: int) -> Stage:
+    def curriculum_stage(self, clips_seen: int) -> CurriculumStage:
         """The spatial curriculum: the coarsest scale alone at its size, then a finer one, first learning alone."""
         if not self.clips_per_scale:
-            return Stage(finest_alone=self.scales > 1 and clips_seen < self.finest_alone_clips)
+            return CurriculumStage(freeze_coarse=self.scales > 1 and clips_seen < self.finest_alone_clips)
         joined = min(clips_seen // self.clips_per_scale, self.scales - 1)
         alone = joined > 0 and clips_seen - joined * self.clips_per_scale < self.finest_alone_clips
-        return Stage(shrink=2 ** (self.scales - 1 - joined), finest_alone=alone)
+        return CurriculumStage(downscale=2 ** (self.scales - 1 - joined), freeze_coarse=alone)
 
     def problems(self, spec: ClipSpec) -> list[str]:
         """Sentences about what does not fit the clips."""

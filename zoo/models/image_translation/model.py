@@ -21,7 +21,7 @@ from zoo.model import VideoModel, pieces
 from zoo.models.image_translation.appearance_memory import AppearanceMemory, ChosenAppearance
 from zoo.models.image_translation.config import ImageTranslationConfig
 from zoo.models.image_translation.objective import PictureObjective
-from zoo.types import Appearance, Clip, ClipSpec, SampleRequest, Stage
+from zoo.types import Appearance, Clip, ClipSpec, CurriculumStage, SampleRequest
 
 ConfigT = TypeVar("ConfigT", bound=ImageTranslationConfig)
 SLOW = 0.1  # share of the learning rate for parameters that move their output further than others
@@ -107,23 +107,23 @@ class ImageTranslationModel(VideoModel[ConfigT], Generic[ConfigT]):
             maps = torch.cat([maps, instance_edges(clip["instances"])], 2)
         return maps.to(self.dtype)
 
-    def stage(self, clips_seen: int) -> Stage:
+    def curriculum_stage(self, clips_seen: int) -> CurriculumStage:
         """The curriculum."""
-        return self.config.stage(clips_seen)
+        return self.config.curriculum_stage(clips_seen)
 
     @property
-    def stage_of_this_step(self) -> Stage:
+    def current_stage(self) -> CurriculumStage:
         """The stage that the batch at hand was made for; the clock has counted it already."""
-        return self.stage(self.clips_seen - self.step_clips)
+        return self.curriculum_stage(self.clips_seen - self.step_clips)
 
-    def scales_at(self, stage: Stage) -> int:
+    def scales_at(self, stage: CurriculumStage) -> int:
         """How many generators take part."""
-        return self.config.scales - (stage.shrink.bit_length() - 1)
+        return self.config.scales - (stage.downscale.bit_length() - 1)
 
     @property
     def trained_scales(self) -> int:
         """How many generators have been trained so far; sampling uses no other."""
-        return self.scales_at(self.stage(max(self.clips_seen - 1, 0)))
+        return self.scales_at(self.curriculum_stage(max(self.clips_seen - 1, 0)))
 
     def scaled(self, maps: Tensor) -> list[Tensor]:
         """Maps (..., H, W) for the scales that are trained, coarsest first."""

@@ -16,7 +16,7 @@ from zoo.models.image_translation.released_networks import (
     translate_image_generator,
 )
 from zoo.models.pix2pixhd.config import Pix2PixHDConfig
-from zoo.runs.validate import sketched
+from zoo.runs.validate import build_on_meta
 
 if TYPE_CHECKING:
     from zoo.models.pix2pixhd.model import Pix2PixHD
@@ -55,7 +55,7 @@ def convert(model_class: type[Pix2PixHD], folder: Path, settings: Mapping[str, A
         **(discriminator[0].settings() if discriminator else {}),
     )
     spec = clip_spec(form.channels, settings, foreground=False)
-    sketched(lambda: model_class(config, spec), folder, generator)
+    build_on_meta(lambda: model_class(config, spec), folder, generator)
     model = model_class(config, spec)
     model.generator.load_state_dict(fit_state(generator, model.generator.state_dict(), "G"))
     if discriminator:

@@ -53,25 +53,25 @@ class Pix2PixHD(ImageTranslationModel[Pix2PixHDConfig]):
     def training_step(self, clip: Clip, batch_idx: int) -> None:
         """Steps of the generator and of the discriminator for every few frames of the clip."""
         self.set_learning_rate()
-        stage = self.stage_of_this_step
+        stage = self.current_stage
         parts: dict[str, list[Tensor]] = {}
         for start in range(0, clip["video"].shape[1], self.config.frames_per_step):
             some = cut(clip, start, start + self.config.frames_per_step)
-            pictures = self.paint(some, self.scales_at(stage), stage.finest_alone)
+            pictures = self.paint(some, self.scales_at(stage), stage.freeze_coarse)
             losses = self.objective.losses(pictures)
-            self.descend(*losses)
+            self.optimizer_steps(*losses)
             for name, value in (losses.generator | losses.discriminator).items():
                 parts.setdefault(name, []).append(value.detach())
         self.log_losses({name: torch.stack(values).mean() for name, values in parts.items()})
 
-    def paint(self, clip: Clip, scales: int, finest_alone: bool) -> Pictures:
+    def paint(self, clip: Clip, scales: int, freeze_coarse: bool) -> Pictures:
         """Every frame of a clip, painted with its own appearance."""
         given = self.encode(clip)
-        image = self._paint(folded(self.with_appearances(clip, given)), scales, finest_alone)
+        image = self._paint(folded(self.with_appearances(clip, given)), scales, freeze_coarse)
         labels = folded(clip["labels"]) if "labels" in clip else None
         return Pictures(folded(given), folded(clip["video"]), {"image": image}, labels)
 
-    def _paint(self, with_appearance: Tensor, scales: int, finest_alone: bool = False) -> Tensor:
+    def _paint(self, with_appearance: Tensor, scales: int, freeze_coarse: bool = False) -> Tensor:
         """Maps with their appearances, (N, C+D, H, W), to pictures (N, 3, H, W), by so many generators."""
         features = self.config.appearance_features
         given, appearance = (
@@ -81,7 +81,7 @@ class Pix2PixHD(ImageTranslationModel[Pix2PixHDConfig]):
             return self.generator(given, appearance)  # type: ignore[no-any-return]
         if scales == 1:
             return self.generator.coarse(given, appearance)  # type: ignore[no-any-return]
-        return self.generator(given, appearance, finest_alone)  # type: ignore[no-any-return]
+        return self.generator(given, appearance, freeze_coarse)  # type: ignore[no-any-return]
 
     # ---------------------------------------------------------------- sampling
 

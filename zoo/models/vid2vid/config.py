@@ -8,7 +8,7 @@ from typing import Any
 from zoo.card import ModelCard, register
 from zoo.errors import one_of
 from zoo.models.image_translation.config import ImageTranslationConfig
-from zoo.types import ClipSpec, Stage
+from zoo.types import ClipSpec, CurriculumStage
 
 CARD = ModelCard(
     name="vid2vid",
@@ -106,9 +106,9 @@ class Vid2VidConfig(ImageTranslationConfig):
             return ()
         return tuple(spec.label_names.index(name) for name in spec.foreground)
 
-    def stage(self, clips_seen: int) -> Stage:
+    def curriculum_stage(self, clips_seen: int) -> CurriculumStage:
         """The curriculum in space, and in time: a clip's length doubles."""
-        stage = super().stage(clips_seen)
+        stage = super().curriculum_stage(clips_seen)
         if not self.clip_frames or not self.double_clips:
             return stage
         return replace(stage, frames=self.clip_frames * 2 ** (clips_seen // self.double_clips))

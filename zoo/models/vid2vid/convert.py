@@ -24,7 +24,7 @@ from zoo.models.image_translation.released import (
 )
 from zoo.models.image_translation.released_networks import DiscriminatorForm, translate_discriminator
 from zoo.models.vid2vid.config import Vid2VidConfig
-from zoo.runs.validate import sketched
+from zoo.runs.validate import build_on_meta
 
 if TYPE_CHECKING:
     from zoo.models.vid2vid.model import Vid2Vid
@@ -159,7 +159,8 @@ def convert(model_class: type[Vid2Vid], folder: Path, settings: Mapping[str, Any
         backprop_frames=2,  # so that training goes on at every scale
         **(discriminators["D"][0].settings() if "D" in discriminators else {}),
     )
-    sketched(lambda: model_class(config, spec), folder, [generator, *(state for _, state in discriminators.values())])
+    states = [generator, *(state for _, state in discriminators.values())]
+    build_on_meta(lambda: model_class(config, spec), folder, states)
     model = model_class(config, spec)
     parts: dict[str, tuple[nn.Module | None, State]] = {"G": (model.generator, generator)}
     networks: dict[str, nn.Module | None] = {"D": model.objective.image, "D_f": model.objective.around}

@@ -38,7 +38,7 @@ from zoo.models.vid2vid.losses import (
 from zoo.models.vid2vid.networks import GeneratedFrame, SequentialGenerator, plan_scales
 from zoo.models.vid2vid.recurrence import Frame, Rollout
 from zoo.randomness import generator
-from zoo.types import Clip, ClipSpec, Sample, SampleRequest, Stage
+from zoo.types import Clip, ClipSpec, CurriculumStage, Sample, SampleRequest
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class Vid2Vid(ImageTranslationModel[Vid2VidConfig]):
         """Generate the clip chunk by chunk; after each, one step of the generator and one of the discriminators (eq.
         5)."""
         self.set_learning_rate()
-        stage = self.stage_of_this_step
+        stage = self.current_stage
         start = self._context()
         frames = [pyramid(frame, self.scales_at(stage)) for frame in clip["video"][:, :start].unbind(1)]
         ends: tuple[int, ...] = (start,) if start else ()
@@ -158,7 +158,7 @@ class Vid2Vid(ImageTranslationModel[Vid2VidConfig]):
             ends += (stop,)
             chunk = self.generate(clip, frames, ends, begin, stage)
             losses = self.losses_of(clip, chunk)
-            self.descend(*losses)
+            self.optimizer_steps(*losses)
             for name, value in (losses.generator | losses.discriminator).items():
                 parts.setdefault(name, []).append(value.detach())
             frames = [[level.detach() for level in frame] for frame in chunk.frames]
@@ -173,15 +173,15 @@ class Vid2Vid(ImageTranslationModel[Vid2VidConfig]):
         return int(torch.randint(1, self.config.past_frames + 1, (), generator=draw))
 
     def generate(
-        self, clip: Clip, frames: list[Frame], ends: tuple[int, ...], start: int, stage: Stage | None = None
+        self, clip: Clip, frames: list[Frame], ends: tuple[int, ...], start: int, stage: CurriculumStage | None = None
     ) -> Chunk:
         """Paint the frames ``start`` to ``ends[-1]``; only their maps and those of the L before are made."""
-        stage, stop = stage or Stage(), ends[-1]
+        stage, stop = stage or CurriculumStage(), ends[-1]
         first = max(start - self.config.past_frames, 0)
         window = cut(clip, first, stop)
         given = self.encode(window)
         maps = pyramid(self.with_appearances(window, given), self.scales_at(stage))
-        rollout = Rollout(self.generator, stage.finest_alone)
+        rollout = Rollout(self.generator, stage.freeze_coarse)
         painted = rollout.paint(maps, frames, range(start - first, stop - first), self.config.backprop_frames)
         finest = [scales[-1] for scales in painted]
         return Chunk(

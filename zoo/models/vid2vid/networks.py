@@ -171,13 +171,13 @@ class SequentialGenerator(nn.Module):
                 nn.init.normal_(parameter, 0.0, 2e-4)
 
     def forward(
-        self, given: Sequence[Tensor], past: Sequence[Tensor], warps: bool = True, finest_alone: bool = False
+        self, given: Sequence[Tensor], past: Sequence[Tensor], warps: bool = True, freeze_coarse: bool = False
     ) -> list[GeneratedFrame]:
         """Paint the next frame at as many scales as are given, coarsest first.
 
         given: per scale (N, (L+1)·C, H, W), the maps of the L frames before and of this one, oldest first. past: per
         scale (N, L·3, H, W), the L frames before. warps: False when there is no frame before: all is painted.
-        finest_alone: no gradient goes to the coarser scales.
+        freeze_coarse: no gradient goes to the coarser scales.
         """
         painted: list[GeneratedFrame] = []
         for scale, maps, frames in zip(self.scales, given, past, strict=False):
@@ -185,7 +185,7 @@ class SequentialGenerator(nn.Module):
             if maps.device.type == "cpu":
                 maps, frames = (x.contiguous(memory_format=torch.channels_last) for x in (maps, frames))
             below = painted[-1] if painted else None
-            if below is not None and finest_alone:
+            if below is not None and freeze_coarse:
                 below = below.detached()
             painted.append(scale(maps, frames, warps, self.foreground_mask(maps), below))
         return painted

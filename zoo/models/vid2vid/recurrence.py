@@ -22,7 +22,7 @@ class Rollout:
     """A generator that is asked for one frame after another."""
 
     generator: SequentialGenerator
-    finest_alone: bool = False
+    freeze_coarse: bool = False
 
     def __call__(
         self, maps: Sequence[Tensor], past: Sequence[Frame], t: int, warps: bool | None = None
@@ -41,7 +41,7 @@ class Rollout:
             nothing = level.new_zeros(len(level), 3, *level.shape[-2:])
             history.append(torch.cat([nothing] * (length - len(frames)) + frames, 1))
         warps = len(past) > 0 if warps is None else warps
-        return self.generator(given, history, warps, self.finest_alone)  # type: ignore[no-any-return]
+        return self.generator(given, history, warps, self.freeze_coarse)  # type: ignore[no-any-return]
 
     def paint(
         self,

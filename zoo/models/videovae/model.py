@@ -117,7 +117,7 @@ class VideoVAE(VideoModel[VideoVAEConfig]):
     def _training_noise(self, clip: Clip) -> Tensor:
         """(B, T, D)."""
         shape = (clip["video"].shape[1], self.config.sizes.code)
-        return self.drawn(clip, lambda source: torch.randn(shape, generator=source))
+        return self.per_sample_noise(clip, lambda source: torch.randn(shape, generator=source))
 
     def _watch(self, divergence: Tensor) -> None:
         """Log what each frame of a clip carries; remember what each dimension does."""

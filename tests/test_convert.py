@@ -10,6 +10,7 @@ import torch
 
 import zoo
 from tests.golden.vid2vid import build_generator, encode
+from tests.helpers.paths import GOLDEN
 from zoo import ZooError
 from zoo.convert import convert, read_arguments
 from zoo.data.decode import probe
@@ -18,7 +19,6 @@ from zoo.sample import sample
 from zoo.settings import SampleSettings
 from zoo.types import SampleRequest
 
-GOLDEN = Path(__file__).parent / "golden"
 SIZE = {"height": 16, "width": 32}
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-PLUGIN = Path(__file__).parent / "fixtures" / "plugin"
+from tests.helpers.paths import FIXTURES
+
+PLUGIN = FIXTURES / "plugin"
 
 
 @pytest.fixture(scope="module", params=["editable", "installed"])

@@ -18,6 +18,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 
 import zoo
+from tests.helpers.paths import FIXTURES
 from zoo import ZooError, settings
 from zoo.comparison.gather import read_films
 from zoo.config.compose import conf_dir, prepare_hydra
@@ -102,7 +103,7 @@ def test_every_setting_of_a_data_set_is_read(name, tmp_path):
     root = {"folder": [f"data.root={tmp_path}/data", f"data.labels={tmp_path}/labels", "data.label_count=5"]}.get(
         name, []
     )
-    layout = Path(__file__).parent / "fixtures" / name
+    layout = FIXTURES / name
     if layout.is_dir():
         root = [f"data.root={shutil.copytree(layout, tmp_path / name)}"]
         root += ["data.label_count=14"] if name == "paired" else []
@@ -349,7 +350,7 @@ def test_wandb_key_is_looked_for_and_not_asked_for(monkeypatch, tmp_path):
 def test_two_processes_do_the_work_of_one(tmp_path):
     """Half the batch each, from one command: the same clips and the same weights.
 
-    tests/test_strategies.py has the other models and strategies, on processes that start faster.
+    tests/devices/test_strategies.py has the other models and strategies, on processes that start faster.
 
     In double precision: two adversaries blow the last bits of a sum up, in single precision to per cents. With instance
     norm: batch norm sees half the batch in each process.

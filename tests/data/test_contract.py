@@ -1,0 +1,117 @@
+"""Every registered data set yields clips of the form that its spec promises."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.helpers.paths import FIXTURES
+from zoo.data.base import DATA_SETS, DataConfig, build_set
+from zoo.data.decode import write_video
+from zoo.types import FIELDS
+
+T, H, W = 4, 32, 48
+SETTINGS = {
+    "puppets": {"condition": "edges"},
+    "folder": {"condition": "edges", "val_share": 0.5},
+    "paired": {"condition": "distance", "label_count": 14},
+    "weizmann": {"condition": "edges"},
+    "classes": {"condition": "edges"},
+}
+"""Beside size, root and name, so that a data set provides as much as it can."""
+
+
+@pytest.fixture(params=DATA_SETS.names())
+def config(request: pytest.FixtureRequest, tmp_path: Path) -> DataConfig:
+    name = request.param
+    settings = {"name": name, "frames": T, "height": H, "width": W, **SETTINGS.get(name, {})}
+    root = tmp_path / "data"
+    if name == "folder":
+        frames = np.random.default_rng(0).integers(0, 255, (60, 32, 48, 3), np.uint8)
+        write_video(root / "a.mp4", frames, 12.5)
+    elif (FIXTURES / name).is_dir():
+        shutil.copytree(FIXTURES / name, root)
+    return DATA_SETS.config(settings | ({"root": str(root)} if root.exists() else {}))
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_clip_has_the_promised_form(config, split):
+    spec = config.spec()
+    assert set(spec.fields) <= DATA_SETS.find(config.name).card.fields
+    clip = build_set(config, split, frozenset(FIELDS), seed=0).clip(1, 0, T)
+    from_files = {"content"} if split == "val" and hasattr(config, "root") else set()
+    assert set(clip) == {"fps", "key", *spec.fields} | from_files
+    shapes = {
+        "video": (T, 3, H, W),
+        "labels": (T, H, W),
+        "instances": (T, H, W),
+        "condition": (T, spec.condition_channels, H, W),
+        "flow": (T - 1, 2, H, W),
+        "visibility": (T - 1, 1, H, W),
+    }
+    for name, shape in shapes.items():
+        if name in clip:
+            integer = name in ("labels", "instances")
+            assert clip[name].shape == shape, name
+            assert clip[name].dtype == (torch.int64 if integer else torch.float32), name
+    assert clip["video"].min() >= -1
+    assert clip["video"].max() <= 1
+    assert clip["video"].std() > 0.1
+    if "pose" in clip:
+        assert (clip["pose"].shape[0], clip["pose"].shape[2]) == (T, 3)
+        assert clip["pose"].dtype == torch.float32
+    assert set(spec.foreground) <= set(spec.label_names)
+    if "visibility" in clip:
+        assert set(clip["visibility"].unique().tolist()) <= {0.0, 1.0}
+    if "labels" in clip:
+        assert 0 <= clip["labels"].min() <= clip["labels"].max() < len(spec.label_names)
+    for name, values in clip.get("attributes", {}).items():
+        assert (values.shape, values.dtype) == ((T,), torch.int64)
+        assert -1 <= values.min() <= values.max() < len(spec.attributes[name])
+        assert name not in spec.constant or len(values.unique()) == 1
+    assert set(clip.get("attributes", {})) == set(spec.attributes) >= set(spec.constant)
+
+
+def test_only_wanted_fields_are_made(config):
+    assert set(build_set(config, "train", frozenset(), seed=0).clip(0, 0, T)) == {"video", "fps", "key"}
+
+
+def test_clip_is_a_function_of_its_arguments(config):
+    first, second = (build_set(config, "train", frozenset({"flow"}), seed=3) for _ in range(2))
+    wanted = first.clip(1, 2, T)
+    second.clip(0, 0, T)
+    again = second.clip(1, 2, T)
+    assert wanted["key"] == again["key"]
+    assert torch.equal(wanted["video"], again["video"])
+    assert torch.equal(wanted["flow"], again["flow"])
+
+
+def test_evaluation_does_not_depend_on_the_seed(config):
+    one, other = (build_set(config, "val", frozenset(), seed).clip(1, 0, T) for seed in (1, 2))
+    assert one["key"] == other["key"]
+    assert torch.equal(one["video"], other["video"])
+
+
+def test_pieces_are_the_clip(config, monkeypatch):
+    """Each is made when it is asked for, and together they are what the clip is."""
+    monkeypatch.setattr("zoo.data.base.PIECE", 3)
+    clips = build_set(config, "val", frozenset(FIELDS) - {"flow", "visibility"}, seed=0)
+    whole, pieces = clips.clip(1, 0, T), list(clips.pieces(1, T))
+    assert [len(piece["video"]) for piece in pieces] == [3] * (T // 3) + [T % 3] * (T % 3 > 0)
+    assert pieces[0]["key"] == whole["key"]
+    for name in config.spec().fields:
+        if name == "attributes":
+            for attribute, ids in whole["attributes"].items():
+                assert torch.equal(torch.cat([piece["attributes"][attribute] for piece in pieces]), ids)
+        elif name in whole:
+            assert torch.allclose(torch.cat([piece[name] for piece in pieces]), whole[name]), name
+
+
+def test_training_and_evaluation_share_no_clip(config):
+    keys = [
+        {clips.clip(index, 0, T)["key"] for index in range(min(len(clips), 20))}
+        for clips in (build_set(config, split, frozenset(), 0) for split in ("train", "val"))
+    ]
+    assert keys[0] & keys[1] == set()

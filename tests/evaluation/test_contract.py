@@ -1,0 +1,383 @@
+"""What every metric keeps: equal clips are ideal, a known change has a known effect, and neither order, batches, ranks,
+devices nor the number of clips matter to how it counts.
+
+A metric of the catalogue needs a case here.
+
+Shapes: B clips, T frames, H x W pixels.
+"""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from zoo.data.base import ClipSet
+from zoo.evaluation.catalogue import METRICS
+from zoo.evaluation.features.base import Features
+from zoo.evaluation.metric import Setup
+from zoo.evaluation.metrics import lpips
+from zoo.evaluation.protocol import Protocol
+from zoo.evaluation.suite import Suite
+from zoo.flow.estimators import DisFlow
+from zoo.model import build
+from zoo.testing import tiny_data
+from zoo.types import Clip
+
+CLIPS = 5
+BRIGHTER = 0.1
+RIGHT = 3  # clips of which the classifier reads what is true
+
+
+@dataclass(frozen=True)
+class Case:
+    """figure: by its name. equal: of samples that equal the real clips; None is what the real clips have. brighter: of
+    samples that are brighter by BRIGHTER; None is not known. noisy, shuffled: which way the figure goes with noise, and
+    with frames in another order: -1, 0 or 1; None is either."""
+
+    figure: str
+    equal: float | None
+    brighter: float | None = None
+    noisy: int | None = None
+    shuffled: int | None = None
+    side: int = 48
+
+
+PSNR_OF_BRIGHTER = 20 * math.log10(2 / BRIGHTER)
+CASES = {
+    "l1": Case("l1", 0, BRIGHTER, 1, 1),
+    "psnr": Case("psnr", 100, PSNR_OF_BRIGHTER, -1, -1),
+    "ssim": Case("ssim", 1, None, -1, -1),
+    "ms_ssim": Case("ms_ssim", 1, None, -1, -1, side=176),
+    "lpips_alex": Case("lpips_alex", 0, None, 1, 1),
+    "lpips_vgg": Case("lpips_vgg", 0, None, 1, 1),
+    "lpips_squeeze": Case("lpips_squeeze", 0, None, 1, 1),
+    "fvd": Case("fvd", 0, BRIGHTER**2, 1, 1),  # one feature of a clip is its brightness
+    "fid": Case("fid", 0, 3 * BRIGHTER**2, 1, 0),  # three of a frame, whose place in time is not seen
+    "classifier_frechet": Case("classifier_frechet", 0, None, 1, 1),
+    "kvd": Case("kvd", math.nan, None, 1, 1),
+    "kid": Case("kid", math.nan, None, 1, 0),
+    "inception_score": Case("inception_score", None, None, None, 0),
+    "video_is": Case("video_is", None, None, None, 0),
+    "warping_error": Case("warping_error_dis", None, None, 1, 1),
+    "flicker": Case("flicker", None, None, 1, 1),
+    "motion": Case("motion_dis", None, None, None, 1),
+    "accuracy": Case("accuracy_action", RIGHT / CLIPS),
+    "label_miou": Case("label_miou", None, None, -1, -1),
+    "memorisation": Case("memorisation", None, None, 1, None),
+}
+OF_DRAWS = {"diversity"}  # knows no real clips; tests/evaluation/test_set_metrics.py
+UNBIASED = ("kvd", "kid")  # equal sets are nearer to each other than two sets of one kind: below 0
+
+
+# ---------------------------------------------------------------- what is measured, and with what
+
+
+class Statistics(Features):
+    """Of a clip: brightness, contrast, change from frame to frame, and whether it grows brighter. Of a frame: the mean
+    of each colour, from which the classes are read, and contrast."""
+
+    sha256 = "0" * 16
+    clip_size, frame_size, classes = 4, 4, 3
+
+    def __init__(self, classifies: str) -> None:
+        super().__init__()
+        self.name, self.classifies = f"statistics{classifies}", classifies
+
+    def clips(self, video: Tensor) -> Tensor:
+        growth = torch.linspace(-1, 1, video.shape[1], device=video.device)
+        change = (video[:, 1:] - video[:, :-1]).abs().flatten(1).mean(1)
+        colours = video.flatten(2).mean(2)
+        return torch.stack([colours.mean(1), video.flatten(1).std(1), change, (colours * growth).mean(1)], 1)
+
+    def frames(self, video: Tensor) -> Tensor:
+        return torch.cat([video.mean((3, 4)), video.flatten(2).std(2)[..., None]], 2)
+
+    def probabilities(self, video: Tensor) -> Tensor:
+        colours = video.mean((3, 4))
+        colours = colours.mean(1) if self.classifies == "clips" else colours.flatten(0, 1)
+        return (8 * colours).softmax(-1)
+
+
+class Reader(nn.Module):
+    """A segmenter that tells bright from dark, at another brightness than the labels do."""
+
+    spec = SimpleNamespace(label_names=("dark", "bright"))
+
+    def segment(self, video: Tensor) -> Tensor:
+        return (video.mean(2) > 0.05).long()
+
+
+class Bank(ClipSet):
+    """Training clips: other textures."""
+
+    def __init__(self, side: int) -> None:
+        self.side = side
+
+    def __len__(self) -> int:
+        return 3
+
+    def clip(self, index: int, epoch: int, frames: int) -> Clip:
+        return {"video": scrolling(3, frames, self.side, seed=1)["video"][index]}
+
+
+def scrolling(count: int, frames: int, side: int, seed: int = 0) -> Clip:
+    """Soft textures, each of its own colour, that scroll by two pixels a frame."""
+    numbers = torch.Generator().manual_seed(seed)
+    texture = torch.rand(count, 3, side // 4, side // 4, generator=numbers) - 0.5
+    texture = F.interpolate(texture, (side, side), mode="bicubic").clamp(-0.6, 0.6)
+    texture = texture + 0.6 * torch.rand(count, 3, 1, 1, generator=numbers) - 0.3
+    video = torch.stack([texture.roll(2 * time, -1) * (1 - 0.05 * time) for time in range(frames)], 1)
+    keys = [f"set/video{i}/0" for i in range(count)]
+    return {"video": video, "fps": torch.full((count,), 25.0), "key": keys, "labels": (video.mean(2) > 0).long()}
+
+
+@lru_cache
+def classifier() -> nn.Module:
+    torch.manual_seed(0)
+    return build({"name": "classifier", "width": 2, "blocks": 1}, tiny_data("classifier").spec()).eval()
+
+
+@torch.no_grad()
+def with_attributes(clip: Clip) -> Clip:
+    """The attributes of the first RIGHT clips are what the classifier reads; of the others, they are something else."""
+    verdict = classifier().classify(clip["video"])
+    wrong = (torch.arange(len(clip["video"])) >= RIGHT).long()
+    read = {name: (row.argmax(-1) + wrong) % row.shape[1] for name, row in verdict.items()}
+    return {**clip, "attributes": {name: ids[:, None].expand(clip["video"].shape[:2]) for name, ids in read.items()}}
+
+
+@lru_cache
+def random_backbone(net: str) -> nn.Module:
+    """torchmetrics' LPIPS network with random weights; the classifier behind them is never allocated."""
+    from torchmetrics.functional.image.lpips import _LPIPS, ScalingLayer
+
+    with torch.device("meta"):
+        network = _LPIPS(pretrained=False, net=net, pnet_rand=True).to_empty(device="cpu")
+    network.scaling_layer = ScalingLayer()
+    numbers = torch.Generator().manual_seed(0)
+    for weight in network.net.parameters():
+        weight.normal_(0, (2 / weight[0].numel()) ** 0.5 if weight.ndim > 1 else 0, generator=numbers)
+    for weight in network.lins.parameters():
+        weight.fill_(1 / weight.numel())
+    return network
+
+
+@lru_cache
+def real_clip(side: int) -> Clip:
+    return with_attributes(scrolling(CLIPS, 3 if side > 100 else 6, side))
+
+
+def suite(names: Sequence[str], clip: Clip, clips: int = CLIPS) -> Suite:
+    """Of metrics that may share a network of features."""
+    frames, side = clip["video"].shape[1], clip["video"].shape[-1]
+    of = "clips" if "video_is" in names else "frames"
+    tools = {"classifier": classifier(), "segmenter": Reader(), "flow": DisFlow(), "training": Bank(side)}
+    setup = Setup(frames, clips, features=Statistics(of), **tools)
+    return Suite(names, Protocol("set", "val", clips, frames, 0, 25.0, side, side, 0), setup)
+
+
+def some(clip: Clip, rows: Sequence[int]) -> Clip:
+    """Those clips of a batch, in that order."""
+    cut = {key: value[list(rows)] for key, value in clip.items() if isinstance(value, Tensor)}
+    names = {name: ids[list(rows)] for name, ids in clip["attributes"].items()}
+    return {**cut, "key": [clip["key"][i] for i in rows], "attributes": names}
+
+
+def figures(suite: Suite) -> dict[str, float]:
+    """Of all protocols; those of the classifier by names of their own."""
+    return {
+        (
+            f"classifier:{name}" if protocol.features == "classifier" and name.endswith("inception_score") else name
+        ): value
+        for protocol, found in suite.compute()
+        for name, value in found.items()
+    }
+
+
+def measured(name: str, change: Callable[[Tensor], Tensor], batches: Sequence[Sequence[int]] = (range(CLIPS),)):
+    """The figures of a metric where samples are the real clips, changed."""
+    clip = real_clip(CASES[name].side)
+    whole = suite([name], clip)
+    for rows in batches:
+        whole.update(some(clip, rows), [change(clip["video"])[list(rows)]])
+    return figures(whole)
+
+
+def unchanged(video: Tensor) -> Tensor:
+    return video
+
+
+def noisy(video: Tensor) -> Tensor:
+    return video + 0.3 * torch.randn(video.shape, generator=torch.Generator().manual_seed(1))
+
+
+def shuffled(video: Tensor) -> Tensor:
+    order = {3: [2, 0, 1], 6: [3, 0, 5, 2, 4, 1]}[video.shape[1]]
+    return video[:, order]
+
+
+@pytest.fixture(autouse=True)
+def _random_backbones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lpips, "perceptual_network", random_backbone)
+
+
+every_metric = pytest.mark.parametrize("name", CASES)
+
+
+# ---------------------------------------------------------------- the contract
+
+
+def test_every_metric_has_a_case():
+    assert set(CASES) | OF_DRAWS == set(METRICS)
+    assert {name for name, card in METRICS.items() if card.draws} == OF_DRAWS
+
+
+@every_metric
+def test_equal_clips(name):
+    case, found = CASES[name], measured(name, unchanged)
+    if name in UNBIASED:
+        assert -1 < found[case.figure] < 0
+        return
+    expected = found[f"real/{case.figure}"] if case.equal is None else case.equal
+    assert found[case.figure] == pytest.approx(expected, abs=1e-6)
+
+
+@every_metric
+def test_known_changes(name):
+    case = CASES[name]
+    equal = measured(name, unchanged)[case.figure]
+    if case.brighter is not None:
+        brighter = measured(name, lambda video: video + BRIGHTER)[case.figure]
+        assert brighter == pytest.approx(case.brighter, rel=1e-3)
+    for change, direction in ((noisy, case.noisy), (shuffled, case.shuffled)):
+        moved = measured(name, change)[case.figure] - equal
+        if direction == 0:
+            assert moved == pytest.approx(0, abs=1e-5)
+        elif direction is not None:
+            assert moved * direction > 1e-7 * max(1, abs(equal)), change.__name__
+
+
+@pytest.mark.parametrize("name", ["warping_error", "flicker"])
+def test_brightness_alone_does_not_shake(name):
+    case = CASES[name]
+    found = measured(name, lambda video: video + BRIGHTER)
+    assert found[case.figure] == pytest.approx(found[f"real/{case.figure}"], rel=0.02)
+
+
+def test_time_that_runs_backwards_is_seen_by_features_of_clips_alone():
+    backwards = {name: measured(name, lambda video: video.flip(1)) for name in ("fvd", "fid", "flicker")}
+    assert backwards["fvd"]["fvd"] > 1e-6
+    assert backwards["fid"]["fid"] == pytest.approx(0, abs=1e-8)
+    assert backwards["flicker"]["flicker"] == pytest.approx(backwards["flicker"]["real/flicker"], rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["inception_score", "video_is"])
+def test_grey_is_nothing_in_particular(name):
+    found = measured(name, torch.zeros_like)
+    assert found[name] == pytest.approx(1)
+    assert 1.01 < found[f"real/{name}"] < 3
+
+
+@every_metric
+def test_order_and_batches_do_not_matter(name):
+    at_once = measured(name, noisy)
+    for batches in ([[0], [1], [2], [3], [4]], [[4, 2, 0], [3, 1]]):
+        assert measured(name, noisy, batches) == pytest.approx(at_once, rel=1e-4, abs=1e-6)
+
+
+@every_metric
+def test_states_that_merge_are_one(name):
+    """As ranks do; every state says how, and has the same shape whatever was seen."""
+    clip = real_clip(CASES[name].side)
+    parts = [suite([name], clip) for _ in range(3)]
+    for part, rows in zip(parts, ([0, 3, 4], [1, 2], []), strict=True):
+        if rows:
+            part.update(some(clip, rows), [noisy(clip["video"])[rows]])
+    whole, *others = [part.groups[0].metrics[name] for part in parts]
+    for other in others:
+        assert all(reduce is not None for reduce in other._reductions.values())
+        whole.merge_state(other)
+    assert figures(parts[0]) == pytest.approx(measured(name, noisy), rel=1e-4, abs=1e-6)
+
+
+@every_metric
+def test_memory_does_not_grow_with_clips(name):
+    clip = with_attributes(scrolling(40, 3, CASES[name].side if CASES[name].side > 100 else 32))
+    whole = suite([name], clip, clips=40)
+    metric, sizes = whole.groups[0].metrics[name], []
+    for start in range(0, 40, 4):
+        rows = range(start, start + 4)
+        whole.update(some(clip, rows), [clip["video"][list(rows)]])
+        sizes.append(sum(state.numel() for state in metric.metric_state.values()))
+    assert sizes[0] == sizes[-1]
+
+
+@every_metric
+def test_reset_forgets(name):
+    clip = real_clip(CASES[name].side)
+    whole = suite([name], clip)
+    whole.update(clip, [torch.zeros_like(clip["video"])])
+    whole.reset()
+    whole.update(clip, [noisy(clip["video"])])
+    assert figures(whole) == pytest.approx(measured(name, noisy))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@every_metric
+def test_devices_agree(name):
+    clip = real_clip(CASES[name].side)
+    whole = suite([name], clip)
+    made = noisy(clip["video"]).cuda()
+    names = {key: ids.cuda() for key, ids in clip["attributes"].items()}
+    moved = {key: value.cuda() if isinstance(value, Tensor) else value for key, value in clip.items()}
+    whole.update({**moved, "attributes": names}, [made])
+    assert figures(whole) == pytest.approx(measured(name, noisy), rel=1e-3, abs=1e-4)
+
+
+# ---------------------------------------------------------------- two processes
+
+GROUPS = [
+    [name for name, case in CASES.items() if case.side < 100 and name != "video_is"],
+    [name for name, case in CASES.items() if case.side > 100],
+    ["video_is"],
+]
+SPLITS = [([0, 3, 4], [2, 1]), (range(CLIPS), [])]  # the clips of each rank: uneven, and one that has none
+
+
+def measure_rank(rank: int, folder: str) -> None:
+    """Measure the clips of one rank, and write what all ranks say together."""
+    torch.set_num_threads(1)
+    lpips.perceptual_network = random_backbone
+    torch.distributed.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=2)
+    found: list[dict[str, float]] = []
+    for split in SPLITS:
+        found.append({})
+        for names in GROUPS:
+            clip = real_clip(CASES[names[0]].side)
+            whole = suite(names, clip)
+            if rows := list(split[rank]):
+                whole.update(some(clip, rows), [noisy(clip["video"])[rows]])
+            found[-1] |= figures(whole)
+    Path(folder, f"{rank}.json").write_text(json.dumps(found))
+    torch.distributed.destroy_process_group()
+
+
+def test_two_processes_say_what_one_says(tmp_path):
+    expected: dict[str, float] = {}
+    for names in GROUPS:
+        clip = real_clip(CASES[names[0]].side)
+        whole = suite(names, clip)
+        whole.update(clip, [noisy(clip["video"])])
+        expected |= figures(whole)
+    torch.multiprocessing.spawn(measure_rank, (str(tmp_path),), nprocs=2)
+    for rank in (0, 1):
+        for found in json.loads((tmp_path / f"{rank}.json").read_text()):
+            assert found == pytest.approx(expected, rel=1e-4, abs=1e-6)

@@ -1,0 +1,59 @@
+"""The command at the head of each experiment runs."""
+
+import importlib.util
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.helpers.paths import ROOT
+from zoo import list_models
+from zoo.card import MODELS
+from zoo.config.compose import conf_dir
+from zoo.data.decode import write_video
+
+EXPERIMENTS = sorted(conf_dir().glob("experiment/*.yaml"))
+SMALL = ["debug=smoke", "data.workers=0", "data.height=32", "data.width=32", "data.batch_size=1", "data.frames=4"]
+SMALLER = ["budget.clips=1", "model.width=8", "model.blocks=2", "model.discriminator_width=8", "evaluation.clips=1"]
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=[path.stem for path in EXPERIMENTS])
+def test_header_command_runs(experiment: Path, tmp_path: Path):
+    command = next(line for line in experiment.read_text().splitlines() if line.startswith("# python -m zoo."))
+    frames = np.random.default_rng(0).integers(0, 255, (60, 32, 32, 3), np.uint8)
+    write_video(tmp_path / "videos" / "a.mp4", frames, 15)
+    words = shlex.split(command.removeprefix("# python ").replace("<folder of mp4s>", str(tmp_path / "videos")))
+    words = [sys.executable, *words, *SMALL, *SMALLER, "logger.wandb=disabled", "trainer.progress=false"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(tmp_path.glob("runs/*/gallery.mp4"))
+
+
+def test_readme_holds_the_leaderboard_of_every_model():
+    """Every registered model that makes videos, three seeds each, and the table as the script writes it."""
+    root = ROOT
+    spec = importlib.util.spec_from_file_location("leaderboard", root / "experiments/leaderboard/run.py")
+    leaderboard = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(leaderboard)
+    assert set(leaderboard.MODELS) == {name for name in list_models() if MODELS.find(name).card.samples}
+    for row in leaderboard.compared().rows:
+        assert set(row.seeds) == {1, 2, 3}, row.variant
+    text = (root / "README.md").read_text()
+    assert leaderboard.readme(text) == text
+    assert all(f"| `{model}` |" in text for model in leaderboard.MODELS)
+
+
+def test_readme_holds_the_table_of_speed():
+    """As the script writes it from what was measured."""
+    root = ROOT
+    spec = importlib.util.spec_from_file_location("speed", root / "experiments/speed/table.py")
+    speed = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(speed)
+    text = (root / "README.md").read_text()
+    assert speed.readme(text) == text
+    assert "vid2vid, training, 128x64" in text

@@ -1,0 +1,33 @@
+"""What the tests of `paired`, `cityscapes` and `pose` share: the tiny files of tests/fixtures, opened as data sets."""
+
+import cv2
+
+from zoo.data.base import DATA_SETS, build_set
+from zoo.types import FIELDS
+
+NEEDED = {"paired": {"label_count": 14}, "cityscapes": {}, "pose": {}}
+NAMES = sorted(NEEDED)
+
+
+def config(name, place, **settings):
+    size = {"frames": 4, "height": 32, "width": 64, "flow": "none"}
+    return DATA_SETS.config({"name": name, "root": str(place)} | NEEDED[name] | size | settings)
+
+
+def all_of(name, place, **settings):
+    """Every clip of both splits, in several epochs."""
+    for split in ("train", "val"):
+        data = build_set(config(name, place, **settings), split, frozenset(FIELDS), 0)
+        for epoch in range(4):
+            for index in range(len(data)):
+                data.clip(index, epoch, 4)
+
+
+def clips(name, root, split="train", fields=FIELDS, seed=0, **settings):
+    return build_set(config(name, root, **settings), split, frozenset(fields), seed)
+
+
+def replace_picture(path, change):
+    """Rewrite one picture, unchanged but for what ``change`` does to the array."""
+    picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    cv2.imwrite(str(path), change(picture))

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.cli import command
 from zoo.errors import ZooError, listed, nearest
+from zoo.settings import CompareSettings
 
 if TYPE_CHECKING:
     from zoo.comparison.content import Comparison
 
-SETTINGS = ("out", "project")
+SETTINGS = tuple(setting.name for setting in fields(CompareSettings))
 
 
 def compare(words: Sequence[str], out: Path, project: str | None = None) -> Comparison:

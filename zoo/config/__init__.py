@@ -1,1 +1,1 @@
-"""Composing settings with Hydra. Imports no torch."""
+"""Settings: composing them with Hydra, their meanings, and `--help`. Imports no torch."""

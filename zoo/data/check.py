@@ -26,6 +26,7 @@ from zoo.data.sets.folder.footage import Video, stored_frames
 from zoo.data.sets.folder.statistics import LOOKS, RUN, Statistics, statistics
 from zoo.data.transforms import cover, drawing
 from zoo.errors import ZooError
+from zoo.settings import CheckSettings
 
 T = TypeVar("T")
 
@@ -61,7 +62,7 @@ def typed_settings(kind: type[Any], arguments: Sequence[str], command: str) -> t
         typed = OmegaConf.merge(OmegaConf.structured(kind), OmegaConf.from_dotlist(words))
     except OmegaConfBaseException as problem:
         raise ZooError(explain(problem)) from problem
-    return OmegaConf.to_object(typed), Path(sheet[0] if sheet else "contact-sheet.png")
+    return OmegaConf.to_object(typed), Path(sheet[0] if sheet else CheckSettings.sheet)
 
 
 def spread(things: Sequence[T], count: int) -> list[T]:

@@ -28,14 +28,12 @@ CARD = ModelCard(
 @register(CARD, builds=".model:Pix2PixHD")
 @dataclass
 class Pix2PixHDConfig(PaintingConfig):
-    """Every frame by itself: the per-frame baseline of vid2vid. The settings stand in ``PaintingConfig``.
-
-    scales: 1 is the global generator, 2 puts it into a local enhancer of twice its resolution. frames_per_step: frames
-    of a clip per optimizer step, as for vid2vid.
-    """
+    """Settings of pix2pixHD, the per-frame baseline of vid2vid: every frame is generated independently."""
 
     name: str = "pix2pixhd"
+
     frames_per_step: int = 2
+    """Frames of a clip per optimizer step. Memory grows with it."""
 
     @property
     def most_scales(self) -> int:

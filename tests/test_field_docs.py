@@ -9,8 +9,8 @@ import zoo.data.base
 import zoo.settings
 import zoo.types
 from zoo.card import MODELS
-from zoo.config.field_docs import field_docs
 from zoo.data.base import DATA_SETS
+from zoo.help.field_docs import field_docs
 
 
 def dataclasses_of(module):

@@ -194,7 +194,7 @@ class Train:
 
 @dataclass
 class LookSettings:
-    """Appearance of one instance of a sample, taken from an image; for models with an appearance encoder."""
+    """Appearance of one instance, taken from an image; for multimodal models."""
 
     image: str | None = None
     """Image file that the appearance is taken from. None: no appearance is chosen."""
@@ -242,7 +242,7 @@ class SampleSettings:
     for models that support it, such as vid2vid. None: the model's own setting."""
 
     look: LookSettings = field(default_factory=LookSettings)
-    """Appearance of one instance, taken from an image."""
+    """Appearance of one instance, taken from an image; for multimodal models."""
 
     attributes: dict[str, str] = field(default_factory=dict)
     """Attributes of the sample, attributes.<name>=<value>, for models that take them. A value is a word such as walk,

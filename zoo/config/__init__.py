@@ -1,1 +1,1 @@
-"""Settings: composing them with Hydra, their meanings, and `--help`. Imports no torch."""
+"""Composing settings with Hydra. Imports no torch."""

@@ -33,9 +33,9 @@ FIRST_FRAMES = ("given", "image", "generated")
 @register(CARD, builds=".model:Vid2Vid")
 @dataclass
 class Vid2VidConfig(PaintingConfig):
-    """Settings of vid2vid; symbols are the paper's.
+    """Settings of vid2vid.
 
-    The defaults are for a laptop; conf/experiment has larger settings.
+    Symbols are the paper's. The defaults are for a laptop; conf/experiment has larger settings.
     """
 
     name: str = "vid2vid"

@@ -23,7 +23,9 @@ CARD = DataCard(
 @register_data(CARD, builds=".clips:WeizmannClips")
 @dataclass
 class WeizmannConfig(LabelledConfig):
-    """Every person and action is in both splits: each video is split in time, and its last ``val_share`` is held out.
+    """Videos of nine people and ten actions.
+
+    Every person and action is in both splits: each video is split in time, and its last ``val_share`` is held out.
 
     The defaults are the protocol that two independent implementations of VideoVAE's experiment agree on.
     """

@@ -13,13 +13,12 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 
-@cache
-def field_docs(cls: type[Any]) -> Mapping[str, str]:
+def field_docs(cls: type[Any]) -> dict[str, str]:
     """Field -> its docstring as one line, base classes included; a class overrides the meanings of its bases.
 
     Fields without a docstring, and classes whose source is not at hand, are left out.
@@ -32,7 +31,7 @@ def field_docs(cls: type[Any]) -> Mapping[str, str]:
 
 @cache
 def _docs_of_module(name: str) -> dict[str, dict[str, str]]:
-    """Qualified name of each class of a module -> its own fields' docstrings."""
+    """Qualified name of each class of a module -> its own fields' docstrings; each module is parsed once."""
     if name == "builtins":
         return {}
     try:

@@ -42,7 +42,7 @@ def run(python: Path, *words: str, cwd: Path) -> str:
 def test_plugin_is_listed_and_keeps_the_contract(python, tmp_path):
     assert "carry" in run(python, "-m", "zoo.list", cwd=tmp_path)
     tests = str(python.parents[2] / "source" / "tests")
-    assert "15 passed" in run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests, cwd=tmp_path)
+    assert "16 passed" in run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests, cwd=tmp_path)
 
 
 def test_plugin_is_trained_by_the_zoos_command(python, tmp_path):
@@ -51,3 +51,9 @@ def test_plugin_is_trained_by_the_zoos_command(python, tmp_path):
     config = next(tmp_path.glob("runs/carry-puppets-*/config.yaml")).read_text()
     assert "kernel: 5" in config
     assert "view: person" in config
+
+
+def test_help_explains_the_settings_of_the_plugin(python, tmp_path):
+    text = run(python, "-m", "zoo", "train", "model=carry", "--help", cwd=tmp_path)
+    assert "*carry" in text
+    assert "Kernel size of the convolution in pixels." in text

@@ -12,33 +12,58 @@ from zoo.types import FIELDS, ClipSpec, Task
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What the zoo knows of a model before it imports it.
-
-    needs: each entry is one field of a clip, or several of which one is enough. uses: fields that are taken along
-    where a data set has them. min_frames: shortest training clip. size_multiple: height and width are multiples
-    of it. adversarial: trained by several optimizers in turn. strategies: the conf/strategy options that are
-    tested. streams: frames come one after another, at constant memory, for any length. options: the
-    ``SampleRequest.options`` that the model understands. budget_clips, evaluation_clips: how many clips a first
-    training and a round of its evaluation take, where the user does not say.
-    """
+    """What the zoo knows of a model without importing it."""
 
     name: str
+    """Short name, typed as model=<name>."""
+
     title: str
+    """Title of the paper, or one line on the model."""
+
     paper: str
+    """Authors, venue, year and arXiv number."""
+
     year: int
+    """Year of the publication."""
+
     code_licence: str
+    """Licence of the code, and what it was written from."""
+
     weights_licence: str
+    """Licence of published weights, or that there are none."""
+
     tasks: frozenset[Task]
+    """What the model does; `zoo.types.Task` lists the choices."""
+
     needs: tuple[tuple[str, ...], ...]
+    """Fields that every clip must have. Each entry is a group of alternatives, of which one field is enough."""
+
     uses: frozenset[str] = frozenset()
+    """Optional fields of a clip: used where the data set provides them."""
+
     min_frames: int = 1
+    """Shortest training clip, in frames."""
+
     size_multiple: int = 1
+    """Height and width of a clip must be multiples of this, in pixels."""
+
     adversarial: bool = False
+    """Trained by several optimizers in alternation."""
+
     strategies: frozenset[str] = frozenset({"auto", "cpu"})
+    """Options of conf/strategy that the model is tested with."""
+
     streams: bool = False
+    """Generates frame by frame at constant memory, so a sample may have any length."""
+
     options: frozenset[str] = frozenset()
+    """Keys of `SampleRequest.options` that the model understands."""
+
     budget_clips: int = 800
+    """Training clips of a first training: the default of budget.clips."""
+
     evaluation_clips: int = 8
+    """Clips of a validation round: the default of evaluation.clips."""
 
     def __post_init__(self) -> None:
         named = {name for group in self.needs for name in group} | self.uses
@@ -68,6 +93,7 @@ class ModelConfig:
     """The settings of a model: plain data, so that a checkpoint holds them and OmegaConf checks them."""
 
     name: str
+    """Name of the model."""
 
     @property
     def least_context(self) -> int:

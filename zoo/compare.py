@@ -10,17 +10,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.cli import command
 from zoo.errors import ZooError, listed, nearest
+from zoo.help.commands import COMMANDS
+from zoo.help.text import Section, asks_for_help, settings_of, show_help
+from zoo.settings import CompareSettings
 
 if TYPE_CHECKING:
     from zoo.comparison.content import Comparison
 
-SETTINGS = ("out", "project")
+SETTINGS = tuple(setting.name for setting in fields(CompareSettings))
 
 
 def compare(words: Sequence[str], out: Path, project: str | None = None) -> Comparison:
@@ -83,8 +87,8 @@ def read_words(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
 @command
 def main() -> Comparison | None:
     """The command."""
-    if {"--help", "-h"} & set(sys.argv[1:]):
-        print(__doc__)
+    if asks_for_help(sys.argv[1:]):
+        show_help(COMMANDS["compare"], [Section("", "general", settings_of(CompareSettings))])
         return None
     runs, settings = read_words(sys.argv[1:])
     out = settings.pop("out", f"comparison-{datetime.now():%Y%m%d-%H%M%S}")

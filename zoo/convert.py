@@ -16,7 +16,15 @@ import yaml
 from zoo.card import MODELS
 from zoo.cli import command
 from zoo.errors import ZooError, listed
+from zoo.help.commands import COMMANDS
+from zoo.help.text import Section, Setting, asks_for_help, settings_of, show_help
+from zoo.settings import ConvertSettings
 
+FOLDERS = (
+    Setting("from", "str", "<folder>", "Folder with the released weights, <epoch>_net_<part>.pth."),
+    Setting("to", "str", "<folder>", "Run folder to write; it must not contain a run."),
+)
+"""Settings whose names are no names of fields, since `from` is a keyword of Python."""
 USAGE = "python -m zoo.convert <model> from=<folder of the release's weights> to=<new run folder> [<setting>=<value> …]"
 
 
@@ -68,6 +76,9 @@ def read_arguments(words: Sequence[str]) -> tuple[str, Path, Path, dict[str, Any
 @command
 def main() -> None:
     """The command."""
+    if asks_for_help(sys.argv[1:]):
+        show_help(COMMANDS["convert"], [Section("", "general", [*FOLDERS, *settings_of(ConvertSettings)])])
+        return
     name, source, run, settings = read_arguments(sys.argv[1:])
     written = convert(name, source, run, settings)
     print(f"{written}\nmore     python -m zoo.sample run={run} given=<folder of label maps or drawings>")

@@ -13,6 +13,8 @@ from zoo.data.base import DATA_SETS
 from zoo.errors import ZooError, listed
 from zoo.evaluation.catalogue import METRICS
 from zoo.evaluation.features.names import NETWORKS
+from zoo.help.commands import COMMANDS
+from zoo.help.text import asks_for_help, show_help
 
 
 def models_table(pattern: str) -> Table:
@@ -60,6 +62,9 @@ def needs(card: ModelCard) -> str:
 @command
 def main() -> None:
     """The command; takes one pattern, such as ``vid*``."""
+    if asks_for_help(sys.argv[1:]):
+        show_help(COMMANDS["list"], [])
+        return
     patterns = sys.argv[1:] or ["*"]
     if len(patterns) > 1 or not MODELS.names(patterns[0]):
         raise ZooError(f"No model matches {' '.join(patterns)}. Known: {listed(MODELS.names())}.")

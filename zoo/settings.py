@@ -1,6 +1,7 @@
-"""The settings of a command: names, types and, where conf/ does not choose them, defaults. Imports no torch.
+"""The settings of every command: names, types and, where conf/ does not choose them, defaults. Imports no torch.
 
-A value stands in one place: here, in the config of a model or data set, or (where it is MISSING here) in conf/.
+A default lives in one place: here, in the config of a model or data set, or (where it is MISSING here) in conf/. The
+docstring after a field is its meaning: `--help`, the docs and editors show it.
 """
 
 from __future__ import annotations
@@ -13,216 +14,391 @@ from omegaconf import MISSING
 
 @dataclass
 class Budget:
-    """clips: how many training clips are consumed, over all ranks; None is what the model's card advises."""
+    """How long a training is."""
 
     clips: int | None = None
+    """Number of training clips consumed, summed over all processes. None: the number that the model's card advises."""
 
 
 @dataclass
 class Strategy:
-    """name: the option itself. accelerator, devices: as Lightning takes them, the devices of each machine."""
+    """How a training uses the devices; an option of conf/strategy."""
 
     name: str = MISSING
+    """Name of the strategy: auto, cpu, ddp, fsdp or deepspeed. Set by strategy=<name>."""
+
     accelerator: str = MISSING
+    """Kind of device, passed to Lightning's Trainer: auto, cpu, gpu or mps."""
+
     devices: str = MISSING
+    """Devices on each machine, passed to Lightning's Trainer: a number, a list of indices or auto (all of them)."""
 
 
 @dataclass
 class TrainerSettings:
-    """precision: 32, bf16 or 16 (mixed with 32), 64, or Lightning's own name. num_nodes: machines. sync_batchnorm:
-    whether, with several processes, batch norm sees the batch of all of them. compile: whether the networks are
-    compiled, which takes a minute and pays in long trainings. channels_last: whether convolutions work on pictures with
-    their channels last in memory, which rounds otherwise; None is what is faster for the model. log_every: steps
-    between two logged lines. threads: of the processor; None is what PyTorch takes. progress: whether a progress bar is
-    shown.
-    """
+    """Precision, memory format, compilation and logging of a training."""
 
     precision: str = "32"
+    """Number format: 32, bf16 or 16 (both mixed with 32), 64, or Lightning's own name such as bf16-true. 16 needs a
+    GPU."""
+
     num_nodes: int = 1
+    """Number of machines. torchrun and srun set it themselves where strategy.devices is auto."""
+
     sync_batchnorm: bool = False
+    """With several processes: compute batch-norm statistics over the batch of all processes, not of each one."""
+
     compile: bool = False
+    """Compile the networks with torch.compile. Takes about a minute at the start and pays off in long trainings."""
+
     channels_last: bool | None = None
+    """Store images and kernels in the channels-last memory format, which changes rounding. None: whichever is faster
+    for the model."""
+
     log_every: int = 10
+    """Optimizer steps between two logged lines."""
+
     threads: int | None = None
+    """CPU threads for PyTorch. None: PyTorch's own default."""
+
     progress: bool = True
+    """Show a progress bar."""
 
 
 @dataclass
 class EvaluationTools:
-    """What is measured, and with what.
-
-    metrics: names, see `python -m zoo.list`; None is what is usual. features: a network for fvd, kvd, fid, kid and the
-    Inception scores: r3d_18, mvit_v2_s, lite0, i3d, c3d, inception and others, or a TorchScript file. features_weights:
-    its file, where torch's cache does not hold it. features_sha256: what the file's checksum must begin with.
-    classifier, segmenter: runs of these models, trained on the same data. flow: dis, raft_small, raft_large, or exact,
-    the data set's own, for models whose samples should move as the real clips do.
-    """
+    """Which metrics are computed, and with which networks."""
 
     metrics: list[str] | None = None
+    """Names of the metrics; `python -m zoo.list` lists them all. None: the default ones, as far as the samples and the
+    given networks allow. FVD and FID must be asked for by name: they need more clips than the network has features."""
+
     features: str | None = None
+    """Feature network of FVD, KVD, FID, KID and the Inception scores: r3d_18, mvit_v2_s, lite0, i3d, c3d, inception
+    and others (see `python -m zoo.list`), or the path of a TorchScript file. None: none of these metrics."""
+
     features_weights: str | None = None
+    """Weights file of the feature network. None: the file in torch's cache; nothing is downloaded."""
+
     features_sha256: str | None = None
+    """Hex digits that the SHA-256 checksum of the weights file must begin with. None: not checked."""
+
     classifier: str | None = None
+    """Run folder of a classifier trained on the same data; enables accuracy and classifier_frechet. None: neither."""
+
     segmenter: str | None = None
+    """Run folder of a segmenter trained on the same data; enables label_miou. None: not computed."""
+
     flow: str = "dis"
+    """Optical flow used by motion metrics: dis, raft_small, raft_large, or exact. exact is the data set's own flow,
+    for models whose samples must move as the real clips do."""
 
 
 @dataclass
 class Evaluation(EvaluationTools):
-    """rounds: how often in a training, the last at its end. clips: how many, always the same; None is what the model's
-    card advises, or all that there are. frames: of each; None is as many as in training. context: real frames that a
-    model may see first. seed: of the samples."""
+    """The validation rounds of a training."""
 
     rounds: int = 4
+    """Number of validation rounds, evenly spaced; the last is at the end of the training."""
+
     clips: int | None = None
+    """Number of validation clips; every round uses the same ones. None: the number that the model's card advises, or
+    all clips if there are fewer."""
+
     frames: int | None = None
+    """Length of a sampled clip in frames, including the context. None: the length of a training clip."""
+
     context: int = 1
+    """Number of real frames that the model may see at the start of a clip."""
+
     seed: int = 0
+    """Random seed of the samples."""
 
 
 @dataclass
 class Callbacks:
-    """ema_half_life: clips after which a weight counts half in the average. gallery_clips: how many are shown.
-    monitor: the validation metric whose best value is kept as best.ckpt; None is the first that the model has, and none
-    where samples have no real clip to be compared with. save_minutes: how old last.ckpt may become between two rounds
-    of evaluation."""
+    """Checkpoints, weight averaging and the gallery of samples."""
 
     save_minutes: float = 10.0
+    """Longest time between two writes of last.ckpt, in minutes. Every validation round writes it as well."""
+
     ema_half_life: float = 500.0
+    """Half-life of the moving average of the weights, in training clips. Samples use the averaged weights."""
+
     gallery_clips: int = 3
+    """Number of validation clips shown in gallery.mp4 and gallery.png."""
+
     monitor: str | None = None
+    """Validation metric whose best value is kept as best.ckpt. None: the first metric that compares a sample with its
+    real clip; no best.ckpt where samples have no reference clip."""
 
 
 @dataclass
 class Logger:
-    """wandb: auto (online if a key is at hand, else offline), online, offline or disabled. project, group: of wandb; a
-    group of None is the data set."""
+    """Logging to wandb; metrics.csv is always written."""
 
     wandb: str = "auto"
+    """auto (online if an API key is available, else offline), online, offline or disabled."""
+
     project: str = "zoo"
+    """wandb project."""
+
     group: str | None = None
+    """wandb group. None: the name of the data set."""
 
 
 @dataclass
 class Train:
-    """Everything `python -m zoo.train` takes. model and data are the configs that the registry knows. resume: a run
-    folder whose training goes on; its own settings count. overwrite: whether a run that is in the folder already may be
-    replaced. slots: of a sweep on this machine, jobs at a time and GPUs for each, such as 4x1; None is one job with
-    everything."""
+    """Settings of `python -m zoo.train`."""
 
     model: Any = MISSING
+    """Settings of the model; model=<name> chooses one."""
+
     data: Any = MISSING
+    """Settings of the data set; data=<name> chooses one."""
+
     strategy: Strategy = field(default_factory=Strategy)
+    """How the training uses the devices; strategy=<name> chooses one."""
+
     trainer: TrainerSettings = field(default_factory=TrainerSettings)
+    """Precision, memory format, compilation and logging."""
+
     callbacks: Callbacks = field(default_factory=Callbacks)
+    """Checkpoints, weight averaging and the gallery of samples."""
+
     logger: Logger = field(default_factory=Logger)
+    """Logging to wandb."""
+
     evaluation: Evaluation = field(default_factory=Evaluation)
+    """The validation rounds."""
+
     budget: Budget = field(default_factory=Budget)
+    """How long the training is."""
+
     seed: int = 1
+    """Random seed of the training: initial weights, order and augmentation of the clips, noise."""
+
     runs: str = "runs"
+    """Folder in which a new run folder, or the folder of a sweep, is created."""
+
     resume: str | None = None
+    """Run folder whose training continues, with the settings stored there. None: a new training."""
+
     overwrite: bool = False
+    """Replace a run that is already in the run folder, instead of refusing."""
+
     slots: str | None = None
+    """Only for sweeps (-m) on this machine: <jobs at a time>x<GPUs for each>, such as 4x1. None: one job at a time,
+    with all GPUs."""
 
 
 @dataclass
 class AppearanceSettings:
-    """The look of one thing of a sample, taken from a picture, for models that know several.
-
-    image: the picture. instance: which instance of the sample. labels, instances: PNGs of ids, of the picture; with
-    labels each class takes the look of its like, without them all of it is taken. source: which instance of the
-    picture; None is all of it.
-    """
+    """Appearance of one instance, taken from an image; for multimodal models."""
 
     image: str | None = None
+    """Image file that the appearance is taken from. None: no appearance is chosen."""
+
     instance: int = 0
+    """Id of the instance of the sample that gets the appearance."""
+
     labels: str | None = None
+    """PNG with the class ids of the image: each class gets the appearance of the same class in the image. None: every
+    class gets the mean over the whole image, or over `appearance.source`."""
+
     instances: str | None = None
+    """PNG with the instance ids of the image; needed for `appearance.source`."""
+
     source: int | None = None
+    """Id of the instance in the image that the appearance is taken from. None: the whole image."""
 
 
 @dataclass
 class SampleSettings:
-    """Everything `python -m zoo.sample` takes.
-
-    run: a run folder or a checkpoint. frames: length; None is that of the run's evaluation. clips: how many of the data
-    set's validation clips are given. given: footage, a video or a folder of frames or maps, instead of the data set;
-    given_instances: instance maps beside given label maps. context: real frames that the model may see first; None is
-    one, but none for a model that needs none, and where several draws or a first frame are asked for. first_frame:
-    given, image or generated, for models that know more than one way to begin; None is the model's own. appearance: of
-    one thing. attributes: for models that know them, name -> a value, such as `walk`, or values with the frames that
-    they begin at, `walk@0,run@5`, or `free` (drawn), or `inferred` (from the frames that are shown); those left out are
-    the given clip's own, or else drawn. temperature: by which every deviation of what is drawn is multiplied.
-    reconstruct: see every frame, and write what the model keeps of it. out: where to write; None is <run>/samples.
-    overwrite: whether a sample that is there already may be replaced. accelerator: auto, which takes a GPU where there
-    is one, cpu, gpu or mps. cuda_graphs: whether a GPU is asked for each network in one go, which is faster where
-    frames are small.
-    """
+    """Settings of `python -m zoo.sample`."""
 
     run: str = MISSING
+    """Run folder, or a checkpoint file in it."""
+
     frames: int | None = None
+    """Length of each sample in frames, context included. None: the length of `given` where the model translates or
+    reconstructs it, else the length of a training clip."""
+
     clips: int = 2
+    """Number of validation clips of the data set to sample from; ignored with `given`."""
+
     draws: int = 1
+    """Number of samples drawn for each clip."""
+
     seed: int = 0
+    """Random seed. The same seed, draw and clip give the same sample."""
+
     context: int | None = None
+    """Number of real frames that the model sees first. None: 1; but 0 for a model that generates without any (unless
+    `given` is set), for several draws of a multimodal model, and with first_frame=image or generated."""
+
     first_frame: str | None = None
+    """How a sample begins: given (a real frame), image (an image model generates it) or generated (from nothing). Only
+    for models that support it, such as vid2vid. None: the model's own setting."""
+
     appearance: AppearanceSettings = field(default_factory=AppearanceSettings)
+    """Appearance of one instance, taken from an image; for multimodal models."""
+
     attributes: dict[str, str] = field(default_factory=dict)
+    """Attributes of the sample, attributes.<name>=<value>, for models that take them. A value is a word such as walk,
+    or words with the frame that each begins at, such as walk@0,run@5, or free (drawn at random), or inferred (from the
+    context frames). Attributes left out are those of the given clip, else drawn at random."""
+
     temperature: float | None = None
+    """Factor on every standard deviation that is sampled from. None: 1."""
+
     reconstruct: bool = False
+    """Encode every frame of the clip and decode it again, instead of generating."""
+
     given: str | None = None
+    """Footage to sample from instead of the data set: a video, or a folder of frames or maps. None: validation clips
+    of the data set."""
+
     given_instances: str | None = None
+    """Folder of instance maps (PNGs of ids) beside label maps in `given`; for models that draw instance borders."""
+
     out: str | None = None
+    """Folder to write to. None: <run>/samples."""
+
     overwrite: bool = False
+    """Replace files that exist, instead of refusing."""
+
     accelerator: str = "auto"
+    """Device: auto (a GPU if there is one), cpu, gpu or mps."""
+
     cuda_graphs: bool = False
+    """Capture each network as a CUDA graph; faster for small frames. Needs an NVIDIA GPU."""
 
 
 @dataclass
 class EvaluateSettings(EvaluationTools):
-    """Everything `python -m zoo.evaluate` takes.
-
-    run: a run folder or a checkpoint of a model that makes videos. clips: how many of its held-out clips, always the
-    first ones; None is 256, or all that there are. frames: that are made of each; None is as many as in training.
-    context: real frames that the model sees first, which are not measured; None is one and, for models that begin from
-    nothing as well, also none. draws: samples for each clip. temperature: of the samples. seed: of the samples.
-
-    real, fake: instead of a run, two folders of videos. frames, height, width, fps: of the clips that are cut out of
-    them; None is what the first real video has, and 16 frames; folders of images have no fps, and it is asked for where
-    it matters. clips_per_video: from the start of each video.
-
-    batch_size: clips at a time. accelerator, cuda_graphs: as for `python -m zoo.sample`.
-    """
+    """Settings of `python -m zoo.evaluate`, which measures a run (`run`) or two folders of videos (`real`, `fake`)."""
 
     run: str | None = None
+    """Run folder, or a checkpoint file in it, of a model that generates videos. None: `real` and `fake` are given."""
+
     clips: int | None = None
+    """Number of clips, always the first ones. None: for a run 256, or all held-out clips if there are fewer; for two
+    folders all clips of the smaller one."""
+
     frames: int | None = None
+    """Length of a clip in frames; of a run, context included. None: for a run the length of a training clip (with a
+    classifier, the length that it was trained on, plus the context); for two folders 16."""
+
     context: int | None = None
+    """Only for a run: number of real frames that the model sees first; they are not measured. None: 1, and for
+    unconditional models 0 as well, one protocol each."""
+
     draws: int = 1
+    """Only for a run: number of samples drawn for each clip. Diversity metrics need at least 2."""
+
     temperature: float | None = None
+    """Only for a run: factor on every standard deviation that is sampled from. None: 1."""
+
     seed: int = 0
+    """Only for a run: random seed of the samples."""
+
     real: str | None = None
+    """Folder of real videos. Videos with the same name in both folders are compared in pairs."""
+
     fake: str | None = None
+    """Folder of generated videos; results.jsonl is written there."""
+
     height: int | None = None
+    """Only for two folders: height of a clip in pixels. None: that of the first real video."""
+
     width: int | None = None
+    """Only for two folders: width of a clip in pixels. None: that of the first real video."""
+
     fps: float | None = None
+    """Only for two folders: frame rate of a clip, frames per second. None: that of the first real video. Folders of
+    images have no frame rate: type it if only some videos are such folders, or if a classifier is used."""
+
     clips_per_video: int = 1
+    """Only for two folders: number of clips cut from the start of each video."""
+
     batch_size: int = 16
+    """Number of clips processed at a time."""
+
     accelerator: str = "auto"
+    """Device: auto (a GPU if there is one), cpu, gpu or mps."""
+
     cuda_graphs: bool = False
+    """Capture each network as a CUDA graph; faster for small frames. Needs an NVIDIA GPU."""
 
 
 @dataclass
 class BenchmarkSettings:
-    """What `python -m zoo.benchmark` takes beside the settings of a training.
-
-    repetitions: how often each thing is measured: a training step, a sample, the metrics of a batch, loading. warm_up:
-    how often it is done before, unmeasured. turn: with --compare, repetitions that one side takes before it is the
-    other's turn; None is 1 on the processor, and 10 on a GPU, where work is queued ahead. out: the JSON file; None is
-    benchmark-<model>-<data>-<time>.json in this folder.
-    """
+    """Settings of `python -m zoo.benchmark`, beside those of a training."""
 
     repetitions: int = 20
+    """Number of measurements of each kind: a training step, a sample, the metrics of a batch, loading."""
+
     warm_up: int = 3
+    """Number of repetitions before the first measurement."""
+
     turn: int | None = None
+    """Only with --compare: number of repetitions of one side before it is the other side's turn. None: 1 on the CPU,
+    and 10 on a GPU, where work is queued ahead."""
+
     out: str | None = None
+    """JSON file to write. None: benchmark-<model>-<data>-<time>.json in the current folder."""
+
+
+@dataclass
+class CompareSettings:
+    """Settings of `python -m zoo.compare`, beside the runs."""
+
+    out: str | None = None
+    """New folder to write to. None: comparison-<time> in the current folder."""
+
+    project: str | None = None
+    """wandb project in which the report is saved. None: that of the first run."""
+
+
+@dataclass
+class ConvertSettings:
+    """Settings of `python -m zoo.convert`, beside `from` and `to`: what the released weights do not determine."""
+
+    epoch: str = "latest"
+    """Epoch of the files, <epoch>_net_<part>.pth."""
+
+    label_count: int | None = None
+    """Number of classes of the label maps. None: the model takes a drawing, see condition."""
+
+    condition: str | None = None
+    """Kind of the drawing that the model takes instead of label maps, such as edges. None: label maps."""
+
+    height: int = MISSING
+    """Height of a frame in pixels."""
+
+    width: int = MISSING
+    """Width of a frame in pixels."""
+
+    fps: float = 17.0
+    """Frame rate of the videos, frames per second."""
+
+    foreground: list[int] = MISSING
+    """Ids of the classes that the foreground branch generates, such as [26], the release's default (car of Cityscapes).
+    Only for weights with such a branch, which require it."""
+
+    region: list[int] = field(default_factory=list)
+    """Ids of the classes that the release's extra discriminator D_f looks at; loads that discriminator. Only for
+    vid2vid."""
+
+    norm_statistics: str = "batch"
+    """Statistics that batch norm uses: batch (those of the current image, as the releases do) or running (averages over
+    the training)."""
+
+
+@dataclass
+class CheckSettings:
+    """What `python -m zoo.data.check` and `python -m zoo.data.prepare` take beside the settings of the data set."""
+
+    sheet: str = "contact-sheet.png"
+    """PNG file of the contact sheet."""

@@ -30,17 +30,38 @@ class Clip(TypedDict):
     A field that a data set does not have is absent, never None.
     """
 
-    video: Tensor  # (B, T, 3, H, W)
-    fps: Tensor  # (B,)
-    key: list[str]  # "dataset/video/start": the same clip has the same key in every run
-    content: NotRequired[list[str]]  # of evaluation clips from files: a checksum of what these hold
-    labels: NotRequired[Tensor]  # (B, T, H, W) int64, semantic map
-    instances: NotRequired[Tensor]  # (B, T, H, W) int64, 0 = no instance
-    condition: NotRequired[Tensor]  # (B, T, C, H, W), a dense map such as edges or a drawn pose
-    flow: NotRequired[Tensor]  # (B, T-1, 2, H, W)
-    visibility: NotRequired[Tensor]  # (B, T-1, 1, H, W)
-    attributes: NotRequired[dict[str, Tensor]]  # name -> (B, T) int64, -1 = not known
-    pose: NotRequired[Tensor]  # (B, T, J, 3): x and y in pixels, confidence
+    video: Tensor
+    """(B, T, 3, H, W), RGB in [-1, 1]."""
+
+    fps: Tensor
+    """(B,), frames per second."""
+
+    key: list[str]
+    """One per clip, "dataset/video/start": the same clip has the same key in every run."""
+
+    content: NotRequired[list[str]]
+    """Only validation clips read from files: a checksum of what the files contain, one per clip."""
+
+    labels: NotRequired[Tensor]
+    """(B, T, H, W) int64, semantic class ids."""
+
+    instances: NotRequired[Tensor]
+    """(B, T, H, W) int64, instance ids; 0 is no instance."""
+
+    condition: NotRequired[Tensor]
+    """(B, T, C, H, W), a dense map such as edges or a drawn pose."""
+
+    flow: NotRequired[Tensor]
+    """(B, T-1, 2, H, W), backward optical flow in pixels, (dx, dy)."""
+
+    visibility: NotRequired[Tensor]
+    """(B, T-1, 1, H, W), 1 where the source pixel exists in the earlier frame."""
+
+    attributes: NotRequired[dict[str, Tensor]]
+    """Name -> (B, T) int64, ids of the values; -1 is unknown."""
+
+    pose: NotRequired[Tensor]
+    """(B, T, J, 3), x and y in pixels, and a confidence."""
 
 
 FIELDS = ("video", "labels", "instances", "condition", "flow", "visibility", "attributes", "pose")
@@ -51,73 +72,106 @@ FIELDS = ("video", "labels", "instances", "condition", "flow", "visibility", "at
 class ClipSpec:
     """What the clips of a configured data set look like: enough to check, build and rebuild a model for it."""
 
-    fields: tuple[str, ...]  # those of FIELDS that every clip has
+    fields: tuple[str, ...]
+    """Those of FIELDS that every clip has."""
+
     frames: int
+    """Length of a clip in frames."""
+
     height: int
+    """Height in pixels."""
+
     width: int
+    """Width in pixels."""
+
     fps: float
-    label_names: tuple[str, ...] = ()  # semantic classes in the order of their ids
-    foreground: tuple[str, ...] = ()  # those of label_names that move before the rest, as the data set declares
-    condition_kind: str = "none"  # what `condition` holds, in the data set's own word, such as edges
+    """Frame rate, frames per second."""
+
+    label_names: tuple[str, ...] = ()
+    """Semantic classes, in the order of their ids."""
+
+    foreground: tuple[str, ...] = ()
+    """Those of label_names that move in front of the others, as the data set declares them."""
+
+    condition_kind: str = "none"
+    """What `condition` contains, in the data set's own word, such as edges."""
+
     condition_channels: int = 0
-    attributes: dict[str, tuple[str, ...]] = field(default_factory=dict)  # name -> its values, by id
-    constant: tuple[str, ...] = ()  # those of attributes that never change inside a clip
+    """Channels of `condition`."""
+
+    attributes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Attribute -> its values, in the order of their ids."""
+
+    constant: tuple[str, ...] = ()
+    """Those of the attributes that never change within a clip."""
 
 
 @dataclass(frozen=True)
 class CurriculumStage:
-    """Where a curriculum stands: a pure function of clips seen, which the data module and the model both follow.
-
-    frames: length of a clip, None for the whole. downscale: clips come at 1/downscale of their height and width.
-    freeze_coarse: of generators coarse to fine, only the finest learns.
-    """
+    """State of a curriculum: a pure function of the clips seen, which the data module and the model both follow."""
 
     frames: int | None = None
+    """Length of a clip in frames. None: the whole clip."""
+
     downscale: int = 1
+    """Downscaling: clips have 1/downscale of their height and width."""
+
     freeze_coarse: bool = False
+    """Freeze the coarser generators: only the finest one is trained."""
 
 
 @dataclass(frozen=True)
 class Appearance:
-    """A picture whose appearance one instance of a sample should have.
-
-    image: (3, H, W) in [-1, 1]. instance: which one of the sample. labels, instances: (H, W) int64, of the picture;
-    without labels all of it is taken. source: which instance of the picture; None is all of it.
-    """
+    """An image whose appearance one instance of a sample should have."""
 
     image: Tensor
+    """(3, H, W), RGB in [-1, 1]."""
+
     instance: int = 0
+    """Id of the instance of the sample that gets the appearance."""
+
     labels: Tensor | None = None
+    """(H, W) int64, class ids of the image. None: the mean appearance of the image is used for every class."""
+
     instances: Tensor | None = None
+    """(H, W) int64, instance ids of the image."""
+
     source: int | None = None
+    """Id of the instance in the image that the appearance is taken from. None: the whole image."""
 
 
 @dataclass(frozen=True)
 class SampleRequest:
-    """What to make. One request is one draw: ask again with another ``draw`` for another sample.
-
-    ``given`` holds the conditioning: one clip, or consecutive pieces of a clip too long for memory.
-    Of ``given["video"]`` a model sees the first ``context`` frames and no more. ``options`` are the model's own; its
-    card lists those that it understands.
-    """
+    """What to sample. One request is one draw; another ``draw`` gives another sample."""
 
     frames: int
+    """Length of the sample in frames, context included."""
+
     given: Clip | Iterable[Clip] | None = None
+    """The conditioning: one clip, or consecutive pieces of a clip too long for memory."""
+
     context: int = 0
+    """Number of frames of ``given["video"]`` that the model sees: the first ones, and no more."""
+
     seed: int = 0
+    """Random seed."""
+
     draw: int = 0
+    """Number of the draw among samples of the same seed and clip."""
+
     options: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the model; its card lists those that it understands."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What a model made: ``video`` ``(B, T, 3, H, W)`` in [-1, 1], context frames included as they were given.
-
-    ``details`` holds what else is worth a look, each ``(B, T, C, H, W)``: an intermediate image, a mask, a flow.
-    """
+    """What a model generated."""
 
     video: Tensor
+    """(B, T, 3, H, W) in [-1, 1]; the first frames are the context frames, unchanged."""
+
     details: dict[str, Tensor] = field(default_factory=dict)
+    """Name -> (B, T, C, H, W): what else is worth a look, such as an intermediate image, a mask or a flow."""
 
 
 Verdict: TypeAlias = "dict[str, Tensor]"

@@ -1,22 +1,4 @@
-"""Measure how fast a model is: ``python -m zoo.benchmark model=vid2vid data=puppets``.
-
-Takes the words of ``python -m zoo.train``. After a warm-up it measures, many times each: a training step, split into
-the wait for data, forward, backward, optimizer and the rest; sampling; loading alone; the metrics of a round of
-evaluation; peak memory; and how near the step comes to its heaviest convolutions alone. Prints a table and writes a
-JSON file.
-
-The steps are the first ones of a training: where a model has a curriculum, those of its first stage.
-Batches come one by one; in a training of short steps several come at a time, and less is waited: `perf/wait_share`.
-
-Two settings in turn, A B A B, each in a process of its own, so that a noisy machine does not decide:
-
-    python -m zoo.benchmark model=vid2vid --compare trainer.compile=true
-    python -m zoo.benchmark model=vid2vid --compare model=pix2pixhd model.width=32
-    python -m zoo.benchmark model=vid2vid --compare against=<another checkout of the zoo>
-
-What stands before --compare is A. What stands behind it is changed for B. With nothing behind it A is compared with
-itself: that is what chance does here. Ratios are times of B by those of A, the median of all pairs.
-"""
+"""Measure how fast a model is: ``python -m zoo.benchmark model=vid2vid data=puppets``; ``--help`` says what and how."""
 
 from __future__ import annotations
 
@@ -27,11 +9,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from inspect import cleandoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from omegaconf import OmegaConf
 
 from zoo.benchmark.figures import ratios, summary
 from zoo.benchmark.process import Job, environment
@@ -40,6 +19,8 @@ from zoo.benchmark.words import Asked, Side, planned, read_words
 from zoo.cli import command
 from zoo.devices.launch import launched
 from zoo.errors import ZooError
+from zoo.help.commands import COMMANDS
+from zoo.help.text import Section, asks_for_help, settings_of, show_help
 from zoo.io.atomic import write_text
 from zoo.settings import BenchmarkSettings
 
@@ -123,18 +104,11 @@ def show(sides: Sequence[Side], results: Sequence[Mapping[str, Any]]) -> None:
         print(f"\n{f'{name}: ' if len(results) > 1 else ''}{' '.join(near(result['roofline']))}")
 
 
-def help_text() -> str:
-    """What ``--help`` prints."""
-    defaults = OmegaConf.to_yaml(OmegaConf.structured(BenchmarkSettings))
-    others = "All other settings are those of a training: python -m zoo.train --help"
-    return f"{__doc__}\n{cleandoc(str(BenchmarkSettings.__doc__))}\n\n{defaults}\n{others}"
-
-
 @command
 def main() -> dict[str, Any] | None:
     """The command."""
-    if {"--help", "-h"} & set(sys.argv[1:]):
-        print(help_text())
+    if asks_for_help(sys.argv[1:]):
+        show_help(COMMANDS["benchmark"], [Section("", "general", settings_of(BenchmarkSettings))])
         return None
     return benchmark(sys.argv[1:])
 

@@ -11,9 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra import compose, initialize_config_dir
+from hydra._internal.utils import get_args_parser
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
@@ -27,7 +31,14 @@ from zoo.config.overrides import digest
 from zoo.data.base import DATA_SETS
 from zoo.devices.launch import run_folder
 from zoo.errors import ZooError, listed, nearest
+from zoo.help.commands import COMMANDS
+from zoo.help.text import asks_for_help, sections_of, show_help
 from zoo.settings import BenchmarkSettings, EvaluateSettings, SampleSettings, Train
+
+GROUPS = ("model", "data", "strategy", "experiment", "debug", "launcher", "sweep")
+"""Groups of conf/ with several options, in the order of `--help`."""
+LAST = ("strategy", "trainer", "logger", "callbacks", "evaluation", "budget", "data", "model")
+"""Groups of settings in the order of `--help`; the end is what a terminal shows."""
 
 Sweep = Callable[[str, Sequence[str]], bool]
 """Runs a sweep of a command, by its name, if its arguments ask for one; returns whether they did."""
@@ -89,6 +100,9 @@ def hydra_command(name: str, sweep: Sweep | None = None) -> Callable[[Callable[[
             task = _quiet(main, mistakes)
             try:
                 prepare_hydra()
+                if asks_for_help(sys.argv[1:]):
+                    show_composed_help(name, sys.argv[1:])
+                    return None
                 if sweep and sweep(name, sys.argv[1:]):
                     return None
                 result = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=name)(task)()
@@ -101,6 +115,26 @@ def hydra_command(name: str, sweep: Sweep | None = None) -> Callable[[Callable[[
         return run
 
     return decorate
+
+
+def show_composed_help(name: str, words: Sequence[str]) -> None:
+    """Print ``--help``: the settings as the other words compose them, so with those of the chosen model."""
+    arguments = get_args_parser().parse_args(words)
+    given = zip(arguments.overrides, OverridesParser.create().parse_overrides(arguments.overrides), strict=True)
+    overrides = [word for word, override in given if not override.is_sweep_override()]
+    folder = Path(arguments.config_path or conf_dir()).absolute()
+    with initialize_config_dir(version_base="1.3", config_dir=str(folder), job_name=name):
+        config = compose(arguments.config_name or name, overrides, return_hydra_config=True)
+        chosen = config.hydra.runtime.choices
+        loader = GlobalHydra.instance().config_loader()
+        options = {group: loader.get_group_options(group) for group in loader.list_groups("")}
+    choices = {
+        group: ", ".join(f"*{option}" if option == chosen[group] else option for option in options[group])
+        for group in GROUPS
+        if group in chosen
+    }
+    hidden = [f"{group}.name" for group in choices]
+    show_help(COMMANDS[name], sections_of(config, hidden, last=LAST), choices)
 
 
 def free_key(word: str) -> str:

@@ -17,16 +17,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DataCard:
-    """What the zoo knows of a data set before it opens it.
-
-    ``fields`` is all that it can provide under some setting; what it provides under a given one is in
-    ``DataConfig.spec()``.
-    """
+    """What the zoo knows of a data set without opening it."""
 
     name: str
+    """Short name, typed as data=<name>."""
+
     title: str
+    """One line on the data set."""
+
     fields: frozenset[str]
+    """Every field of a clip that it can provide under some setting; `DataConfig.spec` has those of a given setting."""
+
     licence: str
+    """Licence of the data."""
 
 
 PIECE = 32
@@ -40,21 +43,31 @@ OTHERWISE_NAMED = frozenset(
 
 @dataclass
 class DataConfig:
-    """The settings that every data set has.
-
-    frames, height, width: of a training clip; a width of None is the data set's own proportion.
-    fps: frames a second of a clip. batch_size: clips per process and step. workers: loading processes.
-    labelled_fraction: share of training videos that keep their attributes; those of the others are given as unknown.
-    """
+    """The settings that every data set has."""
 
     name: str
+    """Name of the data set."""
+
     frames: int = 8
+    """Length of a training clip in frames."""
+
     height: int = 64
+    """Height of a clip in pixels."""
+
     width: int | None = None
+    """Width of a clip in pixels. None: by the data set's own aspect ratio."""
+
     fps: float = 12.5
+    """Frame rate of a clip, frames per second."""
+
     batch_size: int = 4
+    """Clips per process and step."""
+
     workers: int = 2
+    """Number of data-loading processes; 0 loads in the training process."""
+
     labelled_fraction: float = 1.0
+    """Share of the training videos that keep their attributes, 0 to 1; in the others attributes are unknown."""
 
     def spec(self) -> ClipSpec:
         """What the clips of this configuration will look like; opens a file at most, and needs no torch.

@@ -26,6 +26,9 @@ from zoo.data.sets.folder.footage import Video, stored_frames
 from zoo.data.sets.folder.statistics import LOOKS, RUN, Statistics, statistics
 from zoo.data.transforms import cover, drawing
 from zoo.errors import ZooError
+from zoo.help.commands import COMMANDS
+from zoo.help.text import Section, asks_for_help, data_set_section, settings_of, show_help
+from zoo.settings import CheckSettings
 
 T = TypeVar("T")
 
@@ -61,7 +64,7 @@ def typed_settings(kind: type[Any], arguments: Sequence[str], command: str) -> t
         typed = OmegaConf.merge(OmegaConf.structured(kind), OmegaConf.from_dotlist(words))
     except OmegaConfBaseException as problem:
         raise ZooError(explain(problem)) from problem
-    return OmegaConf.to_object(typed), Path(sheet[0] if sheet else "contact-sheet.png")
+    return OmegaConf.to_object(typed), Path(sheet[0] if sheet else CheckSettings.sheet)
 
 
 def spread(things: Sequence[T], count: int) -> list[T]:
@@ -141,6 +144,10 @@ def _report(catalogue: Catalogue, videos: Sequence[Video], found: Sequence[Stati
 @command
 def run() -> None:
     """The command."""
+    if asks_for_help(sys.argv[1:]):
+        general = Section("", "general", settings_of(CheckSettings))
+        show_help(COMMANDS["data check"], [general, data_set_section(FolderConfig)])
+        return
     main(sys.argv[1:])
 
 

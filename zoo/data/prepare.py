@@ -29,6 +29,9 @@ from zoo.data.sequences.labelled import Survey
 from zoo.data.sequences.split import Stretch
 from zoo.data.transforms import to_uint8
 from zoo.errors import ZooError, listed
+from zoo.help.commands import COMMANDS
+from zoo.help.text import Section, asks_for_help, data_set_section, settings_of, show_help
+from zoo.settings import CheckSettings
 
 LOOKS = 10
 """Frames of a clip on the sheet."""
@@ -129,7 +132,18 @@ def _train_command(name: str, words: Sequence[str]) -> str:
 @command
 def run() -> None:
     """The command."""
+    if asks_for_help(sys.argv[1:]):
+        _show_help([word for word in sys.argv[1:] if not word.startswith("-")])
+        return
     main(sys.argv[1:])
+
+
+def _show_help(words: Sequence[str]) -> None:
+    """Help with the settings of the data set that was named, if any."""
+    sections = [Section("", "general", settings_of(CheckSettings))]
+    if words:
+        sections.append(data_set_section(DATA_SETS.find(words[0]).config))
+    show_help(COMMANDS["data prepare"], sections)
 
 
 if __name__ == "__main__":

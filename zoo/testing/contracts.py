@@ -27,6 +27,7 @@ from zoo.card import MODELS
 from zoo.devices.cuda_graphs import Run
 from zoo.errors import ZooError
 from zoo.evaluation.metrics.labels import confusion, mean_iou
+from zoo.help.field_docs import field_docs
 from zoo.model import CHANNELS_LAST
 from zoo.runs.load import load
 from zoo.settings import Evaluation, Strategy, Train
@@ -169,6 +170,12 @@ class TrainedContract:
             left = tuple(field for field in spec.fields if field not in group)
             with pytest.raises(ZooError, match=f"{name} needs `{group[0]}`"):
                 check(card, replace(spec, fields=left), settings)
+
+    def test_every_setting_has_a_meaning(self, name: str) -> None:
+        """`--help` shows the docstring after each field of the config."""
+        config = MODELS.find(name).config
+        docs = field_docs(config)
+        assert [field.name for field in fields(config) if not docs.get(field.name)] == []
 
     def test_every_setting_is_read(self, name: str, tmp_path: Path) -> None:
         """No setting of the model is without effect."""

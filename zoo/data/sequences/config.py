@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Layout:
-    """How the folder of a data set looks. marks: names, one of which at least stands directly under the root."""
+    """What the folder of a data set looks like."""
 
     marks: tuple[str, ...]
-    text: str  # for a sentence: it takes …
+    """Names of which at least one must be directly in the root folder."""
+
+    text: str
+    """Description of the folder, to follow "it takes" in an error message."""
 
 
 KEPT = {
@@ -31,19 +34,25 @@ KEPT = {
 
 @dataclass
 class FootageConfig(DataConfig):
-    """Footage under a folder ``root``.
-
-    flow: none, dis, raft_small or raft_large, the last two with a local file ``flow_weights``. val_share: the share
-    kept for evaluation where the data set itself sets nothing apart, of the videos, or of the time when there is
-    one video. cache: what is kept in ``<root>/.zoo`` once it is made: frames (and maps) at the clips' size, flow, all
-    of it, or none. A frame takes 3 bytes a pixel, its flow 6; what is not kept is made again for every clip.
-    """
+    """Settings of data sets that read videos or frames from a folder."""
 
     root: str = ""
+    """Folder with the data. Required."""
+
     flow: str = "dis"
+    """Optical flow estimator for the field `flow`: none, dis, raft_small or raft_large; both RAFTs need their weights
+    in torch's cache or in flow_weights."""
+
     flow_weights: str | None = None
+    """Weights file of raft_small or raft_large. None: the file in torch's cache; nothing is downloaded."""
+
     val_share: float = 0.2
+    """Share held out for validation if the data set has no split of its own, between 0 and 1: a share of the videos,
+    or of the duration if there is a single video."""
+
     cache: str = "all"
+    """What is kept in <root>/.zoo after it was computed: frames (and maps, at the size of a clip), flow, all (both) or
+    none. A frame takes 3 bytes per pixel, its flow 6. What is not kept is computed again for every clip."""
 
     @property
     def kept(self) -> frozenset[str]:
@@ -53,12 +62,11 @@ class FootageConfig(DataConfig):
 
 @dataclass
 class LabelledConfig(FootageConfig):
-    """Videos whose names tell what they show: classes become attributes, constant in every clip.
-
-    condition: none, or edges or distance, drawn from the frames; auto is edges for a model that translates, else none.
-    """
+    """Settings of data sets of labelled videos: a video's class is an attribute, constant in every clip."""
 
     condition: str = "auto"
+    """Content of the field `condition`, computed from the frames: none, edges (Canny), distance (edges, and each
+    pixel's distance to the nearest one), or auto (edges for a model that translates, else none)."""
 
     def suited_to(self, card: ModelCard) -> LabelledConfig:
         """Resolve `condition=auto`."""
@@ -69,14 +77,16 @@ class LabelledConfig(FootageConfig):
 
 @dataclass
 class SequenceConfig(FootageConfig):
-    """Sequences of frames, a file each, with files of maps beside them; every frame is taken.
+    """Settings of data sets of frame sequences, one file per frame, with files of maps beside them.
 
-    Frames and maps are scaled to cover height x width and centre-cropped. max_step: in training, the spacing between
-    the frames of a clip is drawn from 1 to this. flip: whether every other training clip, drawn, is mirrored.
+    Every frame is used. Frames and maps are scaled to cover height x width and centre-cropped.
     """
 
     max_step: int = 1
+    """Training only: largest spacing between the frames of a clip; the spacing is drawn from 1 to this number."""
+
     flip: bool = True
+    """Training only: mirror half of the clips, chosen at random."""
 
     layout: ClassVar[Layout]
 

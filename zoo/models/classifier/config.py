@@ -25,14 +25,21 @@ CARD = ModelCard(
 @register(CARD, builds=".model:Classifier")
 @dataclass
 class ClassifierConfig(ModelConfig):
-    """width: channels of the first block, doubled in each. blocks: how many. dropout: share of features left out before
-    the heads. lr: of Adam, falling to zero over the training."""
+    """Settings of the classifier."""
 
     name: str = "classifier"
+
     width: int = 16
+    """Channels of the first block; every further block doubles them."""
+
     blocks: int = 4
+    """Number of (2+1)-D convolution blocks, each of which halves height and width."""
+
     dropout: float = 0.2
+    """Share of the features that are dropped before the attribute heads, 0 to 1."""
+
     lr: float = 2e-3
+    """Learning rate of Adam; falls to zero along half a cosine over the training."""
 
     def problems(self, spec: ClipSpec) -> list[str]:
         """Only attributes can be read."""

@@ -11,57 +11,108 @@ from zoo.types import ClipSpec, CurriculumStage
 
 @dataclass
 class ImageTranslationConfig(ModelConfig):
-    """Settings of the pix2pixHD family.
-
-    given: which map of a clip is painted: labels, condition, or auto, which takes the condition where there is one.
-    instance_edges: whether the borders of instances are drawn beside the labels, where the data has instances.
-    scales: generators coarse to fine, 1 to 3; width, downsamplings, blocks: of the coarsest; local_blocks: residual
-    blocks of a finer one. clips_per_scale: clips
-    after which the next finer scale joins, 0 for all from the start. finest_alone_clips: clips for which a scale that
-    joins learns alone. norm: instance or batch. norm_statistics: what sampling normalises by, batch (the picture at
-    hand) or running (averages over training).
-    appearance_features: D, channels of the appearance of a region, 0 for one appearance a map; the encoder has
-    ``appearance_width`` and ``appearance_downsamplings``, its mixtures ``appearance_modes`` a class, fitted to
-    ``appearance_clips`` training clips.
-    region: names of classes that a discriminator of their own looks at, as faces in the paper; weighted by
-    ``region_weight``.
-    objective: ls, hinge or original. pixel_weight: of the L1 distance of pixels, which the papers do not have; it
-    shortens a training of minutes, and 0 is the papers' objective. perceptual: vgg19, efficientnet_lite0, none, or
-    auto, which takes what is installed; perceptual_file: its weights. lr, discriminator_lr: of Adam; the papers have
-    2e-4 for both.
-    """
+    """Settings that pix2pixHD and vid2vid share."""
 
     given: str = "auto"
+    """Map that frames are generated from: labels, condition, or auto (the condition if there is one, else the
+    labels)."""
+
     instance_edges: bool = True
+    """Add a channel with the borders of instances to the labels, if the data set provides instances."""
+
     scales: int = 1
+    """Number of generators, coarse to fine; each doubles the resolution of the one before. 1 to 3 for vid2vid; for
+    pix2pixHD 1 (the global generator) or 2 (a local enhancer around it)."""
+
     width: int = 16
+    """Channels of the first layer of the coarsest generator; every finer one has half as many."""
+
     downsamplings: int = 2
+    """Number of downsamplings of the coarsest generator. Height and width must be multiples of
+    2^(downsamplings + scales - 1)."""
+
     blocks: int = 4
+    """Residual blocks of the coarsest generator."""
+
     local_blocks: int = 3
+    """Residual blocks of every finer generator."""
+
     clips_per_scale: int = 0
-    finest_alone_clips: int = 0
+    """Curriculum in space: training clips after which the next finer generator joins. 0: all from the start."""
+
+    freeze_coarse_clips: int = 0
+    """Curriculum in space: training clips for which a newly joined generator is trained while the coarser ones are
+    frozen."""
+
     norm: str = "batch"
+    """Normalisation layers: instance or batch."""
+
     norm_statistics: str = "running"
+    """Statistics that batch norm uses in sampling: batch (those of the current image) or running (averages over the
+    training)."""
+
     appearance_features: int = 0
+    """D: channels of the appearance encoding of a region, which makes the model multimodal. 0: one appearance per
+    map."""
+
     appearance_width: int = 16
+    """Channels of the first layer of the appearance encoder."""
+
     appearance_downsamplings: int = 2
+    """Number of downsamplings of the appearance encoder."""
+
     appearance_modes: int = 4
+    """Components of the Gaussian mixture that is fitted to the appearances of each class."""
+
     appearance_clips: int = 32
+    """Number of training clips that the mixtures are fitted to."""
+
     discriminator_width: int = 16
+    """Channels of the first layer of the finest discriminator; coarser ones have up to 64."""
+
     discriminator_layers: int = 3
+    """Number of downsampling convolutions of each discriminator."""
+
     discriminator_scales: int = 2
+    """Number of discriminators, each at half the resolution of the one before."""
+
     region: list[str] = field(default_factory=list)
+    """Names of the classes that an extra discriminator looks at, such as the face in the papers. Empty: none."""
+
     region_weight: float = 2.0
+    """Weight of the losses of the extra discriminator."""
+
     objective: str = "ls"
+    """Adversarial objective: ls (least squares), hinge, or original (non-saturating cross-entropy)."""
+
     feature_weight: float = 10.0
+    """Weight of feature matching: the L1 distance of real and generated images in the discriminators' features."""
+
     pixel_weight: float = 20.0
+    """Weight of the L1 distance of pixels. The papers do not have it (0); it speeds up trainings of minutes."""
+
     perceptual: str = "auto"
+    """Network of the perceptual loss: vgg19, efficientnet_lite0, none, or auto (whichever is installed, VGG-19
+    first)."""
+
     perceptual_file: str | None = None
+    """Weights file of that network. None: the file in torch's cache, or the one of the extra `features`."""
+
     perceptual_weight: float = 10.0
+    """Weight of the perceptual loss; 0 turns it off."""
+
     lr: float = 1e-3
+    """Learning rate of Adam for the generator: constant in the first half of the training, then linearly to zero. The
+    papers have 2e-4."""
+
     discriminator_lr: float = 1e-3
+    """Learning rate of Adam for the discriminators, with the same schedule. The papers have 2e-4."""
+
     beta1: float = 0.5
+    """β₁ of both Adam optimizers."""
+
     beta2: float = 0.999
+    """β₂ of both Adam optimizers."""
 
     def __post_init__(self) -> None:
         one_of("model.given", self.given, ("auto", "labels", "condition"))
@@ -86,9 +137,9 @@ class ImageTranslationConfig(ModelConfig):
     def curriculum_stage(self, clips_seen: int) -> CurriculumStage:
         """The spatial curriculum: the coarsest scale alone at its size, then a finer one, first learning alone."""
         if not self.clips_per_scale:
-            return CurriculumStage(freeze_coarse=self.scales > 1 and clips_seen < self.finest_alone_clips)
+            return CurriculumStage(freeze_coarse=self.scales > 1 and clips_seen < self.freeze_coarse_clips)
         joined = min(clips_seen // self.clips_per_scale, self.scales - 1)
-        alone = joined > 0 and clips_seen - joined * self.clips_per_scale < self.finest_alone_clips
+        alone = joined > 0 and clips_seen - joined * self.clips_per_scale < self.freeze_coarse_clips
         return CurriculumStage(downscale=2 ** (self.scales - 1 - joined), freeze_coarse=alone)
 
     def problems(self, spec: ClipSpec) -> list[str]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from zoo.errors import ZooError, listed, nearest
+from zoo.settings import ConvertSettings
 from zoo.types import ClipSpec
 
-ASKED = ("epoch", "label_count", "condition", "height", "width", "fps", "foreground", "region", "norm_statistics")
-"""epoch: which files, latest if left out. label_count: classes of the label maps; or condition: the kind of the
-drawing. height, width: of a frame. fps. foreground, region: numbers of classes. norm_statistics: batch, as the releases
-use their weights, or running."""
+ASKED = tuple(setting.name for setting in fields(ConvertSettings))
+"""Names of the settings that `zoo.convert` understands."""
 
 
 def refuse_unknown(settings: Mapping[str, Any]) -> None:
@@ -32,7 +32,7 @@ def clip_spec(channels: int, settings: Mapping[str, Any], foreground: bool, fram
     if not foreground and "foreground" in settings:
         raise ZooError("The generator has no foreground branch. Leave foreground= out.")
     height, width = (positive_number(settings, name, int) for name in ("height", "width"))
-    fps = positive_number(settings, "fps", float) if "fps" in settings else 17.0
+    fps = positive_number(settings, "fps", float) if "fps" in settings else ConvertSettings.fps
     common: dict[str, Any] = {"frames": frames, "height": height, "width": width, "fps": fps}
     if "condition" in settings:
         kind = str(settings["condition"])

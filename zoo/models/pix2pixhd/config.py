@@ -28,14 +28,12 @@ CARD = ModelCard(
 @register(CARD, builds=".model:Pix2PixHD")
 @dataclass
 class Pix2PixHDConfig(ImageTranslationConfig):
-    """Every frame by itself: the per-frame baseline of vid2vid. The settings stand in ``ImageTranslationConfig``.
-
-    scales: 1 is the global generator, 2 puts it into a local enhancer of twice its resolution. frames_per_step: frames
-    of a clip per optimizer step, as for vid2vid.
-    """
+    """Settings of pix2pixHD, the per-frame baseline of vid2vid: every frame is generated independently."""
 
     name: str = "pix2pixhd"
+
     frames_per_step: int = 2
+    """Frames of a clip per optimizer step. Memory grows with it."""
 
     @property
     def most_scales(self) -> int:
@@ -52,7 +50,7 @@ class Pix2PixHDConfig(ImageTranslationConfig):
             scales=2,
             local_blocks=1,
             clips_per_scale=2,
-            finest_alone_clips=2,
+            freeze_coarse_clips=2,
             given="labels",
             appearance_features=2,
             appearance_width=4,

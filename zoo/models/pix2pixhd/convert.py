@@ -17,6 +17,7 @@ from zoo.models.image_translation.released_networks import (
 )
 from zoo.models.pix2pixhd.config import Pix2PixHDConfig
 from zoo.runs.validate import build_on_meta
+from zoo.settings import ConvertSettings
 
 if TYPE_CHECKING:
     from zoo.models.pix2pixhd.model import Pix2PixHD
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
 def convert(model_class: type[Pix2PixHD], folder: Path, settings: Mapping[str, Any]) -> Pix2PixHD:
     """Build the model that ``<epoch>_net_G.pth`` describes, and load it, with D and E where they are there.
 
-    settings: as ``zoo.models.image_translation.converted`` asks for them.
+    settings: those of ``zoo.settings.ConvertSettings``.
     """
     refuse_unknown(settings)
-    files = find_files(folder, str(settings.get("epoch", "latest")))
+    files = find_files(folder, str(settings.get("epoch", ConvertSettings.epoch)))
     if "G" not in files:
         hint = " G0 is a generator of videos: python -m zoo.convert vid2vid from=…" if "G0" in files else ""
         raise ZooError(f"from={folder} holds {listed(path.name for path in files.values())}, but no …_net_G.pth.{hint}")
@@ -49,7 +50,7 @@ def convert(model_class: type[Pix2PixHD], folder: Path, settings: Mapping[str, A
         blocks=form.blocks,
         local_blocks=form.local_blocks,
         norm=form.norm,
-        norm_statistics=str(settings.get("norm_statistics", "batch")),
+        norm_statistics=str(settings.get("norm_statistics", ConvertSettings.norm_statistics)),
         appearance_features=form.appearance,
         **(encoder.settings() if encoder else {}),
         **(discriminator[0].settings() if discriminator else {}),

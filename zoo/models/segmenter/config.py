@@ -29,11 +29,15 @@ CARD = ModelCard(
 @register(CARD, builds=".model:Segmenter")
 @dataclass
 class SegmenterConfig(ModelConfig):
-    """width: channels at full resolution, doubled at each halving. lr: of Adam, falling to zero over the training."""
+    """Settings of the segmenter."""
 
     name: str = "segmenter"
+
     width: int = 16
+    """Channels of the U-Net at full resolution; every downsampling doubles them."""
+
     lr: float = 2e-3
+    """Learning rate of Adam; falls to zero along half a cosine over the training."""
 
     def problems(self, spec: ClipSpec) -> list[str]:
         """Labels have names, one a class."""

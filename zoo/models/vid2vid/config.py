@@ -33,40 +33,70 @@ FIRST_FRAMES = ("given", "image", "generated")
 @register(CARD, builds=".model:Vid2Vid")
 @dataclass
 class Vid2VidConfig(ImageTranslationConfig):
-    """Symbols are the paper's. Defaults are for a laptop; conf/experiment holds larger settings.
+    """Settings of vid2vid.
 
-    The settings that it shares with pix2pixHD stand in ``ImageTranslationConfig``. past_frames: L, frames and maps of
-    the past that the generator sees. uses_flow: whether the frame before is warped; without it every frame is painted
-    anew. foreground: whether a branch of its own paints the classes that the data set declares as foreground.
-    video_frames: K, frames that D_V sees. temporal_scales: scales of D_V, 0 for none. sparse_groups: whether the groups
-    that D_V sees do not overlap. frames_per_step: generated frames per optimizer step. backprop_frames: frames through
-    which the gradient runs back. clip_frames, double_clips: a clip is so long at first, and twice as long after every
-    ``double_clips`` clips; 0 for the whole length from the start. first_frame: how a video begins for which no real
-    frame is given: generated (from nothing), image (by the model of the run ``image_run``, which is kept in
-    ``image_model`` and the checkpoint), or given (it does not). generated_start: share of steps whose clip starts from
-    nothing, where first_frame is generated; the others start from 1 to L real frames. flow_weight: of the flow's error
-    and of warping; consistency_weight: of a frame that follows the reference flow; mask_weight: of generating pixels
-    where flow is trusted, where first_frame is generated.
+    Symbols are the paper's. The defaults are for a laptop; conf/experiment has larger settings.
     """
 
     name: str = "vid2vid"
+
     past_frames: int = 2
+    """L: number of past frames, and of their maps, that the generator sees."""
+
     uses_flow: bool = True
+    """Warp the previous frame by the predicted flow and blend it with the newly generated image. false: every frame is
+    generated without warping."""
+
     foreground: bool = False
+    """Generate the foreground classes, which the data set declares, in a separate branch. Needs label maps."""
+
     video_frames: int = 3
+    """K: number of frames that the video discriminator D_V sees at a time."""
+
     temporal_scales: int = 2
+    """Number of temporal scales of D_V; 0 turns D_V off. At scale s the frames of a group are K^s apart."""
+
     sparse_groups: bool = False
+    """Make the groups of frames that D_V sees disjoint. false: the groups of a step end at its new frames and may reach
+    back over frames that were seen before."""
+
     frames_per_step: int = 2
+    """Generated frames per optimizer step. Memory grows with it."""
+
     backprop_frames: int = 1
+    """Number of frames that the gradient flows back through (truncated backpropagation through time)."""
+
     clip_frames: int = 0
+    """Curriculum in time: length of the first training clips in frames; it doubles every double_clips clips. 0: full
+    length from the start."""
+
     double_clips: int = 0
+    """Curriculum in time: training clips after which the clip length doubles. 0: full length from the start."""
+
     first_frame: str = "generated"
+    """How a video without a given real frame begins: generated (by this model, from nothing), image (by the image model
+    of image_run) or given (not at all: sampling needs a real first frame)."""
+
     image_run: str | None = None
+    """Run folder of a pix2pixhd model, trained on the same data, that generates the first frame. Needed for
+    first_frame=image."""
+
     image_model: dict[str, Any] | None = None
+    """Settings of the image model; written by the training, which stores its weights in the checkpoint. Not to be
+    typed."""
+
     generated_start: float = 0.2
+    """Only with first_frame=generated: share of the steps whose clip begins from nothing, 0 to 1. The other steps begin
+    from 1 to L real frames."""
+
     flow_weight: float = 10.0
+    """Weight of the flow losses: error of the predicted flow, and of the real frame warped by it (eq. 8)."""
+
     consistency_weight: float = 10.0
+    """Weight of the difference between a generated frame and the previous one warped by the reference flow."""
+
     mask_weight: float = 1.0
+    """Only with first_frame=generated: penalty on generating pixels anew where the reference flow can be trusted."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -81,7 +111,7 @@ class Vid2VidConfig(ImageTranslationConfig):
             blocks=2,
             scales=2,
             clips_per_scale=2,
-            finest_alone_clips=2,
+            freeze_coarse_clips=2,
             local_blocks=1,
             clip_frames=4,
             double_clips=2,

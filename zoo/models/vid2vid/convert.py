@@ -25,6 +25,7 @@ from zoo.models.image_translation.released import (
 from zoo.models.image_translation.released_networks import DiscriminatorForm, translate_discriminator
 from zoo.models.vid2vid.config import Vid2VidConfig
 from zoo.runs.validate import build_on_meta
+from zoo.settings import ConvertSettings
 
 if TYPE_CHECKING:
     from zoo.models.vid2vid.model import Vid2Vid
@@ -128,10 +129,10 @@ def convert(model_class: type[Vid2Vid], folder: Path, settings: Mapping[str, Any
     """Build the model that ``<epoch>_net_G0.pth`` and its fellows describe, and load every tensor of them.
 
     Discriminators are loaded where they are there; that of a region (D_f) where ``region`` says which classes it looks
-    at. settings: as ``zoo.models.image_translation.converted`` asks for them.
+    at. settings: those of ``zoo.settings.ConvertSettings``.
     """
     refuse_unknown(settings)
-    files = find_files(folder, str(settings.get("epoch", "latest")))
+    files = find_files(folder, str(settings.get("epoch", ConvertSettings.epoch)))
     if "G0" not in files:
         hint = " G alone is a generator of images: python -m zoo.convert pix2pixhd from=…" if "G" in files else ""
         raise ZooError(
@@ -151,7 +152,7 @@ def convert(model_class: type[Vid2Vid], folder: Path, settings: Mapping[str, Any
     config = Vid2VidConfig(
         **form.settings(),
         given="labels" if spec.label_names else "condition",
-        norm_statistics=str(settings.get("norm_statistics", "batch")),
+        norm_statistics=str(settings.get("norm_statistics", ConvertSettings.norm_statistics)),
         first_frame="given",
         region=[str(number) for number in settings.get("region", ())],
         video_frames=video_frames,

@@ -29,13 +29,19 @@ CARD = ModelCard(
 
 @dataclass(frozen=True)
 class Preset:
-    """Sizes that belong together: of the code z, the LSTM's state h, the features of a frame, and the one hidden layer
-    of each small network between them."""
+    """Layer sizes that belong together."""
 
     code: int
+    """Dimensions of the code z of a frame."""
+
     hidden: int
+    """Units of the LSTM's state h."""
+
     features: int
+    """Features that the encoder extracts from a frame."""
+
     units: int
+    """Units of the one hidden layer of each small network in between."""
 
 
 PRESETS = {
@@ -47,46 +53,74 @@ PRESETS = {
 @register(CARD, builds=".model:VideoVAE")
 @dataclass
 class VideoVAEConfig(ModelConfig):
-    """Settings of VideoVAE.
-
-    preset: dcgan (networks that other models share, sizes for a laptop) or paper (the filter plan and the sizes of the
-    paper, 64 x 64 pixels only). width: channels of the first layer, norm: of the layers,
-    none or batch, both of dcgan only.
-    code, hidden, features, units: sizes, as ``Preset`` names them; None is the preset's.
-
-    attributes: structured (they shape posterior and prior), decoder (they are laid beside z, no more) or none.
-    recurrence: whether an LSTM carries the past; without it frames are independent. prior_sees_past: whether the prior
-    is conditioned on it.
-
-    likelihood: gaussian or laplace, of every value of a pixel, with ``scale``, its σ or b. beta: weight of the
-    divergence, reached after the share ``beta_warmup`` of the training; free_bits: nats that each dimension of z may
-    carry at no cost. min_log_variance, max_log_variance: bounds of every Gaussian. classifier_weight: of the attribute
-    heads' cross-entropy, in nats a frame. lr, beta1: of Adam, the rate falling to zero over the training; max_gradient:
-    the largest norm of a gradient.
-    """
+    """Settings of VideoVAE."""
 
     name: str = "videovae"
+
     preset: str = "dcgan"
+    """Networks and sizes: dcgan (networks shared with other models, sized for a laptop) or paper (the filter plan and
+    the sizes of the paper, 64 x 64 pixels only)."""
+
     width: int = 24
+    """Only for preset=dcgan: channels of the first layer."""
+
     norm: str = "none"
+    """Only for preset=dcgan: normalisation layers, none or batch."""
+
     code: int | None = None
+    """Dimensions of the code z of a frame. None: those of the preset (dcgan 64, paper 512)."""
+
     hidden: int | None = None
+    """Units of the LSTM's state h. None: those of the preset (dcgan 256, paper 512)."""
+
     features: int | None = None
+    """Features that the encoder extracts from a frame. None: those of the preset (dcgan 256, paper 512)."""
+
     units: int | None = None
+    """Units of the hidden layer of each small network in between. None: those of the preset (dcgan 256, paper 128)."""
+
     attributes: str = "structured"
+    """Use of the attributes: structured (they condition posterior and prior), decoder (concatenated to z, no more) or
+    none."""
+
     recurrence: bool = True
+    """Carry the past in an LSTM. false: frames are independent."""
+
     prior_sees_past: bool = True
+    """Condition the prior on the past."""
+
     likelihood: str = "gaussian"
+    """Likelihood of every pixel value: gaussian or laplace."""
+
     scale: float = 0.3
+    """Scale of the likelihood: σ of the Gaussian, b of the Laplace distribution."""
+
     beta: float = 1.0
+    """Final weight of the KL divergence."""
+
     beta_warmup: float = 0.5
+    """Share of the training over which the weight of the KL divergence grows from 0 to beta, 0 to 1."""
+
     free_bits: float = 0.0
+    """Nats of KL divergence that each dimension of z may have at no cost."""
+
     min_log_variance: float = -8.0
+    """Lower bound of the log-variance of every Gaussian."""
+
     max_log_variance: float = 8.0
+    """Upper bound of the log-variance of every Gaussian."""
+
     classifier_weight: float = 100.0
+    """Weight of the attribute heads' cross-entropy, in nats per frame."""
+
     lr: float = 1e-3
+    """Learning rate of Adam; falls to zero along half a cosine over the training."""
+
     beta1: float = 0.5
+    """β₁ of Adam."""
+
     max_gradient: float = 1000.0
+    """Gradient clipping: the largest norm of a gradient."""
 
     def __post_init__(self) -> None:
         one_of("model.preset", self.preset, PRESETS)

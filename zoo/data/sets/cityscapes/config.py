@@ -34,14 +34,18 @@ class CityscapesConfig(SequenceConfig):
     """Runs of consecutive frames that each have a label map.
 
     The published gtFine annotates one frame in each snippet of 30, which is enough for frames=1; `leftImg8bit`, which
-    holds those frames alone, is read where there is no `leftImg8bit_sequence`. Longer clips take the label maps of a
-    segmenter, saved in the same layout. foreground: classes, by name or id, that move before the rest.
+    contains those frames alone, is read if there is no `leftImg8bit_sequence`. Longer clips need the label maps of a
+    segmenter, saved in the same layout.
     """
 
     name: str = "cityscapes"
+
     height: int = 128
+
     fps: float = 17.0
+
     foreground: list[str] = field(default_factory=lambda: ["car"])
+    """Classes that move in front of the others, by name or id; vid2vid's foreground branch generates them."""
 
     layout: ClassVar[Layout] = LAYOUT
 

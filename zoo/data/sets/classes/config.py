@@ -23,20 +23,25 @@ CARD = DataCard(
 @register_data(CARD, builds=".clips:ClassClips")
 @dataclass
 class ClassesConfig(LabelledConfig):
-    """Videos whose folder is their class: one attribute, whose values are the folders' names in sorted order.
-
-    attribute: what it is called. train_list, val_list: files that say which videos are for what, in the format of
-    UCF-101, ``<class>/<video>`` a line and maybe the number of the class behind it; with one of them the rest is for
-    the other split. Without lists ``val_share`` of each class is held out; clips of one source, which differ only in
-    a ``_c<number>`` at the end of their name, stay together. image_fps: frame rate of folders of frames; None takes
-    every frame.
-    """
+    """Videos whose folder is their class: one attribute, whose values are the folders' names in sorted order."""
 
     name: str = "classes"
+
     attribute: str = "class"
+    """Name of the attribute."""
+
     train_list: str | None = None
+    """File that lists the training videos in the format of UCF-101: <class>/<video> a line, optionally followed by the
+    number of the class. With only one of the two lists all other videos belong to the other split. None: see
+    val_list; without any list val_share of each class is held out, and clips of one source, whose names differ only
+    in a _c<number> at the end, stay together."""
+
     val_list: str | None = None
+    """File that lists the validation videos, in the same format. None: every video that is not in train_list, or
+    val_share of each class without lists."""
+
     image_fps: float | None = None
+    """Frame rate of folders of frames, frames per second. None: every frame is used, at fps."""
 
     def spec(self) -> ClipSpec:
         """Finds and probes the files; the answers are kept in ``<root>/.zoo``, so a second time is quick."""

@@ -24,23 +24,34 @@ CARD = DataCard(
 class FolderConfig(FootageConfig):
     """Video files and folders of frames in any mix, anywhere under ``root``.
 
-    Every frame is scaled to cover height x width and centre-cropped. A width of None follows the proportion
-    of the first video, rounded to a multiple of 16.
-
-    condition: none, edges (Canny), or distance (edges, and how far each pixel is from one). labels, instances:
-    folders, inside ``root`` or beside it, that hold for each video a folder of its name (without suffix) with one PNG
-    of ids a frame; labels come with ``label_names`` or ``label_count``, and ``foreground`` says which of them move
-    before the rest, by name or id. image_fps: frame rate of folders of frames; None takes every frame.
+    Every frame is scaled to cover height x width and centre-cropped. A width of None follows the aspect ratio of the
+    first video, rounded to a multiple of 16.
     """
 
     name: str = "folder"
+
     condition: str = "none"
+    """Content of the field `condition`, computed from the frames: none, edges (Canny) or distance (edges, and each
+    pixel's distance to the nearest one)."""
+
     labels: str | None = None
+    """Folder of label maps, inside root or beside it: for each video a folder of its name (without suffix) with one PNG
+    of class ids a frame. Needs label_names or label_count. None: no labels."""
+
     instances: str | None = None
+    """Folder of instance maps, in the same layout. None: no instances."""
+
     label_names: list[str] = field(default_factory=list)
+    """Names of the classes in the order of their ids. Empty: numbers, see label_count."""
+
     label_count: int | None = None
+    """Number of classes, if they have no names. None: as many as label_names."""
+
     foreground: list[str] = field(default_factory=list)
+    """Classes that move in front of the others, by name or id; vid2vid's foreground branch generates them."""
+
     image_fps: float | None = None
+    """Frame rate of folders of frames, frames per second. None: every frame is used, at fps."""
 
     def spec(self) -> ClipSpec:
         """Finds and probes the files; the answers are kept in ``<root>/.zoo``, so a second time is quick."""

@@ -31,21 +31,28 @@ LAYOUT = Layout(
 class PairedConfig(SequenceConfig):
     """``{train,test}_A/<sequence>/*.png`` beside ``{train,test}_B/<sequence>/*``, and maybe ``{train,test}_inst``.
 
-    Every folder with files is a sequence; files are paired in the order of their numbers. What stands under `val_`,
-    or else under `test_`, is for evaluation; without either, ``val_share`` is held out.
-
-    maps: what A holds: labels (one channel, ids), which come with ``label_names`` or ``label_count``; or drawings
-    (pictures in colour), which become the condition. condition: none, or edges or distance, drawn from the frames; A
-    is then read as labels only if their names or count are given. foreground: classes, by name or id, that move
-    before the rest.
+    Every folder with files is a sequence; files are paired in the order of their numbers. Validation clips are under
+    `val_`, or else under `test_`; without either, ``val_share`` is held out.
     """
 
     name: str = "paired"
+
     maps: str = "labels"
+    """Content of the A folders: labels (one channel of class ids; needs label_names or label_count) or drawings (colour
+    images, which become the condition)."""
+
     condition: str = "none"
+    """Content of the field `condition`, computed from the frames: none, edges (Canny) or distance (edges, and each
+    pixel's distance to the nearest one). With edges or distance A is read only if label_names or label_count is set."""
+
     label_names: list[str] = field(default_factory=list)
+    """Names of the classes in the order of their ids. Empty: numbers, see label_count."""
+
     label_count: int | None = None
+    """Number of classes, if they have no names. None: as many as label_names."""
+
     foreground: list[str] = field(default_factory=list)
+    """Classes that move in front of the others, by name or id; vid2vid's foreground branch generates them."""
 
     layout: ClassVar[Layout] = LAYOUT
 

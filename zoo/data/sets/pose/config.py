@@ -31,19 +31,23 @@ LAYOUT = Layout(
 @register_data(CARD, builds=".clips:PoseClips")
 @dataclass
 class PoseConfig(SequenceConfig):
-    """Frames beside OpenPose's keypoints (JSON, BODY_25) or DensePose's pictures (I, U, V) or both.
+    """Frames beside OpenPose's keypoints (JSON, BODY_25), DensePose's images (I, U, V), or both.
 
-    condition: densepose (three channels: part index, U, V), openpose (a drawn skeleton in three channels), both (six,
-    densepose first), or auto, which takes what is there. With DensePose, `labels` are its parts; with OpenPose, `pose`
-    is the first person's body. limb_dropout: in training, the probability for each limb that is drawn and each part
-    to be left out of the condition of a whole clip. flip keeps the sides: what was a right hand is shown on the left
-    and still called right, in frames, labels and drawings alike.
+    With DensePose `labels` are its parts; with OpenPose `pose` is the body of the first person.
     """
 
     name: str = "pose"
+
     flip: bool = False
+    """Training only: mirror half of the clips, chosen at random. Left and right are not swapped: a right hand is then
+    shown on the left and still called right, in frames, labels and drawings alike."""
+
     condition: str = "auto"
+    """Content of the field `condition`: densepose (3 channels: part index, U, V), openpose (a skeleton drawn in 3
+    channels), both (6 channels, densepose first), or auto (whatever is there)."""
+
     limb_dropout: float = 0.05
+    """Training only: probability that a drawn limb, or a part, is left out of the condition of a whole clip."""
 
     layout: ClassVar[Layout] = LAYOUT
 

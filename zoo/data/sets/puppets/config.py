@@ -47,25 +47,31 @@ CARD = DataCard(
 @register_data(CARD, builds=".clips:PuppetClips")
 @dataclass
 class PuppetsConfig(DataConfig):
-    """Which part of the puppets' world to film.
+    """Cartoon figures rendered on the fly, with exact ground truth.
 
-    view: person (the figure fills the frame before a smooth, still background), street (wider: the figure
-    crosses a scrolling street), or auto: street for a model that translates, person for any other. A width
-    of None is the height for person, twice the height for street.
-    condition: what fills the field `condition`: none (the field is absent), edges (one channel, 1 on the
-    borders between parts, else 0), distance (two channels, the edges and how far each pixel is from one, in [0, 1]),
-    or pose (three channels, the skeletons in colours on black, values in [-1, 1]).
-    clips: number of distinct training clips, one epoch. transitions: share of clips that go back and forth
-    between two actions. crowd: share of street clips in which a second puppet passes; and, drawn
-    independently, the share in which a lamp post or a bush stands in front.
+    A width of None is the height for view=person, and twice the height for view=street.
     """
 
     name: str = "puppets"
+
     view: str = "auto"
+    """Framing: person (the figure fills the frame in front of a smooth, still background), street (wider: the figure
+    crosses a scrolling street), or auto (street for a model that translates, else person)."""
+
     condition: str = "none"
+    """Content of the field `condition`: none (no such field), edges (1 channel, 1 on the borders between parts, else
+    0), distance (2 channels: the edges, and each pixel's distance to the nearest one, in [0, 1]), or pose (3 channels,
+    skeletons in colours on black, in [-1, 1])."""
+
     clips: int = 10_000
+    """Number of distinct training clips: one epoch."""
+
     transitions: float = 0.25
+    """Share of the clips, 0 to 1, that switch back and forth between two actions."""
+
     crowd: float = 0.25
+    """Share of the street clips, 0 to 1, in which a second puppet passes; and, drawn independently, the share in which
+    a lamp post or a bush is in front."""
 
     def __post_init__(self) -> None:
         one_of("data.view", self.view, VIEWS)

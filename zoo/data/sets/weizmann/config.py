@@ -23,22 +23,29 @@ CARD = DataCard(
 @register_data(CARD, builds=".clips:WeizmannClips")
 @dataclass
 class WeizmannConfig(LabelledConfig):
-    """Every person and action is in both splits: each video is parted in time, the last ``val_share`` for evaluation.
+    """Videos of nine people and ten actions.
 
-    starts: clips of each training video, at evenly spaced starts; None takes every start. crop: person (a square that
-    holds the person, found by subtracting the background, and goes along), centre (the largest square in the middle),
-    or none (the whole frame, in its own proportion unless ``width`` says another). What a square holds beyond the
-    frame has the frame's mean colour.
+    Every person and action is in both splits: each video is split in time, and its last ``val_share`` is held out.
 
     The defaults are the protocol that two independent implementations of VideoVAE's experiment agree on.
     """
 
     name: str = "weizmann"
+
     frames: int = 10
+
     fps: float = 25.0
+
     val_share: float = 1 / 3
+    """Share of each video, its end, that is held out for validation, between 0 and 1."""
+
     crop: str = "person"
+    """Part of the frame: person (a square that contains the person, found by background subtraction, and moves along),
+    centre (the largest square in the middle) or none (the whole frame, in its own aspect ratio unless width is set).
+    Where a square reaches beyond the frame it is filled with the frame's mean colour."""
+
     starts: int | None = 20
+    """Clips of each training video, at evenly spaced starts. None: a clip at every possible start."""
 
     def spec(self) -> ClipSpec:
         """Finds and probes the files; the answers are kept in ``<root>/.zoo``, so a second time is quick."""

@@ -10,7 +10,13 @@ from zoo.errors import ZooError
 from zoo.types import Clip, ClipSpec, Sample, SampleRequest
 
 if TYPE_CHECKING:
+    from os import PathLike
+
+    from torch import Tensor
+
     from zoo.model import VideoModel
+    from zoo.training.session import FinishedRun
+    from zoo.types import Split
 
 list_models = MODELS.names
 
@@ -23,10 +29,53 @@ __all__ = [
     "SampleRequest",
     "ZooError",
     "build",
+    "clips",
+    "fit",
     "list_models",
     "load",
     "register",
+    "save_video",
 ]
+
+
+def clips(
+    data: str = "puppets",
+    *,
+    split: Split = "val",
+    frames: int | None = None,
+    batch: int = 4,
+    first: int = 0,
+    **settings: Any,
+) -> Clip:
+    """A batch of clips of a data set, with every field that it provides.
+
+    data, settings: the data set and its settings, as ``data=`` and ``data.<setting>=`` on the command line. frames:
+    length of a clip; None is the setting's default. batch: number of clips; they are those from ``first`` on, in the
+    order of the split. The clips of ``val`` are the same for everybody.
+
+    Raises ZooError for an unknown data set or setting, and where there are fewer clips.
+
+    >>> zoo.clips("puppets", frames=8, batch=2, height=64)["video"].shape
+    torch.Size([2, 8, 3, 64, 64])
+    """
+    from zoo.data.batch import read_batch  # torch comes in here, not at `import zoo`
+
+    return read_batch({"name": data, **settings}, split, frames, range(first, first + batch))
+
+
+def fit(*overrides: str) -> FinishedRun:
+    """Train a model in this process: ``zoo.fit("model=vid2vid", "budget.clips=800")``.
+
+    overrides: what would follow ``zoo train`` on the command line, except ``-m``; ``"resume=runs/<run>"`` continues a
+    training. Returns the run folder and the metrics of the last round.
+
+    Raises ZooError for settings that do not fit each other, before anything is trained.
+    """
+    from zoo.config.compose import compose_run
+    from zoo.training.session import run_training
+
+    config, folder = compose_run("train", overrides)
+    return run_training(config, folder, overrides)
 
 
 def build(model: Mapping[str, Any], spec: ClipSpec) -> VideoModel[Any]:
@@ -41,3 +90,10 @@ def load(run: str) -> VideoModel[Any]:
     from zoo.runs.load import load  # torch comes in here, not at `import zoo`
 
     return load(run)
+
+
+def save_video(video: Tensor, path: str | PathLike[str], fps: float) -> None:
+    """Write a video (T, 3, H, W) in [-1, 1], such as ``sample.video[0]``, as an MP4 file."""
+    from zoo.visualization.grids import write_mp4  # torch comes in here, not at `import zoo`
+
+    write_mp4(video, path, fps)

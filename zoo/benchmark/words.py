@@ -7,13 +7,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hydra import compose, initialize_config_dir
-from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from zoo.cli import explain
-from zoo.config.compose import conf_dir, prepare_hydra, refuse_unknown
+from zoo.config.compose import compose_settings
 from zoo.config.overrides import key_of
 from zoo.errors import ZooError
 from zoo.training.plan import Plan, plan
@@ -56,7 +54,7 @@ def read_words(words: Sequence[str]) -> Asked:
     for word in (*first, *more):
         if key_of(word).partition(".")[0] in NOT_READ:
             raise ZooError(f"{word} changes nothing in a training step, and is not read here. Leave it out.")
-    config = composed("benchmark", [word for word in first if key_of(word) in own])
+    config = compose_settings("benchmark", [word for word in first if key_of(word) in own])
     settings: BenchmarkSettings = OmegaConf.to_object(config)  # type: ignore[assignment]
     _check_counts(settings)
     here = Path(__file__).resolve().parents[2]
@@ -101,18 +99,6 @@ def _checkout(folder: Path) -> Path:
 def planned(words: Sequence[str]) -> Plan:
     """The training that these words of `zoo.train` mean; a ZooError says what does not fit."""
     try:
-        return plan(composed("train", words))
+        return plan(compose_settings("train", words))
     except OmegaConfBaseException as problem:
         raise ZooError(explain(problem)) from problem
-
-
-def composed(name: str, words: Sequence[str]) -> DictConfig:
-    """The config of a command; a ZooError says which word is wrong."""
-    prepare_hydra()
-    try:
-        with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-            config = compose(name, overrides=list(words))
-    except (HydraException, OmegaConfBaseException) as problem:
-        raise ZooError(explain(problem)) from problem
-    refuse_unknown(config)
-    return config

@@ -22,7 +22,7 @@ from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from zoo.card import MODELS
@@ -115,6 +115,33 @@ def hydra_command(name: str, sweep: Sweep | None = None) -> Callable[[Callable[[
         return run
 
     return decorate
+
+
+def compose_settings(name: str, overrides: Sequence[str]) -> DictConfig:
+    """The settings of a command, as `hydra_command` composes them; raises ZooError for a wrong override."""
+    return compose_run(name, overrides)[0]
+
+
+def compose_run(name: str, overrides: Sequence[str]) -> tuple[DictConfig, Path]:
+    """The same, and the folder that the command would run in."""
+    prepare_hydra()
+    try:
+        with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir()), job_name=name):
+            config = compose(name, [free_key(word) for word in overrides], return_hydra_config=True)
+        folder = Path(config.hydra.run.dir)
+    except (HydraException, OmegaConfBaseException) as problem:
+        raise ZooError(explain(problem)) from problem
+    settings = without_hydra(config)
+    refuse_unknown(settings)
+    return settings, folder
+
+
+def without_hydra(config: DictConfig) -> DictConfig:
+    """The settings of a command without Hydra's own."""
+    settings = config.copy()
+    with open_dict(settings):
+        del settings["hydra"]
+    return settings
 
 
 def show_composed_help(name: str, words: Sequence[str]) -> None:

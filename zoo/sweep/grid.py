@@ -13,10 +13,11 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from zoo.cli import explain
+from zoo.config.compose import without_hydra
 from zoo.config.overrides import of_job
 from zoo.errors import ZooError
 from zoo.sweep.jobs import FAILED, Job
-from zoo.sweep.task import Task, settings, without_hydra
+from zoo.sweep.task import Task, settings
 
 
 class GridSweeper(BasicSweeper):

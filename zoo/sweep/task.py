@@ -9,7 +9,7 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from zoo.cli import explain
@@ -56,14 +56,6 @@ class Task:
             return replace(job, settings=settings(config, hydra.sweeper))
         except ZooError as mistake:
             return replace(job, mistake=str(mistake))
-
-
-def without_hydra(config: DictConfig) -> DictConfig:
-    """The settings of the command alone."""
-    mine = config.copy()
-    with open_dict(mine):
-        del mine["hydra"]
-    return mine
 
 
 def settings(config: DictConfig, sweeper: DictConfig) -> dict[str, Any]:

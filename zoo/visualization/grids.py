@@ -8,6 +8,7 @@ from __future__ import annotations
 import colorsys
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from os import PathLike
 from pathlib import Path
 
 import cv2
@@ -18,6 +19,7 @@ from einops import rearrange, reduce, repeat
 from torch import Tensor
 
 from zoo.data.decode import write_video
+from zoo.errors import ZooError
 from zoo.flow.colour import flow_to_rgb
 from zoo.types import Clip, ClipSpec, Sample
 
@@ -124,6 +126,16 @@ def kept_frames(frames: int) -> frozenset[int]:
     """The frames that a filmstrip shows of a film of that length: at most MOST_COLUMNS, evenly spaced."""
     columns = min(frames, MOST_COLUMNS)
     return frozenset(round(i * (frames - 1) / max(columns - 1, 1)) for i in range(columns))
+
+
+def write_mp4(video: Tensor, path: str | PathLike[str], fps: float) -> None:
+    """Write a video (T, 3, H, W) in [-1, 1] as an MP4 file; raises ZooError for another shape."""
+    if video.ndim != 4 or video.shape[1] != 3:
+        raise ZooError(
+            f"The video has the shape {tuple(video.shape)}; (T, 3, H, W) is expected. "
+            "Of a batch, take one clip: sample.video[0]"
+        )
+    write_video(Path(path), rearrange(to_bytes(video), "t c h w -> t h w c").numpy(), fps)
 
 
 def save_film(path: Path, clips: Sequence[Mapping[str, Tensor]], fps: float) -> None:

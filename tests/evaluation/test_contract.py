@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tests.ranks import on_ranks
+from tests.helpers.ranks import on_ranks
 from zoo.data.base import ClipSet
 from zoo.evaluation.catalogue import METRICS
 from zoo.evaluation.features.base import Features

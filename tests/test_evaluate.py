@@ -1,8 +1,6 @@
 """`python -m zoo.evaluate`: a run under several protocols, and any two folders of videos."""
 
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import torch
 import wandb
 from hydra import compose, initialize_config_dir
 
+from tests.helpers.commands import run_command
 from zoo.config.compose import conf_dir, prepare_hydra
 from zoo.data.base import build_set
 from zoo.data.decode import probe, read_frames, write_video
@@ -389,8 +388,9 @@ def test_what_is_wrong_with_a_folder_is_said(tmp_path, settings, said):
 
 def test_the_command_shows_a_table(tmp_path):
     real, fake = write_folder(tmp_path / "real"), write_folder(tmp_path / "fake")
-    words = [sys.executable, "-m", "zoo.evaluate", f"real={real}", f"fake={fake}", "frames=8", "metrics=[l1,flicker]"]
-    done = subprocess.run(words, check=True, capture_output=True, text=True, cwd=tmp_path)
+    words = ["zoo.evaluate", f"real={real}", f"fake={fake}", "frames=8", "metrics=[l1,flicker]"]
+    done = run_command(*words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
     assert "val/…@3x8f-c0-32x32px" in done.stdout
     assert "l1" in done.stdout
     assert "real clips" in done.stdout

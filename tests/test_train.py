@@ -18,6 +18,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 
 import zoo
+from tests.helpers.commands import run_command
 from tests.helpers.paths import FIXTURES
 from zoo import ZooError, settings
 from zoo.comparison.gather import read_films
@@ -360,7 +361,8 @@ def test_two_processes_do_the_work_of_one(tmp_path):
     trained(tmp_path / "one", *common)
     words = [*TINY, *common, "data.batch_size=1", "strategy=ddp", "strategy.accelerator=cpu", "strategy.devices=2"]
     two = tmp_path / "two"
-    subprocess.run([sys.executable, "-m", "zoo.train", *words, f"hydra.run.dir={two}"], check=True, capture_output=True)
+    done = run_command("zoo.train", *words, f"hydra.run.dir={two}")
+    assert done.returncode == 0, done.stderr
     one, both = (torch.load(folder / "last.ckpt", weights_only=True) for folder in (tmp_path / "one", two))
     assert one["clips_seen"] == both["clips_seen"] == 4
     for key, weight in one["state_dict"].items():

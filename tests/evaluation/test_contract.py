@@ -8,6 +8,7 @@ Shapes: B clips, T frames, H x W pixels.
 
 import json
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tests.helpers.ranks import on_ranks
 from zoo.data.base import ClipSet
 from zoo.evaluation.catalogue import METRICS
 from zoo.evaluation.features.base import Features
@@ -352,9 +354,9 @@ GROUPS = [
 SPLITS = [([0, 3, 4], [2, 1]), (range(CLIPS), [])]  # the clips of each rank: uneven, and one that has none
 
 
-def measure_rank(rank: int, folder: str) -> None:
+def measure_rank(folder: str) -> None:
     """Measure the clips of one rank, and write what all ranks say together."""
-    torch.set_num_threads(1)
+    rank = int(os.environ["LOCAL_RANK"])
     lpips.perceptual_network = random_backbone
     torch.distributed.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=2)
     found: list[dict[str, float]] = []
@@ -377,7 +379,7 @@ def test_two_processes_say_what_one_says(tmp_path):
         whole = suite(names, clip)
         whole.update(clip, [noisy(clip["video"])])
         expected |= figures(whole)
-    torch.multiprocessing.spawn(measure_rank, (str(tmp_path),), nprocs=2)
+    on_ranks(tmp_path / "log", measure_rank, str(tmp_path))
     for rank in (0, 1):
         for found in json.loads((tmp_path / f"{rank}.json").read_text()):
             assert found == pytest.approx(expected, rel=1e-4, abs=1e-6)

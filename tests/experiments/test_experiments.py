@@ -1,15 +1,13 @@
 """The command at the head of each experiment runs."""
 
 import importlib.util
-import os
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.helpers.commands import run_command
 from tests.helpers.paths import ROOT
 from zoo import list_models
 from zoo.card import MODELS
@@ -26,10 +24,9 @@ def test_header_command_runs(experiment: Path, tmp_path: Path):
     command = next(line for line in experiment.read_text().splitlines() if line.startswith("# python -m zoo."))
     frames = np.random.default_rng(0).integers(0, 255, (60, 32, 32, 3), np.uint8)
     write_video(tmp_path / "videos" / "a.mp4", frames, 15)
-    words = shlex.split(command.removeprefix("# python ").replace("<folder of mp4s>", str(tmp_path / "videos")))
-    words = [sys.executable, *words, *SMALL, *SMALLER, "logger.wandb=disabled", "trainer.progress=false"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    words = shlex.split(command.removeprefix("# python -m ").replace("<folder of mp4s>", str(tmp_path / "videos")))
+    words = [*words, *SMALL, *SMALLER, "logger.wandb=disabled", "trainer.progress=false"]
+    done = run_command(*words, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert list(tmp_path.glob("runs/*/gallery.mp4"))
 

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
+from tests.helpers.commands import run_command
 from tests.helpers.paths import FIXTURES
 from zoo.config.compose import conf_dir, prepare_hydra
 from zoo.data.base import build_set
@@ -219,10 +218,11 @@ def test_samples_from_attributes_alone(runs, tmp_path):
 
 def test_the_command_takes_a_transition(runs, tmp_path):
     asked = ["attributes.action=walk@0,run@2", "attributes.identity=cleo", "frames=4", "clips=1", f"out={tmp_path}"]
-    words = [sys.executable, "-m", "zoo.sample", f"run={runs / 'vae'}", *asked]
-    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    words = ["zoo.sample", f"run={runs / 'vae'}", *asked]
+    done = run_command(*words)
+    assert done.returncode == 0, done.stderr
     assert "sample_0-action-walk@0_run@2-identity-cleo-seed0-draw0.mp4" in done.stdout
-    wrong = subprocess.run([*words, "attributes.action=wlak"], check=False, capture_output=True, text=True)
+    wrong = run_command(*words, "attributes.action=wlak")
     assert wrong.returncode == 1
     assert "Did you mean `walk`?" in wrong.stderr
 

@@ -14,6 +14,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from tests.helpers.commands import run_command
 from tests.training.test_resume import CLIPS, cut
 from zoo import ZooError
 from zoo.callbacks.checkpoints import StepCheckpoint
@@ -40,9 +41,8 @@ TINY = [
 ]
 
 
-def command(*words: str, **more) -> subprocess.CompletedProcess:
-    typed = [sys.executable, "-m", "zoo.train", *words]
-    return subprocess.run(typed, capture_output=True, text=True, check=False, **more)
+def command(*words: str) -> subprocess.CompletedProcess:
+    return run_command("zoo.train", *words)
 
 
 @pytest.fixture(scope="module")

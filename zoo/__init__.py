@@ -85,11 +85,11 @@ def build(model: Mapping[str, Any], spec: ClipSpec) -> VideoModel[Any]:
     return build(model, spec)
 
 
-def load(run: str) -> VideoModel[Any]:
+def load(run: str | PathLike[str]) -> VideoModel[Any]:
     """Rebuild a trained model, ready to sample, from a run folder or a checkpoint."""
     from zoo.runs.load import load  # torch comes in here, not at `import zoo`
 
-    return load(run)
+    return load(str(run))
 
 
 def save_video(video: Tensor, path: str | PathLike[str], fps: float) -> None:

@@ -19,6 +19,8 @@ root_doc = "index"
 myst_enable_extensions = ["colon_fence", "attrs_block", "deflist"]
 myst_heading_anchors = 3
 
+highlight_language = "bash"
+smartquotes = False  # --help keeps its dashes
 default_role = "literal"  # a single backtick in a docstring is code
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

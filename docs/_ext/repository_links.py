@@ -8,7 +8,8 @@ from pathlib import Path
 
 DOCS = Path(__file__).parents[1]
 ROOT = DOCS.parent
-INCLUDED = re.compile(r"^<!-- docs: file (\S+) -->$", re.MULTILINE)
+INCLUDED = re.compile(r"^<!-- docs: file (?P<path>\S+) -->$", re.MULTILINE)
+SECTION = re.compile(r"^<!-- docs: section (?P<path>\S+) (?P<mark>\S+) -->$", re.MULTILINE)
 LINK = re.compile(r"(?P<image>!?)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s]+)\)")
 
 
@@ -18,7 +19,7 @@ def relink(text: str, file: Path, page: Path) -> str:
     A link to a file that some page includes leads to that page, an image is taken from where it lies, and the text of a
     link to any other file, which this site does not hold, stays without the link.
     """
-    homes = pages_of_files()
+    files, sections = pages_of_files(), pages_of_sections()
 
     def replace(link: re.Match[str]) -> str:
         target, hash_sign, anchor = link["target"].partition("#")
@@ -27,7 +28,9 @@ def relink(text: str, file: Path, page: Path) -> str:
         path = (file.parent / target).resolve()
         if link["image"]:
             return f"![{link['text']}]({relpath(path, page.parent)})"
-        home = path if path.is_relative_to(DOCS) and path.suffix == ".md" else homes.get(path)
+        if home := sections.get((path, anchor)):
+            return f"[{link['text']}]({relpath(home, page.parent)})"
+        home = path if path.is_relative_to(DOCS) and path.suffix == ".md" else files.get(path)
         if home is None:
             return link["text"]
         return f"[{link['text']}]({relpath(home, page.parent)}{hash_sign}{anchor})"
@@ -37,8 +40,15 @@ def relink(text: str, file: Path, page: Path) -> str:
 
 def pages_of_files() -> dict[Path, Path]:
     """File of the repository -> the page that includes the whole of it."""
-    homes = {ROOT / "README.md": DOCS / "index.md"}
-    for page in sorted(DOCS.rglob("*.md")):
-        for path in INCLUDED.findall(page.read_text()):
-            homes[ROOT / path] = page
-    return homes
+    homes = {ROOT / found["path"]: page for page, text in pages() for found in INCLUDED.finditer(text)}
+    return {ROOT / "README.md": DOCS / "index.md", **homes}
+
+
+def pages_of_sections() -> dict[tuple[Path, str], Path]:
+    """File and mark of a section -> the page that includes it."""
+    return {(ROOT / found["path"], found["mark"]): page for page, text in pages() for found in SECTION.finditer(text)}
+
+
+def pages() -> list[tuple[Path, str]]:
+    """Every page of this site, with its source."""
+    return [(page, page.read_text()) for page in sorted(DOCS.rglob("*.md"))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import yaml
-from markdown_tables import code, table
+from markdown_tables import code, plain, table
 from settings_tables import settings_table
 from zoo.card import MODELS
 from zoo.config.compose import conf_dir
@@ -86,7 +86,7 @@ def commands() -> str:
         usage = f"zoo {command.words} {command.arguments}"
         examples = [f"zoo {command.words} {example}".strip() for example in command.examples]
         fence = "\n".join(["```", *examples, "```"])
-        sections += [f"## zoo {command.words}", command.summary, f"```\n{usage}\n```", *command.notes, "Examples:", fence]
+        sections += [f"## zoo {command.words}", plain(command.summary), f"```\n{usage}\n```", *map(plain, command.notes), "Examples:", fence]
     return "\n\n".join(sections)
 
 
@@ -97,7 +97,7 @@ def presets() -> str:
         comments = [line.removeprefix("# ") for line in path.read_text().splitlines() if line.startswith("# ")]
         command, *what = [line for line in comments if not line.startswith("@package")]
         command, _, inline = command.partition(": ")
-        rows.append([code(f"{path.parent.name}={path.stem}"), " ".join([inline, *what]).strip(), code(command)])
+        rows.append([code(f"{path.parent.name}={path.stem}"), plain(" ".join([inline, *what]).strip()), code(command)])
     return table(["preset", "what", "command"], rows)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import yaml
 from markdown_tables import code, plain, table
 from settings_tables import settings_table
+from zoo.help.commands import COMMANDS
+
 from zoo.card import MODELS
 from zoo.config.compose import conf_dir
 from zoo.data.base import DATA_SETS
 from zoo.errors import listed
 from zoo.evaluation.catalogue import METRICS
 from zoo.evaluation.features.names import NETWORKS
-from zoo.help.commands import COMMANDS
 
 BETTER = {"min": "lower", "max": "higher", "": ""}
 
@@ -86,7 +87,14 @@ def commands() -> str:
         usage = f"zoo {command.words} {command.arguments}"
         examples = [f"zoo {command.words} {example}".strip() for example in command.examples]
         fence = "\n".join(["```", *examples, "```"])
-        sections += [f"## zoo {command.words}", plain(command.summary), f"```\n{usage}\n```", *map(plain, command.notes), "Examples:", fence]
+        sections += [
+            f"## zoo {command.words}",
+            plain(command.summary),
+            f"```\n{usage}\n```",
+            *map(plain, command.notes),
+            "Examples:",
+            fence,
+        ]
     return "\n\n".join(sections)
 
 

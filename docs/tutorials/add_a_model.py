@@ -3,14 +3,14 @@
 # %% [markdown]
 # # Add a model
 #
-# A model is a card, a config and a `VideoModel`. This tutorial writes all three in one script, trains the model and samples
-# from it. The script: `docs/tutorials/add_a_model.py`. [The design page](../design/add-a-model.md) shows the same as a
-# package that others can install.
+# A model is a card, a config and a `VideoModel`. This tutorial writes all three in one script, trains the model and
+# samples from it. The script: `docs/tutorials/add_a_model.py`. [The design page](../design/add-a-model.md) shows the
+# same as a package that others can install.
 #
 # ## Card and config
 #
-# The card says what the zoo knows of the model before it imports it: the fields of a clip that it needs, the tasks that it
-# solves, whether it streams. The config holds its settings; the docstring after a field appears in `--help`.
+# The card says what the zoo knows of the model before it imports it: the fields of a clip that it needs, the tasks
+# that it solves, whether it streams. The config holds its settings; the docstring after a field appears in `--help`.
 
 # %%
 from __future__ import annotations
@@ -60,8 +60,9 @@ class LastFrameConfig(zoo.ModelConfig):
 # %% [markdown]
 # ## The model
 #
-# `training_step` and `configure_optimizers` are Lightning's. `stream` makes frames one after another; a model that makes
-# a whole clip at once defines `sample` instead. Of the given video it sees the first `request.context` frames and no more.
+# `training_step` and `configure_optimizers` are Lightning's. `stream` makes frames one after another; a model that
+# makes a whole clip at once defines `sample` instead. Of the given video it sees the first `request.context` frames
+# and no more.
 
 
 # %%
@@ -103,15 +104,16 @@ class LastFrame(VideoModel[LastFrameConfig]):
 # %% [markdown]
 # ## Train it
 #
-# The choice `model=last_frame` is a YAML file of three lines, `conf/model/last_frame.yaml`, in a folder `conf` beside the
-# config:
+# The choice `model=last_frame` is a YAML file of three lines, `conf/model/last_frame.yaml`, in a folder `conf` beside
+# the config:
 #
 # ```{literalinclude} conf/model/last_frame.yaml
 # :language: yaml
 # ```
 #
 # From here on the model is one like every other: it is trained, resumed, sampled, evaluated and compared by the same
-# commands. On the command line it needs an entry point, so that `zoo train` finds it; a script has registered it already.
+# commands. On the command line it needs an entry point, so that `zoo train` finds it; a script has registered it
+# already.
 
 # %%
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 # %% [markdown]
 # # Measure any two folders
 #
-# `zoo evaluate` measures videos by any model: it needs a folder of real videos and a folder of generated ones. The script:
-# `docs/tutorials/measure_folders.py`.
+# `zoo evaluate` measures videos by any model: it needs a folder of real videos and a folder of generated ones. The
+# script: `docs/tutorials/measure_folders.py`.
 #
 # Here the "generated" videos are noisy copies of real ones.
 
@@ -29,15 +29,16 @@ for folder, videos in ((real, clip["video"]), (fake, (clip["video"] + noise).cla
 # %% [markdown]
 # ## Measure
 #
-# By default every metric is computed that the videos allow. Videos of the same name in both folders are compared pair by
-# pair as well (L1, PSNR, SSIM). In a shell: `zoo evaluate real=real fake=fake frames=16`.
+# By default every metric is computed that the videos allow. Videos of the same name in both folders are compared pair
+# by pair as well (L1, PSNR, SSIM). In a shell: `zoo evaluate real=real fake=fake frames=16`.
 
 # %%
 subprocess.run([sys.executable, "-m", "zoo", "evaluate", f"real={real}", f"fake={fake}", "frames=16"], check=True)
 
 # %% [markdown]
-# Each line of `fake/results.jsonl` holds the numbers of one protocol, and the whole protocol: clips, frames, size, frame
-# rate, resizing, and a checksum of the real clips. `real/<metric>` is the metric on real clips: the best value attainable.
+# Each line of `fake/results.jsonl` holds the numbers of one protocol, and the whole protocol: clips, frames, size,
+# frame rate, resizing, and a checksum of the real clips. `real/<metric>` is the metric on real clips: the best value
+# attainable.
 
 # %%
 for line in (fake / "results.jsonl").read_text().splitlines():

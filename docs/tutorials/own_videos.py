@@ -3,11 +3,11 @@
 # %% [markdown]
 # # Your own videos
 #
-# This tutorial checks a folder of videos, trains a model that turns their edges back into video, and translates another
-# video with it. The script: `docs/tutorials/own_videos.py`.
+# This tutorial checks a folder of videos, trains a model that turns their edges back into video, and translates
+# another video with it. The script: `docs/tutorials/own_videos.py`.
 #
-# Four rendered clips stand in for your videos here. To use yours, leave the next cell out and set `videos` to your folder:
-# videos and folders of frames in any mix, in any subfolder.
+# Four rendered clips stand in for your videos here. To use yours, leave the next cell out and set `videos` to your
+# folder: videos and folders of frames in any mix, in any subfolder.
 
 # %%
 import subprocess
@@ -25,8 +25,8 @@ for number, video in enumerate(clip["video"]):
 # %% [markdown]
 # ## Check the folder
 #
-# `zoo data check` prints what was found, what is skipped and what is worth a look, and writes a contact sheet with one row
-# per video. `python -m zoo` is the same as `zoo`.
+# `zoo data check` prints what was found, what is skipped and what is worth a look, and writes a contact sheet with
+# one row per video. `python -m zoo` is the same as `zoo`.
 
 
 # %%
@@ -41,8 +41,8 @@ zoo_command("data", "check", f"root={videos}", "condition=edges", "sheet=my_vide
 # ## Train
 #
 # vid2vid needs a map to translate from and the flow between frames. Edges are drawn from the frames (Canny), flow is
-# estimated (DIS); both are kept in `my_videos/.zoo`, so the second training starts at once. A fifth of the videos is held
-# out for evaluation.
+# estimated (DIS); both are kept in `my_videos/.zoo`, so the second training starts at once. A fifth of the videos is
+# held out for evaluation.
 
 # %%
 run = zoo.train("model=vid2vid", "data=folder", f"data.root={videos}", "data.condition=edges", *sys.argv[1:])
@@ -60,7 +60,7 @@ print(*sorted(path.name for path in Path("translated").iterdir()))
 # %% [markdown]
 # ## Next
 #
-# - A single video of seconds trains best with `experiment=footage`:
-#   `zoo train experiment=footage data.root=<folder of mp4s>`.
+# - A single video of seconds trains best with `experiment=footage`: `zoo train experiment=footage data.root=<folder
+#   of mp4s>`.
 # - With label maps, poses or classes beside the videos: [data sets](../guides/data-sets.md).
 # - [Measure](measure_folders.md) what came out.

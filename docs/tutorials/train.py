@@ -11,8 +11,8 @@
 # %% [markdown]
 # ## Look at the data
 #
-# A clip is a dict of batched tensors. Video is `(B, T, 3, H, W)` with values in [-1, 1]; the other fields and their units
-# are listed under [zoo.types](../reference/api/types.md).
+# A clip is a dict of batched tensors. Video is `(B, T, 3, H, W)` with values in [-1, 1]; the other fields and their
+# units are listed under [zoo.types](../reference/api/types.md).
 
 # %%
 import sys
@@ -26,8 +26,8 @@ for name in ("video", "labels", "flow"):
 # %% [markdown]
 # ## Train
 #
-# `zoo.train` takes the settings of the command line and returns the finished run. Whatever is typed behind the script's
-# name is added, for example `budget.clips=100` for a shorter training.
+# `zoo.train` takes the settings of the command line and returns the finished run. Whatever is typed behind the
+# script's name is added, for example `budget.clips=100` for a shorter training.
 
 # %%
 run = zoo.train("model=vid2vid", "data=puppets", *sys.argv[1:])
@@ -36,18 +36,18 @@ for key, value in sorted(run.metrics.items()):
     print(f"{key:40} {value:.3f}")
 
 # %% [markdown]
-# The key of a metric names its protocol: `val/psnr@8x8f-c1-64x128px` was measured on 8 clips of 8 frames, of which one was
-# given, at 64 x 128 pixels.
+# The key of a metric names its protocol: `val/psnr@8x8f-c1-64x128px` was measured on 8 clips of 8 frames, of which
+# one was given, at 64 x 128 pixels.
 #
 # Open `gallery.mp4` in the run folder: its rows are what was given, the real clip, and what the model made of it.
-# `curves.png` shows losses and metrics against clips seen. [Every file](../reference/run-folder.md) is described in the
-# reference.
+# `curves.png` shows losses and metrics against clips seen. [Every file](../reference/run-folder.md) is described in
+# the reference.
 
 # %% [markdown]
 # ## Sample
 #
-# `zoo.load` rebuilds the model from the run folder. A request says what to make: here eight frames from the given labels,
-# after one real frame. The same request always gives the same sample.
+# `zoo.load` rebuilds the model from the run folder. A request says what to make: here eight frames from the given
+# labels, after one real frame. The same request always gives the same sample.
 
 # %%
 model = zoo.load(run.folder)

@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from zoo.help.text import settings_of
 
 from zoo import list_models
 from zoo.card import MODELS
 from zoo.data.base import DATA_SETS
+from zoo.help.text import settings_of
 
 ROOT = Path(__file__).parents[1]
 TUTORIALS = sorted((ROOT / "docs/tutorials").glob("*.py"))

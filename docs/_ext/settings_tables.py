@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 from markdown_tables import code, plain, table
+
 from zoo.help.text import Setting, settings_of
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import yaml
 from markdown_tables import code, plain, table
 from settings_tables import settings_table
-from zoo.help.commands import COMMANDS
 
 from zoo.card import MODELS
 from zoo.config.compose import conf_dir
@@ -13,6 +12,7 @@ from zoo.data.base import DATA_SETS
 from zoo.errors import listed
 from zoo.evaluation.catalogue import METRICS
 from zoo.evaluation.features.names import NETWORKS
+from zoo.help.commands import COMMANDS
 
 BETTER = {"min": "lower", "max": "higher", "": ""}
 

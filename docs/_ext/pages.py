@@ -21,6 +21,7 @@ import settings_tables
 import tutorial_pages
 import zoo_tables
 from sphinx.application import Sphinx
+from sphinx.config import Config
 
 COMMAND = re.compile(r"^<!-- docs: (?P<what>[\w-]+)(?P<arguments>[^\n]*) -->$", re.MULTILINE)
 
@@ -66,7 +67,16 @@ def expand(app: Sphinx, docname: str, source: list[str]) -> None:
     source[0] = COMMAND.sub(replace, source[0])
 
 
+def add_pages_of_new_models(app: Sphinx, config: Config) -> None:
+    """Write the page of every model that has a card and no page yet, so that a new model is one folder."""
+    for card in sorted(ROOT.glob("zoo/models/*/README.md")):
+        page = DOCS / f"models/{card.parent.name}.md"
+        if not page.exists():
+            page.write_text(f"<!-- docs: file {card.relative_to(ROOT)} -->\n")
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
+    app.connect("config-inited", add_pages_of_new_models)
     app.connect("source-read", expand)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -117,12 +117,12 @@ class LastFrame(VideoModel[LastFrameConfig]):
 
 # %%
 if __name__ == "__main__":
-    run = zoo.train("model=last_frame", "data=puppets", *sys.argv[1:])
+    run = zoo.fit("model=last_frame", "data=puppets", *sys.argv[1:])
     print("run folder:", run.folder)
     for key, value in sorted(run.metrics.items()):
         print(f"{key:40} {value:.3f}")
 
-    clip = zoo.clips("puppets", split="val", frames=8, batch=1)
+    clip = zoo.clips("puppets", frames=8, batch=1)
     sample = zoo.load(run.folder).sample(zoo.SampleRequest(frames=8, given=clip, context=1))
     zoo.save_video(sample.video[0], "last_frame.mp4", fps=12.5)
 

@@ -19,7 +19,7 @@ import torch
 import zoo
 
 real, fake = Path("real"), Path("fake")
-clip = zoo.clips("puppets", split="val", frames=16, batch=4)
+clip = zoo.clips("puppets", view="street", frames=16, batch=4)
 noise = 0.2 * torch.randn(clip["video"].shape, generator=torch.Generator().manual_seed(0))
 for folder, videos in ((real, clip["video"]), (fake, (clip["video"] + noise).clamp(-1, 1))):
     folder.mkdir(exist_ok=True)

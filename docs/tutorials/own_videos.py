@@ -18,7 +18,7 @@ import zoo
 
 videos = Path("my_videos")
 videos.mkdir(exist_ok=True)
-clip = zoo.clips("puppets", split="train", frames=48, batch=4)
+clip = zoo.clips("puppets", view="street", split="train", frames=48, batch=4)
 for number, video in enumerate(clip["video"]):
     zoo.save_video(video, videos / f"{number}.mp4", fps=12.5)
 
@@ -45,7 +45,7 @@ zoo_command("data", "check", f"root={videos}", "condition=edges", "sheet=my_vide
 # held out for evaluation.
 
 # %%
-run = zoo.train("model=vid2vid", "data=folder", f"data.root={videos}", "data.condition=edges", *sys.argv[1:])
+run = zoo.fit("model=vid2vid", "data=folder", f"data.root={videos}", "data.condition=edges", *sys.argv[1:])
 print("run folder:", run.folder)
 
 # %% [markdown]

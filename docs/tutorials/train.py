@@ -19,18 +19,18 @@ import sys
 
 import zoo
 
-clip = zoo.clips("puppets", split="val", frames=8, batch=2)
+clip = zoo.clips("puppets", view="street", frames=8, batch=2)
 for name in ("video", "labels", "flow"):
     print(name, tuple(clip[name].shape))
 
 # %% [markdown]
 # ## Train
 #
-# `zoo.train` takes the settings of the command line and returns the finished run. Whatever is typed behind the
+# `zoo.fit` takes the settings of the command line and returns the finished run. Whatever is typed behind the
 # script's name is added, for example `budget.clips=100` for a shorter training.
 
 # %%
-run = zoo.train("model=vid2vid", "data=puppets", *sys.argv[1:])
+run = zoo.fit("model=vid2vid", "data=puppets", *sys.argv[1:])
 print("run folder:", run.folder)
 for key, value in sorted(run.metrics.items()):
     print(f"{key:40} {value:.3f}")

@@ -2,7 +2,7 @@
 
     python experiments/kills/run.py            # every registered model, at least 25 kills each; writes results.jsonl
     python experiments/kills/run.py vid2vid    # one model
-    python experiments/kills/run.py readme     # writes the table into README.md, between its two marks
+    python experiments/kills/run.py docs       # writes the table into docs/guides/resuming.md, between its two marks
 
 The process that is killed is a whole training: data, steps, rounds of evaluation, and a checkpoint after every step, so
 that many kills fall into the writing of one. It is forked from one that has imported the libraries, since imports are
@@ -31,7 +31,7 @@ from zoo.runs.provenance import commit
 from zoo.testing.rerun import begin_or_go_on, tiny_plan, unlike
 
 HERE = Path(__file__).parent
-README = HERE.parents[1] / "README.md"
+PAGE = HERE.parents[1] / "docs/guides/resuming.md"
 MARKS = ("<!-- kills -->", "<!-- end of kills -->")
 KILLS, CLIPS = 25, 60
 STARTING = 1.0  # seconds to the first step; a training that never came so far would never end
@@ -128,14 +128,14 @@ def table() -> str:
     return "\n".join(rows)
 
 
-def readme(text: str) -> str:
-    """README with the table between its marks."""
+def page(text: str) -> str:
+    """The page with the table between its marks."""
     before, rest = text.split(MARKS[0])
     return before + MARKS[0] + "\n" + table() + "\n" + MARKS[1] + rest.split(MARKS[1])[1]
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["readme"]:
-        README.write_text(readme(README.read_text()))
+    if sys.argv[1:] == ["docs"]:
+        PAGE.write_text(page(PAGE.read_text()))
     else:
         main(sys.argv[1:])

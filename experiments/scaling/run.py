@@ -97,7 +97,7 @@ def measured() -> list[str]:
     """Markdown: what came out, medians of the rounds; efficiencies are ratios inside a round."""
     lines = [json.loads(line) for line in (HERE / "results.jsonl").read_text().splitlines()]
     rows = [
-        "| model | clips a step and process | rounds | one, clips/s | two apart | two together | together / 2 one |",
+        "| model | clips per step and process | rounds | one, clips/s | two apart | two together | together / 2 one |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for model, batch in dict.fromkeys((line["model"], line["batch"]) for line in lines):

@@ -1,6 +1,6 @@
-"""The table of speed in README, written from what was measured.
+"""The table of speed in the docs, written from what was measured.
 
-    python experiments/speed/table.py    # writes it into README.md, between its two marks
+    python experiments/speed/table.py    # writes it into docs/guides/performance.md, between its two marks
 
 Each line has the command that measures it anew. Of lines that were measured more than once the last one counts.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-README = HERE.parents[1] / "README.md"
+PAGE = HERE.parents[1] / "docs/guides/performance.md"
 MARKS = ("<!-- speed -->", "<!-- end of speed -->")
 SAME = ("part", "model", "size", "clips", "about")  # of what is compared on a GPU
 SETTINGS = ("sampling", "models", "precision", "compiled_videovae")
@@ -122,12 +122,12 @@ def table() -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def readme(text: str) -> str:
-    """README with the table between its marks."""
+def page(text: str) -> str:
+    """The page with the table between its marks."""
     head, _, rest = text.partition(MARKS[0])
     _, _, tail = rest.partition(MARKS[1])
     return f"{head}{MARKS[0]}\n{table()}\n{MARKS[1]}{tail}"
 
 
 if __name__ == "__main__":
-    README.write_text(readme(README.read_text()))
+    PAGE.write_text(page(PAGE.read_text()))

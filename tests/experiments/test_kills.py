@@ -27,8 +27,8 @@ def test_kills_lose_nothing(kills, tmp_path):
     assert tally.different == 0
 
 
-def test_readme_tells_the_kills_of_every_model(kills):
-    text = (SCRIPT.parents[2] / "README.md").read_text()
-    assert kills.readme(text) == text
+def test_docs_tell_the_kills_of_every_model(kills):
+    text = kills.PAGE.read_text()
+    assert kills.page(text) == text
     assert all(f"| `{model}` |" in kills.table() for model in list_models())
     assert kills.KILLS >= 20

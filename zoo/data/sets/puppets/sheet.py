@@ -1,4 +1,4 @@
-"""The contact sheet of the README: ``python -m zoo.data.sets.puppets.sheet docs/puppets.png``.
+"""The picture of the docs: ``python -m zoo.data.sets.puppets.sheet docs/images/puppets.png``.
 
 Nine identities, ten actions, and one frame of the street with its ground truth. Pictures are (H, W, 3),
 uint8, RGB.
@@ -85,6 +85,6 @@ def _named(picture: Image, name: str) -> Image:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("Where to?    Type: python -m zoo.data.sets.puppets.sheet docs/puppets.png")
+        sys.exit("Where to?    Type: python -m zoo.data.sets.puppets.sheet docs/images/puppets.png")
     # Gradients in steps of four levels look the same and take half the space.
     cv2.imwrite(sys.argv[1], contact_sheet()[..., ::-1] & 0xFC, [cv2.IMWRITE_PNG_COMPRESSION, 9])

@@ -115,13 +115,13 @@ class Release:
         image, raw, flow, _ = made
         real, before, reference = clip["video"][:, t], clip["video"][:, t - 1], clip["flow"][:, t - 1]
         generator: dict[str, Tensor] = {}
-        discriminator: dict[str, dict[str, Tensor]] = {"image": {"d_image": image.new_zeros(())}}
+        discriminators: dict[str, dict[str, Tensor]] = {"image": {"d_image": image.new_zeros(())}}
         for name, picture in (("image", image), ("intermediate", raw)):
             given = maps[:, t]
             seen = (torch.cat([given, x], 1) for x in (real, picture.detach(), picture))
             gan, features, d_loss = adversarial_terms(self.image_discriminator, *seen)
             generator |= {f"g_{name}": gan, f"features_{name}": features}
-            discriminator["image"]["d_image"] = discriminator["image"]["d_image"] + d_loss
+            discriminators["image"]["d_image"] = discriminators["image"]["d_image"] + d_loss
         trust = flow_confidence(real, before, reference) * clip["visibility"][:, t - 1]
         generator["consistency"] = 10 * ((image - resample(film[-2], reference).detach()) * trust).abs().mean()
         generator["flow"] = 10 * ((flow - reference) * trust).abs().mean()
@@ -133,8 +133,8 @@ class Release:
             seen = (video_input(frames, clip["flow"], groups) for frames in (clip["video"], detached, film))
             gan, features, d_loss = adversarial_terms(discriminator, *seen)
             generator |= {f"g_video{scale}": gan, f"features_video{scale}": features}
-            discriminator[f"video{scale}"] = {f"d_video{scale}": d_loss}
-        return {"generator": generator, **discriminator}
+            discriminators[f"video{scale}"] = {f"d_video{scale}": d_loss}
+        return {"generator": generator, **discriminators}
 
     @torch.no_grad()
     def sample(self, clip: dict[str, Any]) -> Tensor:

@@ -1,10 +1,10 @@
-"""How well does a run paint the held-out part of real footage from its edges?
+"""How well does a run generate the held-out part of real footage from its edges?
 
     python experiments/footage/evaluate.py <run folder>
 
-The whole held-out part is painted as one video, after one real frame. It is compared, by the same metrics on the same
-frames, with (a) the mean of the training frames and (b) the same network untrained. Appends to results.jsonl and
-writes a grid beside it.
+The whole held-out part is generated as one video, after one real frame. Two baselines are measured by the same
+metrics on the same frames: (a) the mean training frame and (b) the same network untrained. Appends a line to
+results.jsonl and writes a grid of frames beside it.
 """
 
 from __future__ import annotations
@@ -33,29 +33,29 @@ CONTEXT = 1
 
 
 def measure(video: Tensor, real: Tensor) -> dict[str, float]:
-    """L1, PSNR and SSIM of (1, T, 3, H, W) after the context."""
-    found: dict[str, float] = {}
+    """L1, PSNR and SSIM of a video (1, T, 3, H, W), without the context frames."""
+    values: dict[str, float] = {}
     for name in OF_SAMPLES:
         metric = METRICS[name].load()(name, Setup(video.shape[1] - CONTEXT, clips=1))
         metric.update(video[:, None, CONTEXT:], real[:, CONTEXT:])
-        found[name] = round(metric.compute()[name], 4)
-    return found
+        values[name] = round(metric.compute()[name], 4)
+    return values
 
 
-def mean_frame(config: DataConfig, fields: frozenset[str], like: Tensor) -> Tensor:
-    """The mean of the frames that the run was trained on, standing still."""
+def mean_frame(config: DataConfig, fields: frozenset[str], reference: Tensor) -> Tensor:
+    """The mean of the frames that the run was trained on, repeated to the shape of ``reference``."""
     clips = build_set(config, "train", fields, seed=0)
     frames = torch.cat([clips.clip(index, 0, config.frames)["video"] for index in range(len(clips))])
-    return frames.mean(0).expand_as(like)
+    return frames.mean(0).expand_as(reference)
 
 
 def main(run: str) -> None:
     model, config = load(run), data_config(run)
     fields = model.card.wanted()
-    held_out = build_set(config, "val", fields, seed=0)
-    length = held_out.stretches[0].length
-    whole = build_set(replace(config, frames=length), "val", fields, seed=0)
-    clip = default_collate([whole.clip(0, 0, length)])
+    validation = build_set(config, "val", fields, seed=0)
+    length = validation.stretches[0].length
+    single_clip = build_set(replace(config, frames=length), "val", fields, seed=0)
+    clip = default_collate([single_clip.clip(0, 0, length)])
     request = SampleRequest(length, clip, context=CONTEXT)
     torch.manual_seed(0)
     untrained = build(asdict(model.config), model.spec).eval()

@@ -1,12 +1,12 @@
-"""Kill trainings with SIGKILL at random moments and let them go on, until each ends as one that nothing stopped.
+"""Kill trainings with SIGKILL at random moments, resume them, and compare each with an uninterrupted training.
 
     python experiments/kills/run.py            # every registered model, at least 25 kills each; writes results.jsonl
     python experiments/kills/run.py vid2vid    # one model
     python experiments/kills/run.py docs       # writes the table into docs/guides/resuming.md, between its two marks
 
-The process that is killed is a whole training: data, steps, rounds of evaluation, and a checkpoint after every step, so
-that many kills fall into the writing of one. It is forked from one that has imported the libraries, since imports are
-most of a short training.
+The killed process is a complete training: data, steps, rounds of evaluation, and a checkpoint after every step, so that
+many kills interrupt the writing of a checkpoint. It is forked from a process that has already imported the libraries,
+since imports take most of the time of a short training.
 """
 
 from __future__ import annotations
@@ -34,13 +34,16 @@ HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs/guides/resuming.md"
 MARKS = ("<!-- kills -->", "<!-- end of kills -->")
 KILLS, CLIPS = 25, 60
-STARTING = 1.0  # seconds to the first step; a training that never came so far would never end
+STARTUP = 1.0  # seconds added to the longest delay: a training always killed before its first step would never end
 
 
 @dataclass
 class Tally:
-    """kills: how many; in_writing: those that left a half-written checkpoint; before_first: those that left none at
-    all; trainings: how many ended; different: of them, those that did not end as the undisturbed one."""
+    """Counts over all trainings of a model.
+
+    kills: all of them. in_writing: kills that left a half-written checkpoint. before_first: kills that left no
+    checkpoint at all. trainings: trainings that ended. different: trainings that ended unlike the undisturbed one.
+    """
 
     kills: int = 0
     in_writing: int = 0
@@ -49,31 +52,31 @@ class Tally:
     different: int = 0
 
 
-def kill_again_and_again(name: str, kills: int, clips: int, folder: Path, seed: int = 0) -> Tally:
-    """As many trainings as it takes for so many kills, each compared when it has ended."""
-    chance = random.Random(seed)
-    whole = folder / "undisturbed"
-    begun = time.monotonic()
-    assert ends(start(name, clips, whole))
-    length = time.monotonic() - begun
+def kill_repeatedly(name: str, kills: int, clips: int, folder: Path, seed: int = 0) -> Tally:
+    """Train until at least ``kills`` kills have happened; compare every training that ends with an undisturbed one."""
+    rng = random.Random(seed)
+    undisturbed = folder / "undisturbed"
+    start = time.monotonic()
+    assert wait_for_end(fork_training(name, clips, undisturbed))
+    duration = time.monotonic() - start
     tally = Tally()
     while tally.kills < kills:
         run = folder / f"training{tally.trainings}"
         while True:
-            process = start(name, clips, run)
-            if dies(process, chance.uniform(0.0, STARTING + length / 3)):
+            process = fork_training(name, clips, run)
+            if kill_after(process, rng.uniform(0.0, STARTUP + duration / 3)):
                 tally.kills += 1
                 tally.in_writing += any(partial(run / file).exists() for file in ("last.ckpt", "best.ckpt"))
                 tally.before_first += not (run / "last.ckpt").exists()
             else:
                 break
         tally.trainings += 1
-        tally.different += bool(unlike(run, whole))
+        tally.different += bool(unlike(run, undisturbed))
     return tally
 
 
-def start(name: str, clips: int, run: Path) -> int:
-    """A training in a process of its own; returns its number."""
+def fork_training(name: str, clips: int, run: Path) -> int:
+    """Start or resume a training in a process of its own; return the process id."""
     process = os.fork()
     if process:
         return process
@@ -86,45 +89,45 @@ def start(name: str, clips: int, run: Path) -> int:
     os._exit(0)
 
 
-def dies(process: int, after: float) -> bool:
-    """Kill a process after so many seconds; whether it was alive. What failed by itself raises."""
-    time.sleep(after)
+def kill_after(process: int, seconds: float) -> bool:
+    """Kill a process after a delay; return whether it was still running."""
+    time.sleep(seconds)
     os.kill(process, signal.SIGKILL)
-    return not ends(process)
+    return not wait_for_end(process)
 
 
-def ends(process: int) -> bool:
-    """Wait for a process; whether it ended by itself, and well."""
+def wait_for_end(process: int) -> bool:
+    """Wait for a process; return whether it finished, and not by SIGKILL. Any other exit status raises."""
     status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-    assert status in (0, -signal.SIGKILL), f"a training ended with {status}"
+    assert status in (0, -signal.SIGKILL), f"a training exited with status {status}, expected 0 or SIGKILL"
     return status == 0
 
 
 def main(names: list[str]) -> None:
-    """Each model, and a line of what came out."""
+    """Test each model, all registered ones by default; append a line to results.jsonl and print it."""
     torch.set_num_threads(1)
     for name in names or list_models():
         folder = Path(mkdtemp(prefix=f"kills-{name}-"))
         try:
-            tally = kill_again_and_again(name, KILLS, CLIPS, folder)
+            tally = kill_repeatedly(name, KILLS, CLIPS, folder)
         finally:
             shutil.rmtree(folder)
-        made_by = {"command": f"python experiments/kills/run.py {name}", "commit": commit()}
+        provenance = {"command": f"python experiments/kills/run.py {name}", "commit": commit()}
         with (HERE / "results.jsonl").open("a") as out:
-            out.write(json.dumps({"model": name, **asdict(tally), **made_by}) + "\n")
+            out.write(json.dumps({"model": name, **asdict(tally), **provenance}) + "\n")
         print(name, tally)
 
 
 def table() -> str:
-    """Markdown: the newest line of each model."""
+    """The newest line of each model as a Markdown table."""
     lines = {line["model"]: line for line in map(json.loads, (HERE / "results.jsonl").read_text().splitlines())}
     rows = [
         "| model | kills | of them while a checkpoint was written | trainings that ended | unlike the undisturbed |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
     for model, line in sorted(lines.items()):
-        numbers = (line[name] for name in ("kills", "in_writing", "trainings", "different"))
-        rows.append(f"| `{model}` | {' | '.join(map(str, numbers))} |")
+        counts = (line[name] for name in ("kills", "in_writing", "trainings", "different"))
+        rows.append(f"| `{model}` | {' | '.join(map(str, counts))} |")
     return "\n".join(rows)
 
 

@@ -1,9 +1,9 @@
-"""The leaderboard: every model that makes videos, on puppets, under one protocol, three seeds each.
+"""The leaderboard: every model that generates videos, on puppets, under one protocol, with three seeds each.
 
     python experiments/leaderboard/run.py          # trains and measures what results.jsonl does not hold yet
     python experiments/leaderboard/run.py readme   # writes the table into README.md, between its two marks
 
-Two trainings at a time, one thread each. A model is trained for as many clips as its card advises.
+Two trainings run at a time, with one thread each. A model is trained for as many clips as its card advises.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from zoo.comparison.table import ARROWS, by_task, in_words
 from zoo.evaluation.catalogue import better
 from zoo.evaluation.results import RESULTS, Result, add_line, read_results
 from zoo.runs.files import CONFIG
+from zoo.runs.provenance import commit
 
 HERE = Path(__file__).parent
 README = HERE.parents[1] / "README.md"
@@ -31,7 +32,7 @@ DATA = ["data=puppets", "data.view=person", "data.height=64", "data.width=64", "
 COMMON = [*DATA, "data.workers=0", "evaluation.rounds=1", "trainer.threads=1", "trainer.progress=false"]
 TOOLS = {"classifier": ["model=classifier", "data.batch_size=16"], "segmenter": ["model=segmenter", "data.frames=4"]}
 MODELS = {"vid2vid": [1], "pix2pixhd": [1], "videovae": [1, 0]}
-"""And how many real frames each is shown."""
+"""Model -> the numbers of given real frames that it is measured with."""
 PAIRED = ("l1", "psnr", "ssim")
 SEEDS = (1, 2, 3)
 CLIPS = 256
@@ -49,7 +50,7 @@ MARKS = ("<!-- leaderboard -->", "<!-- end of leaderboard -->")
 
 
 def run_all() -> None:
-    """The classifier and the segmenter first; then every model, seed by seed."""
+    """Train the classifier and the segmenter first; then train and measure every model, seed by seed."""
     for tool, settings in TOOLS.items():
         train(RUNS / tool, [*settings, "seed=1"])
     done = {(result.more["model"], result.more["seed"], result.protocol.context) for result in results()}
@@ -59,61 +60,55 @@ def run_all() -> None:
 
 
 def run_one(model: str, seed: int, done: set[tuple[str, int, int]]) -> None:
-    """Train and measure one run, each unless it was done."""
+    """Train one run and measure it, unless that was done before."""
     run = RUNS / f"{model}-s{seed}"
-    trained = train(run, [f"model={model}", f"seed={seed}"])
+    train_command = train(run, [f"model={model}", f"seed={seed}"])
     for context in MODELS[model]:
         if (model, seed, context) not in done:
-            measure(run, model, seed, context, trained)
+            measure(run, model, seed, context, train_command)
 
 
-def measure(run: Path, model: str, seed: int, context: int, trained: str) -> None:
-    """Measure with so many frames given, and keep the lines with their commands."""
+def measure(run: Path, model: str, seed: int, context: int, train_command: str) -> None:
+    """Evaluate a run with ``context`` given frames, and append the lines with both commands to results.jsonl."""
     labels = model != "videovae"
     names = [*(PAIRED if context else ()), "warping_error", "flicker", "motion", "accuracy", "classifier_frechet"]
     names += ["label_miou"] if labels else []
-    words = [
+    overrides = [
         f"run={run}",
         f"classifier={RUNS / 'classifier'}",
         *([f"segmenter={RUNS / 'segmenter'}"] if labels else []),
     ]
-    words += [f"clips={CLIPS}", f"context={context}", f"metrics=[{','.join(names)}]"]
+    overrides += [f"clips={CLIPS}", f"context={context}", f"metrics=[{','.join(names)}]"]
     before = len((run / RESULTS).read_text().splitlines())
-    measured = command("zoo.evaluate", words)
-    commit = json.loads((run / "environment.json").read_text())["commit"]
+    evaluate_command = run_command("zoo.evaluate", overrides)
+    trained_at = json.loads((run / "environment.json").read_text())["commit"]
     for result in read_results(run)[before:]:
-        result.more.update(seed=seed, command=trained, measured=measured, trained_at=commit, measured_at=now())
+        result.more.update(seed=seed, command=train_command, measured=evaluate_command)
+        result.more.update(trained_at=trained_at, measured_at=commit())
         add_line(HERE / RESULTS, result.line())
 
 
 def train(run: Path, settings: list[str]) -> str:
-    """Train unless that was done, or go on with it; returns the command."""
-    words = [*COMMON, *settings, "logger.wandb=disabled", f"hydra.run.dir={run}"]
-    command("zoo.train", [f"resume={run}"] if (run / CONFIG).is_file() else words)
-    return shlex.join(["python", "-m", "zoo.train", *words])
+    """Train a run, or resume it if it exists; return the command of the whole training."""
+    overrides = [*COMMON, *settings, "logger.wandb=disabled", f"hydra.run.dir={run}"]
+    run_command("zoo.train", [f"resume={run}"] if (run / CONFIG).is_file() else overrides)
+    return shlex.join(["python", "-m", "zoo.train", *overrides])
 
 
-def now() -> str | None:
-    """The commit of this checkout."""
-    from zoo.runs.provenance import commit
-
-    return commit()
-
-
-def command(module: str, words: list[str]) -> str:
-    """Run in a process of its own; returns what would be typed."""
+def run_command(module: str, overrides: list[str]) -> str:
+    """Run a command of the zoo in a process of its own; return it as typed in a shell."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(HERE.parents[1])}
-    subprocess.run([sys.executable, "-m", module, *words], check=True, env=environment, stdout=subprocess.DEVNULL)
-    return shlex.join(["python", "-m", module, *words])
+    subprocess.run([sys.executable, "-m", module, *overrides], check=True, env=environment, stdout=subprocess.DEVNULL)
+    return shlex.join(["python", "-m", module, *overrides])
 
 
 def results() -> list[Result]:
-    """What there is."""
+    """The lines of results.jsonl; none if the file does not exist yet."""
     return read_results(HERE) if (HERE / RESULTS).is_file() else []
 
 
-def compared() -> Comparison:
-    """The lines of results.jsonl as `zoo.compare` would lay them side by side."""
+def compare_results() -> Comparison:
+    """The comparison that `zoo.compare` would make of the lines of results.jsonl."""
     by_run: dict[str, list[Result]] = {}
     for result in results():
         by_run.setdefault(f"{result.more['model']}-s{result.more['seed']}", []).append(result)
@@ -125,12 +120,12 @@ def compared() -> Comparison:
 
 
 def table() -> Iterator[str]:
-    """Markdown: a table for each task and protocol, a row a model."""
-    comparison = compared()
+    """Markdown lines: a table for each task and protocol, with a row for each model."""
+    comparison = compare_results()
     for task, rows in by_task(comparison.rows):
         for row_given in dict.fromkeys(row.given for row in rows):
             members = [row for row in rows if row.given == row_given]
-            keys = {_metric(key): key for row in members for key in row.cells if _metric(key) in SHOWN}
+            keys = {_metric_name(key): key for row in members for key in row.cells if _metric_name(key) in SHOWN}
             names = [name for name in SHOWN if name in keys]
             slug = keys[names[0]].partition("@")[2]
             yield f"**{task}**, `@{slug}`\n"
@@ -142,12 +137,13 @@ def table() -> Iterator[str]:
             yield ""
 
 
-def _metric(key: str) -> str:
+def _metric_name(key: str) -> str:
+    """``val/psnr@256x11f-c1-64x64px`` -> ``psnr``."""
     return key.partition("/")[2].partition("@")[0]
 
 
 def readme(text: str) -> str:
-    """README with the table between its marks."""
+    """README with the table inserted between its two marks."""
     before, rest = text.split(MARKS[0])
     return before + MARKS[0] + "\n" + "\n".join(table()) + MARKS[1] + rest.split(MARKS[1])[1]
 

@@ -1,10 +1,11 @@
-"""How much faster are two processes than one? On this machine by measurement, on 8 and 64 GPUs on paper.
+"""How much faster are two processes than one? Measured on this machine, calculated for 8 and 64 GPUs.
 
     python experiments/scaling/run.py          # measures, A B C A B C …; writes results.jsonl
     python experiments/scaling/run.py table    # prints the tables of README.md
 
-One thread a process, the same clips a step in each process. One process alone; two at a time that know nothing of each
-other, which share the machine's memory and caches; and two that train one model together (strategy=ddp).
+Three conditions, with one thread per process and the same clips per step in each process: one process alone; two
+independent processes at a time, which share the machine's memory and caches; two processes that train one model
+(strategy=ddp).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from zoo.runs.metrics_csv import read_curves
@@ -26,9 +28,9 @@ from zoo.runs.provenance import commit
 HERE = Path(__file__).parent
 ROUNDS = 2
 STEPS = 7
-WARM = 2  # steps that are not counted
-BATCH = 4  # clips a step and process
-SAME_WORK = ["model.past_frames=1", "model.generated_start=0"]  # every clip starts from one frame: steps are alike
+WARM_UP = 2  # first steps, which are not counted
+BATCH = 4  # clips per step and process
+SAME_WORK = ["model.past_frames=1", "model.generated_start=0"]  # every clip starts from one real frame
 MODELS = {"vid2vid": ["data.height=128", "data.width=128", *SAME_WORK]}
 COMMON = [
     *(
@@ -47,54 +49,55 @@ LINKS = {
     "InfiniBand NDR, 400 Gb/s a GPU": 50e9,
     "Ethernet, 25 Gb/s a machine": 3.1e9,
 }
-"""Bytes a second each way, as published: NVLink of an H100 has 900 GB/s both ways together, a port of NDR 400 Gb/s."""
+"""Published bandwidth in bytes per second and direction. NVLink of an H100 has 900 GB/s in both directions together, a
+port of NDR 400 Gb/s."""
 STEP_SECONDS = (0.05, 0.2, 1.0)
-"""Steps of a GPU that the paper table asks about."""
+"""Durations of a step for which the scaling on GPUs is calculated."""
 
 
-def run_one(words: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
-    """Start a training."""
+def start_training(overrides: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
+    """Start a training in a process of its own."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(HERE.parents[1])}
-    typed = [sys.executable, "-m", "zoo.train", *words, f"hydra.run.dir={folder}"]
-    return subprocess.Popen(typed, env=environment, stdout=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "zoo.train", *overrides, f"hydra.run.dir={folder}"]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
 
 
-def clips_a_second(folder: Path) -> float:
-    """Median over the steps after the first few, over all ranks."""
+def clips_per_second(folder: Path) -> float:
+    """Clips per second of a run over all ranks, median of the steps after the warm-up."""
     rates = [value for _, value in read_curves(folder / "metrics.csv")["perf/clips_per_s"]]
-    return statistics.median(rates[WARM:])
+    return statistics.median(rates[WARM_UP:])
 
 
-def measure(words: Sequence[str], copies: int) -> float:
-    """Clips a second of so many trainings at a time, all of them added."""
+def measure(overrides: Sequence[str], copies: int) -> float:
+    """Run ``copies`` of a training at a time; return the sum of their clips per second."""
     folder = Path(tempfile.mkdtemp(prefix="scaling-"))
     try:
-        trainings = [run_one(words, folder / str(copy)) for copy in range(copies)]
+        trainings = [start_training(overrides, folder / str(copy)) for copy in range(copies)]
         assert not any(training.wait() for training in trainings)
-        return sum(clips_a_second(folder / str(copy)) for copy in range(copies))
+        return sum(clips_per_second(folder / str(copy)) for copy in range(copies))
     finally:
         shutil.rmtree(folder)
 
 
 def measure_all() -> None:
-    """Every model, condition after condition, again and again: a line a round."""
+    """Measure the conditions of every model in turn; append a line to results.jsonl after each round."""
     for model, size in MODELS.items():
-        words = [f"model={model}", *size, *COMMON]
+        overrides = [f"model={model}", *size, *COMMON]
         for number in range(ROUNDS):
-            found = {
-                "one": measure([*words, f"budget.clips={STEPS * BATCH}"], 1),
-                "two apart": measure([*words, f"budget.clips={STEPS * BATCH}"], 2),
-                "two together": measure([*words, f"budget.clips={2 * STEPS * BATCH}", *TOGETHER], 1),
+            rates = {
+                "one": measure([*overrides, f"budget.clips={STEPS * BATCH}"], 1),
+                "two apart": measure([*overrides, f"budget.clips={STEPS * BATCH}"], 2),
+                "two together": measure([*overrides, f"budget.clips={2 * STEPS * BATCH}", *TOGETHER], 1),
             }
-            typed = shlex.join(["python", "-m", "zoo.train", *words, *TOGETHER])
-            line = {"model": model, "batch": BATCH, "round": number, **found, "command": typed, "commit": commit()}
+            command = shlex.join(["python", "-m", "zoo.train", *overrides, *TOGETHER])
+            line = {"model": model, "batch": BATCH, "round": number, **rates, "command": command, "commit": commit()}
             with (HERE / "results.jsonl").open("a") as out:
                 out.write(json.dumps(line) + "\n")
-            print(model, number, {key: round(value, 3) for key, value in found.items()})
+            print(model, number, {key: round(value, 3) for key, value in rates.items()})
 
 
-def measured() -> list[str]:
-    """Markdown: what came out, medians of the rounds; efficiencies are ratios inside a round."""
+def measured_table() -> list[str]:
+    """Markdown lines: medians of the measured rounds; the efficiency is a ratio within a round."""
     lines = [json.loads(line) for line in (HERE / "results.jsonl").read_text().splitlines()]
     rows = [
         "| model | clips per step and process | rounds | one, clips/s | two apart | two together | together / 2 one |",
@@ -103,21 +106,22 @@ def measured() -> list[str]:
     for model, batch in dict.fromkeys((line["model"], line["batch"]) for line in lines):
         own = [line for line in lines if (line["model"], line["batch"]) == (model, batch)]
         rates = [f"{statistics.median(line[key] for line in own):.2f}" for key in ("one", "two apart", "two together")]
-        ideal = [line["two together"] / (2 * line["one"]) for line in own]
-        share = f"{statistics.median(ideal):.0%} ({min(ideal):.0%} to {max(ideal):.0%})"
-        rows.append(f"| `{model}` | {batch} | {len(own)} | {' | '.join([*rates, share])} |")
+        shares = [line["two together"] / (2 * line["one"]) for line in own]
+        efficiency = f"{statistics.median(shares):.0%} ({min(shares):.0%} to {max(shares):.0%})"
+        rows.append(f"| `{model}` | {batch} | {len(own)} | {' | '.join([*rates, efficiency])} |")
     return rows
 
 
-def on_paper() -> list[str]:
-    """Markdown: the share of a step that is not spent waiting for gradients, if nothing overlaps.
+def calculated_table() -> list[str]:
+    """Markdown lines: the share of a step not spent waiting for gradients, if communication overlaps nothing.
 
-    A ring moves 2 (n-1)/n of the gradients over each link: a step of s seconds lasts s + 2 (n-1)/n G/B.
+    A ring all-reduce over n GPUs moves 2 (n-1)/n of the gradients over each link. With G bytes of gradients and a
+    bandwidth of B, a step of s seconds takes s + 2 (n-1)/n G/B.
     """
     rows = []
     for model, size in MODELS.items():
         gradients = gradient_bytes(model, size)
-        rows += [f"`{model}`: {gradients / 2**20:.1f} MiB of gradients a step", ""]
+        rows += [f"`{model}`: {gradients / 2**20:.1f} MiB of gradients per step", ""]
         rows += ["| link | GPUs | " + " | ".join(f"step of {s:g} s" for s in STEP_SECONDS) + " |"]
         rows += ["| --- | ---: |" + " ---: |" * len(STEP_SECONDS)]
         for link, speed in LINKS.items():
@@ -130,7 +134,7 @@ def on_paper() -> list[str]:
 
 
 def gradient_bytes(model: str, size: Sequence[str]) -> int:
-    """Of all parameters that are trained, in single precision, times the optimizer steps that a clip is made of."""
+    """Bytes of the gradients of all trained parameters in single precision, times the optimizer steps per clip."""
     from hydra import compose, initialize_config_dir
 
     from zoo.config.compose import conf_dir, prepare_hydra
@@ -140,8 +144,6 @@ def gradient_bytes(model: str, size: Sequence[str]) -> int:
     prepare_hydra()
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
         planned = plan(compose("train", overrides=[f"model={model}", *size]))
-    from dataclasses import asdict
-
     built = build(asdict(planned.settings.model), planned.spec)
     trained = sum(p.numel() * 4 for p in built.parameters() if p.requires_grad)
     frames = getattr(planned.settings.model, "frames_per_step", None)
@@ -150,6 +152,6 @@ def gradient_bytes(model: str, size: Sequence[str]) -> int:
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["table"]:
-        print("\n".join([*measured(), "", *on_paper()]))
+        print("\n".join([*measured_table(), "", *calculated_table()]))
     else:
         measure_all()

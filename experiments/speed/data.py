@@ -1,12 +1,12 @@
-"""Does training ever wait for clips? Clips a second out of a folder of videos, against PyAV decoding alone.
+"""Does training wait for clips? Clips per second from a folder of videos, compared with PyAV decoding alone.
 
     python experiments/speed/data.py               # nine minutes on two idle cores; adds lines to data.jsonl
-    python experiments/speed/data.py loader        # the first part of it, or: training
-    python experiments/speed/data.py table         # prints the tables of README.md
+    python experiments/speed/data.py loader        # only the first part, or: training
+    python experiments/speed/data.py table         # prints the tables that README.md refers to
 
-The videos are made here: 256 x 128, 25 frames a second, puppets in the street under film grain; two of a minute and
-four of ten seconds with a keyframe every 250 frames, four of ten seconds with one every 25. Clips are the default: 8
-frames at 12.5 a second, 128 x 64. A PYTHONPATH of another clone measures that.
+The script writes the videos: puppets in the street with film grain, 256 x 128, 25 frames per second. Two last a minute
+and four ten seconds, with a keyframe every 250 frames; four more of ten seconds have a keyframe every 25. Clips are the
+default: 8 frames at 12.5 per second, 128 x 64. Set PYTHONPATH to another clone to measure that one.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from itertools import count, islice
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -40,15 +41,15 @@ from zoo.runs.provenance import commit
 HERE = Path(__file__).parent
 OUT = HERE / "data.jsonl"
 FPS, SHOT, GRAIN = 25, 200, 6
-FILMS = [("long", 2, 1500, 250), ("short", 4, 250, 250), ("keyed", 4, 250, 25)]
-"""Name, how many, frames, frames from keyframe to keyframe."""
+VIDEOS = [("long", 2, 1500, 250), ("short", 4, 250, 250), ("keyed", 4, 250, 25)]
+"""Name, number of videos, frames of each, frames between keyframes."""
 BATCH, FRAMES = 4, 8
-FIRST = 64  # clips of a fresh folder, of which hardly any finds what another has left
+FIRST = 64  # first clips of a fresh folder, of which hardly any reuses what another has cached
 WANTED = {"frames alone": frozenset[str](), "edges and flow": frozenset({"condition", "flow", "visibility"})}
-WARM = 2  # rounds of a filled cache; the median counts
+WARM_ROUNDS = 2  # with a filled cache; the median counts
 
 PUPPETS = ["data=puppets"]
-FOLDER = ["data=folder", "data.root={films}", "data.condition=edges"]
+FOLDER = ["data=folder", "data.root={videos}", "data.condition=edges"]
 TRAININGS = [
     ("classifier", PUPPETS, 1600),
     ("segmenter", PUPPETS, 120),
@@ -57,17 +58,17 @@ TRAININGS = [
     ("pix2pixhd", FOLDER, 40),
     ("vid2vid", FOLDER, 24),
 ]
-"""Model, data, clips."""
-ROUNDS = 3  # of each; the medians count
+"""Model, overrides of the data, clips."""
+ROUNDS = 3  # of each training; the medians count
 QUIET = ["data.workers=2", "trainer.threads=2", "trainer.log_every=1", "trainer.progress=false"]
 QUIET += ["logger.wandb=disabled", "evaluation.rounds=1", "evaluation.clips=1", "callbacks.gallery_clips=1"]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
 
 
-def make_films(folder: Path) -> None:
-    """Write the videos."""
+def write_videos(folder: Path) -> None:
+    """Write the videos that clips are read from."""
     shots = _shots()
-    for name, copies, frames, interval in FILMS:
+    for name, copies, frames, interval in VIDEOS:
         for number in range(copies):
             with av.open(str(folder / f"{name}{number}.mp4"), "w") as container:
                 stream = container.add_stream("libx264", rate=FPS, options={"g": str(interval), "sc_threshold": "0"})
@@ -78,7 +79,7 @@ def make_films(folder: Path) -> None:
 
 
 def _shots() -> Iterator[NDArray[np.uint8]]:
-    """Frames (128, 256, 3) without end: another street after every SHOT."""
+    """An endless stream of frames (128, 256, 3); the street changes every SHOT frames."""
     street = PuppetClips(PuppetsConfig(view="street", height=128, width=256, fps=FPS), "train", frozenset(), 0)
     rng = np.random.default_rng(0)
     for number in count():
@@ -87,82 +88,83 @@ def _shots() -> Iterator[NDArray[np.uint8]]:
             yield np.clip(frame + grain, 0, 255).astype(np.uint8)
 
 
-def empty_cache(films: Path) -> None:
-    """Forget all frames and flow; what is known of the files stays."""
-    for path in (films / ".zoo").glob("*/*.npy"):
+def empty_cache(videos: Path) -> None:
+    """Delete cached frames and flow, but not the index of the files."""
+    for path in (videos / ".zoo").glob("*/*.npy"):
         path.unlink()
 
 
-def loader(films: Path, wanted: frozenset[str], workers: int, **settings: str) -> ClipLoader:
-    """An epoch of training clips."""
-    config = DATA_SETS.config({"name": "folder", "root": str(films), "condition": "edges", **settings})
+def build_loader(videos: Path, wanted: frozenset[str], workers: int, **settings: str) -> ClipLoader:
+    """A loader of one epoch of training clips."""
+    config = DATA_SETS.config({"name": "folder", "root": str(videos), "condition": "edges", **settings})
     clips = KeyedClips(config, "train", wanted, 0)
     return ClipLoader(clips, Order(len(clips.whole), len(clips.whole), BATCH, FRAMES, 0), workers)
 
 
-def one_pass(clips: ClipLoader) -> tuple[float, float, list[str]]:
-    """Clips a second over the first FIRST and over all, from the start of the processes on; the clips' keys."""
-    begin, first, keys = time.perf_counter(), 0.0, []
+def time_epoch(clips: ClipLoader) -> tuple[float, float, list[str]]:
+    """Clips per second over the first FIRST clips and over all, including process start; and the keys of the clips."""
+    start, first, keys = time.perf_counter(), 0.0, []
     for batch in clips:
         keys += batch["key"]
         if len(keys) == FIRST:
-            first = FIRST / (time.perf_counter() - begin)
-    return first, len(keys) / (time.perf_counter() - begin), keys
+            first = FIRST / (time.perf_counter() - start)
+    return first, len(keys) / (time.perf_counter() - start), keys
 
 
-def pyav_alone(films: Path, keys: Sequence[str]) -> float:
-    """Clips a second: open, seek to the keyframe, decode up to the last frame, RGB of every other one."""
-    begin = time.perf_counter()
+def time_pyav(videos: Path, keys: Sequence[str]) -> float:
+    """Clips per second of PyAV: open, seek to the keyframe, decode to the last frame, convert every other to RGB."""
+    start = time.perf_counter()
     for key in keys:
-        _, name, start = key.split("/")
-        shown = range(2 * int(start), 2 * (int(start) + FRAMES), 2)
-        with av.open(str(films / name)) as container:
+        _, name, first_frame = key.split("/")
+        wanted = range(2 * int(first_frame), 2 * (int(first_frame) + FRAMES), 2)
+        with av.open(str(videos / name)) as container:
             stream = container.streams.video[0]
             assert stream.time_base is not None
             tick = 1 / (FPS * stream.time_base)
-            container.seek(round(shown[0] * tick), stream=stream)
+            container.seek(round(wanted[0] * tick), stream=stream)
             for frame in container.decode(stream):
                 number = round((frame.pts or 0) / tick)
-                if number in shown:
+                if number in wanted:
                     frame.to_ndarray(format="rgb24")
-                if number >= shown[-1]:
+                if number >= wanted[-1]:
                     break
-    return len(keys) / (time.perf_counter() - begin)
+    return len(keys) / (time.perf_counter() - start)
 
 
-def measure_loader(films: Path) -> None:
-    """A line for each combination of fields and workers, with the cache and without."""
+def measure_loader(videos: Path) -> None:
+    """Measure the loader for each combination of fields and workers, with and without its cache; a line for each."""
     for what, wanted in WANTED.items():
         for workers in (0, 2):
-            empty_cache(films)
-            first, cold, keys = one_pass(loader(films, wanted, workers))
-            warm = statistics.median(one_pass(loader(films, wanted, workers))[1] for _ in range(WARM))
-            uncached = one_pass(loader(films, wanted, workers, cache="none"))[1]
+            empty_cache(videos)
+            first, cold, keys = time_epoch(build_loader(videos, wanted, workers))
+            warm = statistics.median(time_epoch(build_loader(videos, wanted, workers))[1] for _ in range(WARM_ROUNDS))
+            uncached = time_epoch(build_loader(videos, wanted, workers, cache="none"))[1]
             line = {"what": what, "workers": workers, "first": first, "cold": cold, "warm": warm, "uncached": uncached}
-            add(line | {"pyav": pyav_alone(films, keys)})
+            add_line(line | {"pyav": time_pyav(videos, keys)})
 
 
-def measure_training(films: Path) -> None:
-    """A line for each training: how much of its time it waits, over the first ten steps and after."""
+def measure_training(videos: Path) -> None:
+    """Measure the share of time that each training waits for clips, in steps 2 to 10 and later; a line for each."""
     for model, data, clips in TRAININGS:
-        words = [f"model={model}", *(word.format(films=films) for word in data), f"budget.clips={clips}", *QUIET]
-        found: dict[str, list[dict[str, float]]] = {"cold": [], "warm": []}
+        overrides = [f"model={model}", *(part.format(videos=videos) for part in data), f"budget.clips={clips}", *QUIET]
+        results: dict[str, list[dict[str, float]]] = {"cold": [], "warm": []}
         for _ in range(ROUNDS):
-            empty_cache(films)
+            empty_cache(videos)
             for cache in ("cold", "warm") if data == FOLDER else ("warm",):
-                found[cache].append(waits(words))
-        for cache, rounds in found.items():
+                results[cache].append(measure_waiting(overrides))
+        for cache, rounds in results.items():
             if rounds:
                 medians = {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
-                kept = cache if data == FOLDER else ""
-                add({"model": model, "data": data[0], "cache": kept, "rounds": ROUNDS, "clips": clips, **medians})
+                cache_state = cache if data == FOLDER else ""
+                line = {"model": model, "data": data[0], "cache": cache_state, "rounds": ROUNDS, "clips": clips}
+                add_line(line | medians)
 
 
-def waits(words: Sequence[str]) -> dict[str, float]:
-    """Of one training: the mean seconds of a step behind the first, and shares of them that it waits for clips."""
+def measure_waiting(overrides: Sequence[str]) -> dict[str, float]:
+    """Run a training; return the mean seconds of a step after the first, and the shares of time waiting for clips."""
     with tempfile.TemporaryDirectory() as folder:
-        typed = [sys.executable, "-m", "zoo.train", *words, f"hydra.run.dir={folder}/run"]
-        subprocess.run(typed, env=ENVIRONMENT, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        command = [sys.executable, "-m", "zoo.train", *overrides, f"hydra.run.dir={folder}/run"]
+        subprocess.run(command, env=ENVIRONMENT, cwd=folder, check=True, stdout=subprocess.DEVNULL)
         curves = read_curves(Path(folder, "run", "metrics.csv"))
     steps = [BATCH / rate for _, rate in curves["perf/clips_per_s"]]
     waited = [share * step for (_, share), step in zip(curves["perf/wait_share"], steps, strict=True)]
@@ -173,15 +175,15 @@ def waits(words: Sequence[str]) -> dict[str, float]:
     }
 
 
-def add(line: dict[str, object]) -> None:
-    """Write a line, and show it."""
+def add_line(line: dict[str, Any]) -> None:
+    """Append a line to data.jsonl and print it."""
     with OUT.open("a") as out:
         out.write(json.dumps(line | {"commit": commit()}) + "\n")
     print({key: round(value, 3) if isinstance(value, float) else value for key, value in line.items()}, flush=True)
 
 
 def tables() -> str:
-    """Markdown: all lines in their order, those of the loader before those of trainings."""
+    """Markdown tables of all lines in their order: the loader, then trainings."""
     lines = [json.loads(line) for line in OUT.read_text().splitlines()]
     rows = ["| clips/s of | workers | PyAV alone | first 64 | first epoch | filled cache | `cache=none` | commit |"]
     rows += ["| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |"]
@@ -194,8 +196,8 @@ def tables() -> str:
         shares = [f"{line[key]:.1%}" if key in line else "" for key in ("steps 2 to 10", "later")]
         data = f"{line['data'].removeprefix('data=')} {line['cache']}".strip()
         kind = "mean" if "rounds" in line else "median"
-        told = [f"`{line['model']}`", data, f"{1000 * line['step']:.0f} ms ({kind})", *shares]
-        rows.append(f"| {' | '.join(told)} | {line.get('rounds', 1)} | {line['commit'][:7]} |")
+        cells = [f"`{line['model']}`", data, f"{1000 * line['step']:.0f} ms ({kind})", *shares]
+        rows.append(f"| {' | '.join(cells)} | {line.get('rounds', 1)} | {line['commit'][:7]} |")
     return "\n".join(rows)
 
 
@@ -208,7 +210,7 @@ def main(parts: Sequence[str]) -> None:
     cv2.setNumThreads(0)
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as folder:
-        make_films(Path(folder))
+        write_videos(Path(folder))
         for part in parts or ("loader", "training"):
             {"loader": measure_loader, "training": measure_training}[part](Path(folder))
 

@@ -1,10 +1,10 @@
 """How much memory do training, sampling and evaluation take, and what does it grow with?
 
-    python experiments/speed/memory.py         # some ten minutes on two idle cores; writes memory.json and memory.png
-    python experiments/speed/memory.py draw    # memory.png anew from memory.json, and the table of README.md
+    python experiments/speed/memory.py         # about ten minutes on two idle cores; writes memory.json and memory.png
+    python experiments/speed/memory.py draw    # draws memory.png from memory.json again, and prints the table
 
-Every point is the largest resident size of one real command in a process of its own, on one thread: the interpreter,
-PyTorch and its libraries count, too.
+Every point is the peak resident set size of one real command in a process of its own, with one thread. It includes the
+interpreter, PyTorch and its libraries.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from zoo.data.decode import write_video
 
 HERE = Path(__file__).parent
 JSON, PICTURE = HERE / "memory.json", HERE / "memory.png"
-AT_A_TIME = 2  # commands; memory does not mind that they share the cores
+AT_A_TIME = 2  # commands; sharing the cores does not change their memory
 QUIET = ["trainer.progress=false", "trainer.threads=1", "logger.wandb=disabled", "data.workers=0"]
 BRIEF = ["evaluation.rounds=1", "evaluation.clips=1", "evaluation.frames=4", "callbacks.gallery_clips=1"]
 BRIEF += ["budget.clips=2", "data.batch_size=1"]
@@ -38,22 +38,22 @@ RUNS = {
 }
 TRAIN = ["zoo.train", *RUNS["labels"], *QUIET, *BRIEF, "data.height=64", "data.width=128"]
 SAMPLE = ["zoo.sample", "clips=1", "frames={x}", "out=samples{x}"]
-SIZE = 40 * 64 * 128 / 2**20  # MiB of a frame of a clip in TRAIN: video, labels, instances, flow and visibility
+SIZE = 40 * 64 * 128 / 2**20  # MiB per frame of a clip in TRAIN: video, labels, instances, flow and visibility
 
 
 @dataclass
 class Curve:
-    """A command at several values of one of its settings, ``{x}`` in its words; what it took, in MiB."""
+    """The peak memory of a command in MiB for several values of one setting, ``{x}`` in its arguments."""
 
     panel: str
     name: str
-    words: Sequence[str]
+    arguments: Sequence[str]
     values: Sequence[int]
     mib: list[float] = field(default_factory=list)
 
     @property
     def growth(self) -> float:
-        """From the first value to the last, as a share of the first."""
+        """The growth from the first value to the last, relative to the first."""
         return self.mib[-1] / self.mib[0] - 1
 
 
@@ -73,26 +73,26 @@ CURVES = [
 ]  # fmt: skip
 
 
-def peak(words: Sequence[str], folder: Path) -> float:
-    """The largest resident size of a command, MiB."""
+def peak_memory(arguments: Sequence[str], folder: Path) -> float:
+    """Run a command; return its peak resident set size in MiB."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(HERE.parents[1])}
-    typed = [sys.executable, "-m", *words]
-    process = subprocess.Popen(typed, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
+    command = [sys.executable, "-m", *arguments]
+    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
-    assert status == 0, shlex.join(typed)
-    return usage.ru_maxrss / 1024  # Linux counts in KiB
+    assert status == 0, f"exit status {status >> 8} of: {shlex.join(command)}"
+    return usage.ru_maxrss / 1024  # Linux reports KiB
 
 
 def measure() -> None:
-    """Train the runs, and measure every point."""
-    with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(AT_A_TIME) as pool:
-        folder = Path(place)
-        runs = [["zoo.train", *words, *QUIET, *BRIEF, f"hydra.run.dir={name}"] for name, words in RUNS.items()]
+    """Train the runs and measure every point; write memory.json."""
+    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(AT_A_TIME) as pool:
+        folder = Path(scratch)
+        runs = [["zoo.train", *run, *QUIET, *BRIEF, f"hydra.run.dir={name}"] for name, run in RUNS.items()]
         frames = np.random.default_rng(0).integers(0, 255, (30, 64, 96, 3), np.uint8)
         write_video(folder / "film.mp4", (frames[t // 2 % 30] for t in range(max(LENGTHS) + 1)), 12.5)
-        list(pool.map(lambda words: peak(words, folder), runs))
-        points = {  # the long ones first, so that no core waits for the last one
-            (number, x): pool.submit(peak, [word.format(x=x) for word in curve.words], folder)
+        list(pool.map(lambda run: peak_memory(run, folder), runs))
+        points = {  # the longest first, so that no core idles at the end
+            (number, x): pool.submit(peak_memory, [part.format(x=x) for part in curve.arguments], folder)
             for number, curve in enumerate(CURVES)
             for x in sorted(curve.values, reverse=True)
         }
@@ -101,20 +101,20 @@ def measure() -> None:
             print(f"{curve.panel:26s} {curve.name:28s} {dict(zip(curve.values, curve.mib, strict=True))}", flush=True)
     from zoo.runs.provenance import commit
 
-    lines = [vars(curve) | {"command": shlex.join(["python", "-m", *curve.words])} for curve in CURVES]
+    lines = [vars(curve) | {"command": shlex.join(["python", "-m", *curve.arguments])} for curve in CURVES]
     for line in lines:
-        del line["words"]
+        del line["arguments"]
     JSON.write_text(json.dumps({"commit": commit(), "curves": lines}, indent=1) + "\n")
 
 
-def read() -> list[Curve]:
-    """What was measured."""
+def read_curves() -> list[Curve]:
+    """The curves of memory.json."""
     lines = json.loads(JSON.read_text())["curves"]
     return [Curve(c["panel"], c["name"], c["command"].split(), c["values"], c["mib"]) for c in lines]
 
 
 def table(curves: Sequence[Curve]) -> str:
-    """Markdown: the first point of each curve, the last, and how much larger it is."""
+    """A Markdown table: the first and the last point of each curve, and the growth."""
     rows = ["| grows with | of | from | to | more |", "| --- | --- | ---: | ---: | ---: |"]
     for c in curves:
         ends = [f"{x}: {mib:.0f} MiB" for x, mib in ((c.values[0], c.mib[0]), (c.values[-1], c.mib[-1]))]
@@ -123,7 +123,7 @@ def table(curves: Sequence[Curve]) -> str:
 
 
 def draw(curves: Sequence[Curve]) -> None:
-    """A panel for each thing that memory might grow with, all to one scale."""
+    """Write memory.png: a panel for each setting that memory might grow with, on a common scale."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -141,8 +141,8 @@ def draw(curves: Sequence[Curve]) -> None:
         axis.grid(alpha=0.3)
         axis.legend(fontsize="x-small", loc="lower right")
     lengths = next(c.values for c in curves if c.panel == "frames of a training clip")
-    of_clip = [SIZE * (x - lengths[0]) for x in lengths]
-    axes[panels.index("frames of a training clip")].plot(lengths, of_clip, ":", label="what the clip grows by")
+    clip_growth = [SIZE * (x - lengths[0]) for x in lengths]
+    axes[panels.index("frames of a training clip")].plot(lengths, clip_growth, ":", label="growth of the clip itself")
     axes[panels.index("frames of a training clip")].legend(fontsize="x-small", loc="center right")
     axes[0].set(ylabel="peak of resident memory, MiB")
     axes[0].set_ylim(bottom=0)
@@ -153,5 +153,5 @@ def draw(curves: Sequence[Curve]) -> None:
 if __name__ == "__main__":
     if sys.argv[1:] != ["draw"]:
         measure()
-    draw(read())
-    print(table(read()))
+    draw(read_curves())
+    print(table(read_curves()))

@@ -1,4 +1,7 @@
-"""Clips a second of processor time with all fields, median of ten rounds: ``python experiments/speed/puppets.py``."""
+"""How fast are puppets rendered? Clips per second of CPU time with all fields, median of ten rounds.
+
+python experiments/speed/puppets.py
+"""
 
 from __future__ import annotations
 
@@ -16,15 +19,15 @@ FRAMES, CLIPS, ROUNDS = 16, 20, 10
 
 
 def clips_per_second(view: str, width: int, condition: str) -> float:
-    """Median over ROUNDS of CLIPS different clips of 64 x ``width`` pixels and 16 frames."""
+    """Median over ROUNDS, each of CLIPS new clips of FRAMES frames with 64 x ``width`` pixels."""
     config = PuppetsConfig(view=view, height=64, width=width, condition=condition)
     clips = PuppetClips(config, "train", frozenset(FIELDS), seed=0)
     rates = []
-    for start in range(ROUNDS):
-        begin = time.process_time()
+    for number in range(ROUNDS):
+        start = time.process_time()
         for index in range(CLIPS):
-            clips.clip(start * CLIPS + index, 0, FRAMES)
-        rates.append(CLIPS / (time.process_time() - begin))
+            clips.clip(number * CLIPS + index, 0, FRAMES)
+        rates.append(CLIPS / (time.process_time() - start))
     return statistics.median(rates)
 
 

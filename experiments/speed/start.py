@@ -1,12 +1,12 @@
-"""How long does a command take to begin? Help and mistakes in seconds, and the first training step against the time
-that importing torch and lightning takes by itself.
+"""How long does a command take to start? Help and errors in seconds; the first training step relative to the time of
+importing torch and lightning.
 
-    python experiments/speed/start.py                           # all of it, five minutes; writes start.json
-    python experiments/speed/start.py "help of train" vid2vid   # some of it
-    python experiments/speed/start.py --before ../earlier       # in turn with another checkout of the zoo, by commit
+    python experiments/speed/start.py                           # everything, five minutes; writes start.json
+    python experiments/speed/start.py "help of train" vid2vid   # only these
+    python experiments/speed/start.py --before ../earlier       # alternates with another checkout of the zoo
 
-Every measurement is a process of its own, with the files in memory. A training comes after a process that only imports,
-again and again, and the ratio is of neighbours.
+Every measurement is a process of its own, with the files in the page cache. Each training follows a process that only
+imports torch and lightning, and the ratio is that of the two. start.json holds the results by commit.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from zoo.data.decode import write_video
 HERE = Path(__file__).parent
 FILE = HERE / "start.json"
 ROUNDS, MORE_ROUNDS = 3, 5
-"""Of trainings, and of what takes a second."""
+"""Repetitions of trainings, and of commands that take about a second."""
 IMPORTS = "import torch, lightning, time; print(time.monotonic())"
-"""Without the end of the process, which takes half a second more."""
+"""Prints the time itself, since the exit of the process takes another half second."""
 COMMANDS = {
     "help of train": "zoo.train --help",
     "help of sample": "zoo.sample --help",
@@ -75,76 +75,78 @@ def watched(plan, run, build=trainer.build_callbacks):
 trainer.build_callbacks = watched
 train.main()
 """
-"""`python -m zoo.train` with a watch; its clock is that of the whole machine."""
+"""`python -m zoo.train` that prints when its first step begins and ends, on the machine's monotonic clock."""
 
 
 def run(arguments: list[str], folder: Path, checkout: Path) -> tuple[float, str]:
-    """Run Python: when it began, and what it printed."""
+    """Run Python; return its start time and its output."""
     start = time.monotonic()
-    typed = [sys.executable, *arguments]
-    told = subprocess.run(typed, cwd=folder, env=environment(checkout), capture_output=True, text=True, check=False)
-    return start, told.stdout
+    command = [sys.executable, *arguments]
+    process = subprocess.run(
+        command, cwd=folder, env=environment(checkout), capture_output=True, text=True, check=False
+    )
+    return start, process.stdout
 
 
-def command(words: str, folder: Path, checkout: Path) -> float:
-    """Seconds from start to end."""
-    start, _ = run(["-m", *words.split()], folder, checkout)
+def time_command(arguments: str, folder: Path, checkout: Path) -> float:
+    """Seconds that a command takes."""
+    start, _ = run(["-m", *arguments.split()], folder, checkout)
     return time.monotonic() - start
 
 
-def imports(folder: Path, checkout: Path) -> float:
+def time_imports(folder: Path, checkout: Path) -> float:
     """Seconds until torch and lightning are imported."""
-    start, told = run(["-c", IMPORTS], folder, checkout)
-    return float(told) - start
+    start, output = run(["-c", IMPORTS], folder, checkout)
+    return float(output) - start
 
 
-def first_step(words: str, folder: Path, checkout: Path) -> tuple[float, float]:
-    """Seconds from the command until the first step of a training begins, and until it has ended and wandb is open."""
-    there = tempfile.mkdtemp(dir=folder)
-    start, told = run(["-c", FIRST_STEP, *words.split(), f"hydra.run.dir={there}"], folder, checkout)
-    line = next(line for line in told.splitlines() if line.startswith("first step"))
+def time_first_step(overrides: str, folder: Path, checkout: Path) -> tuple[float, float]:
+    """Seconds from the command until the first training step begins, and until it has ended and wandb is open."""
+    run_folder = tempfile.mkdtemp(dir=folder)
+    start, output = run(["-c", FIRST_STEP, *overrides.split(), f"hydra.run.dir={run_folder}"], folder, checkout)
+    line = next(line for line in output.splitlines() if line.startswith("first step"))
     begun, ended = map(float, line.split()[2:])
     return begun - start, ended - start
 
 
 def environment(checkout: Path) -> dict[str, str]:
-    """That of a user who is not logged in to wandb."""
-    kept = {name: value for name, value in os.environ.items() if name != "WANDB_API_KEY"}
-    return kept | {"PYTHONPATH": str(checkout)}
+    """The environment of a user who is not logged in to wandb."""
+    variables = {name: value for name, value in os.environ.items() if name != "WANDB_API_KEY"}
+    return variables | {"PYTHONPATH": str(checkout)}
 
 
-def measure_command(words: str, folder: Path, checkouts: list[Path]) -> list[dict[str, Any]]:
-    """A command that trains nothing, of one checkout after the other, again and again."""
-    times = [[command(words, folder, checkout) for checkout in checkouts] for _ in range(MORE_ROUNDS)]
-    return [{"command": f"python -m {words}", "seconds": spread(own)} for own in zip(*times, strict=True)]
+def measure_command(arguments: str, folder: Path, checkouts: list[Path]) -> list[dict[str, Any]]:
+    """Time a command that does not train, alternating between the checkouts; a result for each checkout."""
+    times = [[time_command(arguments, folder, checkout) for checkout in checkouts] for _ in range(MORE_ROUNDS)]
+    return [{"command": f"python -m {arguments}", "seconds": spread(own)} for own in zip(*times, strict=True)]
 
 
-def measure_training(words: str, folder: Path, checkouts: list[Path]) -> list[dict[str, Any]]:
-    """Imports, a training of each checkout, imports, a training of each …"""
+def measure_training(overrides: str, folder: Path, checkouts: list[Path]) -> list[dict[str, Any]]:
+    """Time the imports, then the first step of each checkout, in each round; a result for each checkout."""
     rounds = []
     for _ in range(ROUNDS):
-        alone = imports(folder, checkouts[0])
-        rounds.append([(alone, *first_step(words, folder, checkout)) for checkout in checkouts])
+        imports = time_imports(folder, checkouts[0])
+        rounds.append([(imports, *time_first_step(overrides, folder, checkout)) for checkout in checkouts])
     return [
         {
-            "command": f"python -m zoo.train {words}",
-            "imports": spread([alone for alone, _, _ in own]),
+            "command": f"python -m zoo.train {overrides}",
+            "imports": spread([imports for imports, _, _ in own]),
             "begun": spread([begun for _, begun, _ in own]),
             "ended": spread([ended for _, _, ended in own]),
-            "ratio": spread([begun / alone for alone, begun, _ in own]),
+            "ratio": spread([begun / imports for imports, begun, _ in own]),
         }
         for own in zip(*rounds, strict=True)
     ]
 
 
 def spread(values: Sequence[float]) -> dict[str, Any]:
-    """Median, least and most of how many."""
-    figures = {"median": statistics.median(values), "least": min(values), "most": max(values)}
-    return {name: round(value, 3) for name, value in figures.items()} | {"times": len(values)}
+    """Median, minimum, maximum and number of the values."""
+    summary = {"median": statistics.median(values), "least": min(values), "most": max(values)}
+    return {name: round(value, 3) for name, value in summary.items()} | {"times": len(values)}
 
 
 def write_footage(folder: Path) -> None:
-    """Two short films of noise, 128 x 256."""
+    """Write two short videos of noise, 128 x 256 pixels."""
     folder.mkdir()
     noise = np.random.default_rng(0)
     for name in ("one", "two"):
@@ -152,7 +154,7 @@ def write_footage(folder: Path) -> None:
 
 
 def commit_of(checkout: Path) -> str:
-    """What stands there, with a + where the zoo was changed since."""
+    """The commit of a checkout, followed by + if the zoo has uncommitted changes."""
     git = ["git", "-C", str(checkout)]
     head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True).stdout
     changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", "zoo", "conf"], check=False).returncode
@@ -160,25 +162,25 @@ def commit_of(checkout: Path) -> str:
 
 
 def main() -> None:
-    """Measure what is asked for, and put it beside what start.json has."""
+    """Measure the named commands and trainings, and update their entries in start.json."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("names", nargs="*", default=[*COMMANDS, *TRAININGS])
-    parser.add_argument("--before", type=Path, help="another checkout of the zoo, measured in turn with this one")
-    asked = parser.parse_args()
-    checkouts = [path.resolve() for path in (asked.before, HERE.parents[1]) if path]
-    imports(HERE, checkouts[-1])  # from the disk into memory
-    for name in asked.names:
-        with tempfile.TemporaryDirectory(prefix="start-") as there:
-            folder = Path(there)
+    parser.add_argument("names", nargs="*", default=[*COMMANDS, *TRAININGS], help="default: all")
+    parser.add_argument("--before", type=Path, help="another checkout of the zoo, to alternate with this one")
+    args = parser.parse_args()
+    checkouts = [path.resolve() for path in (args.before, HERE.parents[1]) if path]
+    time_imports(HERE, checkouts[-1])  # reads the files into the page cache
+    for name in args.names:
+        with tempfile.TemporaryDirectory(prefix="start-") as scratch:
+            folder = Path(scratch)
             write_footage(folder / "footage")
             if name in COMMANDS:
-                found = measure_command(COMMANDS[name], folder, checkouts)
+                results = measure_command(COMMANDS[name], folder, checkouts)
             else:
-                found = measure_training(TRAININGS[name], folder, checkouts)
-        kept = json.loads(FILE.read_text()) if FILE.is_file() else {}
-        kept[name] = {commit_of(checkout): figures for checkout, figures in zip(checkouts, found, strict=True)}
-        FILE.write_text(json.dumps(kept, indent=1) + "\n")
-        print(name, json.dumps(kept[name]), flush=True)
+                results = measure_training(TRAININGS[name], folder, checkouts)
+        entries = json.loads(FILE.read_text()) if FILE.is_file() else {}
+        entries[name] = {commit_of(checkout): result for checkout, result in zip(checkouts, results, strict=True)}
+        FILE.write_text(json.dumps(entries, indent=1) + "\n")
+        print(name, json.dumps(entries[name]), flush=True)
 
 
 if __name__ == "__main__":

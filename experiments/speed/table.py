@@ -2,7 +2,7 @@
 
     python experiments/speed/table.py    # writes it into docs/guides/performance.md, between its two marks
 
-Each line has the command that measures it anew. Of lines that were measured more than once the last one counts.
+Each row names the command that measures it. If something was measured more than once, the last measurement counts.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from typing import Any
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs/guides/performance.md"
 MARKS = ("<!-- speed -->", "<!-- end of speed -->")
-SAME = ("part", "model", "size", "clips", "about")  # of what is compared on a GPU
+SAME = ("part", "model", "size", "clips", "about")  # keys that lines of one comparison on a GPU share
 SETTINGS = ("sampling", "models", "precision", "compiled_videovae")
-FIRST = [1.0, 1.0, 1.0]  # the ratio of what others are compared with
-BEFORE = "bca854049d42"  # the commit that all of this began from
+FIRST = [1.0, 1.0, 1.0]  # the ratio of the baseline of a comparison
+BEFORE = "bca854049d42"  # the commit that later ones are compared with
 
 
 def lines(name: str) -> list[dict[str, Any]]:
-    """The lines of a JSON file of lines."""
+    """The lines of a JSON Lines file."""
     return [json.loads(line) for line in (HERE / name).read_text().splitlines()]
 
 
 def ratio(quartiles: list[float]) -> str:
-    """``1.57 (1.46 to 1.72)``."""
+    """Format quartiles: ``1.57 (1.46 to 1.72)``."""
     first, median, third = quartiles
     return f"{median:.2f} ({first:.2f} to {third:.2f})"
 
 
-def of_networks() -> list[list[str]]:
-    """Training and sampling against the originals' arrangement of the same networks."""
+def network_rows() -> list[list[str]]:
+    """Training and sampling, compared with the original implementations' arrangement of the same networks."""
     rows = []
     last = {(line["work"], line["size"]): line for line in lines("vid2vid.jsonl")}
     for (work, size), line in last.items():
@@ -46,79 +46,79 @@ def of_networks() -> list[list[str]]:
     return rows
 
 
-def of_gpu() -> list[list[str]]:
-    """On a GPU: against the release's arrangement, and what settings bring."""
+def gpu_rows() -> list[list[str]]:
+    """On a GPU: compared with the release's arrangement, and the effect of settings."""
     rows, measured = [], lines("gpu.jsonl")
     measured = [line for line in measured if line["commit"] == measured[-1]["commit"]]
     for line in measured:
-        what = f"{line.get('model', 'vid2vid')}, {line.get('size')} on an H100"
+        label = f"{line.get('model', 'vid2vid')}, {line.get('size')} on an H100"
         script = f"experiments/speed/gpu.py --parts {line['part']}"
         if line["part"] == "against_release":
             times = f"{line['ours_ms'][1]:.1f} ms for {line['release_ms'][1]:.1f}"
-            rows.append([f"{what}, {line['work']}, a frame", times, ratio(line["ratio"]), script])
+            rows.append([f"{label}, {line['work']}, a frame", times, ratio(line["ratio"]), script])
         elif line["part"] in SETTINGS and line["ratio"] != FIRST:
-            first = next(other for other in measured if is_first_side(other, line))
+            baseline = next(other for other in measured if is_baseline(other, line))
             ms, kind = "step_ms", f"training, a step of {line.get('clips')} clips".removesuffix(" of 1 clips")
             if line["part"] == "sampling":
                 ms, kind = "frame_ms", "sampling, a frame"
-            what += f", {kind}"
-            times = f"{line[ms][1]:.1f} ms for {first[ms][1]:.1f}"
+            label += f", {kind}"
+            times = f"{line[ms][1]:.1f} ms for {baseline[ms][1]:.1f}"
             inverse = [1 / value for value in reversed(line["ratio"])]
-            rows.append([f"{what}: {line['side']} for {first['side']}", times, ratio(inverse), script])
+            rows.append([f"{label}: {line['side']} for {baseline['side']}", times, ratio(inverse), script])
     return rows
 
 
-def is_first_side(other: dict[str, Any], line: dict[str, Any]) -> bool:
-    """Whether this is what a line was compared with."""
+def is_baseline(other: dict[str, Any], line: dict[str, Any]) -> bool:
+    """Whether ``other`` is what ``line`` was compared with."""
     return all(other.get(key) == line.get(key) for key in SAME) and other.get("ratio") == FIRST
 
 
-def of_start() -> list[list[str]]:
-    """From the command to the first step, in imports of torch and lightning, before and now."""
+def start_rows() -> list[list[str]]:
+    """From the command to the first step, relative to importing torch and lightning; before and now."""
     rows = []
     for name, measured in json.loads((HERE / "start.json").read_text()).items():
         now = [value for commit, value in measured.items() if commit != BEFORE][-1]
         before = measured[BEFORE]
         if "ratio" in now:
-            what = f"{name}, from the command to the first step, in imports of torch and lightning"
-            figures = [f"{value['ratio']['median']:.2f}" for value in (now, before)]
+            label = f"{name}, from the command to the first step, in imports of torch and lightning"
+            values = [f"{value['ratio']['median']:.2f}" for value in (now, before)]
         else:
-            what = f"`{now['command'].removeprefix('python -m ')}`"
-            figures = [f"{value['seconds']['median']:.2f} s" for value in (now, before)]
-        rows.append([what, " for ".join(figures), "", "experiments/speed/start.py"])
+            label = f"`{now['command'].removeprefix('python -m ')}`"
+            values = [f"{value['seconds']['median']:.2f} s" for value in (now, before)]
+        rows.append([label, " for ".join(values), "", "experiments/speed/start.py"])
     return rows
 
 
-def of_data() -> list[list[str]]:
-    """How long training waits for clips."""
+def data_rows() -> list[list[str]]:
+    """The share of time that training waits for clips."""
     measured = {}
     for line in lines("data.jsonl"):
         if "model" in line and not line["commit"].startswith(BEFORE):
             measured[line["model"], line["data"], line["cache"]] = line
     rows = []
     for (model, data, cache), line in measured.items():
-        what = f"{model}, {data.removeprefix('data=')}{f', {cache} cache' if cache else ''}, waiting for clips"
-        rows.append([what, f"{line['whole']:.1%}", "", "experiments/speed/data.py"])
+        label = f"{model}, {data.removeprefix('data=')}{f', {cache} cache' if cache else ''}, waiting for clips"
+        rows.append([label, f"{line['whole']:.1%}", "", "experiments/speed/data.py"])
     return rows
 
 
-def of_memory() -> list[list[str]]:
-    """How much memory grows."""
+def memory_rows() -> list[list[str]]:
+    """The growth of peak memory."""
     rows = []
     for curve in json.loads((HERE / "memory.json").read_text())["curves"]:
         (first, *_, last), (least, *_, most) = curve["values"], curve["mib"]
-        what = f"memory, {curve['name']}, {first} to {last} {curve['panel']}"
+        label = f"memory, {curve['name']}, {first} to {last} {curve['panel']}"
         rows.append(
-            [what, f"{least:.0f} to {most:.0f} MiB, {most / least - 1:+.1%}", "", "experiments/speed/memory.py"]
+            [label, f"{least:.0f} to {most:.0f} MiB, {most / least - 1:+.1%}", "", "experiments/speed/memory.py"]
         )
     return rows
 
 
 def table() -> str:
-    """Markdown."""
+    """The whole table in Markdown."""
     rows = [["what", "ours, for theirs or before", "times as fast", "python …"], ["---", "---:", "---:", "---"]]
-    for what, figure, times, command in [*of_networks(), *of_gpu(), *of_start(), *of_data(), *of_memory()]:
-        rows.append([what, figure, times, f"`{command}`"])
+    for *cells, command in [*network_rows(), *gpu_rows(), *start_rows(), *data_rows(), *memory_rows()]:
+        rows.append([*cells, f"`{command}`"])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

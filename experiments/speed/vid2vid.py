@@ -1,19 +1,20 @@
-"""vid2vid against the arrangement of its release, step by step in turn.
+"""Speed of vid2vid compared with the arrangement of its release, in alternating steps.
 
-    python experiments/speed/vid2vid.py        # eight minutes on two idle cores; adds lines to vid2vid.jsonl
-    python experiments/speed/vid2vid.py --device cuda    # larger pictures, too; adds lines to vid2vid-cuda.jsonl
+    python experiments/speed/vid2vid.py                  # eight minutes on two idle cores; adds lines to vid2vid.jsonl
+    python experiments/speed/vid2vid.py --device cuda    # with larger frames, too; adds lines to vid2vid-cuda.jsonl
 
-The original's configuration: width 32, 12 labels, batch norm, 128 x 64 and 256 x 128 pixels, one clip a step, one
-generated frame an optimizer step, two temporal scales, every loss but the perceptual one; two threads.
+The original's configuration: width 32, 12 labels, batch norm, 128 x 64 and 256 x 128 pixels, one clip per step, one
+generated frame per optimizer step, two temporal scales, every loss but the perceptual one; two threads.
 
-Ours is the real training, in Lightning. Before each of its steps the same clip goes through the same networks (copies
-with the same first weights) as the release has it: labels as one-hot channels, a convolution for each head; D_I scores
-the real picture, the detached picture and the picture for each of image and intermediate image, each D_V three times,
-in passes of their own; every backward pass reaches all weights; an Adam each for G, D_I and every D_V, in PyTorch's
-default form. That both do the same work is checked: losses of the first step agree, and so does a generated frame with
-the release's arrangement in double precision (in single its grid_sample moves pixels of which the flow moves none).
+Ours is the real training, in Lightning. Before each of its steps, the release's arrangement is trained on the same clip
+with copies of the same networks and initial weights. In that arrangement, labels are one-hot channels, and each head is
+a convolution of its own. For the image and for the intermediate image, D_I scores the real, the detached and the
+generated image in three separate passes; so does each D_V for its frames. Every backward pass reaches all weights. G,
+D_I and every D_V have an Adam each, in PyTorch's default implementation. The script checks that both do the same work:
+the losses of the first step agree, and so does a generated frame with that of the release's arrangement in double
+precision (in single precision, its grid_sample shifts pixels even where the flow is zero).
 
-Milliseconds a generated frame, quartiles over clips, and the ratio pair by pair.
+Results are milliseconds per generated frame, quartiles over clips, and the ratio pair by pair.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ MODEL = {
 
 
 class Release:
-    """The networks of a model, trained and sampled from as the release does it."""
+    """Copies of a model's networks, with the training and sampling of the release."""
 
     def __init__(self, model: Vid2Vid) -> None:
         copied = (deepcopy(part) for part in (model.generator, model.objective.image, model.video_discriminators))
@@ -84,69 +85,69 @@ class Release:
 
     def step(self, clip: dict[str, Any], context: int) -> None:
         """Train on a clip, one generated frame after another."""
-        film = list(clip["video"][:, :context].unbind(1))
+        frames = list(clip["video"][:, :context].unbind(1))
         maps = one_hot(clip["labels"])
         for t in range(context, clip["video"].shape[1]):
-            film = [frame.detach() for frame in film]
-            image, raw, flow, mask = self.paint(maps, film, t)
-            film.append(image)
-            losses = self.losses(clip, maps, film, t, (image, raw, flow, mask))
+            frames = [frame.detach() for frame in frames]
+            image, intermediate, flow, mask = self.generate(maps, frames, t)
+            frames.append(image)
+            losses = self.losses(clip, maps, frames, t, (image, intermediate, flow, mask))
             for part, optimizer in zip(losses.values(), self.optimizers, strict=False):
                 optimizer.zero_grad()
                 torch.stack(list(part.values())).sum().backward()
                 optimizer.step()
 
-    def paint(self, maps: Tensor, film: list[Tensor], t: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The frame, the picture before it is blended, flow and mask."""
+    def generate(self, maps: Tensor, frames: list[Tensor], t: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Frame t, the intermediate image before blending, the flow and the mask."""
         scale = self.generator.scales[0]
-        nothing = torch.zeros_like(maps[:, 0, :3])
-        past = torch.cat([nothing, nothing, *film][-2:], 1)
+        blank = torch.zeros_like(maps[:, 0, :3])
+        past = torch.cat([blank, blank, *frames][-2:], 1)
         given = torch.cat([maps[:, max(i, 0)] for i in (t - 2, t - 1, t)], 1)
         code = scale.given_encoder(given) + scale.past_encoder(past)
-        raw = scale.image_head(scale.image_decoder(code))
+        intermediate = scale.image_head(scale.image_decoder(code))
         features = scale.flow_decoder(code)
         flow, mask = 20 * scale.flow_head(features), scale.mask_head(features)
-        return mask * raw + (1 - mask) * resample(past[:, -3:], flow), raw, flow, mask
+        return mask * intermediate + (1 - mask) * resample(past[:, -3:], flow), intermediate, flow, mask
 
     def losses(
-        self, clip: dict[str, Any], maps: Tensor, film: list[Tensor], t: int, made: tuple[Tensor, ...]
+        self, clip: dict[str, Any], maps: Tensor, frames: list[Tensor], t: int, outputs: tuple[Tensor, ...]
     ) -> dict[str, dict[str, Tensor]]:
-        """The losses of each network, all from the same weights."""
-        image, raw, flow, _ = made
+        """The losses of each network, all computed with the same weights."""
+        image, intermediate, flow, _ = outputs
         real, before, reference = clip["video"][:, t], clip["video"][:, t - 1], clip["flow"][:, t - 1]
         generator: dict[str, Tensor] = {}
         discriminators: dict[str, dict[str, Tensor]] = {"image": {"d_image": image.new_zeros(())}}
-        for name, picture in (("image", image), ("intermediate", raw)):
+        for name, generated in (("image", image), ("intermediate", intermediate)):
             given = maps[:, t]
-            seen = (torch.cat([given, x], 1) for x in (real, picture.detach(), picture))
-            gan, features, d_loss = adversarial_terms(self.image_discriminator, *seen)
+            inputs = (torch.cat([given, x], 1) for x in (real, generated.detach(), generated))
+            gan, features, d_loss = adversarial_terms(self.image_discriminator, *inputs)
             generator |= {f"g_{name}": gan, f"features_{name}": features}
             discriminators["image"]["d_image"] = discriminators["image"]["d_image"] + d_loss
-        trust = flow_confidence(real, before, reference) * clip["visibility"][:, t - 1]
-        generator["consistency"] = 10 * ((image - resample(film[-2], reference).detach()) * trust).abs().mean()
-        generator["flow"] = 10 * ((flow - reference) * trust).abs().mean()
-        generator["warp"] = 10 * ((resample(before, flow) - real) * trust).abs().mean()
+        confidence = flow_confidence(real, before, reference) * clip["visibility"][:, t - 1]
+        generator["consistency"] = 10 * ((image - resample(frames[-2], reference).detach()) * confidence).abs().mean()
+        generator["flow"] = 10 * ((flow - reference) * confidence).abs().mean()
+        generator["warp"] = 10 * ((resample(before, flow) - real) * confidence).abs().mean()
         for scale, discriminator in enumerate(self.video_discriminators):
             if not (groups := temporal_groups(t + 1, 1, 3, scale)):
                 continue
-            detached = [frame.detach() for frame in film]
-            seen = (video_input(frames, clip["flow"], groups) for frames in (clip["video"], detached, film))
-            gan, features, d_loss = adversarial_terms(discriminator, *seen)
+            detached = [frame.detach() for frame in frames]
+            inputs = (video_input(video, clip["flow"], groups) for video in (clip["video"], detached, frames))
+            gan, features, d_loss = adversarial_terms(discriminator, *inputs)
             generator |= {f"g_video{scale}": gan, f"features_video{scale}": features}
             discriminators[f"video{scale}"] = {f"d_video{scale}": d_loss}
         return {"generator": generator, **discriminators}
 
     @torch.no_grad()
     def sample(self, clip: dict[str, Any]) -> Tensor:
-        """Paint every frame but the first, as the release tests: norms by the statistics of the picture at hand."""
-        film, maps = [clip["video"][:, 0]], one_hot(clip["labels"]).to(clip["video"].dtype)
+        """Generate every frame but the first, normalised by the statistics of the current image as in the release."""
+        frames, maps = [clip["video"][:, 0]], one_hot(clip["labels"]).to(clip["video"].dtype)
         for t in range(1, maps.shape[1]):
-            film.append(self.paint(maps, film, t)[0])
-        return torch.stack(film, 1)
+            frames.append(self.generate(maps, frames, t)[0])
+        return torch.stack(frames, 1)
 
 
 def as_released(network: nn.Module) -> nn.Module:
-    """With plain convolutions in the plain layout."""
+    """Replace the specialised layers by plain convolutions, in contiguous memory format."""
     for layer in network.modules():
         if isinstance(layer, FewChannels | OneHotConv2d | WinogradConv2d):
             layer.__class__ = nn.Conv2d
@@ -154,13 +155,13 @@ def as_released(network: nn.Module) -> nn.Module:
 
 
 def one_hot(labels: Tensor) -> Tensor:
-    """(B, T, H, W) -> (B, T, C, H, W)."""
+    """Labels (B, T, H, W) as one-hot channels (B, T, C, H, W)."""
     B, T, H, W = labels.shape
     return torch.zeros(B, T, CLASSES, H, W, device=labels.device).scatter_(2, labels.unsqueeze(2), 1.0)
 
 
 def resample(image: Tensor, flow: Tensor) -> Tensor:
-    """The image at x + flow(x)."""
+    """The image sampled at x + flow(x)."""
     N, _, H, W = image.shape
     x, y = (
         torch.linspace(-1, 1, W, device=flow.device, dtype=flow.dtype).view(1, 1, W).expand(N, H, W),
@@ -173,25 +174,25 @@ def resample(image: Tensor, flow: Tensor) -> Tensor:
 def adversarial_terms(
     discriminator: nn.Module, real: Tensor, detached: Tensor, fake: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The generator's adversarial loss and feature matching, and the discriminator's own loss: three passes."""
-    of_real, of_detached, of_fake = (
+    """The generator's adversarial loss and feature matching, and the discriminator's loss, from three passes."""
+    on_real, on_detached, on_fake = (
         [features(stack, x) for stack, x in scales(discriminator, x)] for x in (real, detached, fake)
     )
-    gan = sum(((maps[-1] - 1) ** 2).mean() for maps in of_fake)
-    pairs = [zip(a[:-1], b[:-1], strict=True) for a, b in zip(of_fake, of_real, strict=True)]
-    matching = sum((a - b.detach()).abs().mean() for maps in pairs for a, b in maps) / len(of_fake)
-    halves = [((a[-1] - 1) ** 2).mean() + (b[-1] ** 2).mean() for a, b in zip(of_real, of_detached, strict=True)]
-    return gan, 10 * matching, 0.5 * sum(halves)
+    gan = sum(((maps[-1] - 1) ** 2).mean() for maps in on_fake)
+    pairs = [zip(a[:-1], b[:-1], strict=True) for a, b in zip(on_fake, on_real, strict=True)]
+    matching = sum((a - b.detach()).abs().mean() for maps in pairs for a, b in maps) / len(on_fake)
+    d_losses = [((a[-1] - 1) ** 2).mean() + (b[-1] ** 2).mean() for a, b in zip(on_real, on_detached, strict=True)]
+    return gan, 10 * matching, 0.5 * sum(d_losses)
 
 
 def scales(discriminator: nn.Module, x: Tensor) -> list[tuple[nn.Module, Tensor]]:
-    """Each stack of a discriminator with what it sees: the picture, and the picture at half the size."""
+    """Each stack of a discriminator with its input: the image, and the image at half the size."""
     half = F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
     return list(zip(discriminator.discriminators, (x, half), strict=True))
 
 
 def features(stack: nn.Module, x: Tensor) -> list[Tensor]:
-    """The map behind every stage."""
+    """The feature map after every stage."""
     maps = []
     for stage in stack.stages:
         x = stage(x)
@@ -199,7 +200,7 @@ def features(stack: nn.Module, x: Tensor) -> list[Tensor]:
     return maps
 
 
-class InTurn(Callback):
+class Interleaved(Callback):
     """Trains the release on each clip before ours is trained on it, and times both."""
 
     def __init__(self, release: Release) -> None:
@@ -207,63 +208,64 @@ class InTurn(Callback):
         self.times: list[list[float]] = []
 
     def on_train_batch_start(self, trainer: Trainer, model: Vid2Vid, clip: Any, batch_idx: int) -> None:
-        """The release's turn."""
+        """Train the release, and start the clock for ours."""
         context = model._context()
-        _, took = timed(partial(self.release.step, clip, context), model.device)
-        self.times.append([took / (FRAMES - context)])
-        self.context, self.began = context, time.perf_counter()
+        _, milliseconds = timed(partial(self.release.step, clip, context), model.device)
+        self.times.append([milliseconds / (FRAMES - context)])
+        self.context, self.start = context, time.perf_counter()
 
     def on_train_batch_end(self, trainer: Trainer, model: Vid2Vid, *_: Any) -> None:
-        """Ours has had its turn."""
+        """Stop the clock for ours."""
         clock_of(model.device).settle()
-        self.times[-1].append(1000 * (time.perf_counter() - self.began) / (FRAMES - self.context))
+        self.times[-1].append(1000 * (time.perf_counter() - self.start) / (FRAMES - self.context))
 
 
 def clips(height: int, width: int, number: int) -> tuple[ClipSpec, list[Any]]:
-    """Batches of one clip of puppets; the last three of their 14 labels count as one."""
+    """Batches of one clip of puppets; the last three of their 14 labels are merged into one."""
     data = PuppetsConfig(frames=FRAMES, height=height, width=width)
     spec = data.spec()
-    there = PuppetClips(data, "train", frozenset({"video", "labels", "flow", "visibility"}), seed=0)
-    made = [default_collate([there.clip(index, 0, FRAMES)]) for index in range(number)]
-    for clip in made:
+    puppets = PuppetClips(data, "train", frozenset({"video", "labels", "flow", "visibility"}), seed=0)
+    batches = [default_collate([puppets.clip(index, 0, FRAMES)]) for index in range(number)]
+    for clip in batches:
         clip["labels"].clamp_(max=CLASSES - 1)
-    return replace(spec, label_names=spec.label_names[:CLASSES], foreground=()), made
+    return replace(spec, label_names=spec.label_names[:CLASSES], foreground=()), batches
 
 
 def training(height: int, width: int, device: str) -> dict[str, Any]:
-    """Training at one size."""
+    """Time training at one size."""
     spec, batches = clips(height, width, WARM_UP[device] + ROUNDS)
     model: Any = build(MODEL, spec).to(device)
-    watch = InTurn(Release(model))
+    interleaved = Interleaved(Release(model))
     trainer = Trainer(
         accelerator=device,
         devices=1,
         max_epochs=1,
         logger=False,
-        callbacks=[watch],
+        callbacks=[interleaved],
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    difference = losses_differ(model, watch.release, move_data_to_device(batches[0], model.device))
+    difference = loss_difference(model, interleaved.release, move_data_to_device(batches[0], model.device))
     trainer.fit(model, DataLoader(batches, batch_size=None))
-    return row("training", height, width, watch.times[WARM_UP[device] :], difference)
+    return row("training", height, width, interleaved.times[WARM_UP[device] :], difference)
 
 
-def losses_differ(model: Vid2Vid, release: Release, clip: Any) -> float:
-    """The largest relative difference of a loss on the last frame of a clip, after real ones, from the same weights."""
-    film = list(clip["video"][:, :-1].unbind(1))
+def loss_difference(model: Vid2Vid, release: Release, clip: Any) -> float:
+    """The largest relative difference of a loss on the last frame of a clip, after real frames, with equal weights."""
+    frames = list(clip["video"][:, :-1].unbind(1))
     maps, t = one_hot(clip["labels"]), FRAMES - 1
-    made = release.paint(maps, film, t)
-    theirs = release.losses(clip, maps, [*film, made[0]], t, made)
-    ours = model.losses_of(clip, model.generate(clip, [[frame] for frame in film], tuple(range(1, FRAMES + 1)), t))
-    mine, other = ours.generator | ours.discriminator, {name: x for part in theirs.values() for name, x in part.items()}
-    assert mine.keys() == other.keys()
-    return max(float((mine[name] - other[name]).abs() / other[name].abs()) for name in mine)
+    outputs = release.generate(maps, frames, t)
+    theirs = release.losses(clip, maps, [*frames, outputs[0]], t, outputs)
+    ours = model.losses_of(clip, model.generate(clip, [[frame] for frame in frames], tuple(range(1, FRAMES + 1)), t))
+    own = ours.generator | ours.discriminator
+    released = {name: loss for part in theirs.values() for name, loss in part.items()}
+    assert own.keys() == released.keys()
+    return max(float((own[name] - released[name]).abs() / released[name].abs()) for name in own)
 
 
 def sampling(height: int, width: int, device: str) -> dict[str, Any]:
-    """Generation at one size, after one real frame."""
+    """Time sampling at one size, after one real frame."""
     spec, batches = clips(height, width, 2)
     model: Any = build(MODEL, spec).to(device)
     release = Release(model)
@@ -272,28 +274,28 @@ def sampling(height: int, width: int, device: str) -> dict[str, Any]:
     times: list[list[float]] = []
     for repetition in range(WARM_UP[device] + 2 * ROUNDS):
         clip = move_data_to_device(batches[repetition % 2], model.device)
-        theirs, took = timed(partial(release.sample, clip), model.device)
-        ours, too = timed(partial(model.sample, SampleRequest(FRAMES, clip, context=1)), model.device)
-        times.append([took / (FRAMES - 1), too / (FRAMES - 1)])
-    # Of the first frame: later, each feeds on what it made.
-    truth = exact.sample({"video": clip["video"].double(), "labels": clip["labels"]})
-    difference, theirs_too = (float((video - truth)[:, 1].abs().max()) for video in (ours.video, theirs))
-    found = row("generation", height, width, times[WARM_UP[device] :], difference)
-    return found | {"difference_of_release": theirs_too}
+        theirs, release_ms = timed(partial(release.sample, clip), model.device)
+        ours, ours_ms = timed(partial(model.sample, SampleRequest(FRAMES, clip, context=1)), model.device)
+        times.append([release_ms / (FRAMES - 1), ours_ms / (FRAMES - 1)])
+    # Only the first generated frame is compared: later ones depend on earlier output and drift apart.
+    reference = exact.sample({"video": clip["video"].double(), "labels": clip["labels"]})
+    difference, difference_of_release = (float((video - reference)[:, 1].abs().max()) for video in (ours.video, theirs))
+    result = row("generation", height, width, times[WARM_UP[device] :], difference)
+    return result | {"difference_of_release": difference_of_release}
 
 
 def timed(work: Callable[[], Any], device: torch.device) -> tuple[Any, float]:
-    """What it makes, and its milliseconds, until the device has made it."""
+    """The result of ``work``, and the milliseconds until the device has computed it."""
     clock = clock_of(device)
     clock.settle()
-    began = time.perf_counter()
-    made = work()
+    start = time.perf_counter()
+    result = work()
     clock.settle()
-    return made, 1000 * (time.perf_counter() - began)
+    return result, 1000 * (time.perf_counter() - start)
 
 
 def row(work: str, height: int, width: int, times: list[list[float]], difference: float) -> dict[str, Any]:
-    """One line of the table."""
+    """One line of results."""
     release, ours = (quartiles([pair[i] for pair in times]) for i in (0, 1))
     ratio = quartiles([a / b for a, b in times])
     return {
@@ -307,7 +309,7 @@ def row(work: str, height: int, width: int, times: list[list[float]], difference
 
 
 def quartiles(values: list[float]) -> list[float]:
-    """The first, the median, the third."""
+    """The first quartile, the median and the third quartile."""
     return [round(float(q), 3) for q in torch.tensor(values).quantile(torch.tensor([0.25, 0.5, 0.75]))]
 
 

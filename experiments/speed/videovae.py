@@ -1,13 +1,13 @@
-"""A training step of VideoVAE at the paper's sizes.
+"""A training step of VideoVAE at the paper's sizes, compared with the arrangement of the public attempt.
 
     python experiments/speed/videovae.py          # half a minute; adds a line to videovae.jsonl
-    python experiments/speed/videovae.py dcgan    # of the other preset
+    python experiments/speed/videovae.py dcgan    # the other preset
 
-Forward, bound, backward and Adam, with gradients into the encoder, on 8 clips of 10 frames of 64 x 64 pixels, two
-threads. In turn with it, on the same networks: the arrangement of the public attempt, frame by frame, with an `nn.LSTM`
-of one step and an encoder without gradient that also classifies every clip; and encoder and decoder alone, forward and
-backward: the part that no arrangement of the rest can save. Quartiles of wall-clock milliseconds, and the ratio pair by
-pair.
+The step is forward, bound, backward and Adam, with gradients into the encoder, on 8 clips of 10 frames of 64 x 64
+pixels, with two threads. Two other steps alternate with it, on the same networks. One is the arrangement of the public
+attempt: frame by frame, with an `nn.LSTM` of one step, and an encoder without gradient that also classifies every clip.
+The other is encoder and decoder alone, forward and backward, which no arrangement of the rest can save. Results are
+quartiles of wall-clock milliseconds, and the ratio pair by pair.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ RESULTS = Path(__file__).with_name("videovae.jsonl")
 CLIPS, FRAMES, WARM_UP, ROUNDS = 8, 10, 3, 15
 
 
-def steps(preset: str) -> dict[str, Callable[[], None]]:
-    """The whole step, and its convolutions alone."""
+def build_steps(preset: str) -> dict[str, Callable[[], None]]:
+    """The training step, the public attempt's, and encoder and decoder alone."""
     data = PuppetsConfig(frames=FRAMES, height=64, width=64, view="person", transitions=0.0)
     clips = PuppetClips(data, "train", frozenset({"attributes"}), seed=0)
     clip = default_collate([clips.clip(index, 0, FRAMES) for index in range(CLIPS)])
     model: VideoVAE = build({"name": "videovae", "preset": preset}, data.spec())  # type: ignore[assignment]
-    released = deepcopy(model)
-    model.to_channels_last()  # as a training does
+    public = deepcopy(model)
+    model.to_channels_last()  # as training does
     optimizer = torch.optim.Adam(model.parameters(), 1e-4, fused=True)
     noise = torch.randn(CLIPS, FRAMES, model.config.sizes.code)
 
-    def whole() -> None:
+    def training_step() -> None:
         optimizer.zero_grad()
         losses, divergence = model.terms(clip, noise)
         loss = losses["reconstruction"] + free_bits(divergence, 0.0) + losses["attributes"]
@@ -64,17 +64,17 @@ def steps(preset: str) -> dict[str, Callable[[], None]]:
         (features.sum() + model.decoder(noise.flatten(0, 1)).sum()).backward()
 
     return {
-        "training step": whole,
-        "frame by frame": frame_by_frame(released, clip["video"], noise),
+        "training step": training_step,
+        "frame by frame": frame_by_frame(public, clip["video"], noise),
         "encoder and decoder alone": convolutions,
     }
 
 
 def frame_by_frame(model: VideoVAE, video: Tensor, noise: Tensor) -> Callable[[], None]:
-    """A step of the same networks as the public attempt arranges it."""
-    sizes, part = model.config.sizes, model.dynamics
+    """A training step of the same networks in the public attempt's arrangement."""
+    sizes, dynamics = model.config.sizes, model.dynamics
     lstm = nn.LSTM(3 * sizes.code, sizes.hidden)
-    trained = [*part.parameters(), *model.decoder.parameters(), *lstm.parameters()]
+    trained = [*dynamics.parameters(), *model.decoder.parameters(), *lstm.parameters()]
     optimizer = torch.optim.Adam(trained, 1e-4)
 
     def step() -> None:
@@ -87,12 +87,12 @@ def frame_by_frame(model: VideoVAE, video: Tensor, noise: Tensor) -> Callable[[]
         for t in range(FRAMES):
             with torch.no_grad():
                 features = model.encoder(video[:, t])
-            frame = part.frame_posterior(features)
-            memory = part.recall(state[0][0])
-            posterior = part.posterior(part.merge(frame, vector[:, t]), memory)
+            frame = dynamics.frame_posterior(features)
+            memory = dynamics.recall(state[0][0])
+            posterior = dynamics.posterior(dynamics.merge(frame, vector[:, t]), memory)
             code = posterior.sample(noise[:, t])
             _, state = lstm(torch.cat([code, frame.parameters], -1)[None], state)
-            divergence = kl_divergence(posterior, part.prior(memory, vector[:, t]))
+            divergence = kl_divergence(posterior, dynamics.prior(memory, vector[:, t]))
             loss = loss + (model.decoder(code) - video[:, t]).abs().sum() + divergence.sum()
         (loss / CLIPS).backward()
         optimizer.step()
@@ -101,34 +101,34 @@ def frame_by_frame(model: VideoVAE, video: Tensor, noise: Tensor) -> Callable[[]
 
 
 def quartiles(values: list[float]) -> list[float]:
-    """The first, the median, the third."""
+    """The first quartile, the median and the third quartile."""
     return [round(quartile, 3) for quartile in statistics.quantiles(values, n=4, method="inclusive")]
 
 
-def timed(step: Callable[[], None]) -> float:
-    """Milliseconds."""
-    began = time.perf_counter()
+def time_step(step: Callable[[], None]) -> float:
+    """Milliseconds of wall-clock time that a step takes."""
+    start = time.perf_counter()
     step()
-    return 1000 * (time.perf_counter() - began)
+    return 1000 * (time.perf_counter() - start)
 
 
 if __name__ == "__main__":
     torch.manual_seed(0)
     preset = sys.argv[1] if len(sys.argv) > 1 else "paper"
-    made = steps(preset)
-    times: dict[str, list[float]] = {name: [] for name in made}
+    steps = build_steps(preset)
+    times: dict[str, list[float]] = {name: [] for name in steps}
     for repetition in range(WARM_UP + ROUNDS):
-        for name, step in made.items():
-            took = timed(step)
+        for name, step in steps.items():
+            milliseconds = time_step(step)
             if repetition >= WARM_UP:
-                times[name].append(took)
-    theirs, ours, least = times["frame by frame"], times["training step"], times["encoder and decoder alone"]
+                times[name].append(milliseconds)
+    public, ours, convolutions = times["frame by frame"], times["training step"], times["encoder and decoder alone"]
     line = {
         "preset": preset,
-        "release_ms": quartiles(theirs),
+        "release_ms": quartiles(public),
         "ours_ms": quartiles(ours),
-        "ratio": quartiles([a / b for a, b in zip(theirs, ours, strict=True)]),
-        "convolutions_ms": quartiles(least),
+        "ratio": quartiles([a / b for a, b in zip(public, ours, strict=True)]),
+        "convolutions_ms": quartiles(convolutions),
         "commit": commit(),
     }
     print(json.dumps(line))

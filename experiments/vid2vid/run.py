@@ -1,8 +1,8 @@
-"""vid2vid against its own ablations and pix2pixHD, on puppets: trains, measures, appends to results.jsonl.
+"""vid2vid against its own ablations and pix2pixHD on puppets: trains, measures, appends to results.jsonl.
 
     python experiments/vid2vid/run.py            # every variant and seed that results.jsonl does not hold yet
-    python experiments/vid2vid/run.py table      # the tables of what it holds
-    python experiments/vid2vid/run.py figure     # the same as a picture
+    python experiments/vid2vid/run.py table      # prints the tables of README.md
+    python experiments/vid2vid/run.py figure     # writes figure.png
 
 Each training is one process with one thread; two run at a time. Shapes: B clips, T frames, H x W pixels.
 """
@@ -49,12 +49,17 @@ COMMON = [
     "logger.wandb=disabled",
 ]
 EVALUATION = {"clips": 64, "frames": 16, "context": 1}
-T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # Student's t for a two-sided interval of 95 %, by number of seeds
+T_95 = {
+    2: 12.706,
+    3: 4.303,
+    4: 3.182,
+    5: 2.776,
+}  # number of seeds -> Student's t for a 95 % interval
 BETTER = {"warping_error": min, "psnr": max, "ssim": max, "flow_error": min}
 
 
 def run_all() -> None:
-    """Two at a time, seed by seed, so that what is there at any moment is whole seeds."""
+    """Run what results.jsonl does not hold yet, two at a time; one seed after another, so that seeds are complete."""
     done = {(line["variant"], line["seed"]) for line in lines()}
     jobs = [(variant, seed) for seed in SEEDS for variant in VARIANTS if (variant, seed) not in done]
     with ThreadPoolExecutor(2) as pool:
@@ -62,19 +67,20 @@ def run_all() -> None:
 
 
 def run_one(variant: str, seed: int) -> None:
+    """Train and measure one variant with one seed, and append a line to results.jsonl."""
     run = RUNS / f"{variant.replace(' ', '-')}-s{seed}"
-    words = ["-m", "zoo.train", *VARIANTS[variant], *COMMON, f"seed={seed}", f"hydra.run.dir={run}"]
+    arguments = ["-m", "zoo.train", *VARIANTS[variant], *COMMON, f"seed={seed}", f"hydra.run.dir={run}"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(HERE.parents[1])}
-    began = time.time()
-    subprocess.run([sys.executable, *words], check=True, env=environment, stdout=subprocess.DEVNULL)
-    seconds = round(time.time() - began)
+    start = time.time()
+    subprocess.run([sys.executable, *arguments], check=True, env=environment, stdout=subprocess.DEVNULL)
+    seconds = round(time.time() - start)
     measured = subprocess.run(
         [sys.executable, __file__, "measure", str(run)], check=True, env=environment, capture_output=True, text=True
     )
     line = {
         "variant": variant,
         "seed": seed,
-        "command": "python " + " ".join(words),
+        "command": "python " + " ".join(arguments),
         "seconds": seconds,
         **json.loads(measured.stdout.splitlines()[-1]),
     }
@@ -84,7 +90,7 @@ def run_one(variant: str, seed: int) -> None:
 
 
 def measure(run: str) -> None:
-    """Sample the evaluation clips and print what comes out, as one line of JSON."""
+    """Evaluate a run, and print the results as one line of JSON."""
     import torch
 
     from zoo.runs.load import load
@@ -99,7 +105,7 @@ def measure(run: str) -> None:
 
 
 def with_batch_statistics(model: Any) -> Any:
-    """The same weights, normalised in use by the picture at hand, as the original release does."""
+    """The same weights, sampled with the norm statistics of the current image, as in the original release."""
     from dataclasses import asdict
 
     from zoo.model import build
@@ -111,7 +117,7 @@ def with_batch_statistics(model: Any) -> Any:
 
 
 def evaluate(model: Any, run: str) -> dict[str, float]:
-    """Every figure of one model, over all evaluation clips."""
+    """Every metric of one model, over all evaluation clips."""
     import torch
     from torch.utils.data import default_collate
 
@@ -134,99 +140,105 @@ def evaluate(model: Any, run: str) -> dict[str, float]:
         sample = model.sample(SampleRequest(frames, clip, context=context))
         for metric in paired.values():
             metric.update(sample.video[:, None, context:], clip["video"][:, context:])
-        flow, seen = clip["flow"][:, context:], clip["visibility"][:, context:]
-        found = {
-            "warping_error": warping_error(sample.video[:, context:], flow, seen).mean(),
-            "real_warping_error": warping_error(clip["video"][:, context:], flow, seen).mean(),
-            "still_flow_error": end_point_error(torch.zeros_like(flow), flow, seen),
+        flow, visible = clip["flow"][:, context:], clip["visibility"][:, context:]
+        errors = {
+            "warping_error": warping_error(sample.video[:, context:], flow, visible).mean(),
+            "real_warping_error": warping_error(clip["video"][:, context:], flow, visible).mean(),
+            "still_flow_error": end_point_error(torch.zeros_like(flow), flow, visible),
         }
         if "flow" in sample.details:
-            found["flow_error"] = end_point_error(sample.details["flow"][:, context + 1 :], flow, seen)
-        for name, value in found.items():
+            errors["flow_error"] = end_point_error(sample.details["flow"][:, context + 1 :], flow, visible)
+        for name, value in errors.items():
             values.setdefault(name, []).append(float(value))
     results = {name: mean(per_clip) for name, per_clip in values.items()}
     results |= {name: metric.compute()[name] for name, metric in paired.items()}
     return {name: round(value, 5) for name, value in results.items()}
 
 
-def lines() -> list[dict]:
-    """What there is."""
+def lines() -> list[dict[str, Any]]:
+    """The lines of results.jsonl; none if the file does not exist yet."""
     return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.is_file() else []
 
 
 def interval(values: list[float]) -> tuple[float, float]:
-    """Mean and half of the 95 % interval over seeds."""
+    """Mean over seeds, and half of its 95 % interval."""
     if len(values) < 2:
         return mean(values), float("nan")
     return mean(values), T_95[len(values)] * stdev(values) / len(values) ** 0.5
 
 
-Figures = dict[tuple[str, str], dict[int, dict[str, float]]]  # (variant, statistics) to seed to metric to value
+Results = dict[tuple[str, str], dict[int, dict[str, float]]]  # (variant, norm statistics) -> seed -> metric -> value
 
 
-def figures() -> Figures:
-    """What results.jsonl holds, under both ways to normalise in use."""
-    found: Figures = {}
+def read_results() -> Results:
+    """The metric values of results.jsonl, with both kinds of norm statistics."""
+    results: Results = {}
     for line in lines():
         for statistics, key in (("running", "results"), ("batch", "results_batch_statistics")):
-            found.setdefault((line["variant"], statistics), {})[line["seed"]] = line[key]
-    return found
+            results.setdefault((line["variant"], statistics), {})[line["seed"]] = line[key]
+    return results
 
 
-def better_statistics(found: Figures, variant: str) -> str:
-    """The way to normalise that gives a variant the higher PSNR over its seeds."""
-    return max(("running", "batch"), key=lambda way: mean(results["psnr"] for results in found[variant, way].values()))
+def better_statistics(results: Results, variant: str) -> str:
+    """The norm statistics, running or batch, that give a variant the higher mean PSNR."""
+    psnr = {kind: mean(values["psnr"] for values in results[variant, kind].values()) for kind in ("running", "batch")}
+    return max(psnr, key=lambda kind: psnr[kind])
 
 
 def table() -> Iterator[str]:
-    """Markdown: every variant under both statistics; then differences from vid2vid, each variant at its better one."""
-    found = figures()
-    heads = " | ".join(BETTER)
-    yield f"| variant | norm statistics | seeds | {heads} |"
+    """Markdown lines: every variant with both norm statistics; then each with its better ones, minus vid2vid."""
+    results = read_results()
+    columns = " | ".join(BETTER)
+    yield f"| variant | norm statistics | seeds | {columns} |"
     yield "| --- | --- | --- |" + " --- |" * len(BETTER)
-    for (variant, statistics), seeds in found.items():
-        columns = [[results[m] for results in seeds.values() if m in results] for m in BETTER]
-        yield f"| {variant} | {statistics} | {len(seeds)} | " + " | ".join(shown(values) for values in columns) + " |"
+    for (variant, statistics), seeds in results.items():
+        cells = [format_interval([values[m] for values in seeds.values() if m in values]) for m in BETTER]
+        yield f"| {variant} | {statistics} | {len(seeds)} | {' | '.join(cells)} |"
     yield ""
-    yield f"| variant minus vid2vid, by seed | norm statistics | {heads} |"
+    yield f"| variant minus vid2vid, by seed | norm statistics | {columns} |"
     yield "| --- | --- |" + " --- |" * len(BETTER)
-    full = found["vid2vid", better_statistics(found, "vid2vid")]
+    full = results["vid2vid", better_statistics(results, "vid2vid")]
     for variant in VARIANTS:
-        if variant == "vid2vid" or (variant, "running") not in found:
+        if variant == "vid2vid" or (variant, "running") not in results:
             continue
-        statistics = better_statistics(found, variant)
-        seeds = found[variant, statistics]
-        columns = [[r[m] - full[s][m] for s, r in seeds.items() if s in full and m in r] for m in BETTER]
-        yield f"| {variant} | {statistics} | " + " | ".join(shown(values, "+") for values in columns) + " |"
+        statistics = better_statistics(results, variant)
+        seeds = results[variant, statistics]
+        differences = [[r[m] - full[s][m] for s, r in seeds.items() if s in full and m in r] for m in BETTER]
+        cells = [format_interval(values, "+") for values in differences]
+        yield f"| {variant} | {statistics} | {' | '.join(cells)} |"
 
 
-def shown(values: list[float], sign: str = "") -> str:
+def format_interval(values: list[float], sign: str = "") -> str:
+    """``0.0474 ± 0.0187``, or ``none`` without values."""
     return "{:{sign}.4f} ± {:.4f}".format(*interval(values), sign=sign) if values else "none"
 
 
 def draw() -> None:
-    """figure.png: a point a seed, each variant at its better statistics; the dashed line is the real clips' own."""
+    """Write figure.png: one point per seed, each variant with its better norm statistics.
+
+    The dashed lines are the warping error of the real clips and the flow error of predicting no motion.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    found = figures()
-    there = [variant for variant in VARIANTS if (variant, "running") in found]
+    results = read_results()
+    variants = [variant for variant in VARIANTS if (variant, "running") in results]
     canvas, axes = pyplot.subplots(1, len(BETTER), figsize=(4 * len(BETTER), 3.2), sharey=True)
     for axis, metric in zip(axes, BETTER, strict=True):
-        for row, variant in enumerate(there):
-            seeds = found[variant, better_statistics(found, variant)]
-            values = [results[metric] for results in seeds.values() if metric in results]
+        for row, variant in enumerate(variants):
+            seeds = results[variant, better_statistics(results, variant)]
+            values = [of_seed[metric] for of_seed in seeds.values() if metric in of_seed]
             axis.plot(values, [row] * len(values), "o", color="tab:blue", alpha=0.6)
             if values:
                 axis.plot([mean(values)], [row], "|", color="black", markersize=18)
         axis.set(title=f"{metric} ({'lower' if BETTER[metric] is min else 'higher'} is better)")
         axis.grid(axis="x", alpha=0.3)
-        floor = {"warping_error": "real_warping_error", "flow_error": "still_flow_error"}.get(metric)
-        if floor:
-            axis.axvline(lines()[0]["results"][floor], linestyle="--", color="grey")
-    axes[0].set(yticks=range(len(there)), yticklabels=there, ylim=(len(there) - 0.5, -0.5))
+        baseline = {"warping_error": "real_warping_error", "flow_error": "still_flow_error"}.get(metric)
+        if baseline:
+            axis.axvline(lines()[0]["results"][baseline], linestyle="--", color="grey")
+    axes[0].set(yticks=range(len(variants)), yticklabels=variants, ylim=(len(variants) - 0.5, -0.5))
     canvas.tight_layout()
     canvas.savefig(HERE / "figure.png", dpi=100)
 

@@ -1,8 +1,8 @@
-"""VideoVAE against its own ablations on puppets: trains, asks the classifier, appends to results.jsonl.
+"""VideoVAE against its own ablations on puppets: trains, measures with a classifier, appends to results.jsonl.
 
     python experiments/videovae/run.py            # every variant and seed that results.jsonl does not hold yet
-    python experiments/videovae/run.py table      # the tables of what it holds
-    python experiments/videovae/run.py figure     # the pictures: grid.png, transitions.png
+    python experiments/videovae/run.py table      # prints the tables of README.md
+    python experiments/videovae/run.py figure     # writes grid.png, street.png and transitions.png
 
 Each training is one process with one thread; two run at a time. Shapes: N clips, T frames, H x W pixels.
 """
@@ -55,12 +55,14 @@ PARTS = (tuple(VARIANTS)[:5], tuple(VARIANTS)[5:7], tuple(VARIANTS)[7:])
 SEEDS = (1, 2, 3)
 FRAMES, CLASSIFIED, BATCH = 10, 360, 60
 SWITCHES = [("walk", "run"), ("jack", "bend"), ("wave1", "jump"), ("side", "skip"), ("pjump", "wave2")]
-LENGTH, SWITCH = 45, (15, 30)  # of the transition clips: there at the first, back at the second
+LENGTH, SWITCH = 45, (15, 30)  # frames of a transition clip, and its frames of the switch and of the switch back
 
 
 def run_all() -> None:
-    """Part by part and seed by seed, two trainings at a time, so that what is there is whole; a view's classifier
-    first."""
+    """Run what results.jsonl does not hold yet, two at a time, part by part and seed by seed.
+
+    So the seeds that are there are complete. The classifier of a view is trained before the variants that need it.
+    """
     done = {(line["variant"], line["seed"]) for line in lines()}
     for part in PARTS:
         for view in {VARIANTS[variant][0] for variant in part}:
@@ -70,24 +72,25 @@ def run_all() -> None:
             list(pool.map(lambda job: run_one(*job), jobs))
 
 
-def classifier_of(view: str) -> Path:
+def classifier_run_of(view: str) -> Path:
+    """The run folder of a view's classifier."""
     return RUNS / f"classifier-{view.rpartition('=')[2]}"
 
 
 def train_classifier(view: str) -> None:
-    """Once for each view, unless it is there; it must know held-out clips."""
-    run = classifier_of(view)
+    """Train the classifier of a view unless it exists; check its accuracy on held-out clips."""
+    run = classifier_run_of(view)
     if not (run / "last.ckpt").is_file():
-        start([*CLASSIFIERS[view], *COMMON, f"hydra.run.dir={run}"])
+        train([*CLASSIFIERS[view], *COMMON, f"hydra.run.dir={run}"])
     accuracy = json.loads((run / "results.jsonl").read_text().splitlines()[-1])["metrics"]
     print(view, accuracy, flush=True)
-    assert min(accuracy.values()) >= 0.99, f"the classifier of {view} is not good enough: {accuracy}"
+    assert min(accuracy.values()) >= 0.99, f"the classifier for {view} has {accuracy}, but at least 0.99 is required"
 
 
-def start(settings: list[str]) -> None:
+def train(overrides: list[str]) -> None:
     """Train in a process of its own."""
-    words = [sys.executable, "-m", "zoo.train", *settings]
-    subprocess.run(words, check=True, env=environment(), stdout=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "zoo.train", *overrides]
+    subprocess.run(command, check=True, env=environment(), stdout=subprocess.DEVNULL)
 
 
 def environment() -> dict[str, str]:
@@ -95,21 +98,22 @@ def environment() -> dict[str, str]:
 
 
 def run_one(variant: str, seed: int) -> None:
-    """Train, unless that was done already, and measure."""
+    """Train one variant with one seed unless that was done, measure it, and append a line to results.jsonl."""
     view, *rest = VARIANTS[variant]
     run = RUNS / f"{variant.replace(' ', '-').replace('-%', '')}-s{seed}"
-    trained = ["model=videovae", view, *rest, *COMMON, f"budget.clips={CLIPS}", f"seed={seed}", f"hydra.run.dir={run}"]
+    overrides = ["model=videovae", view, *rest, *COMMON, f"budget.clips={CLIPS}", f"seed={seed}"]
+    overrides.append(f"hydra.run.dir={run}")
     if not (run / "last.ckpt").is_file():
-        start(trained)
-    asked = [str(HERE.relative_to(Path.cwd()) / "run.py"), "measure", str(run), str(classifier_of(view))]
+        train(overrides)
+    arguments = [str(HERE.relative_to(Path.cwd()) / "run.py"), "measure", str(run), str(classifier_run_of(view))]
     measured = subprocess.run(
-        [sys.executable, *asked], check=True, env=environment(), stdout=subprocess.PIPE, text=True
+        [sys.executable, *arguments], check=True, env=environment(), stdout=subprocess.PIPE, text=True
     )
     line = {
         "variant": variant,
         "seed": seed,
-        "command": "python -m zoo.train " + " ".join(trained),
-        "measured": "python " + " ".join(asked),
+        "command": "python -m zoo.train " + " ".join(overrides),
+        "measured": "python " + " ".join(arguments),
         "classifier": f"python -m zoo.train {' '.join([*CLASSIFIERS[view], *COMMON])}",
         "commit": json.loads((run / "environment.json").read_text())["commit"],
         **json.loads(measured.stdout.splitlines()[-1]),
@@ -123,9 +127,9 @@ def run_one(variant: str, seed: int) -> None:
 
 
 def measure(run: str, classifier_run: str) -> None:
-    """Print what the classifier says of a run's clips, and how steady they are, as one line of JSON.
+    """Print the classifier's metrics of a run's samples, and those of their steadiness, as one line of JSON.
 
-    The classifier sees FRAMES frames of which none was given.
+    The classifier sees FRAMES frames, none of which was given.
     """
     import torch
 
@@ -137,27 +141,27 @@ def measure(run: str, classifier_run: str) -> None:
     model = load(run)
     classifier = open_classifier(classifier_run, model.spec)
     config = replace(data_config(run), transitions=0.0)
-    clips = held_out(config, model)
+    clips = held_out_batches(config, model)
     real = [clip["video"][:, 1:] for clip in clips]
-    results: dict[str, Any] = {"real": classified(classifier, zip(real, clips, strict=True)) | steadiness(real)}
+    results: dict[str, Any] = {"real": classifier_metrics(classifier, zip(real, clips, strict=True)) | steadiness(real)}
     check_bound({f"real/{name}": value for name, value in results["real"].items()})
-    asked: dict[str, tuple[int, dict[str, Any]]] = {WAYS[0]: (0, {}), WAYS[1]: (1, {})}
+    requests: dict[str, tuple[int, dict[str, Any]]] = {REQUESTS[0]: (0, {}), REQUESTS[1]: (1, {})}
     if model.attributes:
-        results["read off the first frame"] = inferred(model, clips)
-        unnamed = dict.fromkeys(model.attributes, "inferred")
-        asked["first frame, attributes inferred"] = (1, {"attributes": unnamed})
-    for name, (context, options) in asked.items():
-        videos = [sampled(model, clip, context + FRAMES, context, options)[:, context:] for clip in clips]
-        results[name] = classified(classifier, zip(videos, clips, strict=True)) | steadiness(videos)
+        results["read off the first frame"] = inference_accuracy(model, clips)
+        inferred = dict.fromkeys(model.attributes, "inferred")
+        requests[REQUESTS[2]] = (1, {"attributes": inferred})
+    for name, (context, options) in requests.items():
+        videos = [sample_video(model, clip, context + FRAMES, context, options)[:, context:] for clip in clips]
+        results[name] = classifier_metrics(classifier, zip(videos, clips, strict=True)) | steadiness(videos)
     if model.attributes:
-        results["transitions"] = transitions(model, classifier)
+        results["transitions"] = transition_metrics(model, classifier)
     protocol = {"clips": CLASSIFIED, "frames": FRAMES, "height": 64, "width": 64, "split": "val", "data": vars(config)}
     line = {"clips_seen": model.clips_seen, "measured at": commit(), "protocol": protocol}
-    print(json.dumps(line | {"results": rounded(results)}))
+    print(json.dumps(line | {"results": round_values(results)}))
 
 
-def held_out(config: Any, model: Any) -> list[Any]:
-    """The first CLASSIFIED clips that nobody trained on, in batches."""
+def held_out_batches(config: Any, model: Any) -> list[Any]:
+    """The first CLASSIFIED held-out clips, in batches."""
     from zoo.data.base import build_set
     from zoo.evaluation.of_run import batches
 
@@ -165,8 +169,8 @@ def held_out(config: Any, model: Any) -> list[Any]:
     return list(batches(real, CLASSIFIED, FRAMES + 1, BATCH))
 
 
-def classified(classifier: Any, videos: Any) -> dict[str, float]:
-    """What the classifier says of (video, clip) pairs."""
+def classifier_metrics(classifier: Any, videos: Any) -> dict[str, float]:
+    """Accuracies, inception score and entropies of the classifier over pairs (video, clip)."""
     import torch
 
     from zoo.evaluation.metric import Setup, Videos
@@ -179,93 +183,98 @@ def classified(classifier: Any, videos: Any) -> dict[str, float]:
     return dict(metric.compute())
 
 
-def sampled(model: Any, clip: Any, frames: int, context: int, options: dict[str, Any]) -> Any:
+def sample_video(model: Any, clip: Any, frames: int, context: int, options: dict[str, Any]) -> Any:
+    """Sample ``frames`` frames for a batch of clips, of which ``context`` are given: (N, T, 3, H, W)."""
     from zoo.types import SampleRequest
 
     return model.sample(SampleRequest(frames, clip, context, options=options)).video
 
 
-def inferred(model: Any, clips: list[Any]) -> dict[str, float]:
-    """How often the heads of the encoder name what the first frame shows."""
+def inference_accuracy(model: Any, clips: list[Any]) -> dict[str, float]:
+    """The accuracy of the attributes that the encoder's heads infer from the first frame."""
     import torch
 
-    right: dict[str, list[float]] = {}
+    correct: dict[str, list[float]] = {}
     with torch.no_grad():
         for clip in clips:
             for name, row in model.heads(model.encoder(clip["video"][:, 0])).items():
-                right.setdefault(name, []).extend((row.argmax(-1) == clip["attributes"][name][:, 0]).float().tolist())
-    return {f"accuracy_{name}": mean(values) for name, values in right.items()}
+                hits = row.argmax(-1) == clip["attributes"][name][:, 0]
+                correct.setdefault(name, []).extend(hits.float().tolist())
+    return {f"accuracy_{name}": mean(values) for name, values in correct.items()}
 
 
 def steadiness(videos: list[Any]) -> dict[str, float]:
-    """What a frame shares with the one before.
+    """Metrics of steadiness over time; pixels are in [-1, 1]. Compare the values with those of real clips.
 
-    warping_error: mean |x_t − warp(x_{t−1})| along DIS flow of the clip itself, where it is not occluded. change: mean
-    |x_t − x_{t−1}|. jerk: mean |x_{t+1} − 2 x_t + x_{t−1}|. All with values in [-1, 1]; compare with the real clips.
+    warping_error: mean |x_t − warp(x_{t−1})| along DIS flow of the video itself, where it is not occluded. change: mean
+    |x_t − x_{t−1}|. jerk: mean |x_{t+1} − 2 x_t + x_{t−1}|.
     """
     from zoo.evaluation.metrics.warping import warping_error
     from zoo.flow.estimators import build_estimator
 
     estimate = build_estimator("dis")
-    found: dict[str, list[float]] = {"warping_error": [], "change": [], "jerk": []}
+    values: dict[str, list[float]] = {"warping_error": [], "change": [], "jerk": []}
     for video in videos:
-        found["warping_error"].append(float(warping_error(video, *estimate(video)).mean()))
-        found["change"].append(float((video[:, 1:] - video[:, :-1]).abs().mean()))
-        found["jerk"].append(float((video[:, 2:] - 2 * video[:, 1:-1] + video[:, :-2]).abs().mean()))
-    return {name: mean(values) for name, values in found.items()}
+        values["warping_error"].append(float(warping_error(video, *estimate(video)).mean()))
+        values["change"].append(float((video[:, 1:] - video[:, :-1]).abs().mean()))
+        values["jerk"].append(float((video[:, 2:] - 2 * video[:, 1:-1] + video[:, :-2]).abs().mean()))
+    return {name: mean(of_videos) for name, of_videos in values.items()}
 
 
-def transitions(model: Any, classifier: Any) -> dict[str, Any]:
-    """There and back between two actions, by every identity: what the classifier sees, sliding over the clip.
+def transition_metrics(model: Any, classifier: Any) -> dict[str, Any]:
+    """Accuracies of the classifier on clips that switch to a second action and back, for every identity.
 
-    action: by the first frame of a window, how often it is the one that was asked at the window's last frame; steady:
-    the same of clips as long in which the first action never ends. before, between, after: of the windows that hold no
-    switch, and of the same windows of the steady clips. identity: of all windows.
+    The classifier reads sliding windows. action: a curve over the first frames of the windows, how often the classifier
+    sees the action that was requested for the window's last frame. steady: the same curve for clips of this length that
+    keep the first action. before, between, after: means of action over the windows that contain no switch; with the
+    prefix "steady ", means of steady over the same windows. identity: the mean over all windows.
     """
     import torch
 
     actions = model.spec.attributes["action"]
     first, back = SWITCH
     ends = torch.arange(FRAMES - 1, LENGTH)
-    right: dict[str, list[Any]] = {"action": [], "steady": []}
-    same: list[Any] = []
-    for there, other in SWITCHES:
-        switched = torch.where((ends >= first) & (ends < back), actions.index(other), actions.index(there))
-        seen = slid(model, classifier, f"{there}@0,{other}@{first},{there}@{back}")
-        right["action"].append((seen["action"] == switched).float())
-        same.append((seen["identity"] == torch.arange(len(seen["identity"]))[:, None]).float())
-        right["steady"].append((slid(model, classifier, there)["action"] == actions.index(there)).float())
-    curves = {name: torch.cat(rows).mean(0) for name, rows in right.items()}
+    correct: dict[str, list[Any]] = {"action": [], "steady": []}
+    correct_identity: list[Any] = []
+    for start, other in SWITCHES:
+        requested = torch.where((ends >= first) & (ends < back), actions.index(other), actions.index(start))
+        seen = classify_windows(model, classifier, f"{start}@0,{other}@{first},{start}@{back}")
+        correct["action"].append((seen["action"] == requested).float())
+        correct_identity.append((seen["identity"] == torch.arange(len(seen["identity"]))[:, None]).float())
+        steady = classify_windows(model, classifier, start)
+        correct["steady"].append((steady["action"] == actions.index(start)).float())
+    curves = {name: torch.cat(rows).mean(0) for name, rows in correct.items()}
     parts = {
         "before": slice(0, first - FRAMES + 1),
         "between": slice(first, back - FRAMES + 1),
         "after": slice(back, None),
     }
-    found: dict[str, Any] = {"identity": float(torch.cat(same).mean())}
+    metrics: dict[str, Any] = {"identity": float(torch.cat(correct_identity).mean())}
     for name, curve in curves.items():
-        found[name] = [round(value, 3) for value in curve.tolist()]
+        metrics[name] = [round(value, 3) for value in curve.tolist()]
         prefix = "" if name == "action" else "steady "
-        found |= {prefix + part: float(curve[where].mean()) for part, where in parts.items()}
-    return found
+        metrics |= {prefix + part: float(curve[windows].mean()) for part, windows in parts.items()}
+    return metrics
 
 
-def slid(model: Any, classifier: Any, schedule: str) -> dict[str, Any]:
-    """What the classifier sees in every window of a long clip of every identity: name -> (identities, windows)."""
+def classify_windows(model: Any, classifier: Any, schedule: str) -> dict[str, Any]:
+    """Classify every window of a long sample for every identity: attribute -> class indices (identities, windows)."""
     import torch
 
     people = model.spec.attributes["identity"]
     clip: dict[str, Any] = {"key": [f"transition/{person}" for person in people]}
     clip["attributes"] = {"identity": torch.arange(len(people))[:, None].expand(-1, LENGTH)}
-    video = sampled(model, clip, LENGTH, 0, {"attributes": {"action": schedule}})
+    video = sample_video(model, clip, LENGTH, 0, {"attributes": {"action": schedule}})
     windows = torch.stack([video[:, s : s + FRAMES] for s in range(LENGTH - FRAMES + 1)], 1)
     with torch.no_grad():
-        verdict = classifier.classify(windows.flatten(0, 1))
-    return {name: row.argmax(-1).view(len(people), -1) for name, row in verdict.items()}
+        logits = classifier.classify(windows.flatten(0, 1))
+    return {name: row.argmax(-1).view(len(people), -1) for name, row in logits.items()}
 
 
-def rounded(values: Any) -> Any:
+def round_values(values: Any) -> Any:
+    """Round all floats of nested dictionaries to five places."""
     if isinstance(values, dict):
-        return {name: rounded(value) for name, value in values.items()}
+        return {name: round_values(value) for name, value in values.items()}
     return round(values, 5) if isinstance(values, float) else values
 
 
@@ -273,12 +282,12 @@ def rounded(values: Any) -> Any:
 
 
 def lines() -> list[dict[str, Any]]:
-    """What there is."""
+    """The lines of results.jsonl; none if the file does not exist yet."""
     return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.is_file() else []
 
 
 def interval(values: list[float], sign: str = "") -> str:
-    """Mean and half of the 95 % interval over seeds, by Student's t."""
+    """The mean over seeds ± half of its 95 % interval (Student's t), as text."""
     from scipy.stats import t
 
     if len(values) < 2:
@@ -288,64 +297,66 @@ def interval(values: list[float], sign: str = "") -> str:
 
 
 ACCURACIES = ("accuracy_identity", "accuracy_action")
-FIGURES = (*ACCURACIES, "inception_score", "conditional_entropy", "marginal_entropy", "warping_error", "jerk", "change")
-WAYS = ("attributes", "attributes + first frame", "first frame, attributes inferred")
+METRICS = (*ACCURACIES, "inception_score", "conditional_entropy", "marginal_entropy", "warping_error", "jerk", "change")
+REQUESTS = ("attributes", "attributes + first frame", "first frame, attributes inferred")
 PARTS_OF_A_TRANSITION = ("before", "between", "after", "steady before", "steady between", "steady after", "identity")
-Found = dict[str, dict[int, dict[str, Any]]]  # variant -> seed -> results
+Results = dict[str, dict[int, dict[str, Any]]]  # variant -> seed -> what `measure` prints as results
 
 
 def table() -> Iterator[str]:
-    """Markdown: a table a way of asking, differences from the full model by seed, what is inferred, and transitions."""
-    found: Found = {}
+    """Markdown lines: a table for each kind of request, then differences, inferred attributes and transitions."""
+    results: Results = {}
     for line in lines():
-        found.setdefault(line["variant"], {})[line["seed"]] = line["results"]
-    for way in WAYS:
-        yield from way_table(found, way)
-    yield from difference_table(found)
+        results.setdefault(line["variant"], {})[line["seed"]] = line["results"]
+    for request in REQUESTS:
+        yield from request_table(results, request)
+    yield from difference_table(results)
     yield "| variant | identity read off one frame | action read off one frame |"
     yield "| --- | --- | --- |"
-    for variant, runs in found.items():
+    for variant, runs in results.items():
         read = [run["read off the first frame"] for run in runs.values() if "read off the first frame" in run]
         if read:
             yield f"| {variant} | {' | '.join(interval([run[name] for run in read]) for name in ACCURACIES)} |"
     yield ""
     yield f"| variant | {' | '.join(PARTS_OF_A_TRANSITION)} |"
     yield "| --- |" + " --- |" * len(PARTS_OF_A_TRANSITION)
-    for variant, runs in found.items():
-        moved = [run["transitions"] for run in runs.values() if "transitions" in run]
-        if moved:
-            cells = (interval([run[name] for run in moved]) for name in PARTS_OF_A_TRANSITION)
+    for variant, runs in results.items():
+        transitions = [run["transitions"] for run in runs.values() if "transitions" in run]
+        if transitions:
+            cells = (interval([run[name] for run in transitions]) for name in PARTS_OF_A_TRANSITION)
             yield f"| {variant} | {' | '.join(cells)} |"
 
 
-def way_table(found: Found, way: str) -> Iterator[str]:
-    yield f"**{way}**\n"
-    yield f"| variant | seeds | {' | '.join(FIGURES)} |"
-    yield "| --- |" + " --- |" * (len(FIGURES) + 1)
-    for variant, runs in found.items():
-        rows = [run[way] for run in runs.values() if way in run]
+def request_table(results: Results, request: str) -> Iterator[str]:
+    """Markdown lines: every metric of every variant for one kind of request, and those of real clips."""
+    yield f"**{request}**\n"
+    yield f"| variant | seeds | {' | '.join(METRICS)} |"
+    yield "| --- |" + " --- |" * (len(METRICS) + 1)
+    for variant, runs in results.items():
+        rows = [run[request] for run in runs.values() if request in run]
         if rows:
-            cells = (interval([row[name] for row in rows]) for name in FIGURES)
+            cells = (interval([row[name] for row in rows]) for name in METRICS)
             yield f"| {variant} | {len(rows)} | {' | '.join(cells)} |"
     for variant, view in (("full", "person"), ("street", "street")):
-        if variant in found:
-            real = next(iter(found[variant].values()))["real"]
-            yield f"| real clips, {view} view | | {' | '.join(f'{real[name]:.3f}' for name in FIGURES)} |"
+        if variant in results:
+            real = next(iter(results[variant].values()))["real"]
+            yield f"| real clips, {view} view | | {' | '.join(f'{real[name]:.3f}' for name in METRICS)} |"
     yield ""
 
 
-def difference_table(found: Found) -> Iterator[str]:
+def difference_table(results: Results) -> Iterator[str]:
+    """Markdown lines: the full model minus each ablation, for requests with attributes and a first frame."""
     names = (*ACCURACIES, "warping_error", "jerk")
     yield "**The full model minus each ablation, seed by seed** (attributes + first frame)\n"
     yield f"| ablation | seeds | {' | '.join(names)} |"
     yield "| --- |" + " --- |" * (len(names) + 1)
-    full = found.get("full", {})
+    full = results.get("full", {})
     for variant in PARTS[0][1:]:
-        seeds = [seed for seed in found.get(variant, {}) if seed in full]
+        seeds = [seed for seed in results.get(variant, {}) if seed in full]
         cells = []
         for name in names:
-            way = WAYS[1]
-            cells.append(interval([full[s][way][name] - found[variant][s][way][name] for s in seeds], "+"))
+            pairs = ((full[seed][REQUESTS[1]], results[variant][seed][REQUESTS[1]]) for seed in seeds)
+            cells.append(interval([ours[name] - ablation[name] for ours, ablation in pairs], "+"))
         yield f"| {variant} | {len(seeds)} | {' | '.join(cells)} |"
     yield ""
 
@@ -354,8 +365,7 @@ def difference_table(found: Found) -> Iterator[str]:
 
 
 def draw() -> None:
-    """grid.png: every way to generate, as in the paper's figure; street.png: clips of the wide view; transitions.png:
-    what the classifier sees of a switch."""
+    """Write grid.png (every way to generate, as in the paper's figure), street.png and transitions.png."""
     import cv2
     import torch
     from torch.utils.data import default_collate
@@ -371,22 +381,22 @@ def draw() -> None:
     clip = default_collate([real.clip(1, 0, 15)])
     frames = 15
 
-    def film(context: int = 0, draw: int = 0, **attributes: str) -> Any:
+    def generate(context: int = 0, draw: int = 0, **attributes: str) -> Any:
         from zoo.types import SampleRequest
 
         request = SampleRequest(frames, clip if context else None, context, 1, draw, {"attributes": attributes})
         return to_bytes(model.sample(request).video[0])
 
-    rows = {f"cleo, free {draw}": film(draw=draw, identity="cleo", action="free") for draw in range(3)}
-    rows |= {f"jack, free {draw}": film(draw=draw, identity="free", action="jack") for draw in range(3)}
+    rows = {f"cleo, free {draw}": generate(draw=draw, identity="cleo", action="free") for draw in range(3)}
+    rows |= {f"jack, free {draw}": generate(draw=draw, identity="free", action="jack") for draw in range(3)}
     for person, action in (("ada", "walk"), ("gus", "bend"), ("dev", "wave2")):
-        rows[f"{person} {action}"] = film(identity=person, action=action)
+        rows[f"{person} {action}"] = generate(identity=person, action=action)
     rows["real"] = to_bytes(clip["video"][0])
-    rows["+1st frame"] = film(1)
-    rows["+1st, run"] = film(1, action="run")
-    rows["1st only"] = film(1, identity="inferred", action="inferred")
+    rows["+1st frame"] = generate(1)
+    rows["+1st, run"] = generate(1, action="run")
+    rows["1st only"] = generate(1, identity="inferred", action="inferred")
     for person in ("fay", "emil"):
-        rows[f"{person} w-r-w"] = film(identity=person, action="walk@0,run@5,walk@10")
+        rows[f"{person} w-r-w"] = generate(identity=person, action="walk@0,run@5,walk@10")
     save_grid(HERE / "grid.png", [rows])
     draw_street()
     for name in ("grid.png", "street.png"):
@@ -396,7 +406,7 @@ def draw() -> None:
 
 
 def draw_street() -> None:
-    """Real clips, what the code keeps of them, what is made after their first frame, and from attributes alone."""
+    """Write street.png: real clips, their reconstructions, and samples with and without their first frame."""
     from torch.utils.data import default_collate
 
     from zoo.data.base import build_set
@@ -415,12 +425,12 @@ def draw_street() -> None:
             ("+1st frame", 1, {}),
             ("alone", 0, {}),
         ):
-            rows[f"{name} {number}"] = to_bytes(sampled(model, clip, FRAMES, context, options)[0])
+            rows[f"{name} {number}"] = to_bytes(sample_video(model, clip, FRAMES, context, options)[0])
     save_grid(HERE / "street.png", [rows])
 
 
 def draw_transitions() -> None:
-    """The share of windows in which the classifier sees what was asked, by the window's first frame; a line a seed."""
+    """Write transitions.png: the accuracy of the requested action by the window's first frame, one line per seed."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -433,7 +443,8 @@ def draw_transitions() -> None:
     for switch in SWITCH:
         axis.axvspan(switch - FRAMES + 1, switch - 1, alpha=0.15, color="grey")
     axis.set(
-        xlabel="first frame of the classifier's window (grey: the window holds the switch)", ylabel="action as asked"
+        xlabel="first frame of the classifier's window (grey: the window holds the switch)",
+        ylabel="accuracy of the requested action",
     )
     axis.set_ylim(0, 1)
     axis.legend()

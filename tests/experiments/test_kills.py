@@ -21,7 +21,7 @@ def kills():
 
 
 def test_kills_lose_nothing(kills, tmp_path):
-    tally = kills.kill_again_and_again("segmenter", kills=4, clips=24, folder=tmp_path)
+    tally = kills.kill_repeatedly("segmenter", kills=4, clips=24, folder=tmp_path)
     assert tally.kills >= 4
     assert tally.trainings >= 1
     assert tally.different == 0

@@ -16,4 +16,4 @@ def test_losses_of_the_release_are_those_of_vid2vid(monkeypatch):
     torch.manual_seed(0)
     clip_spec, batches = speed.clips(32, 64, 1)
     model = build(speed.MODEL, clip_spec)
-    assert speed.losses_differ(model, speed.Release(model), batches[0]) < 1e-5
+    assert speed.loss_difference(model, speed.Release(model), batches[0]) < 1e-5

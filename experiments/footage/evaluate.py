@@ -53,7 +53,7 @@ def main(run: str) -> None:
     model, config = load(run), data_config(run)
     fields = model.card.wanted()
     held_out = build_set(config, "val", fields, seed=0)
-    length = held_out.stretches[0].length
+    length = held_out.segments[0].length
     whole = build_set(replace(config, frames=length), "val", fields, seed=0)
     clip = default_collate([whole.clip(0, 0, length)])
     request = SampleRequest(length, clip, context=CONTEXT)

@@ -97,7 +97,7 @@ def loader(films: Path, wanted: frozenset[str], workers: int, **settings: str) -
     """An epoch of training clips."""
     config = DATA_SETS.config({"name": "folder", "root": str(films), "condition": "edges", **settings})
     clips = KeyedClips(config, "train", wanted, 0)
-    return ClipLoader(clips, Order(len(clips.whole), len(clips.whole), BATCH, FRAMES, 0), workers)
+    return ClipLoader(clips, Order(len(clips.full_size), len(clips.full_size), BATCH, FRAMES, 0), workers)
 
 
 def one_pass(clips: ClipLoader) -> tuple[float, float, list[str]]:

@@ -124,7 +124,7 @@ def test_everything_is_measured(measured):
 
 
 def test_batches_come_one_by_one():
-    """Not in bunches, which would make the first of many steps pay for all of them."""
+    """Groups would make the first of many steps wait for all of them."""
     words = [word for word in tiny("classifier") if "workers" not in word]
     benchmark = Benchmark(planned([*words, "data.workers=1"]), repetitions=1, warm_up=0)
     loader = benchmark.loaders(SimpleNamespace(curriculum_stage=no_curriculum), 12).train_dataloader()

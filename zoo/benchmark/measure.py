@@ -45,7 +45,8 @@ class EvenData(VideoData):
     def train_dataloader(self) -> ClipLoader:
         """The whole training as one pass."""
         loader = super().train_dataloader()
-        loader.batch_groups.max_bytes = 0
+        if hasattr(loader, "batch_groups"):  # older checkouts have none
+            loader.batch_groups.max_bytes = 0
         return loader
 
 

@@ -27,7 +27,9 @@ def test_mistakes_in_clips_name_what_would_work():
         zoo.clips("puppets", hight=32)
     with pytest.raises(ZooError, match="split=validation is not a choice"):
         zoo.clips("puppets", split="validation")
-    with pytest.raises(ZooError, match=r"Clips 99999 to 100000 were asked for; the split `val` .* first=0, batch=4"):
+    with pytest.raises(
+        ZooError, match=r"Clips 99999 to 100000 were requested, but the split `val` .* first=0, batch=4"
+    ):
         zoo.clips("puppets", first=99_999, batch=2, frames=2, height=32)
 
 

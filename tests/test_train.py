@@ -254,7 +254,7 @@ def test_a_long_sample_is_made_piece_by_piece(run, tmp_path, monkeypatch):
 
         return note
 
-    monkeypatch.setattr(PuppetClips, "_film", noted("film", PuppetClips._film))
+    monkeypatch.setattr(PuppetClips, "_render_clip", noted("film", PuppetClips._render_clip))
     monkeypatch.setattr(VideoWriter, "write", noted("write", VideoWriter.write))
     monkeypatch.setattr(SequentialGenerator, "forward", noted("paint", SequentialGenerator.forward))
     sample(SampleSettings(run=str(run), frames=70, clips=1, out=str(tmp_path)))

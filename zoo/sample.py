@@ -139,17 +139,17 @@ def _nothing(settings: SampleSettings, model: VideoModel[Any], number: int) -> G
 
 def _beginning(settings: SampleSettings, model: VideoModel[Any]) -> Given:
     """The first frames of a user's video, or all of them where they are to be reconstructed."""
-    from zoo.data.given import count_given, read_given
+    from zoo.data.model_input import count_input_frames, read_model_input
 
     if not model.card.tasks & {"predict", "reconstruct"}:
         raise ZooError(f"{model.card.name} begins from nothing; it takes no given=. Try without it.")
     path = Path(str(settings.given))
-    there = count_given(path, model.spec, None)
+    there = count_input_frames(path, model.spec, None)
     frames = settings.frames or (there if settings.reconstruct else model.spec.frames)
     shown = frames if settings.reconstruct else settings.context or 0
     if shown > there:
         raise ZooError(f"given={path} has {there} frames at {model.spec.fps:g} a second, and {shown} are to be shown.")
-    return Given(path.stem, frames, shown, islice(read_given(path, model.spec, None), shown))
+    return Given(path.stem, frames, shown, islice(read_model_input(path, model.spec, None), shown))
 
 
 def _clip(settings: SampleSettings, model: VideoModel[Any], number: int) -> Given:
@@ -175,18 +175,18 @@ def _clip(settings: SampleSettings, model: VideoModel[Any], number: int) -> Give
 
 def _footage(settings: SampleSettings, model: VideoModel[Any]) -> Given:
     """What the user gives."""
-    from zoo.data.given import count_given, read_given
+    from zoo.data.model_input import count_input_frames, read_model_input
     from zoo.data.transforms import DRAWN_CHANNELS
 
     path = Path(str(settings.given))
-    there = count_given(path, model.spec, model.source)
+    there = count_input_frames(path, model.spec, model.source)
     frames = settings.frames or there
     if frames > there:
         raise ZooError(f"given={path} has {there} frames at {model.spec.fps:g} a second. Try: frames={there}")
     shows_frames = model.source == "condition" and model.spec.condition_kind in DRAWN_CHANNELS
     context = settings.context or 0 if shows_frames else 0  # maps come without the frames they are maps of
     instances = Path(settings.given_instances) if settings.given_instances else None
-    return Given(path.stem, frames, context, read_given(path, model.spec, model.source, instances))
+    return Given(path.stem, frames, context, read_model_input(path, model.spec, model.source, instances))
 
 
 def _write(model: VideoModel[Any], request: SampleRequest, path: Path, overwrite: bool) -> list[Path]:

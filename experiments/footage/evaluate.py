@@ -53,7 +53,7 @@ def main(run: str) -> None:
     model, config = load(run), data_config(run)
     fields = model.card.wanted()
     validation = build_set(config, "val", fields, seed=0)
-    length = validation.stretches[0].length
+    length = validation.segments[0].length
     single_clip = build_set(replace(config, frames=length), "val", fields, seed=0)
     clip = default_collate([single_clip.clip(0, 0, length)])
     request = SampleRequest(length, clip, context=CONTEXT)

@@ -98,7 +98,7 @@ def build_loader(videos: Path, wanted: frozenset[str], workers: int, **settings:
     """A loader of one epoch of training clips."""
     config = DATA_SETS.config({"name": "folder", "root": str(videos), "condition": "edges", **settings})
     clips = KeyedClips(config, "train", wanted, 0)
-    return ClipLoader(clips, Order(len(clips.whole), len(clips.whole), BATCH, FRAMES, 0), workers)
+    return ClipLoader(clips, Order(len(clips.full_size), len(clips.full_size), BATCH, FRAMES, 0), workers)
 
 
 def time_epoch(clips: ClipLoader) -> tuple[float, float, list[str]]:

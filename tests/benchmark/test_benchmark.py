@@ -125,12 +125,12 @@ def test_everything_is_measured(measured):
 
 
 def test_batches_come_one_by_one():
-    """Not in bunches, which would make the first of many steps pay for all of them."""
+    """Groups would make the first of many steps wait for all of them."""
     words = [word for word in tiny("classifier") if "workers" not in word]
     benchmark = Benchmark(planned([*words, "data.workers=1"]), repetitions=1, warm_up=0)
-    loader = benchmark.loaders(SimpleNamespace(stage=no_curriculum), 12).train_dataloader()
+    loader = benchmark.loaders(SimpleNamespace(curriculum_stage=no_curriculum), 12).train_dataloader()
     for _ in loader:
-        assert loader.bunches.latest.size(1.0) == 1
+        assert loader.batch_groups.latest.group_size(1.0) == 1
 
 
 def test_a_model_that_makes_no_videos_is_not_sampled():

@@ -8,7 +8,7 @@ import torch
 from zoo.blocks.attribute_schedule import FREE, INFERRED, read_schedules
 from zoo.blocks.attributes import AttributeHeads, as_vector, clip_label, cross_entropy, over_clip
 from zoo.config.compose import free_key
-from zoo.data.module import KeyedClips, with_labels_for
+from zoo.data.module import KeyedClips, mask_labels
 from zoo.data.sets.puppets.config import PuppetsConfig
 from zoo.errors import ZooError
 
@@ -130,9 +130,9 @@ def test_the_start_of_a_clip_does_not_decide_whether_it_is_labelled():
     clips = [
         {"key": f"weizmann/walk/daria_walk.avi/{start}", "attributes": {"a": torch.zeros(2)}} for start in range(50)
     ]
-    known = {bool((with_labels_for(0.5, clip)["attributes"]["a"] >= 0).all()) for clip in clips}
+    known = {bool((mask_labels(clip, 0.5)["attributes"]["a"] >= 0).all()) for clip in clips}
     assert len(known) == 1
 
 
 def test_no_attributes_no_change():
-    assert with_labels_for(0.0, {"key": "folder/a/0"}) == {"key": "folder/a/0"}
+    assert mask_labels({"key": "folder/a/0"}, 0.0) == {"key": "folder/a/0"}

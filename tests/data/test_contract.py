@@ -1,4 +1,4 @@
-"""Every registered data set yields clips of the form that its spec promises."""
+"""Every registered data set provides clips that match its spec."""
 
 import shutil
 from pathlib import Path
@@ -20,7 +20,7 @@ SETTINGS = {
     "weizmann": {"condition": "edges"},
     "classes": {"condition": "edges"},
 }
-"""Beside size, root and name, so that a data set provides as much as it can."""
+"""Settings beside size, root and name with which a data set provides as many fields as it can."""
 
 
 @pytest.fixture(params=DATA_SETS.names())
@@ -37,7 +37,7 @@ def config(request: pytest.FixtureRequest, tmp_path: Path) -> DataConfig:
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
-def test_clip_has_the_promised_form(config, split):
+def test_clip_matches_the_spec(config, split):
     spec = config.spec()
     assert set(spec.fields) <= DATA_SETS.find(config.name).card.fields
     clip = build_set(config, split, frozenset(FIELDS), seed=0).clip(1, 0, T)
@@ -74,11 +74,11 @@ def test_clip_has_the_promised_form(config, split):
     assert set(clip.get("attributes", {})) == set(spec.attributes) >= set(spec.constant)
 
 
-def test_only_wanted_fields_are_made(config):
+def test_only_requested_fields_are_provided(config):
     assert set(build_set(config, "train", frozenset(), seed=0).clip(0, 0, T)) == {"video", "fps", "key"}
 
 
-def test_clip_is_a_function_of_its_arguments(config):
+def test_clip_depends_on_its_arguments_only(config):
     first, second = (build_set(config, "train", frozenset({"flow"}), seed=3) for _ in range(2))
     wanted = first.clip(1, 2, T)
     second.clip(0, 0, T)
@@ -94,9 +94,9 @@ def test_evaluation_does_not_depend_on_the_seed(config):
     assert torch.equal(one["video"], other["video"])
 
 
-def test_pieces_are_the_clip(config, monkeypatch):
-    """Each is made when it is asked for, and together they are what the clip is."""
-    monkeypatch.setattr("zoo.data.base.PIECE", 3)
+def test_pieces_concatenate_to_the_clip(config, monkeypatch):
+    """The pieces, made one by one, concatenate to the clip."""
+    monkeypatch.setattr("zoo.data.base.PIECE_FRAMES", 3)
     clips = build_set(config, "val", frozenset(FIELDS) - {"flow", "visibility"}, seed=0)
     whole, pieces = clips.clip(1, 0, T), list(clips.pieces(1, T))
     assert [len(piece["video"]) for piece in pieces] == [3] * (T // 3) + [T % 3] * (T % 3 > 0)

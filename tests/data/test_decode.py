@@ -1,4 +1,4 @@
-"""Videos are written here, every frame a grey level that tells its number, and read back."""
+"""Reading and writing of videos, on videos whose grey level states the number of the frame."""
 
 import multiprocessing
 from fractions import Fraction
@@ -33,7 +33,7 @@ def numbers(frames):
 
 
 def encode(path, codec="libx264", pix_fmt="yuv420p", times=range(50), **options):
-    """One frame at each of these times, in 1/25 s."""
+    """Encode one frame at each of these times, in 1/25 s."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25, options=options)
         stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 64, 48, pix_fmt, 4_000_000
@@ -59,7 +59,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_any_frame_of_any_container_is_found_by_number(tmp_path, name):
+def test_frames_of_every_container_are_read_by_number(tmp_path, name):
     path = encode(tmp_path / name, **KINDS[name])
     info = probe(path)
     assert (info.frames, info.height, info.width) == (50, 48, 64)
@@ -70,14 +70,14 @@ def test_any_frame_of_any_container_is_found_by_number(tmp_path, name):
     assert numbers(read_frames(path, [2, 2, 3, 48])) == [2, 2, 3, 48]
 
 
-def test_variable_frame_rate_keeps_the_times(tmp_path):
+def test_variable_frame_rate_preserves_times(tmp_path):
     path = encode(tmp_path / "v.mkv", times=[0, 1, 2, 12, 13, 40])
     np.testing.assert_allclose(frame_times(path), np.array([0, 1, 2, 12, 13, 40]) / 25, atol=6e-4)
     assert probe(path).fps == pytest.approx(5 / (40 / 25), rel=1e-3)
     assert numbers(read_frames(path, [2, 3, 5])) == [2, 3, 5]
 
 
-def test_only_what_lies_between_keyframe_and_frame_is_decoded(tmp_path, monkeypatch):
+def test_decoding_starts_at_the_last_keyframe(tmp_path, monkeypatch):
     path = encode(tmp_path / "long.mp4", g="10", bf="0", sc_threshold="0", times=range(60))
     decoded = []
     original = decode._decode_from
@@ -89,10 +89,10 @@ def test_only_what_lies_between_keyframe_and_frame_is_decoded(tmp_path, monkeypa
 
     monkeypatch.setattr(decode, "_decode_from", counted)
     assert numbers(read_frames(path, [0, 55])) == [0, 55]
-    assert len(decoded) <= 2 + 7  # frame 0 and one after it; then keyframe 50 to 55, and one after it
+    assert len(decoded) <= 2 + 7  # frame 0 and the next; keyframe 50 to frame 55, and the next
 
 
-def test_a_file_stays_open_from_one_reading_to_the_next(tmp_path, monkeypatch):
+def test_file_stays_open_between_reads(tmp_path, monkeypatch):
     path = encode(tmp_path / "long.mp4", g="10", bf="2", times=range(60))
     read_frames(path, [0])
     monkeypatch.setattr(av, "open", lambda *_, **__: pytest.fail("opened again"))
@@ -100,16 +100,16 @@ def test_a_file_stays_open_from_one_reading_to_the_next(tmp_path, monkeypatch):
         assert numbers(read_frames(path, range(first, first + 3))) == list(range(first, first + 3))
 
 
-def test_no_more_files_stay_open_than_allowed(tmp_path, monkeypatch):
-    monkeypatch.setattr(decode, "MOST_OPEN", 2)
+def test_number_of_open_files_is_limited(tmp_path, monkeypatch):
+    monkeypatch.setattr(decode, "MAX_OPEN_FILES", 2)
     paths = [encode(tmp_path / f"{name}.mp4", times=range(5)) for name in range(4)]
     for path in [*paths, *paths]:
         assert numbers(read_frames(path, [3])) == [3]
-        assert len(decode._LEFT_OPEN) <= 2
+        assert len(decode._open_files) <= 2
 
 
-def test_a_forked_process_does_not_read_from_its_parents_open_files(tmp_path):
-    """Both would share one position in the file."""
+def test_forked_process_does_not_use_its_parents_open_files(tmp_path):
+    """Both processes would share the position in the file."""
     path = encode(tmp_path / "long.mp4", g="10", times=range(60))
     reading = iter_frames(path, range(60))
     seen = [next(reading)]
@@ -121,17 +121,17 @@ def test_a_forked_process_does_not_read_from_its_parents_open_files(tmp_path):
     assert numbers(read_frames(path, [7])) == [7]
 
 
-def test_a_file_that_changes_is_read_anew(tmp_path):
+def test_changed_file_is_read_again(tmp_path):
     path = encode(tmp_path / "a.mp4", times=range(5))
     assert probe(path).frames == 5
     encode(path, times=range(9))
     assert probe(path).frames == 9
 
 
-def test_a_telephones_rotation_is_applied(tmp_path):
+def test_rotation_is_applied(tmp_path):
     path = tmp_path / "phone.mov"
     picture = np.zeros((48, 64, 3), np.uint8)
-    picture[:24, :32] = 255  # white: above, left
+    picture[:24, :32] = 255  # white: top left
     write_video(path, [picture] * 3, 25)
     content = bytearray(path.read_bytes())
     matrix = content.index(b"tkhd") + 4 + 40  # QuickTime: after the type, 40 bytes of track header
@@ -141,11 +141,11 @@ def test_a_telephones_rotation_is_applied(tmp_path):
     frame = read_frames(path, [0])[0]
     assert frame.shape == (64, 48, 3)
     assert (probe(path).height, probe(path).width) == (64, 48)
-    assert frame[10, 36].min() > 200  # turned clockwise: above, right
+    assert frame[10, 36].min() > 200  # rotated clockwise: top right
     assert frame[10, 10].max() < 50
 
 
-def _cut(path):
+def _truncate(path):
     whole = encode(path.with_suffix(".whole.mov"), times=range(40))
     with av.open(str(whole)) as source, av.open(str(path), "w", options={"movflags": "+faststart"}) as target:
         stream = target.add_stream_from_template(source.streams.video[0])
@@ -157,26 +157,26 @@ def _cut(path):
 
 
 @pytest.mark.parametrize(
-    ("break_it", "says"),
+    ("break_it", "message"),
     [
         (lambda path: path.write_bytes(b""), "empty"),
         (lambda path: path.write_text("these are notes, no video" * 50), "cannot be read"),
         (lambda path: path.write_bytes(encode(path).read_bytes()[:800]), "cannot be read"),
-        (_cut, "cut short.*of the 40"),
+        (_truncate, "truncated.*of the 40"),
         (lambda path: None, "No such file"),
     ],
-    ids=["empty", "text", "no index", "cut", "missing"],
+    ids=["empty", "text", "no index", "truncated", "missing"],
 )
-def test_what_is_no_whole_video_gets_a_sentence_with_its_name(tmp_path, break_it, says):
+def test_unreadable_video_raises_with_its_name(tmp_path, break_it, message):
     path = tmp_path / "brokén.mp4"
     break_it(path)
-    with pytest.raises(ZooError, match=f"brokén.mp4.*{says}"):
+    with pytest.raises(ZooError, match=f"brokén.mp4.*{message}"):
         probe(path)
 
 
-def test_asking_past_the_end_is_refused(tmp_path):
+def test_reading_past_the_end_raises(tmp_path):
     path = encode(tmp_path / "a.mp4", times=range(5))
-    with pytest.raises(ZooError, match="frames 0 to 4; 5 was asked"):
+    with pytest.raises(ZooError, match="frames 0 to 4; frame 5 was requested"):
         read_frames(path, [5])
 
 
@@ -184,7 +184,7 @@ COLOURS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (250, 250, 250), (5, 5, 5), (1
 
 
 @pytest.mark.parametrize("colour", COLOURS)
-def test_colours_come_back_as_they_were_written(tmp_path, colour):
+def test_colours_survive_writing_and_reading(tmp_path, colour):
     path = tmp_path / "c.mp4"
     write_video(path, [np.full((32, 32, 3), colour, np.uint8)] * 3, 25)
     error = np.abs(read_frames(path, [1])[0].astype(int) - colour)
@@ -192,7 +192,7 @@ def test_colours_come_back_as_they_were_written(tmp_path, colour):
     assert error.mean() <= 1.4
 
 
-def test_written_video_says_which_colours_it_means(tmp_path):
+def test_written_video_declares_bt709(tmp_path):
     write_video(tmp_path / "c.mp4", [numbered(0)], 25)
     with av.open(str(tmp_path / "c.mp4")) as container:
         context = container.streams.video[0].codec_context
@@ -202,7 +202,7 @@ def test_written_video_says_which_colours_it_means(tmp_path):
         assert context.color_range == limited
 
 
-def test_odd_sizes_are_padded_by_the_last_row_and_column(tmp_path):
+def test_odd_sizes_are_padded_with_the_last_row_and_column(tmp_path):
     ramp = np.zeros((33, 49, 3), np.uint8)
     ramp[..., 0] = np.arange(49) * 5
     ramp[..., 1] = np.arange(33)[:, None] * 7
@@ -214,13 +214,13 @@ def test_odd_sizes_are_padded_by_the_last_row_and_column(tmp_path):
     assert probe(tmp_path / "odd.mp4").fps == pytest.approx(29.97)
 
 
-def test_order_and_count_survive_writing(tmp_path):
+def test_order_and_number_of_frames_survive_writing(tmp_path):
     write_video(tmp_path / "n.mp4", (numbered(n) for n in range(40)), 12.5)
     assert numbers(read_frames(tmp_path / "n.mp4", range(40))) == list(range(40))
     assert probe(tmp_path / "n.mp4").fps == pytest.approx(12.5)
 
 
-def test_a_failed_write_leaves_nothing_and_keeps_what_was_there(tmp_path):
+def test_failed_write_leaves_the_existing_file(tmp_path):
     path = tmp_path / "a.mp4"
     write_video(path, [numbered(3)], 25)
     before = path.read_bytes()
@@ -237,15 +237,15 @@ def test_a_failed_write_leaves_nothing_and_keeps_what_was_there(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "frames", "says"),
+    ("name", "frames", "message"),
     [
-        ("a.mp4", [], "no frame was written"),
-        ("a.mp4", [numbered(0), numbered(0, height=50)], r"\(50, 64\) follows frames of \(48, 64\)"),
+        ("a.mp4", [], "none was written"),
+        ("a.mp4", [numbered(0), numbered(0, height=50)], r"\(50, 64\) follows \(48, 64\)"),
         ("a.txt", [numbered(0)], "written as .mp4"),
     ],
 )
-def test_what_cannot_be_written_gets_a_sentence(tmp_path, name, frames, says):
-    with pytest.raises(ZooError, match=says):
+def test_invalid_frames_raise(tmp_path, name, frames, message):
+    with pytest.raises(ZooError, match=message):
         write_video(tmp_path / name, frames, 25)
     assert not list(tmp_path.iterdir())
 
@@ -256,7 +256,7 @@ def test_images_are_read_as_rgb(tmp_path):
     assert read_image(tmp_path / "a.png")[2, 2].tolist() == [10, 20, 30]
 
 
-def test_ids_are_the_stored_numbers(tmp_path):
+def test_read_ids_returns_the_stored_numbers(tmp_path):
     small = np.array([[0, 1, 2], [33, 254, 255]], np.uint8)
     Image.fromarray(small).save(tmp_path / "grey.png")
     large = np.array([[0, 24000], [26001, 65535]], np.uint16)
@@ -269,7 +269,7 @@ def test_ids_are_the_stored_numbers(tmp_path):
     np.testing.assert_array_equal(read_ids(tmp_path / "palette.png"), small)
 
 
-def test_a_colour_image_is_no_map_of_ids(tmp_path):
+def test_read_ids_of_a_colour_image_raises(tmp_path):
     Image.fromarray(numbered(0)).save(tmp_path / "colour.png")
     with pytest.raises(ZooError, match=r"colour.png.*one channel"):
         read_ids(tmp_path / "colour.png")

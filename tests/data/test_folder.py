@@ -1,4 +1,4 @@
-"""The data set `folder` on videos written here: every frame's grey level tells its number."""
+"""The data set `folder`, on videos whose grey level states the number of the frame."""
 
 import json
 import os
@@ -17,9 +17,9 @@ from zoo.data import decode
 from zoo.data.base import DATA_SETS, build_set
 from zoo.data.decode import write_video
 from zoo.data.sequences import files
-from zoo.data.sequences.cache import ArrayCache, Origin, cache_home
+from zoo.data.sequences.cache import ArrayCache, Origin, cache_folder
+from zoo.data.sequences.chunked_array import CHUNK_LENGTH
 from zoo.data.sequences.footage import Footage
-from zoo.data.sequences.pieces import PIECE
 from zoo.data.sets.folder import catalogue, footage
 from zoo.data.sets.folder.catalogue import open_catalogue
 from zoo.data.sets.folder.config import CARD
@@ -36,7 +36,7 @@ def numbered(number, height=32, width=48):
 
 
 def numbers(video):
-    """(T, 3, H, W) in [-1, 1] to the numbers of its frames."""
+    """Decode (T, 3, H, W) in [-1, 1] to the numbers of its frames."""
     levels = (video.mean(dim=(1, 2, 3)) + 1) * 127.5
     return ((levels - 10) / STEP).round().int().tolist()
 
@@ -73,10 +73,10 @@ def all_clips(data, epoch=0, frames=8):
     return [data.clip(index, epoch, frames) for index in range(len(data))]
 
 
-# What the clips are
+# Clips
 
 
-def test_spec_says_what_the_clips_have(root):
+def test_spec_matches_the_clips(root):
     settings = {"condition": "edges", "flow": "dis", "width": None, "height": 40}
     spec = config(root, **settings).spec()
     assert (spec.frames, spec.height, spec.width, spec.fps) == (
@@ -99,7 +99,7 @@ def test_spec_says_what_the_clips_have(root):
     assert clip["video"].min() >= -1
 
 
-def test_only_the_fields_wanted_are_made(root):
+def test_only_requested_fields_are_provided(root):
     data = clips(root, fields={"condition"}, condition="edges", flow="dis")
     assert set(data.clip(0, 0, 8)) == {"video", "fps", "key", "condition"}
 
@@ -109,20 +109,20 @@ def test_frames_are_resampled_by_time(root):
     assert numbers(clips(root, "val", fps=50, frames=8).clip(0, 0, 8)["video"]) == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
-def test_nearest_frames_by_hand():
+def test_nearest_frames_on_a_small_example():
     times = np.array([0, 0.1, 0.2, 0.6, 0.7])
-    assert nearest_frames(times, 10, 8).tolist() == [0, 1, 2, 2, 2, 3, 3, 4]  # 0.4 is a tie: the earlier
+    assert nearest_frames(times, 10, 8).tolist() == [0, 1, 2, 2, 2, 3, 3, 4]  # 0.4 is a tie: the earlier frame
     assert nearest_frames(np.arange(6) / 25, 25, 6).tolist() == [0, 1, 2, 3, 4, 5]
 
 
-def test_key_names_video_and_start_and_the_frames_are_those(root):
+def test_key_names_the_video_and_first_frame_of_the_clip(root):
     for clip in all_clips(clips(root)) + all_clips(clips(root, "val")):
         prefix, _, start = clip["key"].rpartition("/")
         assert (root / prefix.removeprefix("folder/")).is_file()
         assert numbers(clip["video"]) == list(range(int(start), int(start) + 8))
 
 
-def test_training_clips_follow_from_seed_epoch_and_index_alone(root):
+def test_training_clips_depend_on_seed_epoch_and_index_only(root):
     keys = [clip["key"] for clip in all_clips(clips(root, seed=3), epoch=5)]
     again = clips(root, seed=3)
     assert [again.clip(index, 5, 8)["key"] for index in reversed(range(len(again)))] == keys[::-1]
@@ -130,11 +130,11 @@ def test_training_clips_follow_from_seed_epoch_and_index_alone(root):
     assert [clip["key"] for clip in all_clips(clips(root, seed=4), epoch=5)] != keys
 
 
-def test_training_visits_every_video_by_length_and_every_start(root):
+def test_training_covers_every_video_by_length_and_every_start(root):
     film(root / "long.mp4", count=70)
     data = clips(root)
     names = [clip["key"].rpartition("/")[0] for clip in all_clips(data)]
-    lengths = {f"folder/{stretch.footage.video.name}": stretch.length for stretch in data.stretches}
+    lengths = {f"folder/{segment.footage.video.name}": segment.length for segment in data.segments}
     assert {name: names.count(name) for name in names} == {name: n // 8 for name, n in lengths.items()}
     first = names[0]
     starts = {int(data.clip(0, epoch, 8)["key"].rpartition("/")[2]) for epoch in range(400)}
@@ -150,8 +150,8 @@ def test_evaluation_clips_are_fixed_and_spread_evenly(root):
     assert longer == ["0", "7", "14"]
 
 
-def test_a_clip_longer_than_the_video_is_refused(root):
-    with pytest.raises(ZooError, match=r"has 30 frames for `val` at data.fps=25; a clip of 31 was asked"):
+def test_clip_longer_than_the_video_raises(root):
+    with pytest.raises(ZooError, match=r"has 30 frames for `val` at data.fps=25, but a clip of 31 was requested"):
         clips(root, "val").clip(0, 0, 31)
 
 
@@ -160,7 +160,7 @@ def test_a_clip_longer_than_the_video_is_refused(root):
 
 def test_videos_are_split_by_video(root):
     def names(split, **settings):
-        return {stretch.footage.video.name for stretch in clips(root, split, **settings).stretches}
+        return {segment.footage.video.name for segment in clips(root, split, **settings).segments}
 
     everything = {"a.mp4", "b.mkv", "c.mov", "sub/d.mp4", "sub/é.mp4"}
     for share, held_out in ((0.2, 1), (0.4, 2), (0.01, 1), (0.99, 4)):
@@ -174,16 +174,16 @@ def test_videos_are_split_by_video(root):
 def test_one_video_is_split_by_time_and_shares_no_frame(tmp_path, fps):
     film(tmp_path / "one.mp4", count=60)
     train, val = (clips(tmp_path, split, fps=fps, frames=4) for split in ("train", "val"))
-    stored = train.stretches[0].footage.stored
-    (before,), (after,) = train.stretches, val.stretches
+    stored = train.segments[0].footage.stored
+    (before,), (after,) = train.segments, val.segments
     assert (before.first, before.stop, after.stop) == (0, after.first, len(stored))
     assert stored[before.stop - 1] < stored[after.first] == 48
-    for data, stretch in ((train, before), (val, after)):
+    for data, segment in ((train, before), (val, after)):
         shown = {n for clip in all_clips(data, 0, 4) for n in numbers(clip["video"])}
-        assert shown <= set(stored[stretch.first : stretch.stop].tolist())
+        assert shown <= set(stored[segment.first : segment.stop].tolist())
 
 
-def test_one_video_too_short_for_both_splits_is_refused(tmp_path):
+def test_single_video_too_short_for_both_splits_raises(tmp_path):
     film(tmp_path / "one.mp4", count=12)
     with pytest.raises(ZooError, match=r"one.mp4 is the only usable video.*data.frames=4"):
         clips(tmp_path)
@@ -210,8 +210,8 @@ def test_folders_of_frames_are_videos_in_the_order_of_their_numbers(tmp_path):
     assert (halved["key"], numbers(halved["video"])) == ("folder/walk/6", [12, 14, 16, 18])
 
 
-def test_evaluation_clips_say_what_their_files_hold(root, tmp_path):
-    """A checksum of the video's bytes, whatever its name and time; of a folder of frames, of those that are shown."""
+def test_content_is_a_checksum_of_the_files(root, tmp_path):
+    """Of the video's bytes, independent of name and time; of a folder of frames, of those that are shown."""
 
     def contents(place):
         return [clip["content"] for clip in all_clips(clips(place, "val", val_share=0.5))]
@@ -228,37 +228,37 @@ def test_evaluation_clips_say_what_their_files_hold(root, tmp_path):
         (pictures / "a").mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(pictures / "a" / f"{number}.png"), numbered(number))
     first, second = contents(pictures)
-    assert first != second  # other frames
+    assert first != second  # different frames
     cv2.imwrite(str(pictures / "a" / "39.png"), numbered(0))
     assert contents(pictures)[0] == first
     assert contents(pictures)[1] != second
 
 
-def test_of_a_large_file_three_pieces_and_the_size_stand_for_the_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "PIECE", 10)
+def test_checksum_of_a_large_file_uses_its_size_and_three_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "SAMPLED_BYTES", 10)
     original = bytes(range(40))
 
     def checksum(*changed, size=40):
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.mp4"
         path.write_bytes(bytes(255 if place in changed else value for place, value in enumerate(original[:size])))
-        return files.content_of([path])
+        return files.content_checksum([path])
 
     assert checksum() == checksum()
     assert len({checksum(), checksum(0), checksum(20), checksum(39), checksum(size=39)}) == 5
-    assert checksum(12) == checksum()  # between the pieces
-    assert checksum(12, size=30) != checksum(size=30)  # small: all of it counts
-    one, other = tmp_path / "0.mp4", tmp_path / "3.mp4"  # the last of which begins otherwise
-    assert files.content_of([one, other]) != files.content_of([other, one])
+    assert checksum(12) == checksum()  # outside the three parts
+    assert checksum(12, size=30) != checksum(size=30)  # small files are read completely
+    one, other = tmp_path / "0.mp4", tmp_path / "3.mp4"  # the latter begins differently
+    assert files.content_checksum([one, other]) != files.content_checksum([other, one])
 
 
-def test_labels_and_instances_follow_their_frames(root):
+def test_labels_and_instances_match_their_frames(root):
     for video in root.rglob("*.m*"):
         stem = video.relative_to(root).with_suffix("")
         write_maps(root.parent / "labels" / stem, 30, lambda number: number)
         write_maps(root / "objects" / stem, 30, lambda number: 1000 + number)
     settings = {"labels": "labels", "instances": "objects", "label_count": 30, "fps": 12.5, "frames": 5}
     data = clips(root, **settings)
-    assert open_catalogue(config(root, **settings)).skipped == ()  # the folders of maps under the root are no videos
+    assert open_catalogue(config(root, **settings)).skipped == ()  # folders of maps under the root are not videos
     assert config(root, labels="labels", label_names=["sky", "car"]).spec().label_names == ("sky", "car")
     clip = data.clip(0, 0, 5)
     shown = torch.tensor(numbers(clip["video"]))
@@ -269,10 +269,10 @@ def test_labels_and_instances_follow_their_frames(root):
     assert clip["labels"][:, 7].sum() == clip["labels"][:, :, 12].sum() == 0
 
 
-def test_a_label_beyond_the_classes_is_refused(root):
+def test_label_beyond_the_classes_raises(root):
     for video in root.rglob("*.m*"):
         write_maps(root.parent / "labels" / video.relative_to(root).with_suffix(""), 30, lambda number: 33)
-    with pytest.raises(ZooError, match=r"holds the label 33; 3 classes.*data.label_count=34"):
+    with pytest.raises(ZooError, match=r"contains the label 33, but 3 classes.*data.label_count=34"):
         clips(root, labels="labels", label_count=3).clip(0, 0, 8)
 
 
@@ -281,38 +281,38 @@ def test_videos_without_all_their_labels_are_skipped(root):
         write_maps(root.parent / "labels" / name, 30 if name != "b" else 29, lambda number: 1)
     found = open_catalogue(config(root, labels="labels", label_count=2))
     assert [video.name for video in found.videos] == ["a.mp4", "c.mov"]
-    assert "b.mkv has 30 frames; its labels," in found.skipped[0]
-    assert "are 29 images" in found.skipped[0]
+    assert "b.mkv has 30 frames, but " in found.skipped[0]
+    assert "has 29 images of labels" in found.skipped[0]
 
 
-def test_maps_of_another_size_than_their_frame_are_refused(root):
+def test_map_of_another_size_than_its_frame_raises(root):
     for video in root.rglob("*.m*"):
         write_maps(root / "labels" / video.relative_to(root).with_suffix(""), 30, lambda number: 1)
     data = clips(root, labels="labels", label_count=2)
-    wrong = root / "labels" / Path(data.stretches[0].footage.video.name).with_suffix("") / "frame3.png"
+    wrong = root / "labels" / Path(data.segments[0].footage.video.name).with_suffix("") / "frame3.png"
     cv2.imwrite(str(wrong), np.zeros((16, 24), np.uint8))
-    with pytest.raises(ZooError, match=rf"{wrong} is 24x16 pixels; the frames of .* are 48x32 .*nearest"):
+    with pytest.raises(ZooError, match=rf"{wrong} is 24x16 pixels, but the frames of .* are 48x32 .*nearest"):
         data.clip(0, 0, 8)
 
 
-def test_the_file_with_a_label_beyond_the_classes_is_named(root):
+def test_error_names_the_file_with_a_label_beyond_the_classes(root):
     for video in root.rglob("*.m*"):
         write_maps(root / "labels" / video.relative_to(root).with_suffix(""), 30, lambda number: number == 29)
     data = clips(root, "val", labels="labels", label_count=1)
-    with pytest.raises(ZooError, match=rf"{root}/labels/.*/frame29.png holds the label 1; 1 classes were given"):
+    with pytest.raises(ZooError, match=rf"{root}/labels/.*/frame29.png contains the label 1, but 1 classes were given"):
         data.clip(2, 0, 8)
 
 
-def test_distance_is_drawn_with_the_edges(root):
+def test_condition_distance_includes_the_edges(root):
     settings = {"condition": "distance", "fields": {"condition"}}
     assert config(root, condition="distance").spec().condition_channels == 2
     condition = clips(root, "val", **settings).clip(0, 0, 8)["condition"]
     assert condition.shape == (8, 2, 32, 48)
     assert torch.equal(condition[:, :1], clips(root, "val", condition="edges").clip(0, 0, 8)["condition"])
-    assert (condition[:, 1] == 1).all()  # these frames are grey all over
+    assert (condition[:, 1] == 1).all()  # these frames are uniformly grey
 
 
-# Bad input
+# Unusable input
 
 
 BAD = {
@@ -323,7 +323,7 @@ BAD = {
 }
 
 
-def test_what_cannot_be_used_is_named_once_and_the_rest_goes_on(root):
+def test_unusable_files_are_named_in_one_warning_and_skipped(root):
     for name, make in BAD.items():
         make(root / name)
     with warnings.catch_warnings(record=True) as caught:
@@ -338,20 +338,20 @@ def test_what_cannot_be_used_is_named_once_and_the_rest_goes_on(root):
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_nothing_usable_says_what_was_there(tmp_path, name):
+def test_error_without_usable_videos_names_the_files(tmp_path, name):
     BAD[name](tmp_path / name)
     with pytest.raises(ZooError, match=rf"None of the 1 videos.*can be used.*\n.*{name}"):
         config(tmp_path).spec()
 
 
-def test_an_empty_folder_says_what_was_searched_and_what_would_match(tmp_path):
+def test_error_for_an_empty_folder_states_what_was_searched(tmp_path):
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "data.h5").write_text("x")
     with pytest.raises(ZooError, match=r"No video under .*Searched 2 folders.*\.mp4.*\.png.*1 \.h5"):
         config(tmp_path).spec()
 
 
-def test_a_folder_that_cannot_be_read_is_named(root, monkeypatch):
+def test_unreadable_folder_is_named(root, monkeypatch):
     original = os.scandir
 
     def locked(path):
@@ -365,7 +365,7 @@ def test_a_folder_that_cannot_be_read_is_named(root, monkeypatch):
     assert found.skipped == (f"{root / 'sub'}: this folder cannot be read (Permission denied).",)
 
 
-def test_two_sizes_are_said_and_cropped(root):
+def test_videos_of_two_sizes_are_cropped_with_a_warning(root):
     film(root / "wide.mp4", height=32, width=96)
     with pytest.warns(UserWarning, match=r"2 sizes: 48x32 \(5, e.g. a.mp4\), 96x32 \(1, e.g. wide.mp4\)"):
         data = clips(root, val_share=0.01)
@@ -373,10 +373,10 @@ def test_two_sizes_are_said_and_cropped(root):
 
 
 @pytest.mark.parametrize(
-    ("settings", "says"),
+    ("settings", "message"),
     [
         ({"root": ""}, "type data.root=<folder>"),
-        ({"root": "{root}/a.mp4"}, r"is a file. Type the folder it is in: data.root=.*videos"),
+        ({"root": "{root}/a.mp4"}, r"is a file. Type its folder: data.root=.*videos"),
         ({"root": "{root}/../vidoes"}, "no such folder. Did you mean `videos`"),
         ({"condition": "edge"}, "Did you mean `edges`"),
         ({"flow": "diss"}, "Did you mean `dis`"),
@@ -395,24 +395,24 @@ def test_two_sizes_are_said_and_cropped(root):
         ({"labels": "x", "label_names": ["sky"], "label_count": 2}, "Leave one of the two out"),
     ],
 )
-def test_wrong_settings_get_sentences(root, settings, says):
+def test_invalid_settings_raise(root, settings, message):
     if "root" in settings:
         settings = {"root": settings["root"].format(root=root)}
-    with pytest.raises(ZooError, match=says):
+    with pytest.raises(ZooError, match=message):
         config(**{"root": root} | settings).spec()
 
 
 # The cache
 
 
-def test_a_video_replaced_by_another_is_decoded_anew(root):
+def test_replaced_video_is_decoded_again(root):
     clips(root, "val").clip(0, 0, 8)
     for path in root.rglob("*.m*"):
         write_video(path, (numbered(60 - number) for number in range(30)), 25)
     assert numbers(clips(root, "val").clip(0, 0, 8)["video"]) == list(range(60, 52, -1))
 
 
-def test_videos_that_differ_in_name_alone_do_not_share_entries(tmp_path):
+def test_videos_that_differ_only_in_name_have_separate_cache_entries(tmp_path):
     for name, level in (("dark", 20), ("light", 200)):
         (tmp_path / name).mkdir()
         for number in range(8):
@@ -423,13 +423,13 @@ def test_videos_that_differ_in_name_alone_do_not_share_entries(tmp_path):
     assert sorted(levels) == pytest.approx([20 / 127.5 - 1, 200 / 127.5 - 1])
 
 
-def test_known_files_are_not_probed_again(root, monkeypatch):
+def test_indexed_files_are_not_probed_again(root, monkeypatch):
     config(root).spec()
     monkeypatch.setattr(catalogue, "probe", lambda path: pytest.fail(f"probed {path}"))
     assert len(open_catalogue(config(root, frames=4)).videos) == 5
 
 
-def test_frames_are_kept_and_a_broken_entry_is_made_anew(root, monkeypatch):
+def test_frames_are_cached_and_a_broken_entry_is_replaced(root, monkeypatch):
     expected = clips(root, "val").clip(0, 0, 8)["video"]
     with monkeypatch.context() as patched:
         patched.setattr(footage, "iter_frames", lambda *_: pytest.fail("decoded again"))
@@ -441,7 +441,7 @@ def test_frames_are_kept_and_a_broken_entry_is_made_anew(root, monkeypatch):
 
 @pytest.fixture
 def decoded(monkeypatch):
-    """Counts the frames that are decoded."""
+    """Records the frames that are decoded."""
     frames = []
     original = decode._decode_from
 
@@ -455,7 +455,7 @@ def decoded(monkeypatch):
 
 
 def kinds_kept(root):
-    """What the arrays on disk are of."""
+    """Kinds of the arrays on disk."""
     return {json.loads(path.read_bytes().rpartition(b"\n")[2])["kind"] for path in (root / ".zoo").rglob("*.npy")}
 
 
@@ -463,10 +463,10 @@ def kinds_kept(root):
     ("cache", "kinds"),
     [("all", {"frames", "flow dis"}), ("frames", {"frames"}), ("flow", {"flow dis"}), ("none", set())],
 )
-def test_what_is_kept_is_what_was_asked_and_clips_are_the_same(root, cache, kinds):
+def test_setting_cache_selects_what_is_cached_and_never_changes_clips(root, cache, kinds):
     expected = all_clips(clips(root, flow="dis", condition="edges"))
     shutil.rmtree(root / ".zoo")
-    for _ in range(2):  # made, then found
+    for _ in range(2):  # computed, then loaded
         for clip, other in zip(
             all_clips(clips(root, flow="dis", condition="edges", cache=cache)), expected, strict=True
         ):
@@ -475,12 +475,13 @@ def test_what_is_kept_is_what_was_asked_and_clips_are_the_same(root, cache, kind
     assert kinds_kept(root) == kinds
 
 
-def test_what_is_kept_changes_no_protocol(root):
+def test_setting_cache_is_not_part_of_the_protocol(root):
     assert config(root, cache="none").shaping() == config(root).shaping()
 
 
-def test_without_a_cache_a_clip_decodes_what_lies_between_keyframe_and_its_last_frame(root, decoded):
-    """The videos have one keyframe, the first; to know how long a frame is shown, the next is decoded, too."""
+def test_without_a_cache_decoding_runs_from_the_keyframe_to_the_last_frame(root, decoded):
+    """The videos have a single keyframe, the first frame. To know how long a frame is shown, the next one is decoded
+    too."""
     data = clips(root, "val", cache="none", flow="dis")
     for index, start in enumerate((0, 11, 22)):
         decoded.clear()
@@ -488,46 +489,50 @@ def test_without_a_cache_a_clip_decodes_what_lies_between_keyframe_and_its_last_
         assert start + 8 <= len(decoded) <= start + 8 + 1
 
 
-def test_frames_that_are_decoded_on_the_way_are_kept(tmp_path, decoded):
+def test_frames_decoded_on_the_way_are_cached(tmp_path, decoded):
     film(tmp_path / "one.mp4", count=80)
     video = open_catalogue(config(tmp_path)).videos[0]
     decoded.clear()
-    whole = Footage(video, 32, 48, 25, ArrayCache(cache_home(tmp_path)))
-    assert whole.frames(2 * PIECE + 1, 2 * PIECE + 4).shape[0] == 3
-    assert len(decoded) == 3 * PIECE + 1  # to the end of the piece, and one to know how long its last is shown
-    levels = whole.frames(0, 3 * PIECE).mean(axis=(1, 2, 3))
-    assert np.round((levels - 10) / STEP).tolist() == list(range(3 * PIECE))
-    assert len(decoded) == 3 * PIECE + 1
+    whole = Footage(video, 32, 48, 25, ArrayCache(cache_folder(tmp_path)))
+    assert whole.frames(2 * CHUNK_LENGTH + 1, 2 * CHUNK_LENGTH + 4).shape[0] == 3
+    assert (
+        len(decoded) == 3 * CHUNK_LENGTH + 1
+    )  # to the end of the chunk, and one more to know how long its last frame is shown
+    levels = whole.frames(0, 3 * CHUNK_LENGTH).mean(axis=(1, 2, 3))
+    assert np.round((levels - 10) / STEP).tolist() == list(range(3 * CHUNK_LENGTH))
+    assert len(decoded) == 3 * CHUNK_LENGTH + 1
 
 
-def test_what_is_kept_is_mapped_from_disk(tmp_path):
+def test_cached_arrays_are_memory_mapped(tmp_path):
     cache, origin = ArrayCache(tmp_path), Origin("x", "1", "frames", (4, 4))
-    cache.keep("x/0", origin, np.arange(5))
-    assert isinstance(cache.find("x/0", origin, (5,)), np.memmap)
+    cache.store("x/0", origin, np.arange(5))
+    assert isinstance(cache.load("x/0", origin, (5,)), np.memmap)
 
 
-def test_where_nothing_can_be_written_a_users_cache_serves(root, tmp_path, monkeypatch):
+def test_read_only_root_falls_back_to_the_users_cache(root, tmp_path, monkeypatch):
     (root / ".zoo").write_text("a file where the folder would be")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
-    with pytest.warns(UserWarning, match=r"\.zoo cannot be written .*kept in .*home"):
+    with pytest.warns(UserWarning, match=r"\.zoo is not writable .*cached in .*home"):
         data = clips(root)
     assert len(all_clips(data)) == 12
     assert list((tmp_path / "home").rglob("*.npy"))
 
 
-def test_makers_of_the_same_entry_do_not_harm_each_other(tmp_path):
+def test_concurrent_writers_of_one_entry_do_not_conflict(tmp_path):
     cache, origin = ArrayCache(tmp_path), Origin("x", "1", "frames", (4, 4))
     with ThreadPoolExecutor(8) as pool:
-        arrays = list(pool.map(lambda _: cache.get("x/0", origin, (100_000,), lambda: np.arange(100_000)), range(32)))
+        arrays = list(
+            pool.map(lambda _: cache.get_or_make("x/0", origin, (100_000,), lambda: np.arange(100_000)), range(32))
+        )
     assert all(np.array_equal(array, np.arange(100_000)) for array in arrays)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["0.npy"]
 
 
-def test_an_entry_of_another_video_is_refused(root):
-    """Flow of one video, copied over another's: the same shape, and not the same flow."""
+def test_cache_entry_of_another_video_raises(root):
+    """The flow of one video, copied over another's: the same shape but another origin."""
     data = clips(root, flow="dis")
     all_clips(data)
-    names = [stretch.footage.video.name for stretch in data.stretches[:2]]
+    names = [segment.footage.video.name for segment in data.segments[:2]]
     kept = {path: path.read_bytes() for path in (root / ".zoo").rglob("*.npy")}
     first, second = (
         next(path for path, data in kept.items() if b'"flow dis"' in data and f'"{name}"'.encode() in data)
@@ -536,26 +541,28 @@ def test_an_entry_of_another_video_is_refused(root):
     shutil.copy(first, second)
     with pytest.raises(ZooError) as problem:
         all_clips(clips(root, flow="dis"))
-    said = str(problem.value)
-    assert said.startswith(f"{second} holds flow dis of {names[0]} at 48x32")
-    assert f"here belong flow dis of {names[1]} at 48x32" in said
-    assert "Delete it" in said
+    message = str(problem.value)
+    assert message.startswith(f"{second} contains flow dis of {names[0]} at 48x32")
+    assert f"expected: flow dis of {names[1]} at 48x32" in message
+    assert "Delete it" in message
     second.unlink()
     assert len(all_clips(clips(root, flow="dis"))) == len(data)
 
 
-def test_an_entry_of_another_shape_is_refused(tmp_path):
+def test_cache_entry_of_another_shape_raises(tmp_path):
     cache, origin = ArrayCache(tmp_path), Origin("x", "1", "frames", (4, 4))
-    cache.get("x/0", origin, (3, 2), lambda: np.zeros((3, 2)))
-    with pytest.raises(ZooError, match=r"0.npy holds frames of x at 4x4 .*shape \(3, 2\); here .*shape \(2, 2\)"):
-        cache.get("x/0", origin, (2, 2), lambda: np.zeros((2, 2)))
+    cache.get_or_make("x/0", origin, (3, 2), lambda: np.zeros((3, 2)))
+    with pytest.raises(
+        ZooError, match=r"0.npy contains frames of x at 4x4 .*shape \(3, 2\); expected: .*shape \(2, 2\)"
+    ):
+        cache.get_or_make("x/0", origin, (2, 2), lambda: np.zeros((2, 2)))
 
 
 # Flow
 
 
 class ChangeOfLevel:
-    """Stands in for an estimator: dx is the change of grey level, dy the level before."""
+    """Replaces an estimator: dx is the change of grey level, dy the level before."""
 
     name = "change"
     calls = 0
@@ -567,16 +574,22 @@ class ChangeOfLevel:
         return np.stack([change, levels[:-1], np.ones_like(change)], axis=1).astype(np.float16)
 
 
-def test_frames_and_flow_join_across_pieces_and_are_estimated_once(tmp_path):
+def test_frames_and_flow_are_continuous_across_chunks_and_computed_once(tmp_path):
     path = tmp_path / "long.mp4"
-    count = PIECE + 6
+    count = CHUNK_LENGTH + 6
     write_video(path, (np.full((32, 48, 3), 20 + 2 * n, np.uint8) for n in range(count)), 25)
     video = open_catalogue(config(tmp_path)).videos[0]
-    long = Footage(video, 32, 48, 25, ArrayCache(cache_home(tmp_path)))
+    long = Footage(video, 32, 48, 25, ArrayCache(cache_folder(tmp_path)))
     source = ChangeOfLevel()
     levels = long.frames(0, count).mean(axis=(1, 2, 3))
     np.testing.assert_allclose(levels, 20 + 2 * np.arange(count), atol=1.5)
-    for start, stop in ((0, count), (PIECE - 3, PIECE + 4), (PIECE - 1, PIECE + 1), (PIECE, count), (3, 5)):
+    for start, stop in (
+        (0, count),
+        (CHUNK_LENGTH - 3, CHUNK_LENGTH + 4),
+        (CHUNK_LENGTH - 1, CHUNK_LENGTH + 1),
+        (CHUNK_LENGTH, count),
+        (3, 5),
+    ):
         flow = long.flow(start, stop, source).mean(axis=(2, 3), dtype=np.float32)
         assert flow.shape == (stop - start - 1, 3)
         np.testing.assert_allclose(flow[:, 1], levels[start : stop - 1], atol=0.2)
@@ -585,7 +598,7 @@ def test_frames_and_flow_join_across_pieces_and_are_estimated_once(tmp_path):
     assert long.flow(4, 5, source).shape == (0, 3, 32, 48)
 
 
-def test_flow_points_back_and_warps_a_frame_into_the_next(tmp_path):
+def test_flow_is_backward_and_warps_a_frame_to_the_next(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (64, 200, 3), np.uint8)
     texture = cv2.GaussianBlur(noise, (0, 0), 2)
     texture = cv2.normalize(texture, None, 0, 255, cv2.NORM_MINMAX)
@@ -593,7 +606,7 @@ def test_flow_points_back_and_warps_a_frame_into_the_next(tmp_path):
     data = clips(tmp_path, "train", height=64, width=96, flow="dis", frames=4)
     clip = data.clip(0, 0, 4)
     middle = clip["flow"][:, :, 16:-16, 16:-16]
-    assert middle[:, 0].median() == pytest.approx(-3, abs=0.3)  # content moves right, so its source lies left
+    assert middle[:, 0].median() == pytest.approx(-3, abs=0.3)  # content moves right, so its source is to the left
     assert middle[:, 1].median() == pytest.approx(0, abs=0.3)
     moved = (warp(clip["video"][:-1], clip["flow"]) - clip["video"][1:]).abs()[..., 16:-16]
     still = (clip["video"][:-1] - clip["video"][1:]).abs()[..., 16:-16]
@@ -601,7 +614,7 @@ def test_flow_points_back_and_warps_a_frame_into_the_next(tmp_path):
     assert clip["visibility"][..., 16:-16].mean() > 0.8
 
 
-def test_flow_of_another_size_is_not_taken_from_the_cache(root):
+def test_cached_flow_of_another_size_is_not_used(root):
     first = clips(root, "val", flow="dis").clip(0, 0, 8)["flow"]
     assert first.shape == (7, 2, 32, 48)
     assert clips(root, "val", flow="dis", height=16, width=32).clip(0, 0, 8)["flow"].shape == (7, 2, 16, 32)

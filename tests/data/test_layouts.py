@@ -1,4 +1,4 @@
-"""The layouts of `paired` and `cityscapes`: pairing, splits, spacing, mirrors; and what is said of wrong ones."""
+"""The data sets `paired` and `cityscapes`: pairing, splits, spacing, mirroring, and errors."""
 
 import importlib.util
 import shutil
@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from tests.helpers.layouts import NAMES, NEEDED, all_of, clips, config, replace_picture
+from tests.helpers.layouts import NAMES, NEEDED, clips, config, read_all_clips, replace_picture
 from tests.helpers.paths import FIXTURES
 from zoo.data.base import DATA_SETS
 from zoo.data.decode import read_ids, read_image, write_video
-from zoo.data.sequences.clips import SequenceClips, mirrored
+from zoo.data.sequences.clips import SequenceClips, mirror_field
 from zoo.data.sets.cityscapes.names import LABELS
 from zoo.data.transforms import distance_map, edges
 from zoo.errors import ZooError
@@ -24,7 +24,7 @@ from zoo.flow.warp import warp
 
 @pytest.fixture
 def root(tmp_path):
-    """A function that copies a layout, so that nothing is cached beside the files of the repository."""
+    """A function that copies a fixture, so nothing is cached beside the committed files."""
     return lambda name: shutil.copytree(FIXTURES / name, tmp_path / name)
 
 
@@ -49,12 +49,12 @@ def test_the_committed_files_are_what_the_script_writes(tmp_path):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_settings_and_checks_import_no_torch(name):
-    asked = (
+    program = (
         "import sys; from zoo.data.base import DATA_SETS\n"
         f"DATA_SETS.config({{'name': '{name}', 'root': '{FIXTURES / name}'}} | {NEEDED[name]}).spec()\n"
         "print('torch' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
 
@@ -62,7 +62,7 @@ def test_settings_and_checks_import_no_torch(name):
 
 
 def test_paired_files_are_paired_by_number(root):
-    """The 12 frames of a walk are 1.jpg to 12.jpg: 2 comes before 10, in frames, labels and instances alike."""
+    """The 12 frames of a walk are 1.jpg to 12.jpg; 2 precedes 10 in frames, labels and instances."""
     folder = root("paired")
     data = clips("paired", folder, frames=12, flip=False)
     clip = data.clip(0, 0, 12)
@@ -76,11 +76,11 @@ def test_paired_files_are_paired_by_number(root):
     assert clip["labels"].dtype == clip["instances"].dtype == torch.int64
 
 
-def test_test_is_for_evaluation_and_val_before_test(root):
+def test_val_is_used_for_validation_then_test(root):
     folder = root("paired")
 
     def names(split, **settings):
-        return [stretch.footage.video.name for stretch in clips("paired", folder, split, **settings).stretches]
+        return [segment.footage.video.name for segment in clips("paired", folder, split, **settings).segments]
 
     assert (names("train"), names("val")) == (["train/far/jump", "train/walk"], ["test/run"])
     for kind in ("A", "B", "inst"):
@@ -90,16 +90,16 @@ def test_test_is_for_evaluation_and_val_before_test(root):
         shutil.rmtree(folder / f"test_{kind}")
         shutil.rmtree(folder / f"val_{kind}")
     assert (names("train"), names("val")) == (["train/walk"], ["train/far/jump"])
-    with pytest.raises(ZooError, match=r"no sequence for `val`.*far/jump, has 8: type evaluation.frames=8"):
-        names("val", frames=12)  # what is held out does not follow the length of a clip, which may differ by split
+    with pytest.raises(ZooError, match=r"No sequence for `val`.*far/jump, has 8: type evaluation.frames=8"):
+        names("val", frames=12)  # what is held out does not depend on the length of a clip
     shutil.rmtree(folder / "train_A/far")
     shutil.rmtree(folder / "train_B/far")
     shutil.rmtree(folder / "train_inst/far")
-    (train,), (val,) = (clips("paired", folder, split, val_share=0.4).stretches for split in ("train", "val"))
+    (train,), (val,) = (clips("paired", folder, split, val_share=0.4).segments for split in ("train", "val"))
     assert (train.first, train.stop, val.first, val.stop) == (0, 7, 7, 12)
 
 
-def test_files_straight_in_the_folder_are_one_sequence(tmp_path):
+def test_files_directly_in_the_folder_are_one_sequence(tmp_path):
     for number in range(12):
         picture = np.full((32, 64, 3), 20 * number, np.uint8)
         for kind, image in (("B", picture), ("A", picture[..., 0] // 20)):
@@ -110,8 +110,8 @@ def test_files_straight_in_the_folder_are_one_sequence(tmp_path):
     assert clip["labels"][:, 0, 0].tolist() == [7, 8, 9, 10]
 
 
-def test_frames_and_maps_have_one_geometry(root):
-    """A pixel's label stays under the pixel: cropped and enlarged, frame and map show the same square."""
+def test_frames_and_maps_are_resized_alike(root):
+    """After cropping and enlarging, frame and map show the same square."""
     folder = root("paired")
     for t in range(1, 13):
         frame, label = np.zeros((32, 64, 3), np.uint8), np.zeros((32, 64), np.uint8)
@@ -120,7 +120,7 @@ def test_frames_and_maps_have_one_geometry(root):
         cv2.imwrite(str(folder / f"train_A/walk/{t}.png"), label)
     clip = clips("paired", folder, frames=12, height=64, width=64).clip(0, 0, 12)
     square = torch.zeros(64, 64, dtype=torch.bool)
-    square[16:48, 16:48] = True  # twice as large, the middle 32 columns of 64
+    square[16:48, 16:48] = True  # twice as large, of the middle 32 columns of 64
     assert torch.equal(clip["labels"][0] == 5, square)
     assert ((clip["video"][0].mean(0) > 0) == square).float().mean() > 0.99
 
@@ -140,7 +140,7 @@ def test_drawings_are_the_condition(root):
 
 
 @pytest.mark.parametrize(("kind", "channels"), [("edges", 1), ("distance", 2)])
-def test_drawn_from_the_frames_no_maps_are_needed(root, kind, channels):
+def test_condition_from_frames_needs_no_maps(root, kind, channels):
     folder = root("paired")
     shutil.rmtree(folder / "train_A")
     shutil.rmtree(folder / "test_A")
@@ -154,20 +154,23 @@ def test_drawn_from_the_frames_no_maps_are_needed(root, kind, channels):
     )
 
 
-def test_foreground_is_named_by_name_or_number():
+def test_foreground_takes_names_or_ids():
     root = FIXTURES / "paired"
     named = {"label_names": [f"class {i}" for i in range(14)], "label_count": None}
     assert config("paired", root, **named, foreground=["5", "class 4"]).spec().foreground == ("class 4", "class 5")
     assert config("cityscapes", FIXTURES / "cityscapes").spec().foreground == ("car",)
     assert config("cityscapes", FIXTURES / "cityscapes", foreground=["24", "26"]).spec().foreground == ("person", "car")
-    with pytest.raises(ZooError, match=r"data.foreground=cra is none of the 35 classes.*0 to 34\. Did you mean `car`"):
+    with pytest.raises(
+        ZooError,
+        match=r"data.foreground=cra is neither the name of one of the 35 classes.*0 to 34\. Did you mean `car`",
+    ):
         config("cityscapes", FIXTURES / "cityscapes", foreground=["cra"]).spec()
 
 
-# drawing clips: spacing, mirrors, determinism
+# random clips: spacing, mirroring, determinism
 
 
-def test_spacing_is_drawn_up_to_max_step_in_training_alone(root):
+def test_spacing_is_random_up_to_max_step_in_training_only(root):
     folder = root("paired")
     data = clips("paired", folder, frames=4, max_step=3, flip=False, seed=1)
     seen = set()
@@ -182,13 +185,14 @@ def test_spacing_is_drawn_up_to_max_step_in_training_alone(root):
         assert clip["fps"] == pytest.approx(12.5 / int(step or 1))
         seen.add(int(step or 1))
     assert seen == {1, 2, 3}
-    assert {data._drawn(data.stretches[1], 0, e, 8).step for e in range(30)} == {1}  # 12 frames: 8 do not fit 2 apart
+    # 8 frames with spacing 2 do not fit into 12 frames
+    assert {data._draw_window(data.segments[1], 0, e, 8).step for e in range(30)} == {1}
     keys = [clips("paired", folder, "val", max_step=3).clip(i, 0, 4)["key"] for i in range(2)]
     assert keys == ["paired/test/run/0", "paired/test/run/4"]
 
 
 def moving_square(folder, pixels):
-    """A textured square that moves to the right, with its label map; 12 frames."""
+    """Write 12 frames of a textured square that moves to the right, with label maps."""
     noise = np.random.default_rng(0).integers(60, 256, (40, 40, 3), np.uint8)
     texture = cv2.GaussianBlur(noise, (0, 0), 1.5)
     for kind in ("A", "B"):
@@ -204,19 +208,19 @@ def moving_square(folder, pixels):
 
 
 @pytest.mark.parametrize("step", [1, 2])
-def test_a_mirror_turns_motion_around_and_flow_still_carries_frames(tmp_path, step):
+def test_mirroring_inverts_motion_and_flow_still_warps_frames(tmp_path, step):
     moving_square(tmp_path, pixels=3)
     settings = {"height": 64, "width": 128, "flow": "dis", "label_count": 2, "max_step": step}
     data = clips("paired", tmp_path, **settings)
     found = {}
     for epoch in range(40):
-        cut = data._drawn(data.stretches[0], 0, epoch, 4)
-        if cut.step == step:
-            found[cut.mirrored] = data._film(cut)
+        window = data._draw_window(data.segments[0], 0, epoch, 4)
+        if window.step == step:
+            found[window.mirrored] = data._load_clip(window)
     for is_mirrored, clip in found.items():
         square = clip["labels"][1:] == 1
         dx = clip["flow"][:, 0][square].median().item()
-        assert dx == pytest.approx(3 * step if is_mirrored else -3 * step, abs=0.3)  # points back to where it was
+        assert dx == pytest.approx(3 * step if is_mirrored else -3 * step, abs=0.3)  # points to the earlier position
         moved = (warp(clip["video"][:-1], clip["flow"]) - clip["video"][1:]).abs().mean()
         assert moved < 0.3 * (clip["video"][:-1] - clip["video"][1:]).abs().mean()
         assert torch.equal(clip["labels"] == 1, clip["video"].mean(1) > 30 / 127.5 - 1 + 0.1)
@@ -227,17 +231,17 @@ def test_a_mirror_turns_motion_around_and_flow_still_carries_frames(tmp_path, st
     )
 
 
-def test_a_mirror_by_hand():
+def test_mirror_field_on_small_examples():
     flow = torch.tensor([[[[1.0, 2.0, 3.0]], [[4.0, 5.0, 6.0]]]])
-    assert mirrored("flow", flow, 3).tolist() == [[[[-3, -2, -1]], [[6, 5, 4]]]]
-    assert mirrored("labels", torch.tensor([[[7, 8, 9]]]), 3).tolist() == [[[9, 8, 7]]]
-    assert mirrored("pose", torch.tensor([[[0.0, 5.0, 1.0], [2.5, 6.0, 0.5]]]), 4).tolist() == [
+    assert mirror_field("flow", flow, 3).tolist() == [[[[-3, -2, -1]], [[6, 5, 4]]]]
+    assert mirror_field("labels", torch.tensor([[[7, 8, 9]]]), 3).tolist() == [[[9, 8, 7]]]
+    assert mirror_field("pose", torch.tensor([[[0.0, 5.0, 1.0], [2.5, 6.0, 0.5]]]), 4).tolist() == [
         [[3, 5, 1], [0.5, 6, 0.5]]
     ]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_training_clip_follows_from_seed_epoch_and_index(root, name):
+def test_training_clip_depends_on_seed_epoch_and_index_only(root, name):
     settings = {"max_step": 2, "flip": True}
     folder = root(name)
     data, again = (clips(name, folder, seed=3, **settings) for _ in range(2))
@@ -253,7 +257,7 @@ def test_a_training_clip_follows_from_seed_epoch_and_index(root, name):
 # cityscapes
 
 
-def test_cityscapes_runs_are_frames_in_a_row_with_a_label_map(root):
+def test_cityscapes_runs_are_consecutive_frames_with_label_maps(root):
     folder = root("cityscapes")
     spec = config("cityscapes", folder).spec()
     assert spec.fields == ("video", "labels", "instances")
@@ -265,17 +269,17 @@ def test_cityscapes_runs_are_frames_in_a_row_with_a_label_map(root):
     assert isinstance(data, SequenceClips)
 
     def runs(split):
-        return [(s.footage.video.name, s.length) for s in clips("cityscapes", folder, split).stretches]
+        return [(s.footage.video.name, s.length) for s in clips("cityscapes", folder, split).segments]
 
     assert runs("train") == [("train/aachen_000000_000000", 8), ("train/bad-hersfeld_000007_000120", 8)]
     assert runs("val") == [("val/lindau_000001_000019", 8)]  # of 9 frames the last has no map
     for label in folder.glob("gtFine/train/aachen/*_000004_gtFine_labelIds.png"):
         label.unlink()
-    with pytest.warns(UserWarning, match=r"1 of 4 sequences .* left out of `train`.* 4 frames, e.g. .* with 3"):
-        assert runs("train")[0] == ("train/aachen_000000_000000", 4)  # 0 to 3; of 5 to 7 no clip of four can be cut
+    with pytest.warns(UserWarning, match=r"1 of 4 sequences .* skipped in `train`.* 4 frames, e.g. .* with 3"):
+        assert runs("train")[0] == ("train/aachen_000000_000000", 4)  # 0 to 3; of 5 to 7 no clip of four fits
 
 
-def test_cityscapes_ids_are_the_published_ones(root):
+def test_cityscapes_uses_the_published_ids(root):
     folder = root("cityscapes")
     stem = folder / "gtFine/val/lindau/lindau_000001_000019_gtFine"
     replace_picture(f"{stem}_labelIds.png", lambda ids: np.where(ids == 23, 255, ids).astype(np.uint8))
@@ -289,13 +293,13 @@ def test_cityscapes_ids_are_the_published_ones(root):
     assert torch.equal(clip["instances"][0] == 24001, clip["labels"][0] == 24)
 
 
-def test_cityscapes_without_instances_for_all_provides_none(root):
+def test_cityscapes_with_missing_instance_maps_provides_no_instances(root):
     folder = root("cityscapes")
     next(folder.glob("gtFine/train/*/*instanceIds.png")).unlink()
     assert config("cityscapes", folder).spec().fields == ("video", "labels")
 
 
-def test_published_cityscapes_annotates_one_frame_of_a_snippet(root):
+def test_published_cityscapes_allows_single_frame_clips_only(root):
     folder = root("cityscapes")
     for path in folder.glob("gtFine/*/*/*.png"):
         if int(path.name.split("_")[2]) not in (4, 124, 23):
@@ -333,7 +337,7 @@ WRONG = [
         "paired",
         "cityscapes",
         "",
-        r"searched .* for train_A or train_B; none is there.*type data=cityscapes data.root=.*cityscapes\.",
+        r"does not contain train_A or train_B.*type data=cityscapes data.root=.*cityscapes\.",
     ),
     ("paired", "pose", "", r"This is in the layout of `pose`: type data=pose"),
     ("cityscapes", "paired", "", r"Found there: test_A/, test_B/.*This is in the layout of `paired`: type data=paired"),
@@ -342,7 +346,7 @@ WRONG = [
         "paired",
         "paired",
         "train_A",
-        r"data.root=.*/train_A for .*/paired is in the layout of `paired`: type data=paired data.root=.*/paired\.",
+        r"/train_A does not contain .*/paired is in the layout of `paired`: type data=paired data.root=.*/paired\.",
     ),
     ("paired", "paired", "train_B/far/jump", r"type data=paired data.root=.*/paired\."),
     ("cityscapes", "cityscapes", "gtFine/val", r"type data=cityscapes data.root=.*/cityscapes\."),
@@ -350,14 +354,14 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("asked", "there", "place", "says"), WRONG)
-def test_a_wrong_root_gets_the_nearest_layout(root, asked, there, place, says):
-    with pytest.raises(ZooError, match=says):
+@pytest.mark.parametrize(("asked", "there", "place", "message"), WRONG)
+def test_error_for_a_wrong_root_suggests_the_nearest_layout(root, asked, there, place, message):
+    with pytest.raises(ZooError, match=message):
         config(asked, root(there) / place).spec()
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_folder_of_videos_is_for_folder(tmp_path, name):
+def test_error_for_a_folder_of_videos_suggests_the_data_set_folder(tmp_path, name):
     film(tmp_path / "a.mp4")
     with pytest.raises(
         ZooError, match=rf"Found there: a.mp4.*folder of videos \(1 of them\): type data=folder data.root={tmp_path}"
@@ -381,50 +385,50 @@ DAMAGE = [
         "paired",
         lambda r: shutil.rmtree(r / "train_B"),
         {},
-        r"has train_A, train_inst, and no train_B, which holds the frames",
+        r"has train_A, train_inst, but no train_B with the frames",
     ),
     (
         "paired",
         lambda r: shutil.rmtree(r / "test_B"),
         {},
-        r"no test_B.*Or move test_A, test_inst away, to hold out data.val_share",
+        r"no test_B.*Or move test_A, test_inst away to hold out data.val_share",
     ),
     ("paired", lambda r: shutil.rmtree(r / "train_A"), {}, r"has no train_A with label maps.*data.condition=edges"),
     (
         "paired",
         lambda r: (r / "train_A/walk/3.png").unlink(),
         {},
-        r"train_B/walk has 12 frames; its labels, .*train_A/walk, are 11 files",
+        r"train_B/walk has 12 frames, but .*train_A/walk has 11 files of labels",
     ),
     (
         "paired",
         lambda r: shutil.rmtree(r / "train_B/walk"),
         {},
-        r"train_B/walk has 0 frames; its labels, .*, are 12 files",
+        r"train_B/walk has 0 frames, but .* has 12 files of labels",
     ),
     (
         "paired",
         lambda r: replace_picture(r / "train_A/walk/3.png", lambda p: p + 40),
         {},
-        r"walk/3.png holds the label 5\d; 14 classes.*label_count=5\d",
+        r"walk/3.png contains the label 5\d, but 14 classes.*label_count=5\d",
     ),
     (
         "paired",
         lambda r: replace_picture(r / "train_A/walk/3.png", shrunk),
         {},
-        r"train_A/walk/3.png is 32x16 pixels; its frame, .*train_B/walk/3.jpg, is 64x32",
+        r"train_A/walk/3.png is 32x16 pixels, but its frame, .*train_B/walk/3.jpg, is 64x32",
     ),
     (
         "paired",
         lambda r: replace_picture(r / "train_inst/walk/12.png", shrunk),
         {},
-        r"train_inst/walk/12.png is 32x16 pixels; its frame",
+        r"train_inst/walk/12.png is 32x16 pixels, but its frame",
     ),
     (
         "paired",
         lambda r: replace_picture(r / "train_B/walk/2.jpg", shrunk),
         {},
-        r"walk/2.jpg is 32x16 pixels; the first frame of its sequence, .*1.jpg, is 64x32",
+        r"walk/2.jpg is 32x16 pixels, but the first frame of its sequence, .*1.jpg, is 64x32",
     ),
     ("paired", lambda r: halve(r / "train_A/walk/7.png"), {}, r"train_A/walk/7.png cannot be read"),
     (
@@ -451,25 +455,25 @@ DAMAGE = [
         "paired",
         lambda r: None,
         {"frames": 13},
-        r"Clips of 13 frames were asked; no sequence for `train`.*walk, has 12: type data.frames=12",
+        r"No sequence for `train`.*has the 13 frames.*walk, has 12: type data.frames=12",
     ),
-    ("paired", lambda r: None, {"frames": 9}, r"no sequence for `val`.*test_B/run, has 8: type evaluation.frames=8"),
-    ("paired", lambda r: None, {"max_step": 0}, r"data.max_step=0 is no spacing.*data.max_step=1"),
+    ("paired", lambda r: None, {"frames": 9}, r"No sequence for `val`.*test_B/run, has 8: type evaluation.frames=8"),
+    ("paired", lambda r: None, {"max_step": 0}, r"data.max_step=0 must be at least 1.*data.max_step=1"),
     ("paired", lambda r: None, {"flow": "diss"}, r"Did you mean `dis`"),
-    ("paired", lambda r: None, {"root": ""}, r"data=paired needs to know where the sequences are.*train_A"),
-    ("cityscapes", lambda r: shutil.rmtree(r / "gtFine"), {}, r"has leftImg8bit_sequence, and no gtFine\. It takes"),
-    ("cityscapes", lambda r: shutil.rmtree(r / "leftImg8bit_sequence"), {}, r"has gtFine, and no leftImg8bit_sequence"),
+    ("paired", lambda r: None, {"root": ""}, r"data=paired needs the folder with the sequences.*train_A"),
+    ("cityscapes", lambda r: shutil.rmtree(r / "gtFine"), {}, r"has leftImg8bit_sequence, but no gtFine\. It takes"),
+    ("cityscapes", lambda r: shutil.rmtree(r / "leftImg8bit_sequence"), {}, r"has gtFine, but no leftImg8bit_sequence"),
     (
         "cityscapes",
         lambda r: replace_picture(r / "gtFine/train/aachen/aachen_000000_000000_gtFine_labelIds.png", lambda p: p + 30),
         {},
-        r"aachen_000000_000000_gtFine_labelIds.png holds the label 5\d; Cityscapes has the ids 0 to 33, and 255",
+        r"aachen_000000_000000_gtFine_labelIds.png contains the label 5\d, but Cityscapes has the ids 0 to 33, and 255",
     ),
     (
         "cityscapes",
         lambda r: None,
         {"frames": 9},
-        r"Clips of 9 frames.*type data.frames=8. 16 of the frames in .*train have a label map, at most 8 in a row",
+        r"has the 9 frames of.*type data.frames=8. 16 of the frames in .*train have a label map, at most 8 in a row",
     ),
     (
         "pose",
@@ -481,19 +485,19 @@ DAMAGE = [
         "pose",
         lambda r: (r / "test_openpose/bend/0003_keypoints.json").unlink(),
         {},
-        r"bend has 8 frames; its openpose, .*, are 7 files",
+        r"bend has 8 frames, but .* has 7 files of openpose",
     ),
     (
         "pose",
         lambda r: (r / "train_openpose/jack/0000_keypoints.json").write_text('{"people": ['),
         {},
-        r"0000_keypoints.json is no whole JSON",
+        r"0000_keypoints.json is not complete JSON",
     ),
     (
         "pose",
         lambda r: (r / "train_openpose/jack/0000_keypoints.json").write_text("[]"),
         {},
-        r"is not what OpenPose's --write_json writes",
+        r"is not in the format of OpenPose's --write_json",
     ),
     (
         "pose",
@@ -501,24 +505,24 @@ DAMAGE = [
             '{"people": [{"pose_keypoints_2d": [1, 2, 3]}]}'
         ),
         {},
-        r"has 3 numbers in pose_keypoints_2d; 75 are expected.*BODY_25",
+        r"has 3 numbers in pose_keypoints_2d, but 75 are expected.*BODY_25",
     ),
     (
         "pose",
         lambda r: replace_picture(r / "train_densepose/jack/0004.png", shrunk),
         {},
-        r"0004.png is 32x16 pixels; its frame, .*train_img/jack/0004.jpg",
+        r"0004.png is 32x16 pixels, but its frame, .*train_img/jack/0004.jpg",
     ),
-    ("pose", lambda r: None, {"limb_dropout": 1.5}, r"data.limb_dropout=1.5 is no probability"),
+    ("pose", lambda r: None, {"limb_dropout": 1.5}, r"data.limb_dropout=1.5 must be at least 0 and below 1"),
     ("pose", lambda r: None, {"condition": "opnpose"}, r"Did you mean `openpose`"),
 ]
 
 
 @pytest.mark.parametrize(
-    ("name", "damage", "settings", "says"), DAMAGE, ids=[f"{d[0]}-{i}" for i, d in enumerate(DAMAGE)]
+    ("name", "damage", "settings", "message"), DAMAGE, ids=[f"{d[0]}-{i}" for i, d in enumerate(DAMAGE)]
 )
-def test_what_is_wrong_is_named(root, name, damage, settings, says):
+def test_invalid_files_and_settings_raise(root, name, damage, settings, message):
     folder = root(name)
     damage(folder)
-    with pytest.raises(ZooError, match=says):
-        all_of(name, folder, **settings)
+    with pytest.raises(ZooError, match=message):
+        read_all_clips(name, folder, **settings)

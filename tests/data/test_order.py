@@ -1,4 +1,4 @@
-"""The order of clips is a function of integers alone."""
+"""The order of the clips is a pure function of integers."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ def order(**changes) -> Order:
     return Order(**{"clips": 5, "budget": 12, "batch_size": 2, "frames": 4, "seed": 1} | changes)
 
 
-def test_every_epoch_shows_every_clip_once():
+def test_every_epoch_contains_every_clip_once():
     keys = [key for batch in order() for key in batch]
     assert len(keys) == 12
     assert sorted(key.number for key in keys[:5]) == [0, 1, 2, 3, 4] == sorted(key.number for key in keys[5:10])
@@ -30,24 +30,24 @@ def test_every_epoch_shows_every_clip_once():
     assert all(key.frames == 4 for key in keys)
 
 
-def test_seed_changes_the_order_and_nothing_else_does():
+def test_order_depends_on_the_seed_only():
     assert list(order()) == list(order())
     assert list(order()) != list(order(seed=2))
 
 
-def test_ranks_share_the_steps_of_one_process():
+def test_ranks_divide_the_batches_of_one_process():
     whole = [set(batch) for batch in order(batch_size=4)]
-    halves = zip(order(rank=0, ranks=2), order(rank=1, ranks=2), strict=True)
-    assert [set(a) | set(b) for a, b in halves] == whole
+    shares = zip(order(rank=0, ranks=2), order(rank=1, ranks=2), strict=True)
+    assert [set(a) | set(b) for a, b in shares] == whole
 
 
-def test_incomplete_last_step_is_left_out():
+def test_incomplete_last_step_is_dropped():
     assert len(order(budget=13)) == len(list(order(budget=13))) == 6
     assert len(order(budget=1)) == 1
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_loader_goes_on_from_its_state(workers):
+def test_loader_resumes_from_its_state(workers):
     config = PuppetsConfig(height=16, width=16, frames=2, view="person")
 
     def loader() -> ClipLoader:
@@ -76,44 +76,47 @@ def test_evaluation_clips_are_the_same_for_every_seed():
     assert len(set(keys(1))) == 3
 
 
-def test_too_many_evaluation_clips_are_refused():
+def test_too_many_evaluation_clips_raise():
     config = PuppetsConfig(height=16, width=16, view="person")
     data = VideoData(config, frozenset(), 4, 1, evaluation_clips=10**6, evaluation_frames=5)
     with pytest.raises(ZooError, match=r"Try: evaluation\.clips="):
         data.val_dataloader()
 
 
-def test_mixing_is_fixed_and_tells_places_apart():
+def test_mix_is_deterministic_and_order_dependent():
     assert mix(1, 2) != mix(2, 1) != mix(1, 2, 0)
     assert mix(0) != mix(0, 0)
     assert mix(7) == mix(7) < 2**63
     assert torch.equal(torch.rand(3, generator=generator(1, 2)), torch.rand(3, generator=generator(1, 2)))
 
 
-def test_key_is_plain():
+def test_clip_key_is_a_plain_tuple():
     assert ClipKey(1, 2, 3) == (1, 2, 3, 1)
 
 
 def growing(seen: int) -> CurriculumStage:
-    """Two frames at half the size, then four, then whole."""
+    """A curriculum: two frames at half the size, then four, then complete clips."""
     return CurriculumStage(frames=2 if seen < 4 else 4 if seen < 8 else None, downscale=2 if seen < 6 else 1)
 
 
-def test_keys_follow_the_curriculum_step_by_step():
-    keys = [(key.frames, key.downscale) for batch in order(frames=5, stage=growing) for key in batch]
+def test_keys_follow_the_curriculum():
+    keys = [(key.frames, key.downscale) for batch in order(frames=5, curriculum=growing) for key in batch]
     assert keys == [(2, 2)] * 4 + [(4, 2)] * 2 + [(4, 1)] * 2 + [(5, 1)] * 4
-    # three clips a step: all take the stage that the step begins in, 0, 3, 6 and 9
-    keys = [(key.frames, key.downscale) for batch in order(frames=5, batch_size=3, stage=growing) for key in batch]
+    # three clips per step: all have the stage of the first, at 0, 3, 6 and 9
+    keys = [(key.frames, key.downscale) for batch in order(frames=5, batch_size=3, curriculum=growing) for key in batch]
     assert keys == [(2, 2)] * 3 + [(2, 2)] * 3 + [(4, 1)] * 3 + [(5, 1)] * 3
     first, second = (
-        [(key.frames, key.downscale) for (key,) in order(frames=5, batch_size=1, rank=rank, ranks=2, stage=growing)]
+        [
+            (key.frames, key.downscale)
+            for (key,) in order(frames=5, batch_size=1, rank=rank, ranks=2, curriculum=growing)
+        ]
         for rank in (0, 1)
     )
     assert first == second
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_workers_that_stay_alive_follow_the_curriculum(workers):
+def test_persistent_workers_follow_the_curriculum(workers):
     config = PuppetsConfig(height=32, width=64, frames=5, view="street", batch_size=1, workers=workers)
     data = VideoData(config, frozenset({"flow"}), 12, 1, 1, 5, growing)
     shapes = [tuple(clip["video"].shape) for clip in data.train_dataloader()]
@@ -126,7 +129,7 @@ def test_workers_that_stay_alive_follow_the_curriculum(workers):
 
 
 class BrokenClips(ClipSet):
-    """The third clip cannot be used."""
+    """Clip 2 is unusable."""
 
     def __len__(self) -> int:
         return 5
@@ -138,14 +141,14 @@ class BrokenClips(ClipSet):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_mistake_in_a_worker_keeps_its_sentence(workers, monkeypatch):
+def test_error_in_a_worker_keeps_its_message(workers, monkeypatch):
     monkeypatch.setattr("zoo.data.module.build_set", lambda *_: BrokenClips())
     loader = ClipLoader(KeyedClips(PuppetsConfig(), "train", frozenset(), 1), order(), workers)
     with pytest.raises(ZooError, match=r"^clip 2 is torn$"):
         list(loader)
 
 
-HELD = """
+SETUP = """
 import os
 import sys
 from unittest import mock
@@ -158,20 +161,20 @@ clips = module.KeyedClips(CONFIG, "train", frozenset(), 1)
 loader = module.ClipLoader(clips, module.Order(clips=9, budget=90, batch_size=2, frames=2, seed=1), workers=2)
 """
 IN_A_PASS = "held = iter(loader); print(next(held)['video'].shape[0])"
-AFTER_A_MISTAKE = """
-with mock.patch.object(type(clips.whole), "clip", side_effect=ZooError("torn")):
+AFTER_AN_ERROR = """
+with mock.patch.object(type(clips.full_size), "clip", side_effect=ZooError("torn")):
     try:
         list(loader)
-    except ZooError as mistake:
-        held = mistake
-        print(mistake)
+    except ZooError as error:
+        held = error
+        print(error)
 """
 FORKED = """
 held = iter(loader)
 next(held)
 child = os.fork()
 if not child:
-    sys.stderr.close()  # Python says that it cannot wait for processes that are not its own
+    sys.stderr.close()  # Python complains that it cannot wait for another process's children
     os.close(2)
     sys.exit()
 os.waitpid(child, 0)
@@ -179,11 +182,11 @@ print(1 + len(list(held)))
 """
 
 
-@pytest.mark.parametrize(("script", "said"), [(IN_A_PASS, "2\n"), (AFTER_A_MISTAKE, "torn\n"), (FORKED, "45\n")])
-def test_a_process_ends_whoever_holds_its_loader(script, said, tmp_path):
-    """Its workers ignore the SIGTERM by which Python ends those that are left, and would be waited for."""
-    typed = [sys.executable, "-W", "ignore", "-c", HELD + script]
-    with (tmp_path / "out").open("w") as out:  # a pipe would be held by workers that are left
+@pytest.mark.parametrize(("script", "output"), [(IN_A_PASS, "2\n"), (AFTER_AN_ERROR, "torn\n"), (FORKED, "45\n")])
+def test_process_ends_while_a_loader_is_referenced(script, output, tmp_path):
+    """Workers ignore SIGTERM, by which Python ends the remaining ones at exit, so it would wait for them."""
+    typed = [sys.executable, "-W", "ignore", "-c", SETUP + script]
+    with (tmp_path / "out").open("w") as out:  # remaining workers would keep a pipe open
         ended = subprocess.Popen(typed, stdout=out, stderr=out, start_new_session=True)
         try:
             assert ended.wait(timeout=60) == 0
@@ -191,4 +194,4 @@ def test_a_process_ends_whoever_holds_its_loader(script, said, tmp_path):
             with suppress(ProcessLookupError):
                 os.killpg(ended.pid, signal.SIGKILL)
             ended.wait()
-    assert (tmp_path / "out").read_text() == said
+    assert (tmp_path / "out").read_text() == output

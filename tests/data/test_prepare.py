@@ -1,4 +1,4 @@
-"""`python -m zoo.data.prepare`: what it unpacks and refuses, what it prints and shows."""
+"""`python -m zoo.data.prepare`: unpacking, summary, contact sheet and errors."""
 
 import shutil
 import stat
@@ -12,12 +12,12 @@ import pytest
 from tests.helpers.paths import FIXTURES
 from zoo.data import prepare
 from zoo.data.archives import unpack
-from zoo.data.check import MARGIN
+from zoo.data.check import NUMBER_WIDTH
 from zoo.errors import ZooError
 
 
 def archive(path, *members, link=None):
-    """A zip of these names, each holding its own name."""
+    """Write a zip archive with these members; each contains its own name."""
     with zipfile.ZipFile(path, "w") as opened:
         for name in members:
             opened.writestr(name, name)
@@ -32,9 +32,9 @@ def files(root):
     return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
 
 
-def test_an_archive_is_unpacked_where_its_videos_belong(tmp_path):
-    said = unpack(archive(tmp_path / "walk.zip", "daria_walk.avi", "ido_walk.avi", "__MACOSX/._daria_walk.avi"))
-    assert said.startswith("walk.zip: 2 of 2 files unpacked")
+def test_archive_is_unpacked_beside_itself(tmp_path):
+    message = unpack(archive(tmp_path / "walk.zip", "daria_walk.avi", "ido_walk.avi", "__MACOSX/._daria_walk.avi"))
+    assert message.startswith("walk.zip: 2 of 2 files unpacked")
     unpack(archive(tmp_path / "lists.zip", "ucfTrainTestlist/trainlist01.txt", "ucfTrainTestlist/sub/"))
     assert files(tmp_path) == [
         "lists.zip", "ucfTrainTestlist/trainlist01.txt", "walk.zip", "walk/daria_walk.avi", "walk/ido_walk.avi",
@@ -50,29 +50,29 @@ def test_an_archive_is_unpacked_where_its_videos_belong(tmp_path):
 @pytest.mark.parametrize(
     "name", ["../evil.avi", "a/../../evil.avi", "/tmp/evil.avi", "C:/evil.avi", "..\\evil.avi", "\\e"]
 )
-def test_a_member_that_climbs_out_is_refused_and_nothing_unpacked(tmp_path, name):
+def test_member_outside_the_folder_raises_before_unpacking(tmp_path, name):
     (tmp_path / "set").mkdir()
     path = archive(tmp_path / "set/walk.zip", "daria_walk.avi", name)
-    with pytest.raises(ZooError, match=r"walk.zip holds .*, which leads out of the folder.*nothing was unpacked"):
+    with pytest.raises(ZooError, match=r"walk.zip contains .*, which leads out of the folder.*nothing was unpacked"):
         unpack(path)
     assert files(tmp_path) == ["set/walk.zip"]
 
 
-def test_a_link_in_an_archive_is_refused(tmp_path):
-    with pytest.raises(ZooError, match=r"holds `daria_walk.avi`, which is a link or device"):
+def test_link_in_an_archive_raises(tmp_path):
+    with pytest.raises(ZooError, match=r"contains `daria_walk.avi`, which is a link or device"):
         unpack(archive(tmp_path / "walk.zip", "ido_walk.avi", link="daria_walk.avi"))
     assert files(tmp_path) == ["walk.zip"]
 
 
-def test_a_broken_archive_is_named(tmp_path):
+def test_broken_archive_raises_with_its_name(tmp_path):
     path = archive(tmp_path / "walk.zip", "daria_walk.avi")
     path.write_bytes(path.read_bytes()[:40])
-    with pytest.raises(ZooError, match=r"walk.zip cannot be unpacked: .*Is the download whole"):
+    with pytest.raises(ZooError, match=r"walk.zip cannot be unpacked: .*Is the download complete"):
         unpack(path)
 
 
-def test_archives_become_a_set_that_is_shown(tmp_path, capsys):
-    """From the downloaded archives to the sheet; then again, with nothing left to unpack."""
+def test_archives_are_unpacked_and_shown(tmp_path, capsys):
+    """From downloaded archives to the contact sheet; the second time there is nothing to unpack."""
     root = tmp_path / "weizmann"
     root.mkdir()
     for action in ("walk", "run"):
@@ -82,7 +82,7 @@ def test_archives_become_a_set_that_is_shown(tmp_path, capsys):
     words = ["weizmann", f"root={root}", f"sheet={tmp_path / 's.png'}"]
     sheet = prepare.main(words)
     rows, columns, _ = cv2.imread(str(sheet)).shape
-    assert (rows, columns) == (4 * (64 + 2), MARGIN + 10 * 64)
+    assert (rows, columns) == (4 * (64 + 2), NUMBER_WIDTH + 10 * 64)
     printed = capsys.readouterr().out
     assert "walk.zip: 2 of 2 files unpacked" in printed
     assert "4 of 93 videos" in printed
@@ -113,15 +113,15 @@ def test_classes_are_counted(tmp_path, capsys):
 
 def test_puppets_need_no_download(tmp_path, capsys):
     sheet = prepare.main(["puppets", "frames=4", "height=32", f"sheet={tmp_path / 's.png'}"])
-    assert cv2.imread(str(sheet)).shape == (16 * 34, MARGIN + 4 * 32, 3)
-    assert "Nothing has to be downloaded: `puppets`" in capsys.readouterr().out
+    assert cv2.imread(str(sheet)).shape == (16 * 34, NUMBER_WIDTH + 4 * 32, 3)
+    assert "Nothing to download: `puppets`" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "message"),
     [
-        ([], r"Which data set.*Known: classes, weizmann"),
-        (["root=x"], r"Which data set"),
+        ([], r"No data set was named.*Data sets with a preparation: classes, weizmann"),
+        (["root=x"], r"No data set was named"),
         (["weizman", "root=x"], r"Did you mean `weizmann`"),
         (["weizmann", "rot=x"], r"Did you mean `root`"),
         (["weizmann", "videos"], r"Try: python -m zoo.data.prepare weizmann root=videos"),
@@ -129,24 +129,24 @@ def test_puppets_need_no_download(tmp_path, capsys):
         (["folder", "root=x"], r"takes your own files.*python -m zoo.data.check root=<folder>"),
     ],
 )
-def test_mistakes_get_sentences(words, says):
-    with pytest.raises(ZooError, match="(?s)" + says):
+def test_invalid_arguments_raise(words, message):
+    with pytest.raises(ZooError, match="(?s)" + message):
         prepare.main(words)
 
 
-def test_without_a_root_it_says_where_to_get_the_set(capsys):
+def test_without_a_root_the_source_is_printed(capsys):
     assert prepare.main(["classes"]) is None
     printed = capsys.readouterr().out
-    assert "UCF-101 comes from its page" in printed
+    assert "UCF-101 is on its page" in printed
     assert "Then type: python -m zoo.data.prepare classes root=<folder>" in printed
 
 
-def test_it_is_a_command_without_torch_and_without_stack_trace():
-    asked = (
+def test_command_imports_no_torch_and_prints_no_stack_trace():
+    program = (
         "import sys, zoo.data.prepare as prepare; sys.argv[1:] = ['weizmann', 'root=/nowhere']\n"
         "try: prepare.run()\nfinally: print('torch' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (1, "False")
     assert "there is no such folder" in done.stderr
     assert "Traceback" not in done.stderr

@@ -1,4 +1,4 @@
-"""The puppets: that the ground truth is true, and that a clip is what its number says."""
+"""The puppets: the ground truth is exact, and a clip is a function of its index."""
 
 import hashlib
 import subprocess
@@ -15,11 +15,11 @@ from zoo.data.sets.puppets.backdrop import BUILDING, GROUND, SKY, SPEEDS, Street
 from zoo.data.sets.puppets.body import BONES, JOINTS
 from zoo.data.sets.puppets.clips import PuppetClips
 from zoo.data.sets.puppets.config import ACTIONS, CARD, IDENTITIES, LABELS, PuppetsConfig
-from zoo.data.sets.puppets.film import Frame, shoot
+from zoo.data.sets.puppets.ground_truth import flow, visibility
 from zoo.data.sets.puppets.layers import HalfPlane, Layer, Paint, composite
-from zoo.data.sets.puppets.motion import REPERTOIRE, course
+from zoo.data.sets.puppets.motion import ACTION_MOTIONS, compute_trajectory
+from zoo.data.sets.puppets.render import Viewport, render
 from zoo.data.sets.puppets.scene import Alternating, Scripted, draw_scene
-from zoo.data.sets.puppets.truth import flow, visibility
 from zoo.errors import ZooError
 from zoo.types import FIELDS
 
@@ -38,7 +38,7 @@ def same(one, other):
 
 
 def warped(video, offsets):
-    """Frames (T-1, 3, H, W) looked up in the frame before; the conventions of zoo/types.py, written out."""
+    """Warp the earlier frames (T-1, 3, H, W), by the conventions of zoo/types.py written out."""
     height, width = video.shape[-2:]
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     grid = torch.stack([(x + offsets[:, 0]) / (width - 1), (y + offsets[:, 1]) / (height - 1)], dim=-1) * 2 - 1
@@ -56,7 +56,7 @@ def near_edge(clip, radius=2):
 
 @pytest.mark.parametrize("view", ["person", "street"])
 @pytest.mark.parametrize("action", range(len(ACTIONS)), ids=ACTIONS)
-def test_the_earlier_frame_carried_by_the_flow_is_the_later_frame(view, action):
+def test_warping_the_earlier_frame_gives_the_later_frame(view, action):
     clip = clips(view=view, height=128, crowd=1.0).perform(action, [action] * 5)
     error = (warped(clip["video"], clip["flow"]) - clip["video"][1:]).abs().mean(1, keepdim=True)
     inside = (clip["visibility"] == 1) & ~near_edge(clip)
@@ -64,10 +64,10 @@ def test_the_earlier_frame_carried_by_the_flow_is_the_later_frame(view, action):
     assert error[inside].mean() < 0.02 * 2
     puppet = inside & (clip["instances"][1:, None] > 0)
     assert puppet.sum() > 300
-    assert error[puppet].mean() < 0.03 * 2  # the lookup blurs stripes of a few pixels
+    assert error[puppet].mean() < 0.03 * 2  # interpolation blurs stripes of a few pixels
 
 
-def test_a_wrong_sign_or_a_transposed_axis_would_show():
+def test_wrong_sign_or_axis_of_the_flow_increases_the_error():
     clip = clips(height=96, crowd=0.0).perform(3, [ACTIONS.index("run")] * 6)
     inside = (clip["visibility"] == 1) & ~near_edge(clip)
 
@@ -79,8 +79,8 @@ def test_a_wrong_sign_or_a_transposed_axis_would_show():
         assert error(wrong) > 3 * right
 
 
-def test_what_is_visible_looks_the_same_and_what_is_hidden_is_another_plane():
-    """Labels looked up at the nearest pixel agree with visibility, but for the pixels on a border."""
+def test_visibility_agrees_with_warped_instances():
+    """Labels at the nearest source pixel agree with visibility, except for pixels on a border."""
     clip = clips(height=128, crowd=1.0).clip(3, 0, 6)
     source = torch.nn.functional.one_hot(clip["instances"]).permute(0, 3, 1, 2).float()
     agrees = (warped(source, clip["flow"]).argmax(1) == clip["instances"][1:])[:, None]
@@ -93,11 +93,11 @@ def street(camera, width=32, seed=5):
     return Street(np.array(camera, float), height=32, width=width, horizon=24, unit=20.0, seed=seed)
 
 
-def test_a_camera_that_moves_right_gives_flow_to_the_right():
-    """The camera moves 5 pixels: the ground stood 5 pixels further right in the frame before."""
+def test_camera_moving_right_gives_flow_to_the_right():
+    """The camera moves 5 pixels, so the ground was 5 pixels further right in the earlier frame."""
     backdrop = street([0.0, 5.0])
     canvas, plane = backdrop.paint()
-    picture = shoot(draw_scene(PuppetsConfig(view="street"), "train", 0), Frame(32, 32, True), np.array([0.0, 0.1]))
+    picture = render(draw_scene(PuppetsConfig(view="street"), "train", 0), Viewport(32, 32, True), np.array([0.0, 0.1]))
     offsets = flow(replace(picture, canvas=canvas, plane=plane, backdrop=backdrop))
     assert [offsets[0, 0][plane[1] == which].mean() for which in (SKY, BUILDING, GROUND)] == pytest.approx(
         [5 * speed for speed in SPEEDS]
@@ -107,18 +107,18 @@ def test_a_camera_that_moves_right_gives_flow_to_the_right():
 
 
 def bar(x):
-    """An upright bar 4 pixels wide and 8 high, standing at column x[t]."""
+    """An upright bar, 4 pixels wide and 8 high, at column x[t]."""
     origin = np.array([(column, 20.0) for column in x])
     up = np.broadcast_to([0.0, -1.0], origin.shape)
     return Layer(origin, up, 8.0, 2.0, 2.0, 1, 20.0, Paint((200, 0, 0)), LABELS.index("occluder"), 1)
 
 
-def test_flow_and_visibility_of_a_bar_that_moves_three_pixels_before_a_still_one():
+def test_flow_and_visibility_of_a_bar_moving_in_front_of_a_still_one():
     backdrop = street([0.0, 0.0])
     canvas, plane = backdrop.paint()
     layers = [bar([8, 8]), bar([7, 10])]
     composite(canvas, plane, layers, 3)
-    picture = shoot(draw_scene(PuppetsConfig(view="street"), "train", 0), Frame(32, 32, True), np.array([0.0, 0.1]))
+    picture = render(draw_scene(PuppetsConfig(view="street"), "train", 0), Viewport(32, 32, True), np.array([0.0, 0.1]))
     picture = replace(picture, canvas=canvas, plane=plane, backdrop=backdrop, layers=layers)
     offsets = flow(picture)
     seen = visibility(picture, offsets)[0, 0]
@@ -126,23 +126,23 @@ def test_flow_and_visibility_of_a_bar_that_moves_three_pixels_before_a_still_one
     assert offsets[0, :, 16, 6].tolist() == [0, 0]
     row = {x: int(seen[16, x]) for x in range(3, 15)}
     # The moving bar covered columns 6 to 8 and now covers 9 to 11; the still one behind it covers 7 to 9.
-    # So 6 (street) and 7 (still bar) come out from behind it; 9 to 11 were on it before.
+    # So 6 (street) and 7 (still bar) were occluded before; 9 to 11 show the moving bar in both frames.
     assert [row[x] for x in (4, 6, 7, 9, 10, 11, 12, 13)] == [1, 0, 0, 1, 1, 1, 1, 1]
 
 
 def test_source_outside_the_frame_is_not_visible():
     backdrop = street([5.0, 0.0])
     canvas, plane = backdrop.paint()
-    picture = shoot(draw_scene(PuppetsConfig(view="street"), "train", 0), Frame(32, 32, True), np.array([0.0, 0.1]))
+    picture = render(draw_scene(PuppetsConfig(view="street"), "train", 0), Viewport(32, 32, True), np.array([0.0, 0.1]))
     picture = replace(picture, canvas=canvas, plane=plane, backdrop=backdrop, layers=[bar([-50, -50])])
     seen = visibility(picture, flow(picture))[0, 0]
     assert seen[30].tolist() == [0.0] * 5 + [1.0] * 27  # the ground moves 5 pixels to the right
 
 
 def test_limbs_move_rigidly():
-    """Distances between pixels of one layer are the same before and after the flow carried them."""
+    """Distances between pixels of a layer are the same before and after the flow."""
     config = PuppetsConfig(view="person", height=96)
-    picture = shoot(draw_scene(config, "train", 5), Frame(96, 96, False), np.arange(4) / 12.5)
+    picture = render(draw_scene(config, "train", 5), Viewport(96, 96, False), np.arange(4) / 12.5)
     offsets = flow(picture)
     for number in range(3, 3 + len(picture.layers)):
         y, x = np.nonzero(picture.plane[2] == number)
@@ -156,11 +156,11 @@ def test_limbs_move_rigidly():
 
 
 @pytest.mark.parametrize("action", range(len(ACTIONS)), ids=ACTIONS)
-def test_bones_keep_their_length_and_feet_the_ground(action):
-    frame = Frame(128, 128, False)
+def test_bones_keep_their_length_and_feet_stay_on_the_ground(action):
+    frame = Viewport(128, 128, False)
     scene = draw_scene(PuppetsConfig(view="person", height=128), "train", 2)
     scene = replace(scene, lead=replace(scene.lead, timeline=Scripted((action,), 12.5)))
-    body = shoot(scene, frame, np.arange(20) / 12.5).poses[0]
+    body = render(scene, frame, np.arange(20) / 12.5).poses[0]
     for start, end in BONES:
         lengths = np.linalg.norm(body.joints[end] - body.joints[start], axis=1)
         assert np.ptp(lengths) < 1e-6, (start, end)
@@ -172,7 +172,7 @@ def test_bones_keep_their_length_and_feet_the_ground(action):
 
 
 def test_joints_lie_on_the_labels_of_their_limbs():
-    """In a jumping jack nothing comes before the legs and the near arm."""
+    """In a jumping jack nothing occludes the legs and the near arm."""
     limbs = {"near elbow": "near upper arm, near forearm", "near wrist": "near forearm"}
     for side in ("near", "far"):
         limbs |= {f"{side} knee": f"{side} thigh, {side} lower leg", f"{side} ankle": f"{side} lower leg"}
@@ -185,7 +185,7 @@ def test_joints_lie_on_the_labels_of_their_limbs():
             assert all(LABELS[label] in parts for label in found), (index, joint)
 
 
-def test_a_joint_outside_the_frame_has_no_confidence():
+def test_joint_outside_the_frame_has_no_confidence():
     clip = clips(view="person", height=64, width=16).perform(0, [ACTIONS.index("wave2")] * 8)
     x, y, confidence = clip["pose"].unbind(-1)
     inside = (x >= 0) & (x <= 15) & (y >= 0) & (y <= 63)
@@ -195,7 +195,7 @@ def test_a_joint_outside_the_frame_has_no_confidence():
 # --- what a clip is a function of
 
 
-def test_a_clip_is_the_same_whatever_the_order_seed_and_epoch():
+def test_clip_depends_on_neither_order_seed_nor_epoch():
     first = clips(seed=1, crowd=1.0)
     others = [first.clip(i, 0, 4) for i in (3, 1, 2)]
     again = clips(seed=2, crowd=1.0)
@@ -209,7 +209,7 @@ def fingerprint():
     return hashlib.sha256(b"".join(clip[name].numpy().tobytes() for name in ("video", "flow"))).hexdigest()
 
 
-def test_a_clip_is_the_same_in_another_process():
+def test_clip_is_the_same_in_another_process():
     program = f"import sys; sys.path.insert(0, {str(ROOT)!r})"
     program += "; from tests.data.test_puppets import fingerprint; print(fingerprint())"
     printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -217,7 +217,7 @@ def test_a_clip_is_the_same_in_another_process():
 
 
 @pytest.mark.parametrize("view", ["person", "street"])
-def test_a_longer_clip_begins_with_the_shorter(view):
+def test_longer_clip_begins_with_the_shorter(view):
     for index in range(4):
         short, long = (clips(view=view, crowd=1.0, transitions=1.0).clip(index, 0, n) for n in (5, 23))
         for name in ("video", "labels", "instances", "condition", "pose"):
@@ -227,7 +227,7 @@ def test_a_longer_clip_begins_with_the_shorter(view):
         assert torch.equal(short["attributes"]["action"], long["attributes"]["action"][:5])
 
 
-def test_the_splits_have_clips_of_their_own():
+def test_splits_have_different_clips():
     assert not torch.equal(clips("val").clip(0, 0, 1)["video"], clips("train").clip(0, 0, 1)["video"])
     assert len(clips("train", clips=17)) == 17
     assert len(clips("val", clips=17)) == 1000
@@ -247,7 +247,7 @@ def directions(clip):
     return torch.stack([F.normalize(joints[end] - joints[start], dim=-1) for start, end in BONES])
 
 
-def test_identity_changes_the_looks_and_not_the_movement():
+def test_identity_changes_appearance_not_motion():
     walk = [ACTIONS.index("walk")] * 4
     looks = [clips(view="person").perform(0, walk, who) for who in range(len(IDENTITIES))]
     for other in looks[1:]:
@@ -257,14 +257,14 @@ def test_identity_changes_the_looks_and_not_the_movement():
         assert all((one["video"] - other["video"]).abs().mean() > 0.01 for other in looks[:i])
 
 
-def test_action_changes_the_movement_and_not_the_looks():
+def test_action_changes_motion_not_identity():
     acts = [clips(view="person").perform(0, [action] * 8, 4) for action in range(len(ACTIONS))]
     for i, one in enumerate(acts):
         assert (one["attributes"]["action"] == i).all()
         assert all((directions(one) - directions(other)).abs().amax() > 0.2 for other in acts[:i])
 
 
-def test_an_action_that_changes_bends_the_movement_only_from_there():
+def test_changing_action_affects_later_frames_only():
     walk, jack = ACTIONS.index("walk"), ACTIONS.index("jack")
     still, changed = (clips(view="person").perform(0, actions) for actions in ([walk] * 10, [walk] * 5 + [jack] * 5))
     torch.testing.assert_close(directions(changed)[:, :5], directions(still)[:, :5])
@@ -272,7 +272,7 @@ def test_an_action_that_changes_bends_the_movement_only_from_there():
     assert changed["attributes"]["action"].tolist() == [walk] * 5 + [jack] * 5
 
 
-def test_transitions_go_there_and_back_inside_eight_frames():
+def test_transitions_alternate_within_eight_frames():
     times = np.arange(8) / 12.5
     for index in range(20):
         actions = draw_scene(PuppetsConfig(transitions=1.0), "train", index).lead.timeline(times)
@@ -292,8 +292,8 @@ def test_transitions_go_there_and_back_inside_eight_frames():
 def test_speed_is_per_second():
     walk = ACTIONS.index("walk")
     timeline = Scripted((walk,), 12.5)
-    path = course(timeline, np.array([0.0, 0.5, 2.0]), 0.3).travelled
-    assert path == pytest.approx([0, 0.5 * REPERTOIRE[walk].speed, 2 * REPERTOIRE[walk].speed])
+    path = compute_trajectory(timeline, np.array([0.0, 0.5, 2.0]), 0.3).travelled
+    assert path == pytest.approx([0, 0.5 * ACTION_MOTIONS[walk].speed, 2 * ACTION_MOTIONS[walk].speed])
     slow, fast = (clips(view="person", fps=fps).perform(0, [walk] * n) for fps, n in ((5.0, 3), (10.0, 5)))
     torch.testing.assert_close(slow["video"], fast["video"][::2])
 
@@ -332,13 +332,13 @@ def test_shapes_types_and_ranges(view, height, width):
     assert (clip["instances"] == 1).any()
 
 
-def test_a_single_frame_has_no_flow():
+def test_single_frame_has_no_flow():
     clip = clips().clip(0, 0, 1)
     assert clip["flow"].shape == (0, 2, 64, 128)
     assert clip["visibility"].shape == (0, 1, 64, 128)
 
 
-def test_only_the_wanted_fields_come():
+def test_only_requested_fields_are_provided():
     assert set(clips(fields=frozenset()).clip(0, 0, 2)) == {"video", "fps", "key"}
     assert set(clips(fields=frozenset({"visibility"})).clip(0, 0, 2)) == {"video", "fps", "key", "visibility"}
     assert "condition" not in clips(condition="none").clip(0, 0, 2)
@@ -353,7 +353,7 @@ def test_edges_are_where_the_labels_change():
     assert 0.02 < edge.mean() < 0.3
 
 
-def test_distance_is_that_to_the_exact_edges():
+def test_distance_is_to_the_exact_edges():
     edge = clips(view="person").clip(0, 0, 2)["condition"]
     clip = clips(view="person", condition="distance").clip(0, 0, 2)["condition"]
     assert clip.shape == (2, 2, 64, 64)
@@ -364,11 +364,11 @@ def test_distance_is_that_to_the_exact_edges():
     torch.testing.assert_close(clip[1, 1].flatten(), (3 * steps).clamp(max=255) / 255)
 
 
-def test_the_puppet_stays_inside_and_crosses_the_street():
+def test_puppet_stays_inside_the_frame_and_crosses_the_street():
     config = PuppetsConfig(view="street", height=64, crowd=0.0)
     walked = []
     for index in range(30):
-        body = shoot(draw_scene(config, "train", index), Frame(64, 128, True), np.arange(100) / 12.5).poses[0]
+        body = render(draw_scene(config, "train", index), Viewport(64, 128, True), np.arange(100) / 12.5).poses[0]
         x = body.joints["pelvis"][:, 0]
         assert ((x > 8) & (x < 120)).all()
         walked.append(np.ptp(x[:16]))
@@ -388,7 +388,7 @@ def test_auto_follows_the_model():
 
 
 @pytest.mark.parametrize(
-    ("settings", "sentence"),
+    ("settings", "message"),
     [
         ({"view": "stret"}, "Did you mean `street`"),
         ({"condition": "depth"}, "Choices: none, edges, distance, pose"),
@@ -397,8 +397,8 @@ def test_auto_follows_the_model():
         ({"fps": 0.0}, "not a frame rate"),
     ],
 )
-def test_mistakes_get_a_sentence(settings, sentence):
-    with pytest.raises(ZooError, match=sentence):
+def test_invalid_settings_raise(settings, message):
+    with pytest.raises(ZooError, match=message):
         PuppetsConfig(**settings)
 
 

@@ -1,4 +1,4 @@
-"""The data set `weizmann`: names, the split in time, starts, the square around the person, sentences on mistakes."""
+"""The data set `weizmann`: names, the split in time, starts, the square around the person, and errors."""
 
 import importlib.util
 import os
@@ -16,8 +16,8 @@ from zoo.card import MODELS
 from zoo.data.base import DATA_SETS, build_set
 from zoo.data.decode import probe, read_frames
 from zoo.data.sets.weizmann import crop
-from zoo.data.sets.weizmann.crop import Cropped, cut_square
-from zoo.data.sets.weizmann.find import find
+from zoo.data.sets.weizmann.crop import CroppedVideo, cut_square
+from zoo.data.sets.weizmann.find import find_weizmann
 from zoo.data.sets.weizmann.names import ACTIONS, PEOPLE
 from zoo.data.sets.weizmann.person import centre_boxes, person_boxes
 from zoo.data.transforms import cover, to_signed, to_uint8
@@ -39,7 +39,7 @@ def make_labelled():
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
-    """For tests that change no file: what is found is found once."""
+    """A copy for tests that change no file, so results are cached across them."""
     return shutil.copytree(FIXTURES / "weizmann", tmp_path_factory.mktemp("weizmann") / "set")
 
 
@@ -57,7 +57,7 @@ def clips(root, split="train", fields=FIELDS, seed=0, **settings):
 
 
 def starts_of(data, frames=10, epoch=0):
-    """Start of every clip, by video."""
+    """First frame of every clip, by video."""
     found = {}
     for index in range(len(data)):
         video, _, start = data.clip(index, epoch, frames)["key"].removeprefix("weizmann/").rpartition("/")
@@ -83,7 +83,7 @@ def test_the_committed_files_are_what_the_script_writes(tmp_path):
     assert sum(path.stat().st_size for path in (FIXTURES / "weizmann").rglob("*.avi")) < 300_000
 
 
-# What the clips are
+# Clips
 
 
 def test_defaults_are_the_protocol(shared):
@@ -101,16 +101,16 @@ def test_defaults_are_the_protocol(shared):
 
 
 def test_settings_and_checks_import_no_torch(shared):
-    asked = (
+    program = (
         "import sys; from zoo.data.base import DATA_SETS\n"
         f"DATA_SETS.config({{'name': 'weizmann', 'root': '{shared}'}}).spec()\n"
         "print('torch' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
 
-def test_who_does_what_is_read_from_the_name(shared):
+def test_attributes_are_read_from_the_file_name(shared):
     by_name = {"bend/daria_bend": (0, 0), "walk/daria_walk": (0, 7), "walk/moshe_walk": (7, 7),
                "run/lena_run1": (5, 4), "run/lena_run2": (5, 4), "wave2/moshe_wave2": (7, 9)}  # fmt: skip
     data, seen = clips(shared, starts=1), set()
@@ -129,7 +129,7 @@ def test_who_does_what_is_read_from_the_name(shared):
     assert seen == set(NAMES)
 
 
-def test_files_straight_in_the_root_are_the_same_set(root, tmp_path):
+def test_files_directly_in_the_root_give_the_same_clips(root, tmp_path):
     nested = [clips(root, starts=2).clip(3, 0, 10), clips(root, "val").clip(3, 0, 10)]
     flat = tmp_path / "flat"
     flat.mkdir()
@@ -153,8 +153,8 @@ def test_files_straight_in_the_root_are_the_same_set(root, tmp_path):
 def test_the_first_two_thirds_are_for_training(shared, fps, boundary, length):
     settings = {"fps": fps, "frames": 4}
     train, val = (clips(shared, split, **settings) for split in ("train", "val"))
-    assert len(train.stretches) == len(val.stretches) == 8
-    for before, after in zip(train.stretches, val.stretches, strict=True):
+    assert len(train.segments) == len(val.segments) == 8
+    for before, after in zip(train.segments, val.segments, strict=True):
         stored = before.footage.stored
         assert (before.first, after.stop) == (0, length)
         assert before.stop == after.first == boundary
@@ -162,7 +162,7 @@ def test_the_first_two_thirds_are_for_training(shared, fps, boundary, length):
         assert set(stored[after.first :]) <= set(range(24, 36))
 
 
-def test_clips_of_training_lie_at_twenty_evenly_spaced_starts(shared):
+def test_training_clips_start_at_twenty_evenly_spaced_frames(shared):
     twenty = [0, 1, 1, 2, 3, 4, 4, 5, 6, 7, 7, 8, 9, 10, 10, 11, 12, 13, 13, 14]  # 14 k / 19, rounded
     data = clips(shared, fields=())
     assert len(data) == 160
@@ -173,7 +173,7 @@ def test_clips_of_training_lie_at_twenty_evenly_spaced_starts(shared):
     assert starts_of(clips(shared, fields=(), starts=None)) == of_each(list(range(15)))
 
 
-def test_clips_of_evaluation_are_windows_of_the_last_third(shared):
+def test_validation_clips_are_windows_of_the_last_third(shared):
     assert starts_of(clips(shared, "val", fields=())) == of_each([24])
     four = clips(shared, "val", fields=(), frames=4, starts=7)
     assert starts_of(four, 4) == of_each([24, 28, 32])
@@ -181,7 +181,7 @@ def test_clips_of_evaluation_are_windows_of_the_last_third(shared):
     assert shown == set(range(24, 36))
 
 
-def test_a_clip_shows_the_frames_that_its_key_names(shared):
+def test_clip_contains_the_frames_that_its_key_names(shared):
     clip = clips(shared, "val", crop="none").clip(1, 0, 10)
     assert clip["key"] == "weizmann/run/lena_run1.avi/24"
     frames = read_frames(shared / "run/lena_run1.avi", range(24, 34))
@@ -194,8 +194,8 @@ def test_a_clip_shows_the_frames_that_its_key_names(shared):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_square_holds_the_person(name):
-    """Of every frame; where the person leaves the frame, of the visible part."""
+def test_square_contains_the_person(name):
+    """In every frame; if the person leaves the frame, the visible part."""
     script = make_labelled()
     _, places = script.film(script.WEIZMANN.index(name), name)
     left, top, side = person_boxes(read_frames(FIXTURES / f"weizmann/{name}.avi", range(36))).T
@@ -210,13 +210,13 @@ def test_the_square_holds_the_person(name):
     assert (np.ptp(left) == 0) == (not travels)
 
 
-def test_what_does_not_move_is_cut_in_the_middle():
+def test_video_without_motion_is_cropped_at_the_centre():
     frames = np.repeat(make_labelled().wall()[None], 12, axis=0)
     np.testing.assert_array_equal(person_boxes(frames), np.tile([18, 0, 144], (12, 1)))
     np.testing.assert_array_equal(centre_boxes(2, 144, 180), [[18, 0, 144]] * 2)
 
 
-def test_beyond_the_frame_is_its_mean_colour():
+def test_square_beyond_the_frame_has_its_mean_colour():
     picture = np.arange(24, dtype=np.uint8).reshape(4, 6, 1).repeat(3, axis=2)
     mean = 12  # of 0 to 23, 11.5, rounded to even
     square = cut_square(picture, -1, 2, 3)[..., 0]
@@ -225,10 +225,10 @@ def test_beyond_the_frame_is_its_mean_colour():
     np.testing.assert_array_equal(cut_square(picture, 2, 0, 4), picture[:, 2:])
 
 
-def test_clips_show_the_square(shared):
+def test_clips_are_cropped_to_the_square(shared):
     for choice, (left, top, side) in (("centre", (18, 0, 144)), ("person", (None, None, None))):
         data = clips(shared, "val", crop=choice)
-        clip, footage = data.clip(1, 0, 10), data.stretches[1].footage
+        clip, footage = data.clip(1, 0, 10), data.segments[1].footage
         if choice == "person":
             left, top, side = footage.video.boxes[26]
             assert side < 90
@@ -238,21 +238,21 @@ def test_clips_show_the_square(shared):
         )
 
 
-def test_boxes_are_found_once(root, monkeypatch):
+def test_boxes_are_computed_once(root, monkeypatch):
     first = clips(root).clip(0, 0, 10)["video"]
-    monkeypatch.setattr(crop, "person_boxes", lambda frames: pytest.fail("looked for the person again"))
+    monkeypatch.setattr(crop, "person_boxes", lambda frames: pytest.fail("boxes were computed again"))
     assert torch.equal(clips(root).clip(0, 0, 10)["video"], first)
-    smaller = clips(root, height=32).clip(0, 0, 10)["video"]  # other pictures, the same boxes
+    smaller = clips(root, height=32).clip(0, 0, 10)["video"]  # other frames, the same boxes
     assert smaller.shape == (10, 3, 32, 32)
     os.utime(root / "bend/daria_bend.avi", (1, 1))
-    with pytest.raises(pytest.fail.Exception, match="looked for the person again"):
+    with pytest.raises(pytest.fail.Exception, match="boxes were computed again"):
         clips(root).clip(0, 0, 10)
 
 
 def test_stamps_of_crops_differ(shared):
-    found = find(config(shared))
+    found = find_weizmann(config(shared))
     video, cache = found.videos[0], None
-    stamps = {Cropped(video, kind, cache).stamp_of("frames") for kind in ("person", "centre")}
+    stamps = {CroppedVideo(video, kind, cache).stamp_of("frames") for kind in ("person", "centre")}
     assert len({*stamps, video.stamp_of("frames")}) == 3
 
 
@@ -260,7 +260,7 @@ def test_stamps_of_crops_differ(shared):
 
 
 def test_every_setting_is_read(shared):
-    """labelled_fraction, batch_size and workers are for the data module."""
+    """The data module reads labelled_fraction, batch_size and workers."""
     kind = DATA_SETS.find("weizmann").config
     with recorded_reads(kind) as read:
         settings = config(shared, condition="auto").suited_to(MODELS.find("vid2vid").card)
@@ -270,16 +270,16 @@ def test_every_setting_is_read(shared):
     assert set(kind.__dataclass_fields__) - read == {"labelled_fraction", "batch_size", "workers"}
 
 
-def test_condition_and_flow_are_of_the_square(shared):
+def test_condition_and_flow_are_computed_from_the_square(shared):
     clip = clips(shared, "val", condition="edges", flow="dis").clip(0, 0, 10)
     assert (clip["condition"].shape, clip["flow"].shape) == ((10, 1, 64, 64), (9, 2, 64, 64))
 
 
-# What is said of what is wrong
+# Errors and warnings
 
 
 @pytest.mark.filterwarnings("default")
-def test_what_is_missing_is_named(root):
+def test_missing_videos_are_named(root):
     with pytest.warns(UserWarning, match=r"8 of the 93 videos.*Missing: denis, eli.*; jack.*; daria_run, .*lena_walk"):
         clips(root)
     with warnings.catch_warnings():
@@ -292,14 +292,14 @@ def test_what_is_missing_is_named(root):
         clips(root)
 
 
-def test_too_short_for_a_split_is_left_out_and_named(root):
+def test_video_too_short_for_a_split_is_skipped_with_a_warning(root):
     script = make_labelled()
     script.write(root / "walk/moshe_walk.avi", script.film(0, "a_walk", 24)[0])
     assert probe(root / "walk/moshe_walk.avi").frames == 24
-    with pytest.warns(UserWarning, match=r"1 of 8 videos are left out of `val`.* 10 frames: walk/moshe_walk.avi \(8\)"):
+    with pytest.warns(UserWarning, match=r"1 of 8 videos are skipped in `val`.* 10 frames: walk/moshe_walk.avi \(8\)"):
         val = clips(root, "val")
-    assert len(val.stretches) == 7
-    assert len(clips(root).stretches) == 8
+    assert len(val.segments) == 7
+    assert len(clips(root).segments) == 8
 
 
 def move(root, old, new):
@@ -309,37 +309,37 @@ def move(root, old, new):
 
 WRONG = [
     (lambda r: move(r, "walk/daria_walk.avi", "walk/dario_walk.avi"), {},
-     r"walk/dario_walk.avi fits no <person>_<action>.avi.*Did you mean `daria_walk`\? People: daria, .*Rename"),
-    (lambda r: move(r, "walk/daria_walk.avi", "daria_walk3.avi"), {}, r"daria_walk3.avi fits no <person>"),
-    (lambda r: move(r, "walk/daria_walk.avi", "walk/daria_run.avi"), {}, r"called `run` and lies in the folder `walk`"),
+     r"walk/dario_walk.avi is not named <person>_<action>.avi.*Did you mean `daria_walk`\? People: daria, .*Rename"),
+    (lambda r: move(r, "walk/daria_walk.avi", "daria_walk3.avi"), {}, r"daria_walk3.avi is not named <person>"),
+    (lambda r: move(r, "walk/daria_walk.avi", "walk/daria_run.avi"), {}, r"named `run` but is in the folder `walk`"),
     (lambda r: shutil.copy(r / "walk/daria_walk.avi", r / "daria_walk.avi"), {}, r"are the same video of Weizmann"),
-    (lambda r: [path.unlink() for path in r.rglob("*.avi")], {}, r"holds no video\. It takes .*walk/daria_walk.avi"),
+    (lambda r: [path.unlink() for path in r.rglob("*.avi")], {}, r"contains no video\. It takes .*walk/daria_walk.avi"),
     (lambda r: [path.unlink() for path in r.rglob("*.avi")] + [(r / "walk.zip").write_bytes(b"")], {},
-     r"holds no video, but walk.zip. Unpack: python -m zoo.data.prepare weizmann root="),
+     r"contains no video, but walk.zip. Type: python -m zoo.data.prepare weizmann root="),
     (lambda r: shutil.rmtree(r), {}, r"there is no such folder"),
-    (lambda r: None, {"root": ""}, r"data=weizmann needs to know where the videos are: type data.root=<folder>"),
-    (lambda r: None, {"frames": 25}, r"no video .* for `train`. The longest, .* has 24 there.*type data.frames=24"),
+    (lambda r: None, {"root": ""}, r"data=weizmann needs the folder with the videos: type data.root=<folder>"),
+    (lambda r: None, {"frames": 25}, r"No video .* in `train`. The longest, .* has 24 .*type data.frames=24"),
     (lambda r: None, {"crop": "persn"}, r"data.crop=persn is not a choice. Did you mean `person`"),
-    (lambda r: None, {"starts": 0}, r"data.starts=0 is no number of clips. Type data.starts=20, or data.starts=null"),
+    (lambda r: None, {"starts": 0}, r"data.starts=0 must be at least 1. Type data.starts=20, or data.starts=null"),
     (lambda r: None, {"condition": "edgs"}, r"Did you mean `edges`"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("damage", "settings", "says"), WRONG, ids=range(len(WRONG)))
-def test_what_is_wrong_is_named(root, damage, settings, says):
+@pytest.mark.parametrize(("damage", "settings", "message"), WRONG, ids=range(len(WRONG)))
+def test_invalid_files_and_settings_raise(root, damage, settings, message):
     damage(root)
-    with pytest.raises(ZooError, match=says):
+    with pytest.raises(ZooError, match=message):
         config(**{"root": root} | settings).spec()
 
 
-def test_longer_evaluation_clips_than_there_are_get_a_sentence(shared):
-    with pytest.raises(ZooError, match=r"no video .* for `val`.* has 12 there.*type evaluation.frames=12"):
+def test_too_long_validation_clips_raise(shared):
+    with pytest.raises(ZooError, match=r"No video .* in `val`.* has 12 .*type evaluation.frames=12"):
         clips(shared, "val", frames=13)
 
 
 @pytest.mark.filterwarnings("default")
-def test_a_broken_video_is_named_and_the_others_are_used(root):
+def test_broken_video_is_skipped_with_a_warning(root):
     (root / "walk/daria_walk.avi").write_text("no video " * 50)
     with pytest.warns(UserWarning, match=r"daria_walk.avi cannot be read"):
         data = clips(root)
-    assert len(data.stretches) == 7
+    assert len(data.segments) == 7

@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 import pytest
 import torch
 
-from zoo.data.module import share_of
+from zoo.data.module import rank_share
 from zoo.errors import ZooError
 from zoo.evaluation.catalogue import METRICS, better
 from zoo.evaluation.metric import Setup, Videos
@@ -239,9 +239,9 @@ def test_results_are_added_and_never_changed(tmp_path):
 
 
 def test_ranks_share_the_evaluation_clips():
-    shares = [list(share_of(8, rank, 3)) for rank in range(3)]
+    shares = [list(rank_share(8, rank, 3)) for rank in range(3)]
     assert shares == [[0, 1, 2], [3, 4, 5], [6, 7]]
-    assert [list(share_of(1, rank, 2)) for rank in range(2)] == [[0], []]
+    assert [list(rank_share(1, rank, 2)) for rank in range(2)] == [[0], []]
 
 
 def test_curves_are_read_against_the_clock(tmp_path):

@@ -1,4 +1,4 @@
-"""What the tests of `paired`, `cityscapes` and `pose` share: the tiny files of tests/fixtures, opened as data sets."""
+"""Helpers for the tests of `paired`, `cityscapes` and `pose`: opens the small files in tests/fixtures as data sets."""
 
 import cv2
 
@@ -14,8 +14,8 @@ def config(name, place, **settings):
     return DATA_SETS.config({"name": name, "root": str(place)} | NEEDED[name] | size | settings)
 
 
-def all_of(name, place, **settings):
-    """Every clip of both splits, in several epochs."""
+def read_all_clips(name, place, **settings):
+    """Read every clip of both splits, in several epochs."""
     for split in ("train", "val"):
         data = build_set(config(name, place, **settings), split, frozenset(FIELDS), 0)
         for epoch in range(4):
@@ -28,6 +28,6 @@ def clips(name, root, split="train", fields=FIELDS, seed=0, **settings):
 
 
 def replace_picture(path, change):
-    """Rewrite one picture, unchanged but for what ``change`` does to the array."""
+    """Rewrite one image after applying ``change`` to the array."""
     picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     cv2.imwrite(str(path), change(picture))

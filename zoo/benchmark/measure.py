@@ -40,13 +40,13 @@ AHEAD = 4  # batches for each loading process, more than it keeps ready: it work
 
 
 class EvenData(VideoData):
-    """Batches that come one by one. In bunches they come in bursts: of a handful of steps hardly two would be alike."""
+    """Transfers batches one at a time: in groups they arrive in bursts, and the times of a few steps would differ."""
 
     def train_dataloader(self) -> ClipLoader:
         """The whole training as one pass."""
         loader = super().train_dataloader()
-        if hasattr(loader, "bunches"):  # older checkouts have none
-            loader.bunches.room = 0
+        if hasattr(loader, "batch_groups"):  # older checkouts have none
+            loader.batch_groups.max_bytes = 0
         return loader
 
 

@@ -43,17 +43,17 @@ class Throughput(Callback):
             return
         elapsed = time.perf_counter() - self.since
         model.log("perf/clips_per_s", self.clips / elapsed)
-        model.log("perf/wait_share", (_waited(trainer) - self.waited) / elapsed)
+        model.log("perf/wait_share", (_wait_seconds(trainer) - self.wait_seconds) / elapsed)
         model.log("perf/peak_memory_mib", peak_memory())
         self._restart(trainer)
 
     def _restart(self, trainer: Trainer) -> None:
-        self.clips, self.since, self.waited = 0, time.perf_counter(), _waited(trainer)
+        self.clips, self.since, self.wait_seconds = 0, time.perf_counter(), _wait_seconds(trainer)
 
 
-def _waited(trainer: Trainer) -> float:
+def _wait_seconds(trainer: Trainer) -> float:
     """Seconds, since the training began."""
-    return cast(ClipLoader, trainer.train_dataloader).waited
+    return cast(ClipLoader, trainer.train_dataloader).wait_seconds
 
 
 def peak_memory() -> float:

@@ -1,1 +1,1 @@
-"""Clips: data sets, decoding, and the one data module."""
+"""Data sets, video decoding and the Lightning data module."""

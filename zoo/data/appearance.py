@@ -1,4 +1,4 @@
-"""A picture whose appearance a thing of a sample should have, read from files."""
+"""Read the image whose appearance an instance of a sample should have."""
 
 from __future__ import annotations
 
@@ -15,30 +15,36 @@ from zoo.types import Appearance, ClipSpec
 
 
 def read_appearance(settings: AppearanceSettings, spec: ClipSpec) -> Appearance:
-    """The picture and its maps at the size of a clip; a ZooError for a file that is not there or does not fit."""
-    picture = read_image(_existing("appearance.image", str(settings.image)))
+    """Read the image and its maps at the size of a clip.
+
+    Returns an image of shape (3, H, W) in [-1, 1] and maps of shape (H, W). Raises ZooError if a file is missing or a
+    map does not have the size of the image.
+    """
+    picture = read_image(_require_file("appearance.image", str(settings.image)))
     image = torch.from_numpy(to_signed(cover(picture, spec.height, spec.width)[None])[0])
 
-    def ids(setting: str, typed: str | None) -> Tensor | None:
+    def read_map(setting: str, typed: str | None) -> Tensor | None:
         if typed is None:
             return None
-        stored = read_ids(_existing(setting, typed))
+        stored = read_ids(_require_file(setting, typed))
         if stored.shape != picture.shape[:2]:
-            raise ZooError(f"{setting}={typed} is {_size(stored.shape)}; appearance.image is {_size(picture.shape)}.")
+            raise ZooError(
+                f"{setting}={typed} is {_format_size(stored.shape)}, but appearance.image is "
+                f"{_format_size(picture.shape)}. Scale the map to the size of the image, by nearest neighbour."
+            )
         return torch.from_numpy(cover(stored, spec.height, spec.width, ids=True)).long()
 
-    labels = ids("appearance.labels", settings.labels)
-    return Appearance(
-        image, settings.instance, labels, ids("appearance.instances", settings.instances), settings.source
-    )
+    labels = read_map("appearance.labels", settings.labels)
+    instances = read_map("appearance.instances", settings.instances)
+    return Appearance(image, settings.instance, labels, instances, settings.source)
 
 
-def _existing(setting: str, typed: str) -> Path:
+def _require_file(setting: str, typed: str) -> Path:
     path = Path(typed).expanduser()
     if not path.is_file():
-        raise ZooError(f"{setting}={typed}: there is no such file.")
+        raise ZooError(f"{setting}={typed}: there is no such file. Type the path of an image.")
     return path
 
 
-def _size(shape: tuple[int, ...]) -> str:
+def _format_size(shape: tuple[int, ...]) -> str:
     return f"{shape[1]}x{shape[0]} pixels"

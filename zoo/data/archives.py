@@ -1,4 +1,4 @@
-"""Zip archives that a person downloaded, unpacked beside them. Nothing is written outside the folder."""
+"""Unpack downloaded zip archives beside themselves. Nothing is written outside the folder."""
 
 from __future__ import annotations
 
@@ -13,40 +13,42 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from zoo.errors import ZooError
 from zoo.io.safe_settings import check_unfolded
 
-MOST_UNFOLDED = 200
-"""Times its own size that an archive of videos and pictures may unfold to; what compresses further is made to."""
+MAX_EXPANSION = 200
+"""Maximal ratio of unpacked to packed size. Videos and images compress far less; an archive beyond it is a zip
+bomb."""
 
 
 def unpack_all(root: Path) -> list[str]:
-    """Unpack every zip archive that lies straight in the folder; a sentence for each."""
+    """Unpack every zip archive directly in the folder; returns one sentence per archive."""
     return [unpack(archive) for archive in sorted(root.glob("*.zip"))]
 
 
 def unpack(archive: Path) -> str:
-    """Unpack one: what lies straight in it goes to a folder of its name, its folders go beside it.
+    """Unpack one archive; returns a sentence that says what was unpacked.
 
-    What is there already, in the same size, is left as it is. Raises ZooError, before anything is written, if a member
-    is a link or would land elsewhere, or if the whole unfolds beyond reason or beyond the room on the disk.
+    Files at the top level of the archive go to a folder with its name; folders are unpacked beside it. Existing files
+    of the same size are kept. Raises ZooError, before anything is written, if a member is a link or would land outside
+    the folder, or if the unpacked size exceeds the limit or the free disk space.
     """
     try:
         with zipfile.ZipFile(archive) as opened:
             members = [each for each in opened.infolist() if not each.is_dir()]
             for member in members:
-                _refuse_unsafe(archive, member)
-            check_unfolded(archive, members, MOST_UNFOLDED * archive.stat().st_size)
-            members = [each for each in members if not _is_litter(each.filename)]
+                _check_member_path(archive, member)
+            check_unfolded(archive, members, MAX_EXPANSION * archive.stat().st_size)
+            members = [each for each in members if not _is_hidden(each.filename)]
             top = archive.parent / archive.stem if any("/" not in each.filename for each in members) else archive.parent
-            missing = [each for each in members if not _is_there(top / each.filename, each)]
-            _refuse_unroomy(archive, missing)
+            missing = [each for each in members if not _is_extracted(top / each.filename, each)]
+            _check_disk_space(archive, missing)
             for member in missing:
-                _extract(opened, member, top / member.filename)
+                _extract_member(opened, member, top / member.filename)
     except (zipfile.BadZipFile, zlib.error, LZMAError, OSError, RuntimeError, EOFError, ValueError) as problem:
-        raise ZooError(f"{archive} cannot be unpacked: {problem}. Is the download whole?") from problem
-    return f"{archive.name}: {len(missing)} of {len(members)} files unpacked into {top}, the others were there."
+        raise ZooError(f"{archive} cannot be unpacked: {problem}. Is the download complete?") from problem
+    return f"{archive.name}: {len(missing)} of {len(members)} files unpacked into {top}; the others were there already."
 
 
-def _refuse_unsafe(archive: Path, member: zipfile.ZipInfo) -> None:
-    """A name that leads out of the folder, on any system, or a link."""
+def _check_member_path(archive: Path, member: zipfile.ZipInfo) -> None:
+    """Raise ZooError for a link, or for a name that leads out of the folder on any operating system."""
     name = member.filename
     parts = {*PurePosixPath(name).parts, *PureWindowsPath(name).parts}
     absolute = PurePosixPath(name).is_absolute() or PureWindowsPath(name).drive or PureWindowsPath(name).root
@@ -54,27 +56,30 @@ def _refuse_unsafe(archive: Path, member: zipfile.ZipInfo) -> None:
     if ".." in parts or absolute or kind not in (0, stat.S_IFREG):
         what = "is a link or device" if kind not in (0, stat.S_IFREG) else "leads out of the folder"
         raise ZooError(
-            f"{archive} holds `{name}`, which {what}. No archive of a data set does that: nothing was unpacked. "
-            "Download it again from its own page."
+            f"{archive} contains `{name}`, which {what}, so nothing was unpacked. Archives of data sets have no "
+            "such members. Download it again from its original page."
         )
 
 
-def _refuse_unroomy(archive: Path, missing: list[zipfile.ZipInfo]) -> None:
+def _check_disk_space(archive: Path, missing: list[zipfile.ZipInfo]) -> None:
     needed, free = sum(each.file_size for each in missing), shutil.disk_usage(archive.parent).free
     if needed > free:
-        raise ZooError(f"{archive} unfolds to {needed:,} bytes, and {free:,} are free there: nothing was unpacked.")
+        raise ZooError(
+            f"{archive} needs {needed:,} bytes, but {free:,} are free on that disk, so nothing was unpacked. Free some "
+            "space, or move the archive to another disk."
+        )
 
 
-def _is_litter(name: str) -> bool:
+def _is_hidden(name: str) -> bool:
     return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
 
 
-def _is_there(path: Path, member: zipfile.ZipInfo) -> bool:
+def _is_extracted(path: Path, member: zipfile.ZipInfo) -> bool:
     return path.is_file() and path.stat().st_size == member.file_size
 
 
-def _extract(opened: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> None:
-    """Whole or not at all."""
+def _extract_member(opened: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> None:
+    """Write one member to a temporary file, then rename it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:

@@ -1,4 +1,4 @@
-"""What a data set is: a card, a config of plain data, and clips by number. The cards import no torch."""
+"""The interface of a data set: a card, a config and clips by index. Cards and configs import no torch."""
 
 from __future__ import annotations
 
@@ -32,13 +32,14 @@ class DataCard:
     """Licence of the data."""
 
 
-PIECE = 32
-"""Frames of a piece of a long clip."""
-OTHERWISE_NAMED = frozenset(
+PIECE_FRAMES = 32
+"""Maximal number of frames in one piece of a long evaluation clip."""
+NOT_IN_PROTOCOL = frozenset(
     {"name", "frames", "height", "width", "fps", "batch_size", "workers", "labelled_fraction"}
     | {"root", "flow_weights", "cache"}
 )
-"""Settings that change no evaluation clip, or that a protocol has as fields of its own."""
+"""Settings that are not part of `DataConfig.shaping`: they leave the evaluation clips unchanged, or are fields of the
+evaluation protocol themselves."""
 
 
 @dataclass
@@ -70,47 +71,54 @@ class DataConfig:
     """Share of the training videos that keep their attributes, 0 to 1; in the others attributes are unknown."""
 
     def spec(self) -> ClipSpec:
-        """What the clips of this configuration will look like; opens a file at most, and needs no torch.
+        """Describe the clips of this configuration. Opens at most one file and imports no torch.
 
-        Raises ZooError with a sentence when the data is not there or is not what was expected.
+        Raises ZooError if the data is missing or not in the expected form.
         """
         raise NotImplementedError
 
     def shaping(self) -> dict[str, Any]:
-        """The settings that say which clips there are and what they show, beside those that a protocol names itself;
-        where the files lie, and how they are loaded, is not among them."""
-        return {name: value for name, value in asdict(self).items() if name not in OTHERWISE_NAMED}
+        """Return the settings that determine which clips there are and what they show.
+
+        Leaves out the fields that an evaluation protocol has itself, where the files are, and how they are loaded.
+        """
+        return {name: value for name, value in asdict(self).items() if name not in NOT_IN_PROTOCOL}
 
     def suited_to(self, card: ModelCard) -> DataConfig:
-        """This config with every choice that was left to the model made; most leave none."""
+        """Resolve the settings that depend on the model, such as `view=auto`. By default there are none."""
         return self
 
 
 class ClipSet(ABC):
-    """Clips by number. Nothing is remembered between calls: a clip is a pure function of its arguments."""
+    """The clips of one split, by index. Stateless: a clip is a pure function of the arguments."""
 
     @abstractmethod
     def __len__(self) -> int:
-        """Number of clips in this split: an epoch of training, or all there is to evaluate on."""
+        """Number of clips: one epoch of training clips, or all evaluation clips."""
 
     @abstractmethod
     def clip(self, index: int, epoch: int, frames: int) -> Clip:
-        """One clip without the batch axis, ``(T, ...)``; ``key`` is a plain string.
+        """Return one clip without the batch axis, ``(T, ...)``; ``key`` is a plain string.
 
-        index: 0 <= index < len(self). epoch: what may vary from pass to pass (where the clip starts) varies with
-        it. frames: length of the clip. A clip of `val` that is read from files has ``content``, a checksum of what they
-        hold (`zoo.data.sequences.files.content_of`): it tells apart data sets of the same names.
+        index: 0 <= index < len(self). epoch: random properties of training clips, such as the first frame, depend on
+        it. frames: length of the clip, T.
+
+        A clip of `val` that is read from files has ``content``, a checksum of the files' bytes
+        (`zoo.data.sequences.files.content_checksum`), which tells apart data sets that use the same names.
         """
 
     def pieces(self, index: int, frames: int) -> Iterator[Clip]:
-        """An evaluation clip in consecutive pieces, for one that is too long for memory: those of PIECE frames at most
-        where the data set can make them one by one, else the whole. What lies between two pieces has no flow."""
+        """Yield an evaluation clip in consecutive pieces, for clips too long for memory.
+
+        A piece has at most PIECE_FRAMES frames if the data set can read them one by one; otherwise the whole clip is
+        one piece. There is no flow from one piece to the next.
+        """
         yield self.clip(index, 0, frames)
 
 
-def spans(frames: int) -> list[range]:
-    """The frames of each piece of a clip of that length."""
-    return [range(start, min(start + PIECE, frames)) for start in range(0, frames, PIECE)]
+def piece_ranges(frames: int) -> list[range]:
+    """Frame ranges of the pieces of a clip with this many frames."""
+    return [range(start, min(start + PIECE_FRAMES, frames)) for start in range(0, frames, PIECE_FRAMES)]
 
 
 DATA_SETS: Registry[DataCard] = Registry("data set", package="zoo.data.sets", group="zoo.data")
@@ -118,8 +126,9 @@ register_data = DATA_SETS.register
 
 
 def build_set(config: DataConfig, split: Split, fields: frozenset[str], seed: int) -> ClipSet:
-    """Open one split of a data set. ``fields``: those wanted beside ``video``; no other is computed.
+    """Open one split of a data set.
 
-    ``seed`` drives what varies in training; the clips of the split ``val`` are the same for every seed.
+    fields: the fields to provide beside ``video``; no others are computed. seed: determines what varies in training;
+    the clips of `val` are the same for every seed. Raises ZooError for an unknown data set or unusable files.
     """
     return DATA_SETS.find(config.name).load()(config, split, fields, seed)  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""One batch of clips of a data set, for those who need no training: what `zoo.clips` returns."""
+"""Read one batch of clips of a data set without training: the implementation of `zoo.clips`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zoo.types import Clip, Split
 
 
 def read_batch(settings: Mapping[str, Any], split: Split, frames: int | None, indices: Sequence[int]) -> Clip:
-    """The clips ``indices`` of a split as a batch, with every field that the data set provides.
+    """Collate the clips ``indices`` of a split to a batch, with every field that the data set provides.
 
     settings: those of the data set, with its ``name``. frames: length of a clip; None is the setting's default. Raises
     ZooError for an unknown data set, setting or split, and for an index beyond the last clip.
@@ -24,10 +24,10 @@ def read_batch(settings: Mapping[str, Any], split: Split, frames: int | None, in
     config = replace(config, frames=frames or config.frames)
     clips = build_set(config, split, frozenset(config.spec().fields), seed=0)
     if not indices or min(indices) < 0 or max(indices) >= len(clips):
-        asked = f"{indices[0]} to {indices[-1]}" if indices else "none"
+        requested = f"{indices[0]} to {indices[-1]}" if indices else "none"
         raise ZooError(
-            f"Clips {asked} were asked for; the split `{split}` of `{config.name}` has clips 0 to {len(clips) - 1}. "
-            f"Try: first=0, batch={min(len(clips), 4)}"
+            f"Clips {requested} were requested, but the split `{split}` of `{config.name}` has clips 0 to "
+            f"{len(clips) - 1}. Try: first=0, batch={min(len(clips), 4)}"
         )
     batch: Clip = default_collate([clips.clip(index, 0, config.frames) for index in indices])
     return batch

@@ -1,7 +1,7 @@
-"""`python -m zoo.data.check root=<folder>`: will this folder do, and does it look right? Imports no torch.
+"""`python -m zoo.data.check root=<folder>`: check a folder of videos before training on it. Imports no torch.
 
-Takes the settings of the data set `folder` as ``key=value``, and ``sheet=<file>.png``. Writes a contact
-sheet, one row a video, and prints what was found, what is skipped and what is worth a look.
+Takes the settings of the data set `folder` as ``key=value``, and ``sheet=<file>.png``. Writes a contact sheet, one row
+per video, and prints which videos are used, which are skipped, and what looks suspicious.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from rich.console import Console
 from rich.table import Table
 
 from zoo.cli import command, explain
-from zoo.data.decode import Frame
+from zoo.data.decode import RGBFrame
 from zoo.data.sets.folder.catalogue import Catalogue, open_catalogue
 from zoo.data.sets.folder.config import FolderConfig
-from zoo.data.sets.folder.footage import Video, stored_frames
-from zoo.data.sets.folder.statistics import LOOKS, RUN, Statistics, statistics
+from zoo.data.sets.folder.footage import FolderVideo, stored_frames
+from zoo.data.sets.folder.statistics import CONSECUTIVE_FRAMES, SPREAD_FRAMES, Statistics, compute_statistics
 from zoo.data.transforms import cover, drawing
 from zoo.errors import ZooError
 from zoo.help.commands import COMMANDS
@@ -32,72 +32,72 @@ from zoo.settings import CheckSettings
 
 T = TypeVar("T")
 
-ROWS = 16
-"""Videos on the sheet and in the table, spread over the folder."""
-MARGIN = 28
-"""Pixels left of a row, for its number."""
+MAX_ROWS = 16
+"""Maximal number of videos on the sheet and in the table, spread over the folder."""
+NUMBER_WIDTH = 28
+"""Width of the column of row numbers, in pixels."""
 
 
 def main(arguments: Sequence[str]) -> Path:
-    """Check a folder; returns where the contact sheet is."""
-    config, sheet = typed_settings(FolderConfig, arguments, "python -m zoo.data.check")
+    """Check a folder; returns the path of the contact sheet. Raises ZooError if the folder is unusable."""
+    config, sheet = parse_settings(FolderConfig, arguments, "python -m zoo.data.check")
     catalogue = open_catalogue(config)
-    videos = spread(catalogue.videos, ROWS)
+    videos = spread_evenly(catalogue.videos, MAX_ROWS)
     rows, found = [], []
     for video in videos:
-        looks, run = _look(video)
-        rows.append(_strips([cover(frame, config.height, catalogue.width) for frame in looks], config))
-        found.append(statistics(looks, run))
+        frames, run = _read_frames(video)
+        rows.append(_make_row([cover(frame, config.height, catalogue.width) for frame in frames], config))
+        found.append(compute_statistics(frames, run))
     write_sheet(sheet, rows)
-    _report(catalogue, videos, found, sheet)
+    _print_report(catalogue, videos, found, sheet)
     return sheet
 
 
-def typed_settings(kind: type[Any], arguments: Sequence[str], command: str) -> tuple[Any, Path]:
-    """Command-line words to the settings, of a data set's config class, and the file for the sheet."""
+def parse_settings(config_class: type[Any], arguments: Sequence[str], command: str) -> tuple[Any, Path]:
+    """Parse ``key=value`` arguments to the settings of a data set and the file for the contact sheet."""
     for word in arguments:
         if "=" not in word:
             raise ZooError(f"`{word}` is not key=value.    Try: {command} root={word}")
     sheet = [word.partition("=")[2] for word in arguments if word.startswith("sheet=")]
     words = [word.removeprefix("data.") for word in arguments if not word.startswith("sheet=")]
     try:
-        typed = OmegaConf.merge(OmegaConf.structured(kind), OmegaConf.from_dotlist(words))
+        typed = OmegaConf.merge(OmegaConf.structured(config_class), OmegaConf.from_dotlist(words))
     except OmegaConfBaseException as problem:
         raise ZooError(explain(problem)) from problem
     return OmegaConf.to_object(typed), Path(sheet[0] if sheet else CheckSettings.sheet)
 
 
-def spread(things: Sequence[T], count: int) -> list[T]:
-    """At most ``count`` of them, evenly spread."""
-    chosen = np.linspace(0, len(things) - 1, min(count, len(things))).round().astype(int)
-    return [things[i] for i in chosen]
+def spread_evenly(items: Sequence[T], count: int) -> list[T]:
+    """Choose at most ``count`` of the items, evenly spread."""
+    chosen = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
+    return [items[i] for i in chosen]
 
 
-def _look(video: Video) -> tuple[list[Frame], list[Frame]]:
-    """Frames spread over the video, and a run of frames from its middle, as they are stored."""
+def _read_frames(video: FolderVideo) -> tuple[list[RGBFrame], list[RGBFrame]]:
+    """Read frames spread over the whole video, and consecutive frames from its middle, in their stored size."""
     last = video.info.frames - 1
-    start = max(0, (last + 1 - RUN) // 2)
-    spread = np.linspace(0, last, LOOKS).round().astype(np.int64)
-    run = np.arange(start, min(start + RUN, last + 1))
+    start = max(0, (last + 1 - CONSECUTIVE_FRAMES) // 2)
+    spread = np.linspace(0, last, SPREAD_FRAMES).round().astype(np.int64)
+    run = np.arange(start, min(start + CONSECUTIVE_FRAMES, last + 1))
     return list(stored_frames(video.path, spread)), list(stored_frames(video.path, run))
 
 
-def _strips(looks: Sequence[Frame], config: FolderConfig) -> Frame:
-    """A row of the sheet: the frames side by side, and what is drawn from them below, a row a channel."""
-    strip = np.concatenate(looks, axis=1)
+def _make_row(frames: Sequence[RGBFrame], config: FolderConfig) -> RGBFrame:
+    """One row of the sheet: the frames side by side, and below them the condition, one row per channel."""
+    strip = np.concatenate(frames, axis=1)
     if config.condition == "none":
         return strip
-    drawn = np.concatenate([drawing(frame, config.condition) for frame in looks], axis=2)
+    drawn = np.concatenate([drawing(frame, config.condition) for frame in frames], axis=2)
     return np.concatenate(
         [strip, *(np.repeat(channel[..., None] * 255, 3, axis=2).astype(np.uint8) for channel in drawn)]
     )
 
 
-def write_sheet(path: Path, rows: Sequence[Frame]) -> None:
-    """Rows under each other, numbered from 1 as in the table."""
+def write_sheet(path: Path, rows: Sequence[RGBFrame]) -> None:
+    """Write the rows below each other as a PNG, numbered from 1 as in the table."""
     numbered = []
     for number, row in enumerate(rows, start=1):
-        label = np.full((row.shape[0], MARGIN, 3), 255, dtype=np.uint8)
+        label = np.full((row.shape[0], NUMBER_WIDTH, 3), 255, dtype=np.uint8)
         cv2.putText(label, str(number), (2, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
         numbered.append(np.pad(np.concatenate([label, row], axis=1), ((0, 2), (0, 0), (0, 0)), constant_values=255))
     _, png = cv2.imencode(".png", np.concatenate(numbered)[..., ::-1])
@@ -105,7 +105,9 @@ def write_sheet(path: Path, rows: Sequence[Frame]) -> None:
     path.write_bytes(png.tobytes())
 
 
-def _report(catalogue: Catalogue, videos: Sequence[Video], found: Sequence[Statistics], sheet: Path) -> None:
+def _print_report(
+    catalogue: Catalogue, videos: Sequence[FolderVideo], found: Sequence[Statistics], sheet: Path
+) -> None:
     console = Console()
     table = Table(title=f"{len(videos)} of {len(catalogue.videos)} videos in {catalogue.root}")
     for heading in (
@@ -125,14 +127,14 @@ def _report(catalogue: Catalogue, videos: Sequence[Video], found: Sequence[Stati
         table.add_row(
             *(str(row), video.name, str(info.frames), f"{info.fps:.4g}", f"{info.frames / info.fps:.1f}"),
             *(f"{info.width}x{info.height}", f"{stats.lowest} to {stats.highest} ({stats.mean:.0f})"),
-            *(str(video.length // catalogue.config.frames), "; ".join(stats.suspicions())),
+            *(str(video.length // catalogue.config.frames), "; ".join(stats.possible_problems())),
         )
     console.print(table)
     config, spec = catalogue.config, catalogue.spec()
     clips = sum(video.length // config.frames for video in catalogue.videos)
     console.print(
         f"{clips} clips of {spec.frames} frames, {spec.width}x{spec.height} (width x height), "
-        f"{spec.fps:g} frames a second, with {', '.join(spec.fields)}.",
+        f"{spec.fps:g} fps, with {', '.join(spec.fields)}.",
         *catalogue.skipped,
         f"Contact sheet: {sheet.resolve()}",
         sep="\n",
@@ -143,7 +145,7 @@ def _report(catalogue: Catalogue, videos: Sequence[Video], found: Sequence[Stati
 
 @command
 def run() -> None:
-    """The command."""
+    """Run the command."""
     if asks_for_help(sys.argv[1:]):
         general = Section("", "general", settings_of(CheckSettings))
         show_help(COMMANDS["data check"], [general, data_set_section(FolderConfig)])

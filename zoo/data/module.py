@@ -1,8 +1,8 @@
-"""The one data module: clips in an order that is a pure function of integers, so that stopping changes nothing.
+"""The data module. The order of the clips is a pure function of integers, so a resumed run sees the same clips.
 
-A training is one pass over a list of positions 0 … budget-1. The clip at a position follows from the seed alone:
-position p lies in epoch p // N at place p % N of that epoch's permutation. No worker remembers anything, so a run goes
-on from any position, and a curriculum can be a function of the position too.
+Training is one pass over the positions 0 … budget-1. Position p lies in epoch p // N and is entry p % N of that epoch's
+permutation of the N clips, which depends on the seed alone. Workers hold no state, so training can continue from any
+position, and a curriculum can depend on the position.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from zoo.data.base import ClipSet, DataConfig, build_set
-from zoo.data.bunches import Bunches, collate_bunch, room_for_one
-from zoo.data.packing import unpack
-from zoo.data.workers import ended, one_thread
+from zoo.data.batch_groups import BatchGroupSampler, collate_group, shared_memory_budget
+from zoo.data.shared_memory import unpack_batches
+from zoo.data.workers import closing_workers, init_worker
 from zoo.errors import ZooError
 from zoo.randomness import generator, mix
 from zoo.types import Clip, CurriculumStage, Split
 
 
 class ClipKey(NamedTuple):
-    """Which clip: everything that it depends on beside the data set. downscale: it comes at 1/downscale of its size."""
+    """Identifies a clip within a data set. downscale: the clip has 1/downscale of its height and width."""
 
     number: int
     epoch: int
@@ -38,19 +38,19 @@ class ClipKey(NamedTuple):
 
 
 Curriculum = Callable[[int], CurriculumStage]
-"""Clips seen to the stage that the next ones are made for."""
+"""Maps the number of clips seen to the curriculum stage of the next clips."""
 
 
 def no_curriculum(clips_seen: int) -> CurriculumStage:
-    """Whole clips from the start."""
+    """Full length and full size from the start."""
     return CurriculumStage()
 
 
 class Order(Sampler[list[ClipKey]]):
-    """Batches of keys for one rank; ``start`` is the position, over all ranks, to begin at.
+    """Batch sampler: the clip keys of one rank, in order. ``start`` is the position, over all ranks, to begin at.
 
-    stage: the curriculum. All clips of a step are made for the stage that the step begins in, on every rank; the key
-    carries it, so that workers that stay alive follow, too.
+    curriculum: all clips of a step have the stage of the first position of that step, on every rank. The stage is part
+    of the key, so that persistent workers follow it too.
     """
 
     def __init__(
@@ -62,32 +62,32 @@ class Order(Sampler[list[ClipKey]]):
         seed: int,
         rank: int = 0,
         ranks: int = 1,
-        stage: Curriculum = no_curriculum,
+        curriculum: Curriculum = no_curriculum,
     ) -> None:
         self.clips, self.budget, self.frames, self.seed = clips, budget, frames, seed
         self.batch_size, self.rank, self.ranks = batch_size, rank, ranks
-        self.stage = stage
+        self.curriculum = curriculum
         self.start = 0
 
     @property
-    def step(self) -> int:
-        """Positions that one step of all ranks consumes."""
+    def clips_per_step(self) -> int:
+        """Positions that one step consumes, over all ranks."""
         return self.batch_size * self.ranks
 
     def __len__(self) -> int:
-        """Steps of the whole training; a last one that is not full is left out, unless it is the only one."""
-        return max(self.budget // self.step, 1)
+        """Number of steps. An incomplete last step is dropped, unless it is the only one."""
+        return max(self.budget // self.clips_per_step, 1)
 
     def key(self, position: int) -> ClipKey:
-        """The clip at a position of the training."""
-        epoch, place = divmod(position, self.clips)
+        """Key of the clip at a position of the training."""
+        epoch, index = divmod(position, self.clips)
         order = self._permutation(epoch)
-        stage = self.stage(position - position % self.step)
-        return ClipKey(int(order[place]), epoch, min(stage.frames or self.frames, self.frames), stage.downscale)
+        stage = self.curriculum(position - position % self.clips_per_step)
+        return ClipKey(int(order[index]), epoch, min(stage.frames or self.frames, self.frames), stage.downscale)
 
     def __iter__(self) -> Iterator[list[ClipKey]]:
-        for step in range(self.start // self.step, len(self)):
-            first = step * self.step + self.rank
+        for step in range(self.start // self.clips_per_step, len(self)):
+            first = step * self.clips_per_step + self.rank
             yield [self.key(first + i * self.ranks) for i in range(self.batch_size)]
 
     def _permutation(self, epoch: int) -> torch.Tensor:
@@ -97,24 +97,24 @@ class Order(Sampler[list[ClipKey]]):
         return self._order
 
 
-def pixels(batch: list[ClipKey]) -> float:
-    """Of the clips of a batch, by those of a frame in full size."""
+def relative_pixels(batch: list[ClipKey]) -> float:
+    """Pixels per clip, in units of one full-size frame."""
     return batch[0].frames / batch[0].downscale ** 2
 
 
 class KeyedClips(Dataset[Clip]):
-    """One split of a data set as PyTorch's loader wants it: at every size that a curriculum asks for.
+    """One split of a data set as a PyTorch data set, at every size that the curriculum uses.
 
-    A ZooError is handed on as a value: PyTorch would bury its sentence in the stack trace of a worker.
+    A ZooError is returned as a value: raised in a worker, PyTorch would bury its message in the worker's stack trace.
     """
 
     def __init__(self, config: DataConfig, split: Split, fields: frozenset[str], seed: int) -> None:
         self.config, self.split, self.fields, self.seed = config, split, fields, seed
         self.sets: dict[int, ClipSet] = {}
-        self.whole = self.at(1)
+        self.full_size = self.at_scale(1)
 
-    def at(self, downscale: int) -> ClipSet:
-        """The clips at 1/downscale of their size; opened when first asked for."""
+    def at_scale(self, downscale: int) -> ClipSet:
+        """The clips at 1/downscale of their height and width; opened at the first call."""
         if downscale not in self.sets:
             config = self.config
             if downscale > 1:
@@ -125,27 +125,27 @@ class KeyedClips(Dataset[Clip]):
 
     def __getitem__(self, key: ClipKey) -> Clip | ZooError:  # type: ignore[override]
         try:
-            clip = self.at(key.downscale).clip(key.number, key.epoch, key.frames)
-        except ZooError as mistake:
-            return mistake
-        return with_labels_for(self.config.labelled_fraction, clip) if self.split == "train" else clip
+            clip = self.at_scale(key.downscale).clip(key.number, key.epoch, key.frames)
+        except ZooError as error:
+            return error
+        return mask_labels(clip, self.config.labelled_fraction) if self.split == "train" else clip
 
 
-def with_labels_for(fraction: float, clip: Clip) -> Clip:
-    """The clip of a training where only that share of videos is labelled: in the others every attribute is unknown.
+def mask_labels(clip: Clip, labelled_fraction: float) -> Clip:
+    """Set every attribute to -1 (unknown), except in the given fraction of the videos.
 
-    Which ones follows from their names, so it is the same in every epoch and for every seed, and a label that is there
-    at a small share is there at a larger one.
+    The choice depends on the name of the video alone, so it is the same in every epoch and for every seed, and a video
+    that is labelled at a small fraction is labelled at every larger one.
     """
     video = clip["key"].rpartition("/")[0]  # type: ignore[attr-defined]
-    if "attributes" not in clip or mix(crc32(video.encode())) < fraction * 2**63:
+    if "attributes" not in clip or mix(crc32(video.encode())) < labelled_fraction * 2**63:
         return clip
     unknown = {name: torch.full_like(ids, -1) for name, ids in clip["attributes"].items()}
     return {**clip, "attributes": unknown}
 
 
 def collate(clips: list[Clip | ZooError]) -> Clip | ZooError:
-    """Clips to a batch; the first mistake, where there is one, in its place."""
+    """Collate clips to a batch, or return the first ZooError among them."""
     for clip in clips:
         if isinstance(clip, ZooError):
             return clip
@@ -153,73 +153,75 @@ def collate(clips: list[Clip | ZooError]) -> Clip | ZooError:
 
 
 class ClipLoader(DataLoader[Clip]):
-    """A loader that knows its position, so that Lightning saves it and goes on from it in mid-pass.
+    """Loader of training clips with a position, which Lightning saves and restores in the middle of a pass.
 
-    waited: seconds that whoever asked for the next batch was kept waiting, the start of the workers among them.
+    wait_seconds: time that training has waited for batches so far, including the start of the workers.
     """
 
     def __init__(self, clips: KeyedClips, order: Order, workers: int) -> None:
         self.clips, self.order = clips, order
-        self.bunches = Bunches(order, pixels, room_for_one(workers, order.ranks) if workers else 0)
-        self.done, self.waited = 0, 0.0
+        max_bytes = shared_memory_budget(workers, order.ranks) if workers else 0
+        self.batch_groups = BatchGroupSampler(order, relative_pixels, max_bytes)
+        self.position, self.wait_seconds = 0, 0.0
         super().__init__(
             clips,
-            batch_sampler=self.bunches,
+            batch_sampler=self.batch_groups,
             num_workers=workers,
-            collate_fn=partial(collate_bunch, order.batch_size),
+            collate_fn=partial(collate_group, order.batch_size),
             pin_memory=torch.cuda.is_available(),
-            worker_init_fn=one_thread if workers else None,
+            worker_init_fn=init_worker if workers else None,
         )
 
     def __len__(self) -> int:
         return len(self.order)
 
     def __iter__(self) -> Iterator[Clip]:  # type: ignore[override]
-        self.done = self.order.start
-        asked = time.perf_counter()
-        with ended(super().__iter__()) as bunches:
-            learner = self.bunches.latest
-            for made in chain.from_iterable(bunches):
-                if isinstance(made, ZooError):
-                    raise made
-                used = waited = 0.0
-                for batch in unpack(made):
-                    self.done += self.order.step
-                    given = time.perf_counter()
-                    waited += given - asked
-                    self.waited += given - asked
+        self.position = self.order.start
+        requested = time.perf_counter()
+        with closing_workers(super().__iter__()) as results:
+            groups = self.batch_groups.latest
+            for result in chain.from_iterable(results):
+                if isinstance(result, ZooError):
+                    raise result
+                training_seconds = wait_seconds = 0.0
+                for batch in unpack_batches(result):
+                    self.position += self.order.clips_per_step
+                    delivered = time.perf_counter()
+                    wait_seconds += delivered - requested
+                    self.wait_seconds += delivered - requested
                     yield batch
-                    asked = time.perf_counter()
-                    used += asked - given
-                learner.learn(made, used, waited)
+                    requested = time.perf_counter()
+                    training_seconds += requested - delivered
+                groups.update(result, training_seconds, wait_seconds)
         self.order.start = 0
 
     def first_clips(self, number: int) -> Iterator[Clip]:
-        """The first clips of the data set, one a batch, the same whenever they are asked for."""
-        for index in range(min(number, len(self.clips.whole))):
-            yield default_collate([self.clips.whole.clip(index, 0, self.order.frames)])
+        """Yield the first clips of the data set, one per batch; the same at every call."""
+        for index in range(min(number, len(self.clips.full_size))):
+            yield default_collate([self.clips.full_size.clip(index, 0, self.order.frames)])
 
     def state_dict(self) -> dict[str, int]:
-        """The position, over all ranks."""
-        return {"position": self.done}
+        """Position of the next clip, over all ranks."""
+        return {"position": self.position}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Begin the next pass at that position."""
-        self.done = self.order.start = state["position"]
+        """Start the next pass at the saved position."""
+        self.position = self.order.start = state["position"]
 
 
-def share_of(clips: int, rank: int, ranks: int) -> range:
-    """The clips of one rank: in order, none twice, the first ranks one more where they do not divide."""
-    each, more = divmod(clips, ranks)
-    start = rank * each + min(rank, more)
-    return range(start, start + each + (rank < more))
+def rank_share(clips: int, rank: int, ranks: int) -> range:
+    """Evaluation clips of one rank: contiguous and disjoint; the first ranks have one more if the division has a
+    remainder."""
+    share, remainder = divmod(clips, ranks)
+    start = rank * share + min(rank, remainder)
+    return range(start, start + share + (rank < remainder))
 
 
 class EvaluationLoader(DataLoader[Clip]):
-    """A loader that raises a mistake as what it is.
+    """Loader of evaluation clips; raises the ZooErrors that the data set returns.
 
-    A rank without any clips is given one batch that is None: Lightning would leave the whole round out, and the other
-    ranks would wait for it.
+    A rank without clips yields one batch that is None: Lightning would otherwise skip validation on this rank, and the
+    other ranks would wait for it.
     """
 
     def __len__(self) -> int:
@@ -236,11 +238,11 @@ class EvaluationLoader(DataLoader[Clip]):
 
 
 class VideoData(LightningDataModule):
-    """Training clips and evaluation clips of one data set.
+    """Training and evaluation clips of one data set.
 
-    budget: training clips over all ranks. fields: those a model wants. evaluation_clips, evaluation_frames: how many
-    clips are evaluated on, and their length; always the first ones of the split ``val``, in order. stage: the model's
-    curriculum.
+    budget: training clips, over all ranks. fields: fields that the model needs. evaluation_clips, evaluation_frames:
+    number and length of the evaluation clips, always the first ones of the split `val` in order. curriculum: curriculum
+    of the model.
     """
 
     def __init__(
@@ -251,35 +253,36 @@ class VideoData(LightningDataModule):
         seed: int,
         evaluation_clips: int,
         evaluation_frames: int,
-        stage: Curriculum = no_curriculum,
+        curriculum: Curriculum = no_curriculum,
     ) -> None:
         super().__init__()
-        self.stage = stage
+        self.curriculum = curriculum
         self.config, self.fields, self.budget, self.seed = config, fields, budget, seed
         self.evaluation_clips, self.evaluation_frames = evaluation_clips, evaluation_frames
 
     def train_dataloader(self) -> ClipLoader:
-        """The whole training as one pass."""
+        """Loader of all training clips, in one pass."""
         clips = KeyedClips(self.config, "train", self.fields, self.seed)
         rank, ranks = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        config, length = self.config, len(clips.whole)
-        order = Order(length, self.budget, config.batch_size, config.frames, self.seed, rank, ranks, self.stage)
+        config, length = self.config, len(clips.full_size)
+        order = Order(length, self.budget, config.batch_size, config.frames, self.seed, rank, ranks, self.curriculum)
         return ClipLoader(clips, order, config.workers)
 
     def val_dataloader(self) -> DataLoader[Clip]:
-        """The evaluation clips in their order, the same for every model and seed; of several ranks, each its share: the
-        first rank has the first ones."""
+        """Loader of the evaluation clips, the same for every model and seed; every rank has a contiguous share.
+
+        Raises ZooError if there are fewer clips than ``evaluation_clips``.
+        """
         config = replace(self.config, frames=self.evaluation_frames)
         clips = KeyedClips(config, "val", self.fields, self.seed)
-        there = len(clips.whole)
-        if there < self.evaluation_clips:
+        available = len(clips.full_size)
+        if available < self.evaluation_clips:
             raise ZooError(
-                f"The data set `{self.config.name}` has {there} evaluation clips of "
-                f"{self.evaluation_frames} frames; {self.evaluation_clips} were asked for. "
-                f"Try: evaluation.clips={there}"
+                f"evaluation.clips is {self.evaluation_clips}, but the data set `{self.config.name}` has {available} "
+                f"evaluation clips of {self.evaluation_frames} frames. Try: evaluation.clips={available}"
             )
         rank, ranks = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        share = share_of(self.evaluation_clips, rank, ranks)
+        share = rank_share(self.evaluation_clips, rank, ranks)
         keys = [ClipKey(index, 0, self.evaluation_frames) for index in share]
         return EvaluationLoader(
             clips, self.config.batch_size, sampler=keys, collate_fn=collate, pin_memory=torch.cuda.is_available()

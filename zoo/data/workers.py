@@ -1,4 +1,4 @@
-"""Loading processes: how they begin, and that none is left, however the process ends that trains."""
+"""Data-loading processes: how they start, and how they end together with the training process."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from typing import Any
 import torch
 
 
-def one_thread(worker: int) -> None:
-    """Loading processes leave the cores to training, and signals to the process that trains: they end when it does."""
-    Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
+def init_worker(worker: int) -> None:
+    """Initialise a data-loading process: one thread, no signal handling, ends with its parent.
+
+    Training needs the other cores, and the training process alone handles signals.
+    """
+    Thread(target=exit_with_parent, args=(os.getppid(),), daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(1)
@@ -29,36 +32,39 @@ def one_thread(worker: int) -> None:
         pass
 
 
-def end_with(parent: int) -> None:
-    """End this process when its parent has ended: PyTorch's own watch would have it hand over first what it has made,
-    and nobody takes that."""
+def exit_with_parent(parent: int) -> None:
+    """Exit when the parent process has ended.
+
+    PyTorch's own watchdog first delivers the batches that are ready, which nobody receives.
+    """
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)
 
 
 @contextmanager
-def ended(iterator: Any) -> Iterator[Any]:
-    """The iterator of a loader, whose processes end with the block, and where somebody is still in it, with this one.
+def closing_workers(iterator: Any) -> Iterator[Any]:
+    """Use the iterator of a loader and stop its workers afterwards, also at exit of the interpreter.
 
-    PyTorch would send them a SIGTERM then, which they ignore (`one_thread`), and Python would wait for them for ever.
+    PyTorch would send SIGTERM at exit, which the workers ignore (`init_worker`), and Python would wait for them
+    forever.
     """
-    end = partial(end_workers, iterator, os.getpid())
-    atexit.register(end)
+    stop = partial(stop_workers, iterator, os.getpid())
+    atexit.register(stop)
     try:
         yield iterator
     finally:
         try:
-            end()
+            stop()
         finally:
-            atexit.unregister(end)
+            atexit.unregister(stop)
 
 
-def end_workers(iterator: Any, owner: int) -> None:
-    """End what processes the iterator of a loader has, by force where they do not; in a forked process, nothing."""
+def stop_workers(iterator: Any, owner: int) -> None:
+    """Stop the workers of a loader's iterator, by SIGKILL if necessary. Does nothing in a forked process."""
     if os.getpid() != owner or not hasattr(iterator, "_workers"):
         return
-    with suppress(RuntimeError):  # at exit Python 3.12 starts no thread any more, which a queue may need
+    with suppress(RuntimeError):  # Python 3.12 starts no threads at exit; a queue may need one
         iterator._shutdown_workers()
     for worker in iterator._workers:
         if worker.is_alive():

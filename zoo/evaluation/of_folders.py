@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.utils.data import default_collate
 
 from zoo.data.decode import probe, read_image
-from zoo.data.given import count_given, read_given
-from zoo.data.sequences.files import content_of, files_in
+from zoo.data.model_input import count_input_frames, read_model_input
+from zoo.data.sequences.files import content_checksum, files_in
 from zoo.data.sequences.find import find_videos
 from zoo.data.sets.folder.footage import frame_files
 from zoo.devices.hardware import find_device
@@ -123,7 +123,7 @@ def _folder(name: str, value: str | None) -> Path:
 def _find(root: Path, side: str) -> list[Path]:
     found = find_videos(root)
     if not found.videos:
-        raise ZooError(f"{side}={root} holds no video. {found.summary()}")
+        raise ZooError(f"{side}={root} holds no video. {found.describe()}")
     return found.videos
 
 
@@ -157,7 +157,7 @@ def _pieces(root: Path, videos: list[Path], spec: ClipSpec, settings: EvaluateSe
     pieces, short = [], []
     for path in videos:
         name = str(path.relative_to(root).with_suffix("") if path.is_file() else path.relative_to(root))
-        there = count_given(path, spec, None)
+        there = count_input_frames(path, spec, None)
         if there < spec.frames:
             short.append((there, name))
         fits = min(there // spec.frames, settings.clips_per_video)
@@ -217,7 +217,7 @@ def _batches(pieces: list[Piece], spec: ClipSpec, batch_size: int, device: torch
 
 def _read(piece: Piece, spec: ClipSpec) -> Clip:
     """The frames of a clip, (T, 3, H, W) in [-1, 1]."""
-    frames = islice(read_given(piece.path, spec, None), piece.start, piece.start + spec.frames)
+    frames = islice(read_model_input(piece.path, spec, None), piece.start, piece.start + spec.frames)
     video: Tensor = torch.cat([frame["video"][0] for frame in frames])
-    content = content_of(frame_files(piece.path, range(piece.start, piece.start + spec.frames)))
+    content = content_checksum(frame_files(piece.path, range(piece.start, piece.start + spec.frames)))
     return {"video": video, "fps": torch.tensor(spec.fps), "key": f"{piece.name}/{piece.start}", "content": content}  # type: ignore[typeddict-item]

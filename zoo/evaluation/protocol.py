@@ -17,8 +17,8 @@ class Protocol:
 
     Which clips are evaluated follows from it alone: the first ``clips`` of the ``split`` of the data set ``data`` under
     the ``settings`` that shape its clips. ``clip_keys`` is a checksum of those that were seen, in any order: of their
-    names and, where they are read from files, of the bytes of these (`zoo.data.sequences.files.content_of`), so that
-    neither a decoder nor a machine matters; what is drawn, as puppets are, follows from its name and the settings.
+    names and, where they are read from files, of the bytes of these (`zoo.data.sequences.files.content_checksum`), so
+    that neither a decoder nor a machine matters; what is drawn, as puppets are, follows from its name and the settings.
 
     frames: of each. context: those of them that the model was given; they are left out of what is measured. fps: 0
     where nothing says it, as of folders of images. draws: samples for each clip. seed: of the samples. options: of the

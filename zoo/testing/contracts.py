@@ -156,7 +156,7 @@ class TrainedContract:
             ProgressBar(),
         ]
         clips: Any = DataLoader([tiny_clip(name)] * 2, batch_size=None)  # type: ignore[arg-type]
-        clips.waited = 0.0  # seconds, which the zoo's own loader counts
+        clips.wait_seconds = 0.0  # seconds, which the zoo's own loader counts
         train_on_fake_device(tiny_model(name), clips, [*callbacks, Throughput()], tmp_path)
 
     def test_missing_field_is_refused_by_name(self, name: str) -> None:

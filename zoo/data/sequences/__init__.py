@@ -1,5 +1,5 @@
-"""Clips cut out of videos: what the data sets share that read frames and maps from files.
+"""Clips of videos: the code shared by the data sets that read frames and maps from files.
 
-Each of them finds its files in its own folder of ``zoo.data.sets`` and says how one is read; size, cache, flow, split,
-where a clip starts and how it is mirrored are here.
+Every such data set finds its files in its own folder of ``zoo.data.sets`` and defines how a file is read. Size, cache,
+flow, split, start and mirroring of the clips are here.
 """

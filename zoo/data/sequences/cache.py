@@ -1,8 +1,8 @@
-"""Arrays and probe results kept beside the data, in ``<root>/.zoo``, which may be deleted at any time.
+"""Cache of arrays and probe results beside the data, in ``<root>/.zoo``. The folder may be deleted at any time.
 
-An entry's name stands for everything that its content follows from, so a changed file or size finds no old entry. An
-array's file ends in a line of JSON that says whose it is: one that was copied or moved is refused, not used. Files are
-written under another name and renamed: of two processes that make the same entry, either may win.
+The name of an entry is a hash of everything that determines its content, so a changed file or size finds no outdated
+entry. An array file ends with a line of JSON that states its origin, so an entry that was copied or moved is refused.
+Files are written under a temporary name and renamed: if two processes write the same entry, either may win.
 """
 
 from __future__ import annotations
@@ -25,38 +25,38 @@ from numpy.typing import NDArray
 from zoo.errors import ZooError
 
 FORMAT = 3
-"""Part of every entry's name: raise it when the same settings give other numbers."""
-MOST_ORIGIN = 1 << 16
-"""Bytes of the line of JSON behind an array."""
+"""Version of the cache, part of every entry's name. Raise it when the same settings give other values."""
+MAX_ORIGIN_BYTES = 1 << 16
+"""Maximal length of the line of JSON after an array, in bytes."""
 
 
 @cache
-def cache_home(root: Path) -> Path:
-    """``<root>/.zoo``; where that cannot be written, a folder of the user's cache, which a warning names."""
+def cache_folder(root: Path) -> Path:
+    """Return ``<root>/.zoo``; if it is not writable, a folder in the user's cache, with a warning that names it."""
     beside = root / ".zoo"
     try:
         beside.mkdir(exist_ok=True)
-        _replace(beside / "writable", lambda file: None)
+        _write_and_rename(beside / "writable", lambda file: None)
         return beside
     except OSError as problem:
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         home = base / "zoo" / entry_name(root.resolve())
         home.mkdir(parents=True, exist_ok=True)
         warnings.warn(
-            f"{beside} cannot be written ({problem.strerror}); resized frames and flow are kept in {home}.",
+            f"{beside} is not writable ({problem.strerror}); resized frames and flow are cached in {home}.",
             stacklevel=2,
         )
         return home
 
 
 def entry_name(*parts: object) -> str:
-    """A file name that stands for these values: equal values, equal name."""
+    """Return a file name that is a hash of these values."""
     return hashlib.sha256(json.dumps([FORMAT, *map(str, parts)]).encode()).hexdigest()[:20]
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Whose array it is: kind, such as frames or a flow, of a video in the data set, at a size (height, width)."""
+    """Origin of an array: its kind, such as frames or flow, the video in the data set, and the size (height, width)."""
 
     video: str
     stamp: str
@@ -68,39 +68,41 @@ class Origin:
 
 
 class ArrayCache:
-    """Arrays by name, a file each."""
+    """Arrays by name, one file each."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
 
-    def get(self, name: str, origin: Origin, shape: tuple[int, ...], make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
-        """The array of this name; what is not there is made and kept. Where it cannot be kept it is made each time."""
-        found = self.find(name, origin, shape)
-        return self.keep(name, origin, make()) if found is None else found
+    def get_or_make(
+        self, name: str, origin: Origin, shape: tuple[int, ...], compute: Callable[[], NDArray[Any]]
+    ) -> NDArray[Any]:
+        """Load an array, or compute and store it. If it cannot be stored, it is computed at every call."""
+        found = self.load(name, origin, shape)
+        return self.store(name, origin, compute()) if found is None else found
 
     def has(self, name: str) -> bool:
-        """Whether there is a file of this name."""
+        """Whether there is a file of this name, complete or not."""
         return self._path(name).exists()
 
-    def find(self, name: str, origin: Origin, shape: tuple[int, ...]) -> NDArray[Any] | None:
-        """The array of this name, mapped from disk; None if it is not there, or not whole.
+    def load(self, name: str, origin: Origin, shape: tuple[int, ...]) -> NDArray[Any] | None:
+        """Load an array, memory-mapped; None if it is missing or incomplete.
 
-        Raises ZooError if what is kept under this name has another origin or another shape.
+        Raises ZooError if the file has another origin or another shape.
         """
         path = self._path(name)
         try:
-            array, found = _load(path)
+            array, found = _load_array(path)
         except (OSError, ValueError, EOFError, RecursionError):
             return None
         if found != origin or array.shape != shape:
             raise ZooError(
-                f"{path} holds {found}, of shape {array.shape}; here belong {origin}, of shape {shape}. It was copied "
-                "or moved. Delete it, and it will be made anew."
+                f"{path} contains {found}, of shape {array.shape}; expected: {origin}, of shape {shape}. The file was "
+                "copied or moved. Delete it, and it is computed again."
             )
         return array
 
-    def keep(self, name: str, origin: Origin, array: NDArray[Any]) -> NDArray[Any]:
-        """Write an array under this name, with a warning where that cannot be; returns it."""
+    def store(self, name: str, origin: Origin, array: NDArray[Any]) -> NDArray[Any]:
+        """Store an array and return it; warns if that is impossible."""
         path = self._path(name)
 
         def write(file: BinaryIO) -> None:
@@ -108,29 +110,31 @@ class ArrayCache:
             file.write(b"\n" + json.dumps(asdict(origin)).encode())
 
         try:
-            _replace(path, write)
+            _write_and_rename(path, write)
         except OSError as problem:
-            warnings.warn(f"{path} cannot be written: {problem.strerror}.", stacklevel=3)
+            warnings.warn(
+                f"{path} cannot be written: {problem.strerror}. It is computed again for every clip.", stacklevel=3
+            )
         return array
 
     def _path(self, name: str) -> Path:
         return self.home / f"{name}.npy"
 
 
-def _load(path: Path) -> tuple[NDArray[Any], Origin]:
-    """The array, mapped, and the origin behind it; a ValueError if either is not whole."""
+def _load_array(path: Path) -> tuple[NDArray[Any], Origin]:
+    """Load an array, memory-mapped, and the origin after it. Raises ValueError if either is incomplete."""
     array: Any = np.lib.format.open_memmap(path, mode="r")  # refuses pickled objects
     with path.open("rb") as file:
         file.seek(array.offset + array.nbytes)
-        kept = json.loads(file.read(MOST_ORIGIN))
+        stored = json.loads(file.read(MAX_ORIGIN_BYTES))
     try:
-        return array, Origin(**kept | {"size": tuple(kept["size"])})
+        return array, Origin(**stored | {"size": tuple(stored["size"])})
     except (TypeError, KeyError) as problem:
         raise ValueError(f"{path} has no origin") from problem
 
 
 def load_index(home: Path) -> dict[str, Any]:
-    """What is known of files by name and stamp; empty if nothing is."""
+    """Load the index of probe results, by file name and stamp; empty if there is none."""
     try:
         index = json.loads((home / "index.json").read_text())
     except (OSError, ValueError, RecursionError):
@@ -139,13 +143,13 @@ def load_index(home: Path) -> dict[str, Any]:
 
 
 def save_index(home: Path, index: dict[str, Any]) -> None:
-    """Keep what is known of files, if it can be kept: without it they are only probed again."""
+    """Save the index of probe results if possible; without it files are only probed again."""
     with suppress(OSError):
-        _replace(home / "index.json", lambda file: file.write(json.dumps(index, indent=0).encode()))
+        _write_and_rename(home / "index.json", lambda file: file.write(json.dumps(index, indent=0).encode()))
 
 
-def _replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file whole or not at all."""
+def _write_and_rename(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file under a temporary name, then rename it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:

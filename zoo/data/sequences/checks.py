@@ -1,55 +1,62 @@
-"""What is checked of the settings of footage, and the sentences when they are wrong. Imports no torch."""
+"""Checks of the settings of data sets that read files, and their error messages. Imports no torch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from zoo.data.sequences.config import KEPT, FootageConfig, SequenceConfig
+from zoo.data.sequences.config import CACHE_CHOICES, FootageConfig, SequenceConfig
 from zoo.errors import ZooError, nearest, one_of
 
 FLOWS = ("none", "dis", "raft_small", "raft_large")
 
 
-def check_footage(config: FootageConfig) -> None:
-    """Raise ZooError unless the settings that all footage shares make sense."""
+def check_settings(config: FootageConfig) -> None:
+    """Raise ZooError unless the settings that these data sets share are valid."""
     one_of("data.flow", config.flow, FLOWS)
-    one_of("data.cache", config.cache, KEPT)
+    one_of("data.cache", config.cache, CACHE_CHOICES)
     for setting in ("frames", "height", "fps"):
         if getattr(config, setting) <= 0:
-            raise ZooError(f"data.{setting}={getattr(config, setting)} must be more than 0.")
+            raise ZooError(
+                f"data.{setting}={getattr(config, setting)} must be more than 0. Leave it out for the default."
+            )
     if config.flow_weights is not None and not Path(config.flow_weights).is_file():
-        raise ZooError(f"data.flow_weights={config.flow_weights}: there is no such file.")
+        raise ZooError(
+            f"data.flow_weights={config.flow_weights}: there is no such file. Leave it out to use torch's cache."
+        )
     if not 0 < config.val_share < 1:
-        raise ZooError(f"data.val_share={config.val_share} is not a share between 0 and 1. Type data.val_share=0.2.")
+        raise ZooError(f"data.val_share={config.val_share} must be between 0 and 1. Try: data.val_share=0.2")
     if isinstance(config, SequenceConfig) and config.max_step < 1:
         raise ZooError(
-            f"data.max_step={config.max_step} is no spacing of frames. Type data.max_step=1 for consecutive ones."
+            f"data.max_step={config.max_step} must be at least 1. Type data.max_step=1 for consecutive frames."
         )
 
 
-def existing_root(config: FootageConfig, what: str, takes: str) -> Path:
-    """The root as a folder. ``what`` is in it, such as the videos; ``takes`` says how."""
+def require_root(config: FootageConfig, contents: str, layout: str) -> Path:
+    """Return the root folder. contents: what it contains, such as the videos; layout: how, for the error message.
+    Raises ZooError."""
     typed = config.root
     if not typed:
-        raise ZooError(f"data={config.name} needs to know where {what} are: type data.root=<folder>. It takes {takes}.")
+        raise ZooError(
+            f"data={config.name} needs the folder with {contents}: type data.root=<folder>. It takes {layout}."
+        )
     root = Path(typed).expanduser()
     if root.is_file():
-        raise ZooError(f"data.root={typed} is a file. Type the folder it is in: data.root={root.parent}.")
+        raise ZooError(f"data.root={typed} is a file. Type its folder: data.root={root.parent}")
     if not root.is_dir():
         beside = [path.name for path in root.parent.glob("*") if path.is_dir()]
         raise ZooError(f"data.root={typed}: there is no such folder.{nearest(root.name, beside)}")
     return root
 
 
-def class_names(asked_by: str, names: Sequence[str], count: int | None) -> tuple[str, ...]:
-    """Names of the classes, by id; numbers where only a count is given.
+def resolve_class_names(setting: str, names: Sequence[str], count: int | None) -> tuple[str, ...]:
+    """Return the names of the classes by id; numbers if only a count is given.
 
-    ``asked_by`` is the setting that needs them, for the sentence when there are none or two that disagree.
+    setting: the setting that needs them, for the error message. Raises ZooError if both are missing or do not agree.
     """
     if not names and not count:
         raise ZooError(
-            f"{asked_by} needs the number of classes: type data.label_count=<number>, "
+            f"{setting} needs the number of classes: type data.label_count=<number>, "
             "or data.label_names=[sky,road,...] in the order of their ids."
         )
     if names and count not in (None, len(names)):
@@ -59,17 +66,18 @@ def class_names(asked_by: str, names: Sequence[str], count: int | None) -> tuple
     return tuple(names) or tuple(str(label) for label in range(count or 0))
 
 
-def foreground_names(words: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
-    """``data.foreground``, whose words are names or ids of classes, as names in the order of their ids."""
+def resolve_foreground(foreground: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+    """Return ``data.foreground``, given as names or ids, as names in the order of their ids. Raises ZooError for
+    others."""
     chosen = set()
-    for word in words:
+    for word in foreground:
         if word in names:
             chosen.add(word)
         elif word.isdecimal() and int(word) < len(names):
             chosen.add(names[int(word)])
         else:
             raise ZooError(
-                f"data.foreground={word} is none of the {len(names)} classes, by name or by id from 0 to "
+                f"data.foreground={word} is neither the name of one of the {len(names)} classes nor an id from 0 to "
                 f"{len(names) - 1}.{nearest(word, names)}"
             )
     return tuple(name for name in names if name in chosen)

@@ -1,4 +1,4 @@
-"""Clips cut out of footage: where they start, how far apart their frames are, whether they are mirrored.
+"""Clips of videos: where they start, the spacing of their frames, and whether they are mirrored.
 
 Shapes: T frames, C channels, H x W pixels, J joints; there is no batch axis.
 """
@@ -17,26 +17,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from zoo.data.base import ClipSet, spans
-from zoo.data.sequences.cache import ArrayCache, cache_home
-from zoo.data.sequences.collection import Collection
+from zoo.data.base import ClipSet, piece_ranges
+from zoo.data.sequences.cache import ArrayCache, cache_folder
+from zoo.data.sequences.collection import SequenceSet
 from zoo.data.sequences.config import FootageConfig, SequenceConfig
-from zoo.data.sequences.estimated import EstimatedFlow
-from zoo.data.sequences.files import content_of
+from zoo.data.sequences.estimated_flow import EstimatedFlow
+from zoo.data.sequences.files import content_checksum
 from zoo.data.sequences.footage import FlowSource, Footage
-from zoo.data.sequences.split import Stretch, split_footage
+from zoo.data.sequences.split import Segment, split_footage
 from zoo.data.transforms import drawing, to_signed
 from zoo.errors import ZooError
 from zoo.randomness import mix
 from zoo.types import Clip, ClipSpec, Split
 
 SPACING, MIRROR = 1, 2
-"""What a number is drawn for, besides the start of a clip."""
+"""Last integer of the random seed of the spacing and the mirroring; the start of a clip has none."""
 
 
 @dataclass(frozen=True)
-class Cut:
-    """Which frames of which footage a clip shows, and how. draw: in training, (seed, epoch, index)."""
+class ClipWindow:
+    """The frames of a video that a clip shows, and how. draw: for random training clips, (seed, epoch, index)."""
 
     footage: Footage
     start: int
@@ -47,44 +47,46 @@ class Cut:
 
     @property
     def stop(self) -> int:
-        """Behind the last frame."""
+        """Number of the frame after the last one."""
         return self.start + (self.frames - 1) * self.step + 1
 
     @cached_property
     def pixels(self) -> NDArray[np.uint8]:
-        """The frames, (T, H, W, 3), not yet mirrored."""
+        """The frames, (T, H, W, 3), not mirrored yet."""
         return self.footage.frames(self.start, self.stop, self.step)
 
-    def pictures(self, kind: str) -> NDArray[Any]:
-        """Maps of a kind, (T, H, W) or (T, H, W, 3), not yet mirrored."""
-        return self.footage.pictures(kind, self.start, self.stop, self.step)
+    def images(self, kind: str) -> NDArray[Any]:
+        """Maps of a kind, (T, H, W) or (T, H, W, 3), not mirrored yet."""
+        return self.footage.images(kind, self.start, self.stop, self.step)
 
     def flow(self, source: FlowSource) -> NDArray[np.float16]:
-        """dx, dy and visibility, (T-1, 3, H, W), not yet mirrored."""
-        if "flow" in self.footage.kept:
+        """dx, dy and visibility, (T-1, 3, H, W), not mirrored yet."""
+        if "flow" in self.footage.cached:
             return self.footage.flow(self.start, self.stop, source, self.step)
         return source(self.pixels)
 
     @property
     def content(self) -> str:
-        """A checksum of the files that the frames are read from."""
+        """Checksum of the files that contain the frames."""
         shown = self.footage.stored[self.start : self.stop : self.step]
-        return content_of(self.footage.video.frame_files(shown))
+        return content_checksum(self.footage.video.frame_files(shown))
 
     @property
     def key(self) -> str:
-        """Video and start; what is drawn in training besides is added."""
-        drawn = (f"-step{self.step}" if self.step > 1 else "") + ("-mirrored" if self.mirrored else "")
-        return f"{self.footage.video.name}/{self.start}{drawn}"
+        """Name of the video and first frame; in training also the spacing and whether the clip is mirrored."""
+        suffix = (f"-step{self.step}" if self.step > 1 else "") + ("-mirrored" if self.mirrored else "")
+        return f"{self.footage.video.name}/{self.start}{suffix}"
 
 
 class FootageClips(ClipSet):
-    """Clips cut out of stretches of footage.
+    """Clips of segments of videos.
 
-    train: each stretch gives a clip for every ``frames`` it is long; where a clip starts is drawn for each epoch, as
-    are the spacing of its frames and whether it is mirrored. val: as many clips, spread evenly, the same for every
-    seed, of consecutive frames as they are. starts: how many clips each stretch gives instead, spread evenly in
-    training, too. attributes: by video name, the values that never change inside it.
+    train: a segment gives one clip per ``frames`` of its length; for every epoch the first frame is drawn at random,
+    and so are the spacing of the frames and whether the clip is mirrored. val: as many clips, evenly spaced, of
+    consecutive frames; the same for every seed.
+
+    starts: number of clips of each segment instead, evenly spaced in training too. attributes: by video name, the
+    values that are constant in a video.
     """
 
     max_step = 1
@@ -94,135 +96,143 @@ class FootageClips(ClipSet):
         self,
         config: FootageConfig,
         spec: ClipSpec,
-        stretches: list[Stretch],
+        segments: list[Segment],
         split: Split,
         fields: frozenset[str],
         seed: int,
         starts: Sequence[int] | None = None,
         attributes: Mapping[str, Mapping[str, int]] | None = None,
     ) -> None:
-        self.name, self.spec, self.stretches, self.split, self.seed = config.name, spec, stretches, split, seed
+        self.name, self.spec, self.segments, self.split, self.seed = config.name, spec, segments, split, seed
         self.fields = fields & set(spec.fields)
         self.flow = EstimatedFlow(config.flow, config.flow_weights)
-        self.draws, self.attributes = split == "train" and starts is None, attributes or {}
-        self.counts = [each.length // config.frames for each in stretches] if starts is None else list(starts)
+        self.is_random, self.attributes = split == "train" and starts is None, attributes or {}
+        self.counts = [each.length // config.frames for each in segments] if starts is None else list(starts)
         self.ends = list(accumulate(self.counts))
-        self.makers: dict[str, Callable[[Cut], Tensor]] = {
-            "labels": self._labels,
-            "instances": self._instances,
-            "condition": self._condition,
+        self.field_readers: dict[str, Callable[[ClipWindow], Tensor]] = {
+            "labels": self._read_labels,
+            "instances": self._read_instances,
+            "condition": self._make_condition,
         }
 
     def __len__(self) -> int:
         return self.ends[-1]
 
     def clip(self, index: int, epoch: int, frames: int) -> Clip:
-        """One clip. A ZooError if the video, or its part in this split, is shorter than ``frames``."""
-        return self._film(self._cut(index, epoch, frames))
+        """Return one clip. Raises ZooError if the video, or its part in this split, is shorter than ``frames``."""
+        return self._load_clip(self._choose_window(index, epoch, frames))
 
     def pieces(self, index: int, frames: int) -> Iterator[Clip]:
-        """The same, read piece by piece; each has the key of its own start."""
-        cut = self._cut(index, 0, frames)
-        assert cut.draw is None, "the clips of a training are not cut into pieces"
-        return (self._film(replace(cut, start=cut.start + span.start, frames=len(span))) for span in spans(frames))
-
-    def _cut(self, index: int, epoch: int, frames: int) -> Cut:
-        which = int(np.searchsorted(self.ends, index, side="right"))
-        stretch = self.stretches[which]
-        if stretch.length < frames:
-            raise ZooError(self._too_short(stretch, frames))
-        if self.draws:
-            return self._drawn(stretch, index, epoch, frames)
-        position = index - (self.ends[which] - self.counts[which])
-        offset = round((stretch.length - frames) * position / max(1, self.counts[which] - 1))
-        return Cut(stretch.footage, stretch.first + offset, frames)
-
-    def _drawn(self, stretch: Stretch, index: int, epoch: int, frames: int) -> Cut:
-        """A training clip: a pure function of seed, epoch and index."""
-        draw = (self.seed, epoch, index)
-        most = min(self.max_step, (stretch.length - 1) // max(1, frames - 1))
-        step = 1 + mix(*draw, SPACING) % max(1, most)
-        room = stretch.length - ((frames - 1) * step + 1)
-        start = stretch.first + mix(*draw) % (room + 1)
-        return Cut(stretch.footage, start, frames, step, self.flip and mix(*draw, MIRROR) % 2 == 1, draw)
-
-    def _too_short(self, stretch: Stretch, frames: int) -> str:
-        longest = max(each.length for each in self.stretches)
+        """Yield the clip, read piece by piece; each piece has the key of its own first frame."""
+        window = self._choose_window(index, 0, frames)
+        assert window.draw is None, "training clips have no pieces"
         return (
-            f"{stretch.footage.video.path} has {stretch.length} frames for `{self.split}` at "
-            f"data.fps={self.spec.fps:g}; a clip of {frames} was asked. The longest here has {longest}."
+            self._load_clip(replace(window, start=window.start + span.start, frames=len(span)))
+            for span in piece_ranges(frames)
         )
 
-    def _film(self, cut: Cut) -> Clip:
+    def _choose_window(self, index: int, epoch: int, frames: int) -> ClipWindow:
+        which = int(np.searchsorted(self.ends, index, side="right"))
+        segment = self.segments[which]
+        if segment.length < frames:
+            raise ZooError(self._explain_too_short(segment, frames))
+        if self.is_random:
+            return self._draw_window(segment, index, epoch, frames)
+        position = index - (self.ends[which] - self.counts[which])
+        offset = round((segment.length - frames) * position / max(1, self.counts[which] - 1))
+        return ClipWindow(segment.footage, segment.first + offset, frames)
+
+    def _draw_window(self, segment: Segment, index: int, epoch: int, frames: int) -> ClipWindow:
+        """Draw the window of a training clip, a pure function of seed, epoch and index."""
+        draw = (self.seed, epoch, index)
+        max_step = min(self.max_step, (segment.length - 1) // max(1, frames - 1))
+        step = 1 + mix(*draw, SPACING) % max(1, max_step)
+        last_offset = segment.length - ((frames - 1) * step + 1)
+        start = segment.first + mix(*draw) % (last_offset + 1)
+        return ClipWindow(segment.footage, start, frames, step, self.flip and mix(*draw, MIRROR) % 2 == 1, draw)
+
+    def _explain_too_short(self, segment: Segment, frames: int) -> str:
+        longest = max(each.length for each in self.segments)
+        return (
+            f"{segment.footage.video.path} has {segment.length} frames for `{self.split}` at "
+            f"data.fps={self.spec.fps:g}, but a clip of {frames} was requested. The longest video here has {longest}."
+        )
+
+    def _load_clip(self, window: ClipWindow) -> Clip:
         clip: dict[str, Any] = {}
-        if self.fields & {"flow", "visibility"}:  # before the frames: it reads one more, in the same go
-            estimate = torch.from_numpy(cut.flow(self.flow).astype(np.float32))
+        if self.fields & {
+            "flow",
+            "visibility",
+        }:  # before the frames: it needs one frame more, so all are read in one pass
+            estimate = torch.from_numpy(window.flow(self.flow).astype(np.float32))
             parts = {"flow": estimate[:, :2].contiguous(), "visibility": estimate[:, 2:].contiguous()}
             clip |= {name: part for name, part in parts.items() if name in self.fields}
-        clip["video"] = torch.from_numpy(to_signed(cut.pixels))
-        clip |= {name: make(cut) for name, make in self.makers.items() if name in self.fields}
-        if cut.mirrored:
-            clip = {name: mirrored(name, value, self.spec.width) for name, value in clip.items()}
+        clip["video"] = torch.from_numpy(to_signed(window.pixels))
+        clip |= {name: read(window) for name, read in self.field_readers.items() if name in self.fields}
+        if window.mirrored:
+            clip = {name: mirror_field(name, value, self.spec.width) for name, value in clip.items()}
         if "attributes" in self.fields:
-            clip["attributes"] = self._attributes(cut)
+            clip["attributes"] = self._repeat_attributes(window)
         if self.split == "val":
-            clip["content"] = cut.content
-        fps = torch.tensor(cut.footage.fps / cut.step, dtype=torch.float32)
-        return cast(Clip, clip | {"fps": fps, "key": f"{self.name}/{cut.key}"})
+            clip["content"] = window.content
+        fps = torch.tensor(window.footage.fps / window.step, dtype=torch.float32)
+        return cast(Clip, clip | {"fps": fps, "key": f"{self.name}/{window.key}"})
 
-    def _attributes(self, cut: Cut) -> dict[str, Tensor]:
-        """(T,) int64 each: the values of the video, at every frame."""
-        values = self.attributes[cut.footage.video.name]
-        return {name: torch.full((cut.frames,), value, dtype=torch.int64) for name, value in values.items()}
+    def _repeat_attributes(self, window: ClipWindow) -> dict[str, Tensor]:
+        """Repeat the values of the video for every frame, (T,) int64 each."""
+        values = self.attributes[window.footage.video.name]
+        return {name: torch.full((window.frames,), value, dtype=torch.int64) for name, value in values.items()}
 
-    def _labels(self, cut: Cut) -> Tensor:
-        """(T, H, W) int64. A ZooError names the file with an id that is no class."""
-        labels = cut.pictures("labels").astype(np.int64)
+    def _read_labels(self, window: ClipWindow) -> Tensor:
+        """Read the labels, (T, H, W) int64. Raises ZooError, naming the file, for an id that is no class."""
+        labels = window.images("labels").astype(np.int64)
         known = len(self.spec.label_names)
         if labels.max() >= known:
             highest = labels.max(axis=(1, 2))
-            frame = cut.start + cut.step * int((highest >= known).argmax())
-            file = cut.footage.video.map_file("labels", int(cut.footage.stored[frame]))
+            frame = window.start + window.step * int((highest >= known).argmax())
+            file = window.footage.video.map_file("labels", int(window.footage.stored[frame]))
             raise ZooError(
-                f"{file} holds the label {labels.max()}; {known} classes were given, 0 to {known - 1}. "
+                f"{file} contains the label {labels.max()}, but {known} classes were given, 0 to {known - 1}. "
                 f"Type data.label_count={labels.max() + 1}, or change the id."
             )
         return torch.from_numpy(labels)
 
-    def _instances(self, cut: Cut) -> Tensor:
-        """(T, H, W) int64, 0 where there is none."""
-        return torch.from_numpy(cut.pictures("instances").astype(np.int64))
+    def _read_instances(self, window: ClipWindow) -> Tensor:
+        """Read the instance ids, (T, H, W) int64; 0 is no instance."""
+        return torch.from_numpy(window.images("instances").astype(np.int64))
 
-    def _condition(self, cut: Cut) -> Tensor:
-        """What is drawn from each frame, (T, C, H, W)."""
-        return torch.from_numpy(np.stack([drawing(frame, self.spec.condition_kind) for frame in cut.pixels]))
+    def _make_condition(self, window: ClipWindow) -> Tensor:
+        """Compute the condition from the frames, (T, C, H, W)."""
+        return torch.from_numpy(np.stack([drawing(frame, self.spec.condition_kind) for frame in window.pixels]))
 
 
 class SequenceClips(FootageClips):
-    """Clips of a data set whose layout is sequences of frames with files of maps beside them."""
+    """Clips of a data set of frame sequences, with files of maps beside them."""
 
     def __init__(self, config: SequenceConfig, split: Split, fields: frozenset[str], seed: int) -> None:
         collection = config.collection()
-        stretches = _stretches(collection, split)
-        note = collection.note(split)
+        segments = _open_segments(collection, split)
+        note = collection.describe_skipped(split)
         if note:
             warnings.warn(note, stacklevel=2)
-        super().__init__(config, collection.spec, stretches, split, fields, seed)
+        super().__init__(config, collection.spec, segments, split, fields, seed)
         self.max_step, self.flip = config.max_step, config.flip
 
 
-def _stretches(collection: Collection, split: Split) -> list[Stretch]:
-    """Whole sequences, or a part of the time where there is one sequence."""
+def _open_segments(collection: SequenceSet, split: Split) -> list[Segment]:
+    """Open the segments of a split: whole sequences, or a part of the duration if there is a single sequence."""
     config, spec = collection.config, collection.spec
-    cache = ArrayCache(cache_home(collection.root))
-    footage = [Footage(each, spec.height, spec.width, spec.fps, cache, config.kept) for each in collection.pool(split)]
+    cache = ArrayCache(cache_folder(collection.root))
+    footage = [
+        Footage(each, spec.height, spec.width, spec.fps, cache, config.cached) for each in collection.usable(split)
+    ]
     if len(collection.sequences) == 1:
         return split_footage(footage, split, config.val_share, config.frames)
-    return [Stretch(each, 0, each.video.length) for each in footage]
+    return [Segment(each, 0, each.video.length) for each in footage]
 
 
-def mirrored(name: str, value: Tensor, width: int) -> Tensor:
-    """A field of a clip as a mirror shows it: left is right, and what moved right moves left."""
+def mirror_field(name: str, value: Tensor, width: int) -> Tensor:
+    """Mirror a field of a clip horizontally; horizontal motion changes its sign."""
     if name == "pose":
         x, y, confidence = value.unbind(-1)
         return torch.stack([width - 1 - x, y, confidence], dim=-1)

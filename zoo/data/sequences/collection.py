@@ -1,6 +1,6 @@
-"""Sequences of frames as files, with the files of their maps, and those of them that a split can use. No torch.
+"""Sequences of frames, one file per frame, with the files of their maps, and which of them a split uses. No torch.
 
-Shapes: T frames, h x w pixels as they are stored.
+Shapes: T frames, h x w pixels as stored.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from zoo.data.decode import read_image
 from zoo.data.sequences.config import SequenceConfig
-from zoo.data.sequences.files import IMAGE_SUFFIXES, files_in, has_suffix, stamp_of_files
-from zoo.data.sequences.split import held_out
+from zoo.data.sequences.files import IMAGE_SUFFIXES, files_in, has_suffix, stamp_files
+from zoo.data.sequences.split import choose_held_out
 from zoo.errors import ZooError
 from zoo.types import FIELDS, ClipSpec, Split
 
@@ -29,9 +29,9 @@ Reader = Callable[[Path], NDArray[Any]]
 
 @dataclass(frozen=True)
 class FrameSequence:
-    """Consecutive frames. files: one a frame of every kind, `frames` among them. readers: of these files, by kind.
+    """Consecutive frames. files: one per frame for every kind, `frames` among them. readers: of these files, by kind.
 
-    split: what the sequence is for, None where the data set does not say.
+    split: the split of the sequence; None if the data set does not define one.
     """
 
     name: str  # unique in the data set
@@ -48,26 +48,26 @@ class FrameSequence:
 
     @cached_property
     def size(self) -> tuple[int, int]:
-        """Height and width of the first frame, which all files of the sequence share."""
+        """Height and width of the first frame, which all files of the sequence must have."""
         height, width, _ = read_image(self.files["frames"][0]).shape
         return height, width
 
     def stored(self, fps: float) -> NDArray[np.int64]:
-        """(length,): every frame is taken, whatever rate is claimed for them."""
+        """Numbers of the stored frames, (length,): every frame is used, whatever the frame rate."""
         return np.arange(self.length)
 
     def stamp_of(self, kind: str) -> str:
-        """Another stamp is another content; asked of the disk once."""
+        """Fingerprint of the files of a kind, which changes with them; read from disk once."""
         if kind not in self.stamps:
-            self.stamps[kind] = stamp_of_files(self.files[kind])
+            self.stamps[kind] = stamp_files(self.files[kind])
         return self.stamps[kind]
 
-    def begins_at(self, kind: str, number: int) -> int:
-        """A picture stands alone."""
+    def decode_start(self, kind: str, number: int) -> int:
+        """Every image is decoded by itself."""
         return number
 
     def frame_files(self, numbers: NDArray[np.int64]) -> list[Path]:
-        """A file a frame."""
+        """One file per frame."""
         return [self.files["frames"][number] for number in dict.fromkeys(numbers.tolist())]
 
     def map_file(self, kind: str, number: int) -> Path:
@@ -75,29 +75,30 @@ class FrameSequence:
         return self.files[kind][number]
 
     def read(self, kind: str, numbers: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
-        """Pictures by number, (h, w) or (h, w, 3). A ZooError names the file that is not of its frame's size."""
+        """Read images by number, (h, w) or (h, w, 3). Raises ZooError, naming the file, if it differs in size from its
+        frame."""
         for number in numbers:
             picture = self.readers[kind](self.files[kind][number])
             if picture.shape[:2] != self.size:
-                raise ZooError(_other_size(self, kind, int(number), picture.shape))
+                raise ZooError(_explain_size(self, kind, int(number), picture.shape))
             yield picture
 
 
-def _other_size(sequence: FrameSequence, kind: str, number: int, shape: tuple[int, ...]) -> str:
+def _explain_size(sequence: FrameSequence, kind: str, number: int, shape: tuple[int, ...]) -> str:
     height, width = sequence.size
     frame = sequence.files["frames"][0 if kind == "frames" else number]
     role = "the first frame of its sequence" if kind == "frames" else "its frame"
     return (
-        f"{sequence.files[kind][number]} is {shape[1]}x{shape[0]} pixels; {role}, {frame}, is {width}x{height} "
-        "(width x height). Frames and maps of a sequence have one size: scale maps by the nearest pixel."
+        f"{sequence.files[kind][number]} is {shape[1]}x{shape[0]} pixels, but {role}, {frame}, is {width}x{height} "
+        "(width x height). Frames and maps of a sequence must have the same size. Scale maps by nearest neighbour."
     )
 
 
 @dataclass(frozen=True)
-class Collection:
-    """What a root holds for a configuration. Each sequence is for one split, but for one that is all there is.
+class SequenceSet:
+    """The sequences under a root for a configuration. Each belongs to one split, unless there is a single sequence.
 
-    advice: what else to say when a split has no sequence as long as a clip.
+    advice: per split, what to add to the error message if no sequence is as long as a clip.
     """
 
     config: SequenceConfig
@@ -106,52 +107,55 @@ class Collection:
     spec: ClipSpec
     advice: Mapping[Split, str]
 
-    def pool(self, split: Split) -> list[FrameSequence]:
-        """The sequences for a split that have room for a clip. A ZooError if there are none."""
+    def usable(self, split: Split) -> list[FrameSequence]:
+        """Return the sequences of a split that are as long as a clip. Raises ZooError if there are none."""
         candidates = [each for each in self.sequences if each.split in (split, None)]
         usable = [each for each in candidates if each.length >= self.config.frames]
         if not usable:
-            raise ZooError(self._none_long_enough(split, candidates))
+            raise ZooError(self._explain_none_long_enough(split, candidates))
         return usable
 
-    def note(self, split: Split) -> str | None:
-        """A sentence on the sequences that are too short."""
+    def describe_skipped(self, split: Split) -> str | None:
+        """Describe the sequences that are too short for a clip; None if there are none."""
         short = [s for s in self.sequences if s.length < self.config.frames and (s.split in (split, None))]
         if not short:
             return None
         return (
-            f"{len(short)} of {len(self.sequences)} sequences in data.root={self.root} are left out of `{split}`: they "
+            f"{len(short)} of {len(self.sequences)} sequences in data.root={self.root} are skipped in `{split}`: they "
             f"are shorter than a clip of {self.config.frames} frames, e.g. {short[0].path} with {short[0].length}."
         )
 
-    def _none_long_enough(self, split: Split, candidates: Sequence[FrameSequence]) -> str:
+    def _explain_none_long_enough(self, split: Split, candidates: Sequence[FrameSequence]) -> str:
         advice = f" {self.advice[split]}" if split in self.advice else ""
         if not candidates:
-            return f"data.root={self.root} holds no sequence for `{split}`. It takes {self.config.layout.text}.{advice}"
+            return (
+                f"data.root={self.root} contains no sequence for `{split}`. It takes {self.config.layout.text}.{advice}"
+            )
         longest = max(candidates, key=lambda each: each.length)
         setting = "data.frames" if split == "train" else "evaluation.frames"
         return (
-            f"Clips of {self.config.frames} frames were asked; no sequence for `{split}` in data.root={self.root} has "
-            f"that many. The longest, {longest.path}, has {longest.length}: type {setting}={longest.length}.{advice}"
+            f"No sequence for `{split}` in data.root={self.root} has the {self.config.frames} frames of a clip. The "
+            f"longest, {longest.path}, has {longest.length}: type {setting}={longest.length}.{advice}"
         )
 
 
-def collect(
+def build_sequence_set(
     config: SequenceConfig,
     root: Path,
     sequences: Sequence[FrameSequence],
     fields: Container[str],
     advice: Mapping[Split, str] | None = None,
     **maps: Any,
-) -> Collection:
-    """A collection and its spec. fields: those of maps. maps: what ClipSpec says of them.
+) -> SequenceSet:
+    """Build the set of sequences and its spec. fields: fields that the maps provide. maps: what ClipSpec states about
+    them.
 
-    Where no sequence is for evaluation, a share of several is held out. Raises ZooError if there is no sequence, or
-    if a first picture is not as it should be.
+    If no sequence is for validation, a share of them is held out. Raises ZooError if there is no sequence or the first
+    image of a kind is not as expected.
     """
     advice = advice or {}
     if not sequences:
-        raise ZooError(f"data.root={root} holds no frames. It takes {config.layout.text}. {advice.get('train', '')}")
+        raise ZooError(f"data.root={root} contains no frames. It takes {config.layout.text}. {advice.get('train', '')}")
     for kind in sequences[0].readers:
         next(sequences[0].read(kind, np.zeros(1, np.int64)))
     height, width = sequences[0].size
@@ -160,28 +164,28 @@ def collect(
         fields=tuple(name for name in FIELDS if name in there),
         frames=config.frames,
         height=config.height,
-        width=config.width or proportional(config.height, height, width),
+        width=config.width or proportional_width(config.height, height, width),
         fps=config.fps,
         **maps,
     )
-    return Collection(config, root, tuple(_assigned(sequences, config.val_share)), spec, advice)
+    return SequenceSet(config, root, tuple(_assign_splits(sequences, config.val_share)), spec, advice)
 
 
-def _assigned(sequences: Sequence[FrameSequence], share: float) -> Sequence[FrameSequence]:
-    """Each with its split. A share is held out of all of them, however long a clip is: it may differ between splits."""
+def _assign_splits(sequences: Sequence[FrameSequence], share: float) -> Sequence[FrameSequence]:
+    """Assign a split to every sequence. The length of a clip does not matter: it may differ between the splits."""
     if len(sequences) == 1 or any(each.split == "val" for each in sequences):
         return sequences
-    val = held_out([each.name for each in sequences], share)
+    val = choose_held_out([each.name for each in sequences], share)
     return [replace(each, split="val" if each.name in val else "train") for each in sequences]
 
 
-def proportional(wanted: int, height: int, width: int) -> int:
-    """The width of a stored frame's proportion for a wanted height, rounded to a multiple of 16."""
+def proportional_width(wanted: int, height: int, width: int) -> int:
+    """Width for a wanted height at the aspect ratio of a stored frame, rounded to a multiple of 16."""
     return max(16, round(wanted * width / height / 16) * 16)
 
 
-def leaf_folders(top: Path, suffixes: Container[str] = IMAGE_SUFFIXES) -> dict[str, list[Path]]:
-    """Every folder under ``top`` that holds such files: its path under ``top``, and the files in their order."""
+def find_leaf_folders(top: Path, suffixes: Container[str] = IMAGE_SUFFIXES) -> dict[str, list[Path]]:
+    """Find the folders under ``top`` that contain such files: path under ``top`` -> files in order."""
     found = {}
     for folder, folders, names in os.walk(top, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))

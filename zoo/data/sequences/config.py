@@ -1,4 +1,4 @@
-"""The settings of data sets that read footage from files. Imports no torch."""
+"""Settings of the data sets that read footage from files. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from zoo.data.base import DataConfig
 
 if TYPE_CHECKING:
     from zoo.card import ModelCard
-    from zoo.data.sequences.collection import Collection
+    from zoo.data.sequences.collection import SequenceSet
     from zoo.types import ClipSpec
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What the folder of a data set looks like."""
+    """Layout of a data set's folder."""
 
     marks: tuple[str, ...]
     """Names of which at least one must be directly in the root folder."""
@@ -24,7 +24,7 @@ class Layout:
     """Description of the folder, to follow "it takes" in an error message."""
 
 
-KEPT = {
+CACHE_CHOICES = {
     "all": frozenset({"frames", "flow"}),
     "frames": frozenset({"frames"}),
     "flow": frozenset({"flow"}),
@@ -51,13 +51,13 @@ class FootageConfig(DataConfig):
     or of the duration if there is a single video."""
 
     cache: str = "all"
-    """What is kept in <root>/.zoo after it was computed: frames (and maps, at the size of a clip), flow, all (both) or
-    none. A frame takes 3 bytes per pixel, its flow 6. What is not kept is computed again for every clip."""
+    """Data cached in <root>/.zoo: frames (and maps, at the size of a clip), flow, all (both) or none. A frame takes 3
+    bytes per pixel, its flow 6. What is not cached is computed again for every clip."""
 
     @property
-    def kept(self) -> frozenset[str]:
-        """What is kept, of frames and flow."""
-        return KEPT[self.cache]
+    def cached(self) -> frozenset[str]:
+        """The kinds of data that are cached: frames, flow or both."""
+        return CACHE_CHOICES[self.cache]
 
 
 @dataclass
@@ -90,12 +90,12 @@ class SequenceConfig(FootageConfig):
 
     layout: ClassVar[Layout]
 
-    def collection(self) -> Collection:
-        """The sequences under the root; raises ZooError with a sentence when they are not as expected."""
+    def collection(self) -> SequenceSet:
+        """Find the sequences under the root. Raises ZooError if they are not as expected."""
         raise NotImplementedError
 
     def spec(self) -> ClipSpec:
-        """Finds the files and reads the first of each kind. A ZooError if there is nothing to train on."""
+        """Find the files and read the first of each kind. Raises ZooError if there is nothing to train on."""
         collection = self.collection()
-        collection.pool("train")
+        collection.usable("train")
         return collection.spec

@@ -1,4 +1,4 @@
-"""Which videos lie under a folder, and what else does: looks at names only, opens nothing."""
+"""Find the videos under a folder, by name alone; opens no file."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from pathlib import Path
 from zoo.data.sequences.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, has_suffix
 from zoo.errors import listed
 
-LAYOUT = f"video files ({' '.join(VIDEO_SUFFIXES)}) or folders of two frames and more ({' '.join(IMAGE_SUFFIXES)})"
+LAYOUT = f"video files ({' '.join(VIDEO_SUFFIXES)}) or folders of at least two images ({' '.join(IMAGE_SUFFIXES)})"
 
 
 @dataclass
-class Found:
-    """Paths of videos (files, and folders of frames), sorted; and what explains an empty result."""
+class SearchResult:
+    """Sorted paths of videos (files, and folders of frames), and what explains an empty result."""
 
     videos: list[Path] = field(default_factory=list)
     folders: int = 0
     others: Counter[str] = field(default_factory=Counter)  # suffix -> number of files
-    problems: list[str] = field(default_factory=list)  # sentences
+    problems: list[str] = field(default_factory=list)  # messages
 
-    def summary(self) -> str:
-        """What was searched, what would have matched, what was there."""
+    def describe(self) -> str:
+        """Describe what was searched, what would have matched, and which other files there are."""
         others = listed(f"{count} {suffix or 'without suffix'}" for suffix, count in self.others.most_common(6))
         return f"Searched {self.folders} folders for {LAYOUT}. Other files there: {others or 'none'}."
 
 
-def find_videos(root: Path, leave_out: Collection[Path] = ()) -> Found:
-    """Walk ``root``, links included; hidden folders and those in ``leave_out`` are left out."""
-    found = Found()
-    for folder, names in _walk(root, {path.resolve() for path in leave_out}, found):
+def find_videos(root: Path, exclude: Collection[Path] = ()) -> SearchResult:
+    """Walk ``root``, following links, except hidden folders and those in ``exclude``."""
+    found = SearchResult()
+    for folder, names in _walk(root, {path.resolve() for path in exclude}, found):
         found.folders += 1
         files = [name for name in names if not name.startswith(".")]
         videos = [name for name in files if has_suffix(name, VIDEO_SUFFIXES)]
@@ -47,8 +47,8 @@ def find_videos(root: Path, leave_out: Collection[Path] = ()) -> Found:
     return found
 
 
-def _walk(root: Path, leave_out: Collection[Path], found: Found) -> Iterator[tuple[Path, list[str]]]:
-    """Each folder once, however many links lead to it, with the names of its files."""
+def _walk(root: Path, exclude: Collection[Path], found: SearchResult) -> Iterator[tuple[Path, list[str]]]:
+    """Yield each folder once, however many links lead to it, with the names of its files."""
 
     def unreadable(problem: OSError) -> None:
         found.problems.append(f"{problem.filename}: this folder cannot be read ({problem.strerror}).")
@@ -56,7 +56,7 @@ def _walk(root: Path, leave_out: Collection[Path], found: Found) -> Iterator[tup
     seen: set[Path] = set()
     for folder, folders, files in os.walk(root, followlinks=True, onerror=unreadable):
         here = Path(folder).resolve()
-        if here in seen or here in leave_out:
+        if here in seen or here in exclude:
             folders.clear()
             continue
         seen.add(here)

@@ -1,4 +1,4 @@
-"""Videos whose names tell their classes: opened as the data set `folder` does, classes added. Imports no torch."""
+"""Videos whose names state their class: like the data set `folder`, with classes added. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from zoo.data.sets.folder.config import FolderConfig
 from zoo.errors import listed
 from zoo.types import FIELDS, ClipSpec
 
-SHOWN = 10
-"""Names in one sentence."""
+MAX_NAMES = 10
+"""Maximal number of names in a message."""
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What `python -m zoo.data.prepare` shows: the table of what there is, and sentences on what to know of it."""
+    """Summary that `python -m zoo.data.prepare` prints: a table of what was found, and notes."""
 
     title: str
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    sentences: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
-def labelled_catalogue(config: LabelledConfig, frames: int, image_fps: float | None = None) -> Catalogue:
-    """The usable videos under the root, each of ``frames`` at least. A ZooError if there are none."""
+def open_labelled_catalogue(config: LabelledConfig, frames: int, image_fps: float | None = None) -> Catalogue:
+    """Open the usable videos under the root, of at least ``frames`` frames each. Raises ZooError if there are none."""
     folder = FolderConfig(
         name=config.name,
         root=config.root,
@@ -43,10 +43,10 @@ def labelled_catalogue(config: LabelledConfig, frames: int, image_fps: float | N
     return open_catalogue(folder)
 
 
-def labelled_spec(
+def build_labelled_spec(
     config: LabelledConfig, catalogue: Catalogue, attributes: Mapping[str, Sequence[str]], width: int | None = None
 ) -> ClipSpec:
-    """The spec of the folder's clips with these attributes; ``width``, if it is not that of the folder."""
+    """Spec of the clips, with these attributes; ``width`` overrides that of the folder."""
     spec = catalogue.spec()
     return replace(
         spec,
@@ -58,15 +58,15 @@ def labelled_spec(
     )
 
 
-def few(names: Sequence[str]) -> str:
-    """Names for a sentence, and how many more there are."""
-    return listed(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+def abbreviate(names: Sequence[str]) -> str:
+    """Join names for a message, and state how many more there are."""
+    return listed(names[:MAX_NAMES]) + (f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else "")
 
 
-def kinds_of_video(catalogue: Catalogue) -> str:
-    """Sizes and frame rates of the stored videos, each with its number."""
+def describe_formats(catalogue: Catalogue) -> str:
+    """Describe the sizes and frame rates of the stored videos, with the number of videos of each."""
     kinds: dict[str, int] = {}
     for video in catalogue.videos:
         kind = f"{video.info.width}x{video.info.height} at {video.info.fps:.4g} fps"
         kinds[kind] = kinds.get(kind, 0) + 1
-    return few([f"{number} of {kind}" for kind, number in sorted(kinds.items(), key=lambda item: -item[1])])
+    return abbreviate([f"{number} of {kind}" for kind, number in sorted(kinds.items(), key=lambda item: -item[1])])

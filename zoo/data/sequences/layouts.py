@@ -1,4 +1,4 @@
-"""What a folder looks like, when it does not look as asked: the nearest layout that would match. Imports no torch."""
+"""Explain a folder that does not have the expected layout, and suggest the nearest one that matches. No torch."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from zoo.data.sequences.config import SequenceConfig
 from zoo.data.sequences.find import find_videos
 from zoo.errors import ZooError, listed
 
-SHOWN = 8
-"""Names of what a folder holds, in a sentence."""
+MAX_NAMES = 8
+"""Maximal number of names of a folder's entries in a message."""
 
 
-def wrong_layout(config: SequenceConfig, root: Path) -> ZooError:
-    """None of the layout's marks stands under the root: what was searched, what is there, what to type."""
+def explain_wrong_layout(config: SequenceConfig, root: Path) -> ZooError:
+    """Build the error for a root without the layout's folders: what was searched, what was found, what to type."""
     marks = " or ".join(config.layout.marks)
     names = sorted(path.name + "/" * path.is_dir() for path in root.iterdir() if not path.name.startswith("."))
-    there = listed(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    there = listed(names[:MAX_NAMES]) + (f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else "")
     return ZooError(
-        f"data={config.name} searched data.root={root} for {marks}; none is there. It takes {config.layout.text}. "
-        f"Found there: {there or 'nothing'}. {_nearest(config.name, root)}".rstrip()
+        f"data={config.name}: data.root={root} does not contain {marks}. It takes {config.layout.text}. "
+        f"Found there: {there or 'nothing'}. {_suggest_layout(config.name, root)}".rstrip()
     )
 
 
-def _nearest(asked: str, root: Path) -> str:
-    """A sentence with the command that would work, or nothing."""
-    for place in _places(root):
-        for name, marks in _known(first=asked):
+def _suggest_layout(requested: str, root: Path) -> str:
+    """Suggest the command that would work; an empty string if there is none."""
+    for place in _candidate_roots(root):
+        for name, marks in _list_layouts(first=requested):
             if any((place / mark).is_dir() for mark in marks):
                 where = "This is" if place == root else f"{place} is"
                 return f"{where} in the layout of `{name}`: type data={name} data.root={place}."
@@ -38,16 +38,16 @@ def _nearest(asked: str, root: Path) -> str:
     return ""
 
 
-def _places(root: Path) -> Iterator[Path]:
-    """The root, the folders above it if it is too deep, those below if it is not deep enough."""
+def _candidate_roots(root: Path) -> Iterator[Path]:
+    """Yield the root, three folders above it, and those below it."""
     whole = root.resolve()
     yield root
     yield from list(whole.parents)[:3]
     yield from sorted(path for path in root.iterdir() if path.is_dir())
 
 
-def _known(first: str) -> list[tuple[str, tuple[str, ...]]]:
-    """Name and marks of every layout, the one that was asked for before the others."""
+def _list_layouts(first: str) -> list[tuple[str, tuple[str, ...]]]:
+    """Names and marks of all layouts, the requested one first."""
     kinds = [entry for entry in DATA_SETS.entries() if issubclass(entry.config, SequenceConfig)]
     kinds.sort(key=lambda entry: entry.card.name != first)
     return [(entry.card.name, entry.config.layout.marks) for entry in kinds]

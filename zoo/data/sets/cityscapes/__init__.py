@@ -1,1 +1,1 @@
-"""Cityscapes: snippets of street scenes with label maps, in the layout in which they are published."""
+"""Cityscapes: video snippets of street scenes with label maps, in the published layout."""

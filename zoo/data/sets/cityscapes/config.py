@@ -9,7 +9,7 @@ from zoo.data.base import DataCard, register_data
 from zoo.data.sequences.config import Layout, SequenceConfig
 
 if TYPE_CHECKING:
-    from zoo.data.sequences.collection import Collection
+    from zoo.data.sequences.collection import SequenceSet
 
 
 CARD = DataCard(
@@ -22,8 +22,8 @@ LAYOUT = Layout(
     marks=("leftImg8bit_sequence", "leftImg8bit", "gtFine"),
     text=(
         "<root>/leftImg8bit_sequence/<split>/<city>/<city>_<sequence>_<frame>_leftImg8bit.png with "
-        "<root>/gtFine/<split>/<city>/<city>_<sequence>_<frame>_gtFine_labelIds.png, and maybe _gtFine_instanceIds.png "
-        "beside that; <split> is train or val"
+        "<root>/gtFine/<split>/<city>/<city>_<sequence>_<frame>_gtFine_labelIds.png, and optionally "
+        "_gtFine_instanceIds.png beside that; <split> is train or val"
     ),
 )
 
@@ -49,8 +49,8 @@ class CityscapesConfig(SequenceConfig):
 
     layout: ClassVar[Layout] = LAYOUT
 
-    def collection(self) -> Collection:
-        """The runs of frames under the root."""
-        from zoo.data.sets.cityscapes.find import find
+    def collection(self) -> SequenceSet:
+        """Find the runs of frames under the root. Raises ZooError if there are none."""
+        from zoo.data.sets.cityscapes.find import find_sequences
 
-        return find(self)
+        return find_sequences(self)

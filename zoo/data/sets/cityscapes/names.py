@@ -39,4 +39,4 @@ LABELS = (
     "bicycle",
     "license plate",
 )
-"""The published classes in the order of their ids, 0 to 33; the license plate, published as -1, is 34 here."""
+"""The published classes in the order of their ids, 0 to 33; the license plate, published as -1, has id 34 here."""

@@ -1,1 +1,1 @@
-"""A folder of videos for each class, as UCF-101 and KTH come."""
+"""A folder of videos per class, as in UCF-101 and KTH."""

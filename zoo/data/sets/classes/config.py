@@ -44,7 +44,7 @@ class ClassesConfig(LabelledConfig):
     """Frame rate of folders of frames, frames per second. None: every frame is used, at fps."""
 
     def spec(self) -> ClipSpec:
-        """Finds and probes the files; the answers are kept in ``<root>/.zoo``, so a second time is quick."""
-        from zoo.data.sets.classes.find import find
+        """Find and probe the files; the results are cached in ``<root>/.zoo``. Raises ZooError if none is usable."""
+        from zoo.data.sets.classes.find import find_classes
 
-        return find(self).spec
+        return find_classes(self).spec

@@ -1,4 +1,4 @@
-"""Which videos stand in which class's folder, and which split they are for. Imports no torch."""
+"""Find the videos in each class's folder and assign them to splits. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.data.sequences.cache import ArrayCache, cache_home
-from zoo.data.sequences.checks import check_footage, existing_root
+from zoo.data.sequences.cache import ArrayCache, cache_folder
+from zoo.data.sequences.checks import check_settings, require_root
 from zoo.data.sequences.find import find_videos
 from zoo.data.sequences.footage import Footage
-from zoo.data.sequences.labelled import few, labelled_catalogue, labelled_spec
-from zoo.data.sequences.split import Stretch, held_out
+from zoo.data.sequences.labelled import abbreviate, build_labelled_spec, open_labelled_catalogue
+from zoo.data.sequences.split import Segment, choose_held_out
 from zoo.data.sets.classes.lists import read_lists
 from zoo.data.sets.classes.names import LAYOUT
 from zoo.data.sets.folder.catalogue import Catalogue
-from zoo.data.sets.folder.footage import Video
+from zoo.data.sets.folder.footage import FolderVideo
 from zoo.errors import ZooError, one_of
 from zoo.types import ClipSpec, Split
 
 if TYPE_CHECKING:
     from zoo.data.sets.classes.config import ClassesConfig
 
-CLIP_OF_GROUP = re.compile(r"_c\d+$")
-"""What tells apart the clips that UCF-101 cut from one source."""
+CLIP_SUFFIX = re.compile(r"_c\d+$")
+"""Suffix that distinguishes the clips that UCF-101 took from one source video."""
 
 
 @dataclass(frozen=True)
 class Classes:
-    """What a root holds. names: of the classes, by id. splits: by video name; one that no list names has none."""
+    """The classes under a root. names: of the classes, by id. splits: by video name; a video in no list has none."""
 
     config: ClassesConfig
     catalogue: Catalogue
@@ -40,119 +40,120 @@ class Classes:
     spec: ClipSpec
     sentences: tuple[str, ...]
 
-    def pool(self, split: Split) -> list[Video]:
-        """The usable videos of a split. A ZooError if there are none."""
+    def videos_for(self, split: Split) -> list[FolderVideo]:
+        """Return the usable videos of a split. Raises ZooError if there are none."""
         videos = [video for video in self.catalogue.videos if self.splits.get(video.name) == split]
         if not videos:
-            raise ZooError(self._empty(split))
+            raise ZooError(self._explain_empty(split))
         return videos
 
-    def stretches(self, split: Split) -> list[Stretch]:
-        """The videos of a split, whole."""
-        size, cache = (self.spec.height, self.spec.width), ArrayCache(cache_home(self.catalogue.root))
-        footage = [Footage(video, *size, self.spec.fps, cache, self.config.kept) for video in self.pool(split)]
-        return [Stretch(each, 0, each.video.length) for each in footage]
+    def segments(self, split: Split) -> list[Segment]:
+        """Return the videos of a split as whole segments."""
+        size, cache = (self.spec.height, self.spec.width), ArrayCache(cache_folder(self.catalogue.root))
+        footage = [Footage(video, *size, self.spec.fps, cache, self.config.cached) for video in self.videos_for(split)]
+        return [Segment(each, 0, each.video.length) for each in footage]
 
     def class_of(self, video: str) -> int:
-        """The id of a video's class."""
-        return self.names.index(class_name(video))
+        """Id of a video's class."""
+        return self.names.index(class_of_path(video))
 
     def notes(self, split: Split) -> list[str]:
-        """What a user should hear once: what is left out, and classes that a split has nothing of."""
-        there = {class_name(video.name) for video in self.pool(split)}
+        """Messages to show once: what is skipped, and the classes without a video in this split."""
+        there = {class_of_path(video.name) for video in self.videos_for(split)}
         missing = [name for name in self.names if name not in there]
         skipped = self.catalogue.skipped
         notes = [*self.sentences]
         if skipped:
             notes.append(f"{len(skipped)} videos are skipped, {len(self.catalogue.videos)} are used: {skipped[0]}")
         if missing:
-            notes.append(f"`{split}` has no video of {len(missing)} of the {len(self.names)} classes: {few(missing)}.")
+            notes.append(
+                f"`{split}` has no video of {len(missing)} of the {len(self.names)} classes: {abbreviate(missing)}."
+            )
         return notes
 
-    def _empty(self, split: Split) -> str:
+    def _explain_empty(self, split: Split) -> str:
         config = self.config
         if config.train_list or config.val_list:
             return (
-                f"No usable video in data.root={config.root} is for `{split}` by data.train_list={config.train_list} "
-                f"and data.val_list={config.val_list}. They name videos as <class>/<video>."
+                f"No usable video in data.root={config.root} is for `{split}` according to data.train_list="
+                f"{config.train_list} and data.val_list={config.val_list}. The lists name videos as <class>/<video>."
             )
         return (
-            f"No video in data.root={config.root} is left for `{split}`: of a class with one video, or with clips of "
-            "one source, all is for training. Add videos, or type data.val_list=<file with a <class>/<video> a line>."
+            f"No video in data.root={config.root} is left for `{split}`: a class with a single video, or with clips "
+            "of a single source, is for training only. Add videos, or type data.val_list=<file with a <class>/<video> "
+            "per line>."
         )
 
 
-def class_name(video: str) -> str:
-    """The folder under the root that a video, by its path there, is in."""
+def class_of_path(video: str) -> str:
+    """Name of a video's class: the first folder of its path under the root."""
     return video.partition("/")[0]
 
 
-def find(config: ClassesConfig) -> Classes:
-    """The classes and videos of a configuration. Raises ZooError where settings, lists and files do not fit."""
-    check_footage(config)
+def find_classes(config: ClassesConfig) -> Classes:
+    """Find the classes and videos of a configuration. Raises ZooError if settings, lists and files do not match."""
+    check_settings(config)
     one_of("data.condition", config.condition, ("auto", "none", "edges", "distance"))
     if not config.attribute:
-        raise ZooError("data.attribute is empty. Type what the classes are called, such as data.attribute=action.")
-    root = existing_root(config, "the videos", LAYOUT)
+        raise ZooError("data.attribute is empty. Type a name for the classes, such as data.attribute=action.")
+    root = require_root(config, "the videos", LAYOUT)
     found = [path.relative_to(root).as_posix() for path in find_videos(root).videos]
     names = [name for name in found if "/" in name]
     if not names:
-        raise ZooError(_no_classes(config, root, found))
-    _refuse_one_too_high(config, names)
-    classes = tuple(sorted({class_name(name) for name in names}))
+        raise ZooError(_explain_no_classes(config, root, found))
+    _check_root_depth(config, names)
+    classes = tuple(sorted({class_of_path(name) for name in names}))
     sentences = []
-    if loose := sorted(set(found) - set(names)):
-        sentences.append(f"In no class's folder, so left out: {few(loose)}.")
+    if outside := sorted(set(found) - set(names)):
+        sentences.append(f"Skipped, because they are in no class's folder: {abbreviate(outside)}.")
     if config.train_list or config.val_list:
-        splits, said = read_lists(config, root, names)
-        sentences += said
+        splits, list_notes = read_lists(config, root, names)
+        sentences += list_notes
     else:
-        splits = held_out_by_class(names, config.val_share)
-    catalogue = labelled_catalogue(config, config.frames, config.image_fps)
-    spec = labelled_spec(config, catalogue, {config.attribute: classes})
-    classified = Classes(config, catalogue, classes, splits, spec, tuple(sentences))
-    classified.pool("train")
-    return classified
+        splits = hold_out_by_class(names, config.val_share)
+    catalogue = open_labelled_catalogue(config, config.frames, config.image_fps)
+    spec = build_labelled_spec(config, catalogue, {config.attribute: classes})
+    found_classes = Classes(config, catalogue, classes, splits, spec, tuple(sentences))
+    found_classes.videos_for("train")
+    return found_classes
 
 
-def held_out_by_class(names: Sequence[str], share: float) -> dict[str, Split]:
-    """A split for each video: a share of the sources of each class is for evaluation, where it has two or more.
+def hold_out_by_class(names: Sequence[str], share: float) -> dict[str, Split]:
+    """Assign a split to each video: a share of the source videos of each class is for validation, if it has at least
+    two.
 
-    A function of the names alone: neither what can be read nor how long a clip is moves a video.
+    Depends on the names alone, so neither unreadable files nor the length of a clip move a video.
     """
     sources: dict[str, set[str]] = defaultdict(set)
     for name in names:
-        sources[class_name(name)].add(source_of(name))
-    val = set().union(*(held_out(sorted(each), share) for each in sources.values()))
+        sources[class_of_path(name)].add(source_of(name))
+    val = set().union(*(choose_held_out(sorted(each), share) for each in sources.values()))
     return {name: "val" if source_of(name) in val else "train" for name in names}
 
 
 def source_of(name: str) -> str:
-    """The video that a clip was cut from: its path without suffix and without `_c<number>`."""
-    return CLIP_OF_GROUP.sub("", stem_of(name))
+    """Name of the video that a clip was taken from: its path without suffix and without `_c<number>`."""
+    return CLIP_SUFFIX.sub("", Path(name).with_suffix("").as_posix())
 
 
-def stem_of(name: str) -> str:
-    """Path without the suffix of the file."""
-    return str(Path(name).with_suffix("").as_posix())
-
-
-def _refuse_one_too_high(config: ClassesConfig, names: Collection[str]) -> None:
-    """A root with one folder, in which the classes are, is the folder above the root that is meant."""
+def _check_root_depth(config: ClassesConfig, names: Collection[str]) -> None:
+    """Raise ZooError if the root contains a single folder with the folders of the classes: that folder is the root."""
     deep = {name.split("/")[1] for name in names if name.count("/") >= 2}
-    if len({class_name(name) for name in names}) == 1 and len(deep) > 1 and all(n.count("/") >= 2 for n in names):
-        inner = class_name(next(iter(names)))
+    if len({class_of_path(name) for name in names}) == 1 and len(deep) > 1 and all(n.count("/") >= 2 for n in names):
+        inner = class_of_path(next(iter(names)))
         raise ZooError(
-            f"data.root={config.root} holds one folder, {inner}, with {len(deep)} folders of videos in it. Are they "
-            f"the classes? Type data.root={Path(config.root) / inner}"
+            f"data.root={config.root} contains a single folder, {inner}, with {len(deep)} folders of videos. If these "
+            f"are the classes, type data.root={Path(config.root) / inner}"
         )
 
 
-def _no_classes(config: ClassesConfig, root: Path, found: Sequence[str]) -> str:
+def _explain_no_classes(config: ClassesConfig, root: Path, found: Sequence[str]) -> str:
     archives = sorted(path.name for path in root.iterdir() if path.suffix.lower() in (".zip", ".rar"))
-    lead = f"data.root={config.root} holds no folder of videos for a class. It takes {LAYOUT}."
+    lead = f"data.root={config.root} contains no folder of videos per class. It takes {LAYOUT}."
     if found:
-        return f"{lead} Found there: {few(found)}. Without classes: data=folder data.root={config.root}"
+        return f"{lead} Found there: {abbreviate(found)}. To ignore classes, type data=folder data.root={config.root}"
     if archives:
-        return f"{lead} Found there: {few(archives)}. Type: python -m zoo.data.prepare classes root={config.root}"
-    return f"{lead} Where to get some: python -m zoo.data.prepare classes"
+        return (
+            f"{lead} Found there: {abbreviate(archives)}. Type: python -m zoo.data.prepare classes root={config.root}"
+        )
+    return f"{lead} To see where to get such data, type: python -m zoo.data.prepare classes"

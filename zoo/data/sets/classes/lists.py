@@ -1,4 +1,4 @@
-"""Lists of videos, as UCF-101 publishes its splits: a `<class>/<video> [number of the class]` a line. No torch."""
+"""Lists of videos in the format of UCF-101's splits: `<class>/<video> [number of the class]` per line. No torch."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from zoo.data.sequences.labelled import few
+from zoo.data.sequences.labelled import abbreviate
 from zoo.errors import ZooError
 from zoo.types import Split
 
 if TYPE_CHECKING:
     from zoo.data.sets.classes.config import ClassesConfig
 
-NUMBER_BEHIND = re.compile(r"\s+\d+$")
+CLASS_NUMBER = re.compile(r"\s+\d+$")
 
 
 def read_lists(config: ClassesConfig, root: Path, names: Sequence[str]) -> tuple[dict[str, Split], list[str]]:
-    """The split of each listed video, and sentences on names that are not found.
+    """Read the split of each listed video; returns notes about names that were not found too.
 
-    With one list, what it does not name is for the other split. Raises ZooError if a video is in both lists, or if a
-    list names none that is there.
+    With a single list, all other videos belong to the other split. Raises ZooError if a video is in both lists, or if a
+    list names no video that exists.
     """
     lists: dict[Split, str | None] = {"train": config.train_list, "val": config.val_list}
     splits: dict[str, Split] = {}
@@ -29,31 +29,31 @@ def read_lists(config: ClassesConfig, root: Path, names: Sequence[str]) -> tuple
     for split, typed in lists.items():
         if not typed:
             continue
-        listed, unknown = _matched(_lines(_file(split, typed, root)), names)
+        listed, unknown = _match_names(_read_lines(_find_list(split, typed, root)), names)
         setting = f"data.{split}_list={typed}"
         if not listed:
             raise ZooError(
-                f"{setting} names no video of data.root={config.root}. It begins: {few(unknown[:3])}. There are: "
-                f"{few(list(names)[:3])}."
+                f"{setting} names no video in data.root={config.root}. It begins with {abbreviate(unknown[:3])}; the "
+                f"root has {abbreviate(list(names)[:3])}."
             )
         if unknown:
             total = len(listed) + len(unknown)
-            sentences.append(f"{len(unknown)} of {total} names in {setting} are not found: {few(unknown)}.")
+            sentences.append(f"{len(unknown)} of {total} names in {setting} were not found: {abbreviate(unknown)}.")
         if both := sorted(name for name in listed if name in splits):
             raise ZooError(
                 f"{len(both)} videos are in both data.train_list={config.train_list} and data.val_list="
-                f"{config.val_list}: {few(both)}. Leave each in one of them."
+                f"{config.val_list}: {abbreviate(both)}. Remove each from one of them."
             )
         splits |= dict.fromkeys(listed, split)
     if all(lists.values()):
         unused = len(names) - len(splits)
-        return splits, sentences + ([f"{unused} videos are in neither list, and not used."] if unused else [])
+        return splits, sentences + ([f"{unused} videos are in neither list and are not used."] if unused else [])
     rest: Split = "val" if lists["train"] else "train"
     return {name: splits.get(name, rest) for name in names}, sentences
 
 
-def _file(split: Split, typed: str, root: Path) -> Path:
-    """The list as typed, inside the root, or beside it."""
+def _find_list(split: Split, typed: str, root: Path) -> Path:
+    """Find a list: as typed, inside the root, or beside it. Raises ZooError if there is none."""
     places = [Path(typed).expanduser(), root / typed, root.parent / typed]
     for place in places:
         if place.is_file():
@@ -62,17 +62,17 @@ def _file(split: Split, typed: str, root: Path) -> Path:
     raise ZooError(f"data.{split}_list={typed}: there is no such file. Searched: {searched}.")
 
 
-def _lines(path: Path) -> list[str]:
+def _read_lines(path: Path) -> list[str]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as problem:
         raise ZooError(f"{path} cannot be read as a list of videos: {problem}.") from problem
-    lines = [NUMBER_BEHIND.sub("", line.strip().replace("\\", "/")) for line in text.splitlines()]
+    lines = [CLASS_NUMBER.sub("", line.strip().replace("\\", "/")) for line in text.splitlines()]
     return list(dict.fromkeys(line.removeprefix("./") for line in lines if line))
 
 
-def _matched(lines: Sequence[str], names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Names of videos that are listed, and lines that name none. The suffix may differ: many re-encode the videos."""
+def _match_names(lines: Sequence[str], names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the names of listed videos, and lines without a match. Suffixes may differ: many re-encode videos."""
     exact = set(names)
     stems = {str(PurePosixPath(name).with_suffix("")): name for name in names}
     found, unknown = [], []

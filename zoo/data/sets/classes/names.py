@@ -1,4 +1,4 @@
-"""How the files of a data set with a folder per class lie. Imports no torch."""
+"""Layout of a data set with a folder per class. Imports no torch."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Any folder of videos as a data set: find the files, probe them, resample them, cut them into clips."""
+"""Any folder of videos as a data set: finds, probes and resamples the files."""

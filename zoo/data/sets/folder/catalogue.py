@@ -1,4 +1,4 @@
-"""The usable videos of a folder, and a sentence for each that is not. Imports no torch."""
+"""The usable videos of a folder, and the reason for each that is skipped. Imports no torch."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from zoo.data.decode import VideoInfo, probe, read_image
-from zoo.data.sequences.cache import cache_home, load_index, save_index
-from zoo.data.sequences.checks import check_footage, class_names, existing_root, foreground_names
-from zoo.data.sequences.collection import proportional
+from zoo.data.sequences.cache import cache_folder, load_index, save_index
+from zoo.data.sequences.checks import check_settings, require_root, resolve_class_names, resolve_foreground
+from zoo.data.sequences.collection import proportional_width
 from zoo.data.sequences.files import files_in, stamp_of
-from zoo.data.sequences.find import LAYOUT, Found, find_videos
-from zoo.data.sets.folder.footage import MapFolder, Stored, Video
+from zoo.data.sequences.find import LAYOUT, SearchResult, find_videos
+from zoo.data.sets.folder.footage import FolderVideo, MapFolder, ProbedVideo
 from zoo.data.transforms import DRAWN_CHANNELS
 from zoo.errors import ZooError, one_of
 from zoo.types import ClipSpec
@@ -23,11 +23,11 @@ from zoo.types import ClipSpec
 if TYPE_CHECKING:
     from zoo.data.sets.folder.config import FolderConfig
 
-SHOWN = 10
-"""Sentences about skipped files in one warning."""
+MAX_LISTED = 10
+"""Maximal number of skipped files in a warning."""
 
-MOST = 1 << 26
-"""Frames, pixels of a side or frames a second, of a video."""
+MAX_VALUE = 1 << 26
+"""Limit on the number of frames, the side in pixels and the frame rate of a video."""
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -35,21 +35,21 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What the folder holds for a configuration; ``skipped`` are sentences."""
+    """The content of a folder for a configuration; ``skipped`` are messages."""
 
     config: FolderConfig
     root: Path
-    videos: tuple[Video, ...]
+    videos: tuple[FolderVideo, ...]
     skipped: tuple[str, ...]
 
     @property
     def width(self) -> int:
-        """The width asked for, or that of the first video's proportion, rounded to a multiple of 16."""
+        """The configured width, or that of the first video's aspect ratio, rounded to a multiple of 16."""
         first = self.videos[0].info
-        return self.config.width or proportional(self.config.height, first.height, first.width)
+        return self.config.width or proportional_width(self.config.height, first.height, first.width)
 
     def spec(self) -> ClipSpec:
-        """What every clip of this folder has."""
+        """Describe the clips of this folder."""
         config = self.config
         present = {
             "video": True,
@@ -66,63 +66,64 @@ class Catalogue:
             width=self.width,
             fps=config.fps,
             label_names=label_names(config),
-            foreground=foreground_names(config.foreground, label_names(config)),
+            foreground=resolve_foreground(config.foreground, label_names(config)),
             condition_kind=config.condition,
             condition_channels=DRAWN_CHANNELS.get(config.condition, 0),
         )
 
     def notes(self) -> list[str]:
-        """What a user should hear once: what is skipped, what is cropped."""
-        return [*self._skipped_note(), *self._sizes_note()]
+        """Messages to show once: what is skipped and what is cropped."""
+        return [*self._describe_skipped(), *self._describe_sizes()]
 
-    def _skipped_note(self) -> Iterator[str]:
+    def _describe_skipped(self) -> Iterator[str]:
         if self.skipped:
-            more = len(self.skipped) - SHOWN
+            more = len(self.skipped) - MAX_LISTED
             rest = [f"... and {more} more: python -m zoo.data.check root={self.root}"] if more > 0 else []
             lines = [f"{len(self.skipped)} skipped, {len(self.videos)} used in data.root={self.root}:"]
-            yield "\n  ".join([*lines, *self.skipped[:SHOWN], *rest])
+            yield "\n  ".join([*lines, *self.skipped[:MAX_LISTED], *rest])
 
-    def _sizes_note(self) -> Iterator[str]:
+    def _describe_sizes(self) -> Iterator[str]:
         names: dict[tuple[int, int], list[str]] = defaultdict(list)
         for video in self.videos:
             names[video.info.width, video.info.height].append(video.name)
         if len(names) > 1:
             sizes = ", ".join(f"{w}x{h} ({len(same)}, e.g. {same[0]})" for (w, h), same in names.items())
             yield (
-                f"data.root={self.root} holds videos of {len(names)} sizes: {sizes}. "
+                f"data.root={self.root} contains videos of {len(names)} sizes: {sizes}. "
                 f"Each is scaled to cover {self.width}x{self.config.height} and centre-cropped."
             )
 
 
 def label_names(config: FolderConfig) -> tuple[str, ...]:
-    """Names of the classes, by id; numbers where only a count is given; empty without labels."""
+    """Names of the classes by id; numbers if only a count is given; empty without labels."""
     if config.labels is None:
         return ()
-    return class_names(f"data.labels={config.labels}", config.label_names, config.label_count)
+    return resolve_class_names(f"data.labels={config.labels}", config.label_names, config.label_count)
 
 
 def open_catalogue(config: FolderConfig) -> Catalogue:
-    """Find, probe and check. Raises ZooError if a setting is wrong or nothing can be used."""
-    check_footage(config)
+    """Find, probe and check the videos. Raises ZooError if a setting is invalid or no video is usable."""
+    check_settings(config)
     one_of("data.condition", config.condition, ("none", *DRAWN_CHANNELS))
     label_names(config)
-    root = existing_root(config, "the videos", LAYOUT)
+    root = require_root(config, "the videos", LAYOUT)
     maps = {
-        kind: _map_root(root, kind, setting)
+        kind: _find_map_root(root, kind, setting)
         for kind, setting in (("labels", config.labels), ("instances", config.instances))
         if setting is not None
     }
-    found = find_videos(root, leave_out=maps.values())
+    found = find_videos(root, exclude=maps.values())
     stored, broken = _probe_all(root, found.videos, config)
-    videos, unfit = _attempt(stored, lambda each: _fit(each, config, maps))
+    videos, unfit = _try_each(stored, lambda each: _match_settings(each, config, maps))
     skipped = (*found.problems, *broken, *unfit)
     if not videos:
-        raise ZooError(_nothing_usable(root, found, skipped))
+        raise ZooError(_explain_nothing_usable(root, found, skipped))
     return Catalogue(config, root, tuple(videos), skipped)
 
 
-def _map_root(root: Path, kind: str, setting: str) -> Path:
-    """The folder of labels or instances: inside the root, beside it, or as typed."""
+def _find_map_root(root: Path, kind: str, setting: str) -> Path:
+    """Find the folder of labels or instances: inside the root, beside it, or as typed. Raises ZooError if there is
+    none."""
     places = [root / setting, root.parent / setting, Path(setting).expanduser()]
     for place in places:
         if place.is_dir():
@@ -131,31 +132,33 @@ def _map_root(root: Path, kind: str, setting: str) -> Path:
     raise ZooError(f"data.{kind}={setting}: there is no such folder. Searched: {searched}.")
 
 
-def _probe_all(root: Path, paths: list[Path], config: FolderConfig) -> tuple[list[Stored], list[str]]:
-    """Probe what the index does not know yet. Failures are not kept: their cause may lie outside the file."""
-    home = cache_home(root)
+def _probe_all(root: Path, paths: list[Path], config: FolderConfig) -> tuple[list[ProbedVideo], list[str]]:
+    """Probe the files that are not in the index. Failures are not stored: their cause may lie outside the file."""
+    home = cache_folder(root)
     index = load_index(home)
 
-    def probe_one(path: Path) -> Stored:
-        name, stamp = _name(root, path), stamp_of(path)
+    def probe_one(path: Path) -> ProbedVideo:
+        name, stamp = _name_under_root(root, path), stamp_of(path)
         if path.is_dir():
-            return Stored(name, path, stamp, _probe_images(path, config.image_fps or config.fps))
-        return Stored(name, path, stamp, known_info(index, name, stamp) or probe(path))
+            return ProbedVideo(name, path, stamp, _probe_images(path, config.image_fps or config.fps))
+        return ProbedVideo(name, path, stamp, cached_info(index, name, stamp) or probe(path))
 
-    stored, broken = _attempt(paths, probe_one)
+    stored, broken = _try_each(paths, probe_one)
     fresh = {each.name: {each.stamp: asdict(each.info)} for each in stored if each.path.is_file()}
     if fresh != index:
         save_index(home, fresh)
     return stored, broken
 
 
-def known_info(index: Mapping[str, Any], name: str, stamp: str) -> VideoInfo | None:
-    """What the index says of a file, if that can be: it lies in the user's folder, and may have come with it."""
+def cached_info(index: Mapping[str, Any], name: str, stamp: str) -> VideoInfo | None:
+    """Look up a file in the index; None if it is missing or implausible: the index may have come with the data."""
     try:
         info = VideoInfo(**index[name][stamp])
         counts = info.frames, info.height, info.width
-        can_be = all(isinstance(each, int) for each in counts) and all(0 < each < MOST for each in (*counts, info.fps))
-        return info if can_be else None
+        plausible = all(isinstance(each, int) for each in counts) and all(
+            0 < each < MAX_VALUE for each in (*counts, info.fps)
+        )
+        return info if plausible else None
     except (KeyError, TypeError):
         return None
 
@@ -166,8 +169,8 @@ def _probe_images(folder: Path, fps: float) -> VideoInfo:
     return VideoInfo(len(images), fps, height, width)
 
 
-def _fit(stored: Stored, config: FolderConfig, maps: dict[str, Path]) -> Video:
-    """A stored video in this configuration; a ZooError if it is too short or lacks its maps."""
+def _match_settings(stored: ProbedVideo, config: FolderConfig, maps: dict[str, Path]) -> FolderVideo:
+    """Apply the configuration to a stored video. Raises ZooError if it is too short or lacks its maps."""
     path, info = stored.path, stored.info
     length = max(1, round(info.frames / info.fps * config.fps))
     if length < config.frames:
@@ -176,30 +179,30 @@ def _fit(stored: Stored, config: FolderConfig, maps: dict[str, Path]) -> Video:
             f"({info.frames} at {info.fps:g}), data.frames={config.frames}."
         )
     stem = stored.name if path.is_dir() else str(Path(stored.name).with_suffix(""))
-    folders = {kind: _map_folder(stored, kind, top / stem) for kind, top in maps.items()}
-    return Video(stored.name, path, stored.stamp, info, length, folders)
+    folders = {kind: _open_map_folder(stored, kind, top / stem) for kind, top in maps.items()}
+    return FolderVideo(stored.name, path, stored.stamp, info, length, folders)
 
 
-def _map_folder(stored: Stored, kind: str, folder: Path) -> MapFolder:
+def _open_map_folder(stored: ProbedVideo, kind: str, folder: Path) -> MapFolder:
     pictures = len(files_in(folder)) if folder.is_dir() else 0
     if pictures != stored.info.frames:
-        raise ZooError(f"{stored.path} has {stored.info.frames} frames; its {kind}, {folder}, are {pictures} images.")
+        raise ZooError(f"{stored.path} has {stored.info.frames} frames, but {folder} has {pictures} images of {kind}.")
     return MapFolder(folder, stamp_of(folder))
 
 
-def _name(root: Path, path: Path) -> str:
-    """Path under the root; the root itself, when it is a folder of frames, goes by its own name."""
+def _name_under_root(root: Path, path: Path) -> str:
+    """Path under the root; if the root itself is a folder of frames, its own name."""
     return root.resolve().name if path == root else path.relative_to(root).as_posix()
 
 
-def _nothing_usable(root: Path, found: Found, skipped: tuple[str, ...]) -> str:
-    reasons = [f"\n  {sentence}" for sentence in skipped[:SHOWN]]
+def _explain_nothing_usable(root: Path, found: SearchResult, skipped: tuple[str, ...]) -> str:
+    reasons = [f"\n  {sentence}" for sentence in skipped[:MAX_LISTED]]
     lead = f"None of the {len(found.videos)} videos" if found.videos else "No video"
-    return f"{lead} under data.root={root} can be used. {found.summary()}{''.join(reasons)}"
+    return f"{lead} under data.root={root} can be used. {found.describe()}{''.join(reasons)}"
 
 
-def _attempt(items: list[S], step: Callable[[S], T]) -> tuple[list[T], list[str]]:
-    """The step on every item, in threads: its results in order, and the sentences of those that failed."""
+def _try_each(items: list[S], step: Callable[[S], T]) -> tuple[list[T], list[str]]:
+    """Apply the step to every item, in threads; returns the results in order, and the messages of the failures."""
 
     def guarded(item: S) -> tuple[list[T], list[str]]:
         try:

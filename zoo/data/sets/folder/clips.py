@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 
-from zoo.data.sequences.cache import ArrayCache, cache_home
+from zoo.data.sequences.cache import ArrayCache, cache_folder
 from zoo.data.sequences.clips import FootageClips
 from zoo.data.sequences.footage import Footage
 from zoo.data.sequences.split import split_footage
@@ -14,15 +14,15 @@ from zoo.types import Split
 
 
 class FolderClips(FootageClips):
-    """Clips cut out of a folder's videos, with a warning for what it holds and cannot be used."""
+    """Clips of a folder's videos; warns about unusable files."""
 
     def __init__(self, config: FolderConfig, split: Split, fields: frozenset[str], seed: int) -> None:
         catalogue = open_catalogue(config)
         for note in catalogue.notes():
             warnings.warn(note, stacklevel=2)
         spec = catalogue.spec()
-        cache = ArrayCache(cache_home(catalogue.root))
+        cache = ArrayCache(cache_folder(catalogue.root))
         size = spec.height, spec.width
-        footage = [Footage(video, *size, config.fps, cache, config.kept) for video in catalogue.videos]
-        stretches = split_footage(footage, split, config.val_share, config.frames)
-        super().__init__(config, spec, stretches, split, fields, seed)
+        footage = [Footage(video, *size, config.fps, cache, config.cached) for video in catalogue.videos]
+        segments = split_footage(footage, split, config.val_share, config.frames)
+        super().__init__(config, spec, segments, split, fields, seed)

@@ -22,7 +22,7 @@ CARD = DataCard(
 @register_data(CARD, builds=".clips:FolderClips")
 @dataclass
 class FolderConfig(FootageConfig):
-    """Video files and folders of frames in any mix, anywhere under ``root``.
+    """FolderVideo files and folders of frames in any mix, anywhere under ``root``.
 
     Every frame is scaled to cover height x width and centre-cropped. A width of None follows the aspect ratio of the
     first video, rounded to a multiple of 16.
@@ -54,7 +54,7 @@ class FolderConfig(FootageConfig):
     """Frame rate of folders of frames, frames per second. None: every frame is used, at fps."""
 
     def spec(self) -> ClipSpec:
-        """Finds and probes the files; the answers are kept in ``<root>/.zoo``, so a second time is quick."""
+        """Find and probe the files; the results are cached in ``<root>/.zoo``. Raises ZooError if none is usable."""
         from zoo.data.sets.folder.catalogue import open_catalogue
 
         return open_catalogue(self).spec()

@@ -1,6 +1,6 @@
-"""A video of the folder, file or folder of frames, with its maps: what is stored, read by number. Imports no torch.
+"""A video of a folder, as a file or a folder of frames, with its maps; read by frame number. Imports no torch.
 
-Shapes: T frames, h x w pixels as they are stored.
+Shapes: T frames, h x w pixels as stored.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.data.decode import Frame, VideoInfo, frame_times, iter_frames, keyframe_before, read_ids, read_image
+from zoo.data.decode import RGBFrame, VideoInfo, frame_times, iter_frames, keyframe_before, read_ids, read_image
 from zoo.data.sequences.files import files_in
 from zoo.errors import ZooError
 
 
-def stored_frames(path: Path, wanted: NDArray[np.int64]) -> Iterator[Frame]:
-    """Frames as they are stored, by ascending number, from a video file or a folder of frames."""
+def stored_frames(path: Path, wanted: NDArray[np.int64]) -> Iterator[RGBFrame]:
+    """Read frames in their stored size by ascending number, from a video file or a folder of frames."""
     if path.is_dir():
         pictures = files_in(path)
         return (read_image(pictures[i]) for i in wanted)
@@ -27,7 +27,7 @@ def stored_frames(path: Path, wanted: NDArray[np.int64]) -> Iterator[Frame]:
 
 
 def frame_files(path: Path, numbers: Iterable[int]) -> list[Path]:
-    """The files that hold frames of a video: its own, or of a folder one for each; none twice."""
+    """The files that contain frames of a video: the file itself, or one image per frame, without duplicates."""
     if not path.is_dir():
         return [path]
     pictures = files_in(path)
@@ -35,9 +35,9 @@ def frame_files(path: Path, numbers: Iterable[int]) -> list[Path]:
 
 
 def nearest_frames(times: NDArray[np.float64], fps: float, length: int) -> NDArray[np.int64]:
-    """The stored frame nearest to each k / fps seconds, (T,) ascending times to (length,).
+    """Number of the stored frame nearest to each k / fps seconds, (T,) ascending times to (length,).
 
-    A tie goes to the earlier frame.
+    In a tie, the earlier frame.
     """
     halfway = (times[1:] + times[:-1]) / 2
     return np.searchsorted(halfway, np.arange(length) / fps - 1e-6)
@@ -45,15 +45,15 @@ def nearest_frames(times: NDArray[np.float64], fps: float, length: int) -> NDArr
 
 @dataclass(frozen=True)
 class MapFolder:
-    """One image of ids for each stored frame of a video."""
+    """A folder with one image of ids per stored frame of a video."""
 
     path: Path
     stamp: str
 
 
 @dataclass(frozen=True)
-class Stored:
-    """A readable video, file or folder of frames, as it is stored."""
+class ProbedVideo:
+    """A readable video, a file or a folder of frames, as stored."""
 
     name: str  # path under the root, with "/"
     path: Path
@@ -62,31 +62,31 @@ class Stored:
 
 
 @dataclass(frozen=True)
-class Video(Stored):
-    """A usable video. length: frames at the clips' frame rate. maps: its labels and instances, if any."""
+class FolderVideo(ProbedVideo):
+    """A usable video. length: frames at the frame rate of the clips. maps: labels and instances, if any."""
 
     length: int
     maps: dict[str, MapFolder]
 
     def stored(self, fps: float) -> NDArray[np.int64]:
-        """(length,) the number of the stored frame behind each frame."""
+        """Numbers of the stored frames that are shown, (length,)."""
         times = np.arange(self.info.frames) / self.info.fps if self.path.is_dir() else frame_times(self.path)
         return nearest_frames(times, fps, self.length)
 
     def stamp_of(self, kind: str) -> str:
-        """Another stamp is another content."""
+        """Fingerprint of the files of a kind, which changes with their content; part of the cache key."""
         return f"{self.stamp if kind == 'frames' else self.maps[kind].stamp} {self.info}"
 
-    def begins_at(self, kind: str, number: int) -> int:
-        """A frame of a file can be decoded from the keyframe before it on; a picture stands alone."""
+    def decode_start(self, kind: str, number: int) -> int:
+        """Number of the last keyframe at or before a frame of a file; an image is decoded by itself."""
         return keyframe_before(self.path, number) if kind == "frames" and self.path.is_file() else number
 
     def frame_files(self, numbers: NDArray[np.int64]) -> list[Path]:
-        """The video's own file, or those of these frames."""
+        """The video file, or the images of these frames."""
         return frame_files(self.path, numbers)
 
     def read(self, kind: str, numbers: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
-        """Frames (h, w, 3), or labels or instances (h, w) int32, of ascending numbers."""
+        """Read frames (h, w, 3), or labels or instances (h, w) int32, by ascending number."""
         if kind == "frames":
             return stored_frames(self.path, numbers)
         pictures = files_in(self.maps[kind].path)
@@ -97,13 +97,13 @@ class Video(Stored):
         return files_in(self.maps[kind].path)[number]
 
     def _ids(self, path: Path) -> NDArray[np.int32]:
-        """One map. A ZooError if it is not of its frame's size."""
+        """Read one map. Raises ZooError if it differs in size from its frame."""
         ids = read_ids(path).astype(np.int32)
         height, width = ids.shape
         if (height, width) != (self.info.height, self.info.width):
             raise ZooError(
-                f"{path} is {width}x{height} pixels; the frames of {self.path} are "
-                f"{self.info.width}x{self.info.height} (width x height). Make the map in the size of its frame, with "
-                "nearest-neighbour scaling."
+                f"{path} is {width}x{height} pixels, but the frames of {self.path} are "
+                f"{self.info.width}x{self.info.height} (width x height). Scale the map to the size of its frame, by "
+                "nearest neighbour."
             )
         return ids

@@ -1,1 +1,1 @@
-"""Frames and maps side by side, in the layout of the original release of vid2vid."""
+"""Paired frames and maps, in the layout of vid2vid's original release."""

@@ -9,7 +9,7 @@ from zoo.data.base import DataCard, register_data
 from zoo.data.sequences.config import Layout, SequenceConfig
 
 if TYPE_CHECKING:
-    from zoo.data.sequences.collection import Collection
+    from zoo.data.sequences.collection import SequenceSet
 
 CARD = DataCard(
     name="paired",
@@ -20,8 +20,8 @@ CARD = DataCard(
 LAYOUT = Layout(
     marks=("train_A", "train_B"),
     text=(
-        "<root>/train_A/<sequence>/ with a map a frame, <root>/train_B/<sequence>/ with the frames, if you have them "
-        "<root>/train_inst/<sequence>/ with ids of instances; and the same under test_ or val_ to evaluate on"
+        "<root>/train_A/<sequence>/ with one map per frame, <root>/train_B/<sequence>/ with the frames, optionally "
+        "<root>/train_inst/<sequence>/ with instance ids; and the same with test_ or val_ for validation"
     ),
 )
 
@@ -29,7 +29,7 @@ LAYOUT = Layout(
 @register_data(CARD, builds=".clips:PairedClips")
 @dataclass
 class PairedConfig(SequenceConfig):
-    """``{train,test}_A/<sequence>/*.png`` beside ``{train,test}_B/<sequence>/*``, and maybe ``{train,test}_inst``.
+    """``{train,test}_A/<sequence>/*.png`` beside ``{train,test}_B/<sequence>/*``, optionally ``{train,test}_inst``.
 
     Every folder with files is a sequence; files are paired in the order of their numbers. Validation clips are under
     `val_`, or else under `test_`; without either, ``val_share`` is held out.
@@ -56,8 +56,8 @@ class PairedConfig(SequenceConfig):
 
     layout: ClassVar[Layout] = LAYOUT
 
-    def collection(self) -> Collection:
-        """The sequences under the root."""
-        from zoo.data.sets.paired.find import find
+    def collection(self) -> SequenceSet:
+        """Find the sequences under the root. Raises ZooError if settings and files do not match."""
+        from zoo.data.sets.paired.find import find_sequences
 
-        return find(self)
+        return find_sequences(self)

@@ -1,1 +1,1 @@
-"""People who move, with their pose as OpenPose or DensePose estimated it."""
+"""People with their pose as estimated by OpenPose or DensePose."""

@@ -12,61 +12,63 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from zoo.data.sequences.clips import Cut, SequenceClips
+from zoo.data.sequences.clips import ClipWindow, SequenceClips
 from zoo.data.sequences.collection import FrameSequence
 from zoo.data.sets.pose.config import PoseConfig
 from zoo.data.sets.pose.densepose import LAST_PART, densepose_condition
-from zoo.data.sets.pose.names import KINDS
-from zoo.data.sets.pose.openpose import draw_people, first_body, placed, read_people
+from zoo.data.sets.pose.names import CONDITION_SOURCES
+from zoo.data.sets.pose.openpose import draw_people, first_body, place_keypoints, read_people
 from zoo.data.sets.pose.skeleton import LIMBS
 from zoo.randomness import MASK, mix
 from zoo.types import Split
 
 LIMB, PART = 3, 4
-"""What a number is drawn for; ``sequences.clips`` has the others."""
+"""Integers of the random seeds for limbs and parts; ``sequences.clips`` has the others."""
 
 
 class PoseClips(SequenceClips):
-    """Clips whose condition is a pose: DensePose's picture, OpenPose's keypoints as a drawing, or both."""
+    """Clips whose condition is a pose: DensePose's image, OpenPose's keypoints as a drawing, or both."""
 
     def __init__(self, config: PoseConfig, split: Split, fields: frozenset[str], seed: int) -> None:
         super().__init__(config, split, fields, seed)
-        self.kinds = KINDS[self.spec.condition_kind]
+        self.kinds = CONDITION_SOURCES[self.spec.condition_kind]
         self.limb_dropout = config.limb_dropout
-        self.makers["pose"] = self._pose
+        self.field_readers["pose"] = self._read_body
 
-    def _labels(self, cut: Cut) -> Tensor:
-        """(T, H, W): the parts, all of them."""
-        return torch.from_numpy(cut.pictures("densepose")[..., 0].astype(np.int64))
+    def _read_labels(self, window: ClipWindow) -> Tensor:
+        """Read DensePose's parts, (T, H, W); none is dropped."""
+        return torch.from_numpy(window.images("densepose")[..., 0].astype(np.int64))
 
-    def _pose(self, cut: Cut) -> Tensor:
-        """(T, J, 3): the first person's body."""
+    def _read_body(self, window: ClipWindow) -> Tensor:
+        """Read the body of the first person, (T, J, 3)."""
         size = (self.spec.height, self.spec.width)
-        return torch.from_numpy(np.stack([first_body(people, *size) for people in self._people(cut)]))
+        return torch.from_numpy(np.stack([first_body(people, *size) for people in self._read_frames(window)]))
 
-    def _condition(self, cut: Cut) -> Tensor:
-        """(T, C, H, W) in [-1, 1]; DensePose before OpenPose."""
-        draw = {"densepose": self._densepose, "openpose": self._openpose}
-        return torch.from_numpy(np.concatenate([draw[kind](cut) for kind in self.kinds], axis=1))
+    def _make_condition(self, window: ClipWindow) -> Tensor:
+        """Make the condition, (T, C, H, W) in [-1, 1]; DensePose before OpenPose."""
+        draw = {"densepose": self._convert_densepose, "openpose": self._draw_openpose}
+        return torch.from_numpy(np.concatenate([draw[kind](window) for kind in self.kinds], axis=1))
 
-    def _densepose(self, cut: Cut) -> NDArray[np.float32]:
-        return densepose_condition(cut.pictures("densepose"), self._left_out(cut, PART, range(1, LAST_PART + 1)))
+    def _convert_densepose(self, window: ClipWindow) -> NDArray[np.float32]:
+        return densepose_condition(
+            window.images("densepose"), self._choose_dropped(window, PART, range(1, LAST_PART + 1))
+        )
 
-    def _openpose(self, cut: Cut) -> NDArray[np.float32]:
-        left_out, size = self._left_out(cut, LIMB, range(LIMBS)), (self.spec.height, self.spec.width)
-        return np.stack([draw_people(people, *size, left_out) for people in self._people(cut)])
+    def _draw_openpose(self, window: ClipWindow) -> NDArray[np.float32]:
+        dropped, size = self._choose_dropped(window, LIMB, range(LIMBS)), (self.spec.height, self.spec.width)
+        return np.stack([draw_people(people, *size, dropped) for people in self._read_frames(window)])
 
-    def _people(self, cut: Cut) -> Iterator[NDArray[np.float32]]:
-        """Of each frame, (P, K, 3) in pixels of the clip."""
-        video = cut.footage.video
+    def _read_frames(self, window: ClipWindow) -> Iterator[NDArray[np.float32]]:
+        """Yield the people of each frame, (P, K, 3) in pixels of the clip."""
+        video = window.footage.video
         assert isinstance(video, FrameSequence)
-        for number in range(cut.start, cut.stop, cut.step):
+        for number in range(window.start, window.stop, window.step):
             people = read_people(video.map_file("openpose", number))
-            yield placed(people, video.size, self.spec.height, self.spec.width)
+            yield place_keypoints(people, video.size, self.spec.height, self.spec.width)
 
-    def _left_out(self, cut: Cut, what: int, numbers: Iterable[int]) -> frozenset[int]:
-        """Those that are left out of this clip, each with probability ``limb_dropout``; none in evaluation."""
-        if cut.draw is None:
+    def _choose_dropped(self, window: ClipWindow, kind: int, numbers: Iterable[int]) -> frozenset[int]:
+        """Choose what is dropped from a clip, each with probability ``limb_dropout``; nothing in validation."""
+        if window.draw is None:
             return frozenset()
-        below = self.limb_dropout * (MASK >> 1)
-        return frozenset(number for number in numbers if mix(*cut.draw, what, number) < below)
+        threshold = self.limb_dropout * (MASK >> 1)
+        return frozenset(number for number in numbers if mix(*window.draw, kind, number) < threshold)

@@ -9,7 +9,7 @@ from zoo.data.base import DataCard, register_data
 from zoo.data.sequences.config import Layout, SequenceConfig
 
 if TYPE_CHECKING:
-    from zoo.data.sequences.collection import Collection
+    from zoo.data.sequences.collection import SequenceSet
 
 
 CARD = DataCard(
@@ -22,8 +22,8 @@ LAYOUT = Layout(
     marks=("train_img", "train_openpose", "train_densepose"),
     text=(
         "<root>/train_img/<sequence>/ with the frames, beside <root>/train_openpose/<sequence>/*.json or "
-        "<root>/train_densepose/<sequence>/*.png or both, with a file a frame; and the same under test_ or val_ to "
-        "evaluate on"
+        "<root>/train_densepose/<sequence>/*.png or both, with one file per frame; and the same with test_ or val_ "
+        "for validation"
     ),
 )
 
@@ -51,8 +51,8 @@ class PoseConfig(SequenceConfig):
 
     layout: ClassVar[Layout] = LAYOUT
 
-    def collection(self) -> Collection:
-        """The sequences under the root."""
-        from zoo.data.sets.pose.find import find
+    def collection(self) -> SequenceSet:
+        """Find the sequences under the root. Raises ZooError if settings and files do not match."""
+        from zoo.data.sets.pose.find import find_sequences
 
-        return find(self)
+        return find_sequences(self)

@@ -1,4 +1,4 @@
-"""Which sequences stand in the layout of `pose`, and what they give. Imports no torch."""
+"""Find the sequences in the layout of `pose`, and the fields that they provide. Imports no torch."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.data.decode import read_image
-from zoo.data.sequences.checks import check_footage, existing_root
-from zoo.data.sequences.collection import Collection, collect
-from zoo.data.sequences.layouts import wrong_layout
-from zoo.data.sequences.phases import Kind, has_kind, phased_sequences
+from zoo.data.sequences.checks import check_settings, require_root
+from zoo.data.sequences.collection import SequenceSet, build_sequence_set
+from zoo.data.sequences.layouts import explain_wrong_layout
+from zoo.data.sequences.phases import FileKind, find_phase_sequences, has_kind
 from zoo.data.sets.pose.densepose import read_iuv
-from zoo.data.sets.pose.names import KINDS, PARTS
+from zoo.data.sets.pose.names import CONDITION_SOURCES, PARTS
 from zoo.data.sets.pose.openpose import read_people
 from zoo.errors import ZooError, one_of
 
@@ -19,33 +19,35 @@ if TYPE_CHECKING:
     from zoo.data.sets.pose.config import PoseConfig
 
 FILES = {
-    "frames": Kind("_img", read_image),
-    "densepose": Kind("_densepose", read_iuv),
-    "openpose": Kind("_openpose", None, (".json",)),
+    "frames": FileKind("_img", read_image),
+    "densepose": FileKind("_densepose", read_iuv),
+    "openpose": FileKind("_openpose", None, (".json",)),
 }
-FIELDS_OF = {"densepose": {"labels"}, "openpose": {"pose"}}
+KIND_FIELDS = {"densepose": {"labels"}, "openpose": {"pose"}}
 
 
-def find(config: PoseConfig) -> Collection:
-    """The sequences of a configuration. Raises ZooError where settings and files do not fit."""
-    check_footage(config)
-    one_of("data.condition", config.condition, ("auto", *KINDS))
+def find_sequences(config: PoseConfig) -> SequenceSet:
+    """Find the sequences of a configuration. Raises ZooError if settings and files do not match."""
+    check_settings(config)
+    one_of("data.condition", config.condition, ("auto", *CONDITION_SOURCES))
     if not 0 <= config.limb_dropout < 1:
-        raise ZooError(f"data.limb_dropout={config.limb_dropout} is no probability. Type data.limb_dropout=0.05.")
-    root = existing_root(config, "the sequences", config.layout.text)
+        raise ZooError(
+            f"data.limb_dropout={config.limb_dropout} must be at least 0 and below 1. Try: data.limb_dropout=0.05"
+        )
+    root = require_root(config, "the sequences", config.layout.text)
     if not any((root / mark).is_dir() for mark in config.layout.marks):
-        raise wrong_layout(config, root)
-    condition = _there(config, root) if config.condition == "auto" else config.condition
-    kinds = KINDS[condition]
-    sequences = phased_sequences(config, root, {name: FILES[name] for name in ("frames", *kinds)})
+        raise explain_wrong_layout(config, root)
+    condition = _detect_condition(config, root) if config.condition == "auto" else config.condition
+    kinds = CONDITION_SOURCES[condition]
+    sequences = find_phase_sequences(config, root, {name: FILES[name] for name in ("frames", *kinds)})
     if "openpose" in kinds:
         read_people(sequences[0].files["openpose"][0])
     names = PARTS if "densepose" in kinds else ()
-    return collect(
+    return build_sequence_set(
         config,
         root,
         sequences,
-        {"condition"}.union(*(FIELDS_OF[kind] for kind in kinds)),
+        {"condition"}.union(*(KIND_FIELDS[kind] for kind in kinds)),
         label_names=names,
         foreground=names[1:],
         condition_kind=condition,
@@ -53,10 +55,10 @@ def find(config: PoseConfig) -> Collection:
     )
 
 
-def _there(config: PoseConfig, root: Path) -> str:
-    """The condition that takes all that is there."""
-    kinds = tuple(kind for kind in KINDS["both"] if has_kind(root, FILES[kind].ending))
-    for condition, needs in KINDS.items():
+def _detect_condition(config: PoseConfig, root: Path) -> str:
+    """Return the condition that uses all kinds of files there are. Raises ZooError if there are none."""
+    kinds = tuple(kind for kind in CONDITION_SOURCES["both"] if has_kind(root, FILES[kind].ending))
+    for condition, needs in CONDITION_SOURCES.items():
         if needs == kinds:
             return condition
     raise ZooError(

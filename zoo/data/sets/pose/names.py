@@ -1,4 +1,4 @@
-"""Body parts of DensePose, and what each condition is made of. Imports no torch."""
+"""DensePose's body parts, and the kinds of files of each condition. Imports no torch."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ PARTS = (
     "right head",
     "left head",
 )
-"""DensePose's 24 parts of the body's surface in the order of their indices, behind the background."""
-KINDS = {"openpose": ("openpose",), "densepose": ("densepose",), "both": ("densepose", "openpose")}
-"""What each condition is made of, in the order of its channels, three each."""
+"""The background, and DensePose's 24 parts of the body's surface in the order of their indices."""
+CONDITION_SOURCES = {"openpose": ("openpose",), "densepose": ("densepose",), "both": ("densepose", "openpose")}
+"""Kinds of files that each condition is made of, in the order of its channels, three each."""

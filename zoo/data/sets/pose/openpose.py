@@ -1,8 +1,8 @@
-"""OpenPose's keypoints: read from its JSON, placed in a frame of the clip, drawn.
+"""OpenPose's keypoints: read them from JSON, move them to the frame of the clip, and draw them.
 
-Source: Cao et al., OpenPose: Realtime Multi-Person 2D Pose Estimation using Part Affinity Fields, 2019.
-Shapes: P people, H x W pixels; K = 137 keypoints a person, each x, y, confidence: 25 of the body (BODY_25), 70 of the
-face, 21 of the left hand, 21 of the right.
+Source: Cao et al., OpenPose: Realtime Multi-Person 2D Pose Estimation using Part Affinity Fields, 2019. Shapes: P
+people, H x W pixels; K = 137 keypoints per person, each x, y, confidence: 25 of the body (BODY_25), 70 of the face, 21
+of the left hand, 21 of the right.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.data.sets.pose.skeleton import BODY, LINES, POINTS, Line
+from zoo.data.sets.pose.skeleton import BODY, LINES, POINTS
 from zoo.data.transforms import cover_points
 from zoo.errors import ZooError
 
@@ -25,58 +25,64 @@ ARRAYS = {
     "hand_left_keypoints_2d": 21,
     "hand_right_keypoints_2d": 21,
 }
-"""The arrays of a person, in the order of the keypoints here, and how many points each has."""
-HEIGHT_OF_A_PIXEL = 128
-"""A body's limb is one pixel to either side of its line in a frame of this height, and more in a higher one."""
-FARTHEST = 1e6
-"""Pixels that a point may be from the corner of its frame; OpenPose finds none outside of it."""
-THINNEST = 0.5
-"""Pixels to either side of a line, at least."""
+"""Arrays of a person, in the order of the keypoints here, with their number of points."""
+REFERENCE_HEIGHT = 128
+"""Height of a frame in which the line of a limb has a radius of one pixel; the radius is proportional to the height."""
+MAX_COORDINATE = 1e6
+"""Maximal coordinate of a point in pixels; OpenPose finds none outside the frame."""
+MIN_RADIUS = 0.5
+"""Minimal radius of a line in pixels."""
 
 
 def read_people(path: Path) -> NDArray[np.float32]:
-    """The people of one frame, (P, K, 3), in pixels of the stored frame; zeros where nothing was found.
+    """Read the people of one frame, (P, K, 3), in pixels of the stored frame; zeros where nothing was found.
 
-    Raises ZooError, naming the file, if it is no JSON or not OpenPose's.
+    Raises ZooError, naming the file, if it is not JSON as OpenPose writes it.
     """
     try:
         people = json.loads(path.read_text())["people"]
-        points = np.array([_person(path, person) for person in people], np.float32).reshape(-1, POINTS, 3)
-        if not (np.abs(points) < FARTHEST).all():  # nor what is no number
-            raise ZooError(f"{path} has a point beyond {FARTHEST:g} pixels, or a number that is none, in a person.")
+        points = np.array([_parse_person(path, person) for person in people], np.float32).reshape(-1, POINTS, 3)
+        if not (np.abs(points) < MAX_COORDINATE).all():  # false for nan too
+            raise ZooError(
+                f"{path} has a keypoint that is not finite or beyond {MAX_COORDINATE:g} pixels. Run OpenPose again."
+            )
         return points
     except OSError as problem:
         raise ZooError(f"{path} cannot be read: {problem.strerror}.") from problem
     except json.JSONDecodeError as problem:
-        raise ZooError(f"{path} is no whole JSON: {problem}. Write it again with OpenPose's --write_json.") from problem
+        raise ZooError(
+            f"{path} is not complete JSON: {problem}. Write it again with OpenPose's --write_json."
+        ) from problem
     except (TypeError, KeyError, ValueError, OverflowError, AttributeError, RecursionError) as problem:
         raise ZooError(
-            f"{path} is not what OpenPose's --write_json writes: an object with `people`, a list in which each has "
-            f"{', '.join(ARRAYS)}, lists of numbers."
+            f"{path} is not in the format of OpenPose's --write_json: an object with a list `people`, each with the "
+            f"lists of numbers {', '.join(ARRAYS)}."
         ) from problem
 
 
-def _person(path: Path, person: dict[str, Any]) -> list[NDArray[np.float32]]:
+def _parse_person(path: Path, person: dict[str, Any]) -> list[NDArray[np.float32]]:
     points: list[NDArray[np.float32]] = []
     for name, count in ARRAYS.items():
         numbers = person["pose_keypoints_2d"] if name == "pose_keypoints_2d" else person.get(name, [])
         if len(numbers) not in (0, 3 * count):
             raise ZooError(
-                f"{path} has {len(numbers)} numbers in {name}; {3 * count} are expected, x, y and confidence of "
+                f"{path} has {len(numbers)} numbers in {name}, but {3 * count} are expected: x, y and confidence of "
                 f"{count} points. Run OpenPose with --model_pose BODY_25."
             )
         points += list(np.array(numbers or [0] * (3 * count), np.float32).reshape(count, 3))
     return points
 
 
-def placed(people: NDArray[np.float32], stored: tuple[int, int], height: int, width: int) -> NDArray[np.float32]:
-    """Keypoints (P, K, 3) of a stored frame (its height and width) where ``cover`` takes them."""
+def place_keypoints(
+    people: NDArray[np.float32], stored: tuple[int, int], height: int, width: int
+) -> NDArray[np.float32]:
+    """Move keypoints (P, K, 3) of a stored frame (its height and width) to where ``cover`` moves them."""
     points = cover_points(people[..., :2], *stored, height, width)
     return np.concatenate([points, people[..., 2:]], axis=-1)
 
 
 def first_body(people: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    """The first person's body, (25, 3) of placed keypoints: all zeros for a point that is missing or outside."""
+    """Body of the first person, (25, 3), from placed keypoints; zeros where one is missing or outside the frame."""
     body = people[0, :BODY].copy() if len(people) else np.zeros((BODY, 3), np.float32)
     inside = ((body[:, :2] >= 0) & (body[:, :2] <= (width - 1, height - 1))).all(axis=1)
     body[~inside | (body[:, 2] <= 0)] = 0
@@ -84,34 +90,32 @@ def first_body(people: NDArray[np.float32], height: int, width: int) -> NDArray[
 
 
 def draw_people(
-    people: NDArray[np.float32], height: int, width: int, left_out: Collection[int] = ()
+    people: NDArray[np.float32], height: int, width: int, dropped: Collection[int] = ()
 ) -> NDArray[np.float32]:
-    """Placed keypoints (P, K, 3) as coloured, anti-aliased lines on black, (3, H, W) in [-1, 1].
+    """Draw placed keypoints (P, K, 3) as coloured, anti-aliased lines on black, (3, H, W) in [-1, 1].
 
-    Where lines overlap their colours are averaged. left_out: numbers of limbs that are not drawn.
+    Where lines overlap, their colours are averaged. dropped: numbers of limbs that are not drawn.
     """
-    colours, cover = np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
-    most = np.zeros((height, width), np.float32)
+    colours, total = np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
+    maximum = np.zeros((height, width), np.float32)
     for person in people:
         for line in LINES:
             ends = person[[line.start, line.end]]
-            if line.limb not in left_out and ends[:, 2].min() > line.confidence:
-                rows, columns, share = _coverage(ends[:, :2], _radius(line, height), height, width)
+            if line.limb not in dropped and ends[:, 2].min() > line.confidence:
+                radius = max(MIN_RADIUS, line.thickness * height / REFERENCE_HEIGHT)
+                rows, columns, share = _coverage(ends[:, :2], radius, height, width)
                 colours[rows, columns] += share[..., None] * np.array(line.colour, np.float32)
-                cover[rows, columns] += share
-                most[rows, columns] = np.maximum(most[rows, columns], share)
-    mean = colours / np.maximum(cover, 1e-6)[..., None]
-    return np.ascontiguousarray((mean * most[..., None] / 127.5 - 1).transpose(2, 0, 1))
-
-
-def _radius(line: Line, height: int) -> float:
-    return max(THINNEST, line.thickness * height / HEIGHT_OF_A_PIXEL)
+                total[rows, columns] += share
+                maximum[rows, columns] = np.maximum(maximum[rows, columns], share)
+    mean = colours / np.maximum(total, 1e-6)[..., None]
+    return np.ascontiguousarray((mean * maximum[..., None] / 127.5 - 1).transpose(2, 0, 1))
 
 
 def _coverage(
     ends: NDArray[np.float32], radius: float, height: int, width: int
 ) -> tuple[slice, slice, NDArray[np.float32]]:
-    """How much of each pixel lies within ``radius`` of the line between two points, and the window it is for."""
+    """Coverage of each pixel by a line of this radius between two points, with the window of rows and columns it is
+    for."""
     low = np.floor(ends.min(axis=0) - radius - 1).clip(0, (width, height)).astype(int)
     high = np.ceil(ends.max(axis=0) + radius + 2).clip(0, (width, height)).astype(int)
     x = np.arange(low[0], high[0], dtype=np.float32)

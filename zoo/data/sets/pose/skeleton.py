@@ -1,4 +1,4 @@
-"""The lines of a drawn person: which keypoints they join, in which colour, and to which limb they belong.
+"""The lines of a drawn skeleton: which keypoints they join, their colour, and the limb they belong to.
 
 Keypoints are numbered as in ``openpose``: the body from 0, the face from 25, the left hand from 95, the right from 116.
 """
@@ -37,16 +37,16 @@ FACE_CURVES = (
     (*range(48, 60), 48),
     (*range(60, 68), 60),
 )
-"""Jaw, brows, bridge and foot of the nose, eyes, outer and inner lips; the two pupils are no lines."""
+"""Jaw, brows, bridge and base of the nose, eyes, outer and inner lips. The pupils are single points and not drawn."""
 FACE_COLOUR: Colour = (255, 255, 255)
 
-LEAST_CONFIDENCE = {"body": 0.05, "face": 0.4, "hand": 0.2}
-"""Below it a keypoint is not drawn; OpenPose's own thresholds for rendering."""
+MIN_CONFIDENCE = {"body": 0.05, "face": 0.4, "hand": 0.2}
+"""Minimal confidence of a drawn keypoint: OpenPose's own thresholds for rendering."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line between two keypoints. limb: the number of what it belongs to. thickness: over that of the body."""
+    """A line between two keypoints. limb: number of the limb it belongs to. thickness: relative to the body's."""
 
     start: int
     end: int
@@ -56,30 +56,30 @@ class Line:
     thickness: float
 
 
-def _lines() -> Iterator[Line]:
+def _build_lines() -> Iterator[Line]:
     limb = 0
     for (start, end), colour in zip(BODY_LIMBS, _hues(len(BODY_LIMBS), 1.0), strict=True):
-        yield Line(start, end, colour, limb, LEAST_CONFIDENCE["body"], 1.0)
+        yield Line(start, end, colour, limb, MIN_CONFIDENCE["body"], 1.0)
         limb += 1
     for first, value in ((LEFT_HAND, 1.0), (RIGHT_HAND, 0.7)):
         for finger, colour in zip(FINGERS, _hues(len(FINGERS), value), strict=True):
-            yield from _curve(finger, first, Line(0, 0, colour, limb, LEAST_CONFIDENCE["hand"], 0.5))
+            yield from _join_points(finger, first, Line(0, 0, colour, limb, MIN_CONFIDENCE["hand"], 0.5))
             limb += 1
     for curve in FACE_CURVES:
-        yield from _curve(curve, FACE, Line(0, 0, FACE_COLOUR, limb, LEAST_CONFIDENCE["face"], 0.5))
+        yield from _join_points(curve, FACE, Line(0, 0, FACE_COLOUR, limb, MIN_CONFIDENCE["face"], 0.5))
         limb += 1
 
 
-def _curve(points: Sequence[int], first: int, like: Line) -> Iterator[Line]:
-    return (replace(like, start=first + a, end=first + b) for a, b in pairwise(points))
+def _join_points(points: Sequence[int], first: int, template: Line) -> Iterator[Line]:
+    return (replace(template, start=first + a, end=first + b) for a, b in pairwise(points))
 
 
 def _hues(count: int, value: float) -> Iterable[Colour]:
-    """Colours evenly spaced around the wheel."""
+    """Yield colours evenly spaced in hue."""
     for i in range(count):
         red, green, blue = colorsys.hsv_to_rgb(i / count, 1.0, value)
         yield round(255 * red), round(255 * green), round(255 * blue)
 
 
-LINES = tuple(_lines())
+LINES = tuple(_build_lines())
 LIMBS = 1 + LINES[-1].limb

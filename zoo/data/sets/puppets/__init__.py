@@ -1,1 +1,1 @@
-"""Puppets: a drawn world with exact ground truth for every field; the default data of every command."""
+"""Puppets: rendered cartoon figures with exact ground truth for every field; the default data set."""

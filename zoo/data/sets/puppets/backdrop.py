@@ -1,10 +1,9 @@
-"""What stands behind the puppets: a smooth still wall and floor, or a street that scrolls past the camera.
+"""The background: a smooth still wall and floor, or a street that scrolls past the camera.
 
-The street is three planes at different distances: sky with clouds, a row of buildings, and the ground. Each
-is drawn once per clip as a strip with FINE columns per pixel; a frame takes every FINE-th column from where
-the camera stands, so the planes move by exact multiples of 1 / FINE pixel. Everything is a function of the
-absolute place in the
-street: a longer clip sees the same street.
+The street has three planes at different distances: sky with clouds, a row of buildings, and the ground. Each is drawn
+once per clip as a strip with FINE columns per pixel; a frame takes every FINE-th column from the position of the
+camera, so the planes move by exact multiples of 1 / FINE pixel. Everything is a function of the absolute position in
+the street, so a longer clip shows the same street.
 
 Shapes: T frames, H x W pixels, K fine columns. Colours are RGB in [-1, 1].
 """
@@ -22,25 +21,25 @@ SKY, BUILDING, GROUND = range(3)
 PLANES = 3
 FINE = 4
 SPEEDS = (0.2, 0.6, 1.0)
-"""Share of the camera's way by which each plane scrolls."""
+"""Scrolling speed of each plane, relative to the camera's."""
 
 
 class Backdrop(Protocol):
-    """What the renderer and the ground truth need to know of a background."""
+    """The part of a background that the renderer and the ground truth use."""
 
     shift: Floats
-    """(T, PLANES): a plane's content at frame t stands ``shift[t]`` pixels further left than at shift 0."""
+    """(T, PLANES): the content of a plane at frame t is ``shift[t]`` pixels further left than at shift 0."""
 
     def paint(self) -> tuple[Floats, Ints]:
-        """Frames (T, 3, H, W) to paint over, float32, and the plane of each pixel (T, H, W), uint8."""
+        """Paint the frames (T, 3, H, W), float32, and the plane of each pixel (T, H, W), uint8."""
 
     def plane_at(self, t: int, x: Floats, y: Ints) -> Ints:
-        """The plane at points (N,) of frame t, on whole rows y."""
+        """The plane at points (N,) of frame t, on integer rows y."""
 
 
 @dataclass(frozen=True)
-class Mood:
-    """Colours of one hour of the day."""
+class Palette:
+    """Colours of the street at one time of day."""
 
     sky_top: Colour
     sky_low: Colour
@@ -52,17 +51,17 @@ class Mood:
     lit: Colour
 
 
-MOODS = (
-    Mood((112, 184, 226), (206, 232, 238), (250, 252, 252), (198, 190, 178), (156, 150, 146),
+PALETTES = (
+    Palette((112, 184, 226), (206, 232, 238), (250, 252, 252), (198, 190, 178), (156, 150, 146),
          ((226, 168, 132), (236, 204, 150), (164, 190, 176), (206, 142, 132), (176, 176, 200)),
          (110, 144, 170), (246, 240, 208)),
-    Mood((236, 168, 132), (250, 222, 178), (255, 240, 218), (196, 174, 162), (150, 128, 128),
+    Palette((236, 168, 132), (250, 222, 178), (255, 240, 218), (196, 174, 162), (150, 128, 128),
          ((186, 116, 106), (214, 150, 118), (150, 120, 136), (226, 180, 136), (128, 118, 146)),
          (96, 92, 124), (255, 232, 150)),
-    Mood((150, 206, 196), (226, 240, 220), (252, 254, 246), (206, 200, 178), (160, 156, 142),
+    Palette((150, 206, 196), (226, 240, 220), (252, 254, 246), (206, 200, 178), (160, 156, 142),
          ((240, 214, 170), (150, 186, 166), (226, 170, 150), (130, 160, 170), (214, 196, 186)),
          (96, 130, 136), (250, 242, 200)),
-    Mood((92, 98, 152), (196, 160, 186), (214, 190, 212), (150, 142, 158), (112, 106, 126),
+    Palette((92, 98, 152), (196, 160, 186), (214, 190, 212), (150, 142, 158), (112, 106, 126),
          ((112, 98, 138), (138, 112, 146), (88, 96, 136), (160, 122, 142), (104, 118, 150)),
          (70, 70, 108), (255, 222, 136)),
 )  # fmt: skip
@@ -79,13 +78,13 @@ ROOMS: tuple[tuple[Colour, Colour], ...] = (
 
 
 def shadow_colour(floor: Colour) -> Colour:
-    """The floor in a puppet's shadow."""
+    """Colour of the floor in a puppet's shadow."""
     red, green, blue = (round(channel * 0.84) for channel in floor)
     return red, green, blue
 
 
 class Room:
-    """Wall above, floor below, both with a slight gradient, the same in every frame."""
+    """A wall above a floor, with a slight gradient, the same in every frame."""
 
     def __init__(self, frames: int, height: int, width: int, horizon: int, style: int) -> None:
         self.size = (frames, height, width)
@@ -94,7 +93,7 @@ class Room:
         self.shift: Floats = np.zeros((frames, PLANES))
 
     def paint(self) -> tuple[Floats, Ints]:
-        """One picture, repeated."""
+        """Paint one image and repeat it."""
         frames, height, width = self.size
         wall, floor = (rgb(colour)[:, None, None] for colour in self.colours)
         y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
@@ -105,17 +104,17 @@ class Room:
         return np.repeat(picture[None], frames, axis=0), np.repeat(plane[None], frames, axis=0)
 
     def plane_at(self, t: int, x: Floats, y: Ints) -> Ints:
-        """The wall is called sky."""
+        """The plane at each point; the wall is called sky."""
         return np.where(y >= self.horizon, GROUND, SKY)
 
 
 class Street:
-    """``camera`` (T,) is how far the camera has moved to the right, ``unit`` a body height (pixels)."""
+    """A scrolling street. camera: (T,), distance that the camera has moved right. unit: body height in pixels."""
 
     def __init__(self, camera: Floats, height: int, width: int, horizon: int, unit: float, seed: int) -> None:
         self.size = (len(camera), height, width)
         self.horizon, self.unit, self.seed = horizon, unit, seed
-        self.mood = MOODS[seed % len(MOODS)]
+        self.palette = PALETTES[seed % len(PALETTES)]
         self.columns = np.round(camera[:, None] * SPEEDS * FINE).astype(int)
         self.shift: Floats = self.columns / FINE
         self.first = self.columns.min(axis=0)
@@ -123,9 +122,9 @@ class Street:
         self.walls = self._buildings()
 
     def paint(self) -> tuple[Floats, Ints]:
-        """Buildings over sky above the horizon, ground below."""
+        """Paint buildings over the sky above the horizon, and the ground below."""
         frames, height, width = self.size
-        sky, walls, ground = (_by_phase(strip) for strip in (self._sky(), self.walls, self._ground()))
+        sky, walls, ground = (_split_by_phase(strip) for strip in (self._sky(), self.walls, self._ground()))
         solid = walls[:, 3] > 0.5
         clear = 1 - walls[:, 3]
         canvas = np.empty((frames, 3, height, width), np.float32)
@@ -141,14 +140,14 @@ class Street:
         return canvas, plane
 
     def plane_at(self, t: int, x: Floats, y: Ints) -> Ints:
-        """Ground below the horizon; above it, what the strip of buildings leaves free is sky."""
+        """The plane at each point: ground below the horizon; above it, a building, or sky where there is none."""
         start = self.columns[t, BUILDING] - self.first[BUILDING]
         column = np.round(x * FINE).astype(int) + start
         column = np.minimum(np.maximum(column, 0), self.spans[BUILDING] - 1)
         solid = self.walls[3, np.minimum(y, self.horizon - 1), column] > 0.5
         return np.where(y >= self.horizon, GROUND, np.where(solid, BUILDING, SKY))
 
-    def _places(self, plane: int, margin: int = 0) -> Floats:
+    def _column_positions(self, plane: int, margin: int = 0) -> Floats:
         """Absolute positions of the fine columns of a plane's strip, in pixels, (K + 2 margin,)."""
         ends = self.first[plane] - margin, self.first[plane] + self.spans[plane] + margin
         return np.arange(*ends) / FINE
@@ -157,7 +156,7 @@ class Street:
         """A vertical gradient and flat-bottomed clouds of three puffs, (3, horizon, K)."""
         y = np.arange(self.horizon, dtype=np.float32)[:, None]
         cell_width = 1.15 * self.unit
-        cell, place = _cells(self._places(SKY), cell_width)
+        cell, place = _divide_into_cells(self._column_positions(SKY), cell_width)
         size = (0.6 + 0.5 * self._hash(cell, 1)) * self.unit
         middle = cell_width * (0.4 + 0.2 * self._hash(cell, 2))
         base = (self.unit * (0.22 + 0.3 * self._hash(cell, 3))).astype(np.float32)
@@ -170,7 +169,7 @@ class Street:
             puffs = np.maximum(puffs, round_part - np.sqrt(dx * dx + dy * dy))
         cover = 0.85 * np.clip(np.minimum(puffs, cover) + 0.5, 0, 1)
         top, low, white = (
-            rgb(colour)[:, None, None] for colour in (self.mood.sky_top, self.mood.sky_low, self.mood.cloud)
+            rgb(colour)[:, None, None] for colour in (self.palette.sky_top, self.palette.sky_low, self.palette.cloud)
         )
         sky = top + y / max(self.horizon - 1, 1) * (low - top)
         clouded: Floats = sky + cover * (white - sky)
@@ -180,12 +179,12 @@ class Street:
         """Premultiplied RGB and alpha, (4, horizon, K): flat houses with cornices and windows."""
         unit, rows = self.unit, np.arange(self.horizon)[:, None]
         width = 0.62 * unit
-        cell, place = _cells(self._places(BUILDING, margin=FINE // 2), width)
+        cell, place = _divide_into_cells(self._column_positions(BUILDING, margin=FINE // 2), width)
         right = width * (0.84 + 0.16 * self._hash(cell, 4))
         top = np.round(self.horizon - unit * (0.35 + 0.75 * self._hash(cell, 5))).astype(int)
-        walls = np.array([rgb(colour) for colour in self.mood.walls])
+        walls = np.array([rgb(colour) for colour in self.palette.walls])
         wall = walls[(self._hash(cell, 6) * len(walls)).astype(int)].T[:, None]
-        glass = np.where(self._hash(cell, 7) < 0.5, *(rgb(c)[:, None] for c in (self.mood.lit, self.mood.window)))
+        glass = np.where(self._hash(cell, 7) < 0.5, *(rgb(c)[:, None] for c in (self.palette.lit, self.palette.window)))
         pane = (np.abs((place / (width / 4)) % 1 - 0.5) < 0.27) & (np.abs(place - right / 2) < 0.4 * right)
         storey, under_roof = round(0.2 * unit), max(round(0.09 * unit), 2)
         below = rows - top
@@ -202,19 +201,19 @@ class Street:
         """Pavement with joints, a kerb, and a road with dashes, (3, H - horizon, K)."""
         height, unit = self.size[1], self.unit
         rows = np.arange(self.horizon, height)[:, None]
-        place = self._places(GROUND, margin=FINE // 2)
+        place = self._column_positions(GROUND, margin=FINE // 2)
         kerb = self.horizon + round(0.66 * (height - self.horizon))
         road = kerb + max(round(0.03 * unit), 1)
         joint = place % (0.42 * unit) < max(0.025 * unit, 1.0)
         dash = (place % (0.7 * unit) < 0.35 * unit) & (np.abs(rows - (kerb + height) / 2) < 0.02 * unit + 0.5)
-        slab, asphalt = (rgb(colour)[:, None, None] for colour in (self.mood.floor, self.mood.kerb))
+        slab, asphalt = (rgb(colour)[:, None, None] for colour in (self.palette.floor, self.palette.kerb))
         pavement = np.where(joint, 0.75 * slab + 0.25 * asphalt, slab)
         street = np.where(dash, rgb(CHALK)[:, None, None], asphalt)
         strip = np.where(rows < kerb, pavement, np.where(rows < road, rgb(CHALK)[:, None, None], street))
         return _area_mean(strip)
 
     def _hash(self, cell: Ints, salt: int) -> Floats:
-        """A number in [0, 1) for each cell (N,), the same whenever it is asked for."""
+        """Hash each cell (N,) to a number in [0, 1); a pure function."""
         mixed = (cell + 1_000_003 * salt + 7_368_787 * self.seed).astype(np.uint64)
         for _ in range(2):  # two rounds of the finaliser of splitmix64
             mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -222,8 +221,8 @@ class Street:
         return (mixed >> np.uint64(40)).astype(np.float64) / 2**24
 
 
-def _cells(places: Floats, width: float) -> tuple[Ints, Floats]:
-    """Number of the cell that each place (N,) lies in, and the place within it."""
+def _divide_into_cells(places: Floats, width: float) -> tuple[Ints, Floats]:
+    """Number of the cell that each position (N,) lies in, and the position within it."""
     cell = np.floor(places / width)
     return cell.astype(np.int64), places - cell * width
 
@@ -238,8 +237,8 @@ def _area_mean(fine: Floats) -> Floats:
     return total
 
 
-def _by_phase(strip: Floats) -> Floats:
-    """Every FINE-th column side by side, which is faster to copy: (C, h, K) to (FINE, C, h, K / FINE)."""
+def _split_by_phase(strip: Floats) -> Floats:
+    """Split a strip by phase, so that copies are contiguous: (C, h, K) to (FINE, C, h, K / FINE)."""
     channels, rows, columns = strip.shape
     phases = np.zeros((FINE, channels, rows, -(-columns // FINE)), np.float32)
     for phase, side_by_side in enumerate(phases):

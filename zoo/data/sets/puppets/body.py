@@ -1,4 +1,4 @@
-"""From joint angles to joints: a skeleton with its lower foot on the ground.
+"""Forward kinematics: from joint angles to joints, with the lower foot on the ground.
 
 Shapes: T frames, J joints. Positions are (x, y) with y down, in pixels unless a name says otherwise.
 """
@@ -10,8 +10,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from zoo.data.sets.puppets.characters import Identity
 from zoo.data.sets.puppets.layers import Floats
-from zoo.data.sets.puppets.wardrobe import Identity
 
 SIDES = ("near", "far")
 LIMBS = (("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle"))
@@ -36,7 +36,7 @@ ANKLE_RADIUS = 0.036
 
 @dataclass(frozen=True)
 class Pose:
-    """Where a body is: ``joints`` name -> (T, 2), directions (T, 2) of what the joints alone do not tell."""
+    """Joints of a body, name -> (T, 2), and directions (T, 2) that the joints alone do not determine."""
 
     joints: dict[str, Floats]
     head_up: Floats
@@ -52,12 +52,12 @@ class Pose:
         return np.stack([self.joints[name] for name in JOINTS], axis=1)
 
 
-def pose(angle: dict[str, Floats], who: Identity, facing: int, unit: float, stand: Floats) -> Pose:
-    """Forward kinematics. ``stand`` (T, 2) is the ground below the pelvis, ``unit`` a body height in pixels.
+def compute_pose(angle: dict[str, Floats], identity: Identity, facing: int, unit: float, stand: Floats) -> Pose:
+    """Compute the joints of a body. stand: (T, 2), the ground below the pelvis. unit: body height in pixels.
 
-    The pelvis is set so that the lower of the two feet is ``lift`` above the ground.
+    The pelvis is placed such that the lower foot is ``lift`` above the ground.
     """
-    unit = unit * who.tall
+    unit = unit * identity.height_scale
     turn = angle["turn"]
     mirror = np.array([facing, 1.0])
 

@@ -1,4 +1,4 @@
-"""The card and the settings of the puppets; the names of what they show. Imports neither torch nor numpy."""
+"""Card, settings and names of the puppets. Imports neither torch nor numpy."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LABELS = (
     "far lower leg",
 )
 FOREGROUND = LABELS[LABELS.index("head") :]
-"""The figure's own parts; the occluder stands still before the street."""
+"""The parts of a figure; the occluder is static, in front of the street."""
 VIEWS = ("auto", "person", "street")
 CONDITION_CHANNELS = {"none": 0, "edges": 1, "distance": 2, "pose": 3}
 
@@ -88,7 +88,7 @@ class PuppetsConfig(DataConfig):
                 raise ZooError(f"data.{share}={found} is not a share of clips.    Try: data.{share}=0.25")
 
     def spec(self) -> ClipSpec:
-        """Every field but `condition` is in every clip; `condition` is there when it was chosen."""
+        """Describe the clips: all fields, except `condition` if none was chosen."""
         absent = {"condition"} if self.condition == "none" else set()
         return ClipSpec(
             fields=tuple(name for name in FIELDS if name not in absent),
@@ -112,7 +112,7 @@ class PuppetsConfig(DataConfig):
 
     @property
     def shows_street(self) -> bool:
-        """True for the street; `auto` that no model has resolved shows a person."""
+        """Whether the street is shown; `auto` that no model has resolved shows a person."""
         return self.view == "street"
 
     @property

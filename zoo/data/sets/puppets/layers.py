@@ -1,8 +1,8 @@
-"""The renderer's one primitive: a tapered capsule that moves rigidly, with paint that sticks to it.
+"""The renderer's only primitive: a tapered capsule that moves rigidly, with paint that is fixed to it.
 
-A layer has local coordinates (u, v): u runs along the capsule from its origin, v across it. Where it is in
-frame t is one rotation (with a reflection for puppets that face left) and one translation, so colours,
-labels, flow and visibility all follow from the same few numbers.
+A layer has local coordinates (u, v): u runs along the capsule from its origin, v across it. Its pose in frame t is one
+rotation (with a reflection for puppets that face left) and one translation, from which colours, labels, flow and
+visibility all follow.
 
 Shapes: T frames, N pixels, L layers. Lengths are pixels, except in paint, where they are body heights.
 """
@@ -104,7 +104,7 @@ class Spot:
 
 @dataclass(frozen=True)
 class Paint:
-    """A base colour and marks painted over it in turn; colours are 8-bit RGB."""
+    """A base colour, and marks painted over it in order; colours are 8-bit RGB."""
 
     base: Colour
     marks: tuple[tuple[Mark, Colour], ...] = ()
@@ -112,7 +112,7 @@ class Paint:
     def __call__(self, u: Floats, v: Floats, pixel: float) -> Floats:
         """Colours in [-1, 1] at local points (N,) in body heights: (3, N), or (3, 1) without marks.
 
-        ``pixel`` is the size of one in body heights.
+        ``pixel`` is the size of a pixel in body heights; marks are anti-aliased over one pixel.
         """
         colours = rgb(self.base)[:, None]
         for mark, colour in self.marks:
@@ -126,22 +126,22 @@ class Paint:
 
 
 def rgb(colour: Colour) -> Floats:
-    """8-bit RGB to (3,) float32 in [-1, 1]."""
+    """Convert 8-bit RGB to (3,) float32 in [-1, 1]."""
     return np.array(colour, np.float32) / 127.5 - 1
 
 
 def dim(colour: Colour, share: float) -> Colour:
-    """A colour with its brightness scaled."""
+    """Scale the brightness of a colour."""
     red, green, blue = (round(channel * share) for channel in colour)
     return red, green, blue
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A capsule over time: ``origin`` (T, 2) and unit ``axis`` (T, 2), both (x, y), in float64.
+    """A capsule over time: ``origin`` (T, 2) and unit vector ``axis`` (T, 2), both (x, y) in float64.
 
-    ``side`` is 1 or -1: v points to ``side * (axis_y, -axis_x)``. ``unit`` is the number of pixels in the
-    body height that its paint is measured in.
+    side: 1 or -1; v points to ``side * (axis_y, -axis_x)``. unit: pixels per body height, in which its paint is
+    measured.
     """
 
     origin: Floats
@@ -163,12 +163,12 @@ class Layer:
 
     @property
     def shape(self) -> Floats:
-        """Length, start radius and end radius, (3,) float32: what ``depth`` asks for."""
+        """Length, start radius and end radius, (3,) float32: the last arguments of ``depth``."""
         return np.array((self.length, self.start_radius, self.end_radius), np.float32)
 
 
 def depth(u: Floats, v: Floats, length: Number, start_radius: Number, end_radius: Number) -> Floats:
-    """How deep inside a tapered capsule local points lie; negative outside. Exact for equal radii."""
+    """Depth of local points inside a tapered capsule; negative outside. Exact for equal radii."""
     along = np.minimum(np.maximum(u, 0), length)
     beside = u - along
     taper = (end_radius - start_radius) / np.maximum(length, 1e-6)
@@ -179,7 +179,7 @@ def depth(u: Floats, v: Floats, length: Number, start_radius: Number, end_radius
 class Footprint:
     """The N pixels that a layer touches.
 
-    ``pixel`` indexes (T, H, W) flattened; ``u`` and ``v`` are in pixels, ``cover`` in (0, 1].
+    pixel: index into (T, H, W) flattened. u, v: in pixels. cover: in (0, 1].
     """
 
     pixel: Ints
@@ -189,7 +189,7 @@ class Footprint:
 
 
 def footprint(layer: Layer, height: int, width: int) -> Footprint:
-    """Rasterise one layer in all frames at once, in windows as large as its largest bounding box."""
+    """Rasterise a layer in all frames at once, in windows of the size of its largest bounding box."""
     reach = max(layer.start_radius, layer.end_radius) + 2
     far_end = layer.origin + layer.length * layer.axis
     low, high = np.minimum(layer.origin, far_end) - reach, np.maximum(layer.origin, far_end) + reach
@@ -213,7 +213,7 @@ def footprint(layer: Layer, height: int, width: int) -> Footprint:
 def composite(canvas: Floats, plane: Ints | None, layers: Sequence[Layer], first: int) -> None:
     """Paint layers, backmost first, on ``canvas`` (T, 3, H, W); write ``first + i`` into ``plane`` (T, H, W).
 
-    A pixel belongs to the top-most layer that covers its centre, so the plane map has no soft edges.
+    A pixel belongs to the top-most layer that covers its centre, so the plane map has hard edges.
     """
     height, width = canvas.shape[2:]
     flat, channels = canvas.reshape(-1), np.arange(3)[:, None] * (height * width)

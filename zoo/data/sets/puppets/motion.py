@@ -1,8 +1,8 @@
-"""The ten actions as periodic joint angles, and the course of a puppet through them.
+"""The ten actions as periodic joint angles, and the trajectory of a puppet that performs them.
 
-Angles are radians from straight down, positive to the front (for the torso: from straight up). Elbows and
-knees are relative to the segment above. ``near`` is the side towards the viewer when the puppet walks, and
-its front side when it faces the viewer (``turn`` = 1, shoulders and hips apart).
+Angles are radians from straight down, positive to the front (for the torso: from straight up). Elbows and knees are
+relative to the segment above. ``near`` is the side towards the viewer when the puppet walks, and its front side when it
+faces the viewer (``turn`` = 1, shoulders and hips apart).
 
 Shapes: T frames. Times are seconds, lengths body heights.
 """
@@ -18,13 +18,13 @@ from zoo.data.sets.puppets.config import ACTIONS
 from zoo.data.sets.puppets.layers import Floats, Ints
 
 BLEND = 0.2
-"""Seconds from one action to the next; the label changes when the blend begins."""
+"""Duration of the blend from one action to the next; the label changes when the blend begins."""
 TICK = 0.01
-"""Seconds between the steps in which speeds are summed: fixed, so a path never depends on the frame rate."""
+"""Step of the integration of speeds, in seconds: fixed, so a path does not depend on the frame rate."""
 
 TAU = 2 * np.pi
-Timeline = Callable[[Floats], Ints]
-"""Seconds to ids of actions."""
+ActionTimeline = Callable[[Floats], Ints]
+"""Maps times in seconds to ids of actions."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class Posture:
 ANGLES = tuple(Posture.__dataclass_fields__)
 
 
-def _hop(phase: Floats) -> Floats:
-    """In the air for the first half of the period, on the ground for the second: 0 to 1."""
+def _hop_height(phase: Floats) -> Floats:
+    """Height of a hop, 0 to 1: in the air for the first half of the period, on the ground for the second."""
     return np.maximum(np.sin(phase), 0)
 
 
@@ -75,7 +75,7 @@ def run(phase: Floats) -> Posture:
 
 def skip(phase: Floats) -> Posture:
     """Hops forward on the near leg; the far knee stays up."""
-    air = _hop(phase)
+    air = _hop_height(phase)
     return Posture(
         lean=0.1, near_shoulder=-0.5 + 0.5 * air, far_shoulder=0.7 + 0.4 * air, near_elbow=0.7, far_elbow=0.7,
         near_hip=0.05 + 0.35 * np.cos(phase), near_knee=0.15 + 0.45 * (1 - air),
@@ -89,13 +89,13 @@ def side(phase: Floats) -> Posture:
     return Posture(
         turn=1.0, near_shoulder=0.75 - 0.15 * apart, far_shoulder=-0.75 + 0.15 * apart,
         near_elbow=-1.5, far_elbow=1.5, near_hip=0.02 + 0.55 * apart, far_hip=-0.02 - 0.55 * apart,
-        near_knee=0.15 * apart, far_knee=-0.15 * apart, lift=0.07 * _hop(phase),
+        near_knee=0.15 * apart, far_knee=-0.15 * apart, lift=0.07 * _hop_height(phase),
     )  # fmt: skip
 
 
 def jump(phase: Floats) -> Posture:
     """Leaps forward from both feet, arms thrown ahead, from a crouch."""
-    air, crouch = _hop(phase), _hop(-phase)
+    air, crouch = _hop_height(phase), _hop_height(-phase)
     return Posture(
         lean=0.12 + 0.45 * crouch, near_shoulder=0.25 + 1.6 * air - 1.3 * crouch,
         far_shoulder=0.15 + 1.6 * air - 1.3 * crouch, near_elbow=0.25, far_elbow=0.25,
@@ -106,7 +106,7 @@ def jump(phase: Floats) -> Posture:
 
 def pjump(phase: Floats) -> Posture:
     """Jumps on the spot, facing the viewer, arms at the sides, knees outward in the crouch."""
-    air, crouch = _hop(phase), _hop(-phase)
+    air, crouch = _hop_height(phase), _hop_height(-phase)
     return Posture(
         turn=1.0, near_shoulder=0.2 + 0.15 * air, far_shoulder=-0.2 - 0.15 * air,
         near_elbow=0.1 - 0.35 * crouch, far_elbow=-0.1 + 0.35 * crouch,
@@ -154,14 +154,14 @@ def wave2(phase: Floats) -> Posture:
 
 @dataclass(frozen=True)
 class Action:
-    """Joint angles over one period, periods a second, and body heights a second over the ground."""
+    """Joint angles over one period, periods per second, and body heights per second over the ground."""
 
     posture: Callable[[Floats], Posture]
     rate: float
     speed: float
 
 
-REPERTOIRE: Sequence[Action] = (
+ACTION_MOTIONS: Sequence[Action] = (
     Action(walk, rate=1.0, speed=0.80),
     Action(run, rate=1.5, speed=1.90),
     Action(skip, rate=1.8, speed=0.85),
@@ -174,42 +174,42 @@ REPERTOIRE: Sequence[Action] = (
     Action(wave2, rate=1.2, speed=0.0),
 )
 """In the order of ``config.ACTIONS``."""
-assert tuple(action.posture.__name__ for action in REPERTOIRE) == ACTIONS
+assert tuple(action.posture.__name__ for action in ACTION_MOTIONS) == ACTIONS
 
 
 @dataclass(frozen=True)
-class Course:
-    """A puppet's way through its actions: ``angles`` name -> (T,), ``travelled`` (T,) in body heights."""
+class Trajectory:
+    """Trajectory of a puppet: ``angles`` name -> (T,), and the distance ``travelled`` (T,) in body heights."""
 
     angles: dict[str, Floats]
     travelled: Floats
 
 
-def course(timeline: Timeline, times: Floats, phase: float) -> Course:
-    """Angles and path at ``times``, from ``phase`` at time 0. What comes later changes nothing before it."""
+def compute_trajectory(timeline: ActionTimeline, times: Floats, phase: float) -> Trajectory:
+    """Compute angles and distance at ``times``, from ``phase`` at time 0. Causal: later actions have no influence."""
     ticks = np.arange(int(times[-1] / TICK) + 2) * TICK
     ids = timeline(ticks)
-    weights = {int(i): _ease(ids == i) for i in np.unique(ids)}
-    turns = TAU * _path([w * REPERTOIRE[i].rate for i, w in weights.items()]) + phase
-    travelled = _path([w * REPERTOIRE[i].speed for i, w in weights.items()])
+    weights = {int(i): _blend_weight(ids == i) for i in np.unique(ids)}
+    turns = TAU * _integrate([w * ACTION_MOTIONS[i].rate for i, w in weights.items()]) + phase
+    travelled = _integrate([w * ACTION_MOTIONS[i].speed for i, w in weights.items()])
     now = np.interp(times, ticks, turns)
     angles: dict[str, Floats] = {name: np.zeros(len(times)) for name in ANGLES}
     for action, weight in weights.items():
         share = np.interp(times, ticks, weight)
-        posture = REPERTOIRE[action].posture(now)
+        posture = ACTION_MOTIONS[action].posture(now)
         for name in ANGLES:
             angles[name] = angles[name] + share * getattr(posture, name)
-    return Course(angles, np.interp(times, ticks, travelled))
+    return Trajectory(angles, np.interp(times, ticks, travelled))
 
 
-def _ease(active: Floats) -> Floats:
-    """Share of an action at each tick: its mean over the past ``BLEND`` seconds; before 0 all is as at 0."""
+def _blend_weight(active: Floats) -> Floats:
+    """Weight of an action at each tick: its mean over the past ``BLEND`` seconds; before time 0 nothing changes."""
     past = round(BLEND / TICK)
     count = np.cumsum(np.concatenate([np.repeat(active[:1], past), active]))
     share: Floats = (count[past:] - count[:-past]) / past
     return share
 
 
-def _path(rates: Sequence[Floats]) -> Floats:
-    """Integral over the ticks of the sum of all rates, starting at 0."""
+def _integrate(rates: Sequence[Floats]) -> Floats:
+    """Integrate the sum of all rates over the ticks, starting at 0."""
     return np.concatenate([[0.0], np.cumsum(np.sum(rates, axis=0)[:-1])]) * TICK

@@ -1,7 +1,6 @@
-"""The picture of the docs: ``python -m zoo.data.sets.puppets.sheet docs/images/puppets.png``.
+"""Draw the contact sheet of the puppets: ``python -m zoo.data.sets.puppets.sheet docs/images/puppets.png``.
 
-Nine identities, ten actions, and one frame of the street with its ground truth. Pictures are (H, W, 3),
-uint8, RGB.
+Nine identities, ten actions, and one frame of the street with its ground truth. Images are (H, W, 3), uint8, RGB.
 """
 
 from __future__ import annotations
@@ -32,51 +31,51 @@ assert len(CLASS_COLOURS) == len(LABELS)
 
 
 def contact_sheet() -> Image:
-    """Everything on one picture, 1152 pixels wide."""
-    strips = [_strip(action) for action in range(len(ACTIONS))]
+    """Draw the contact sheet, 1152 pixels wide."""
+    strips = [_draw_action(action) for action in range(len(ACTIONS))]
     actions = np.concatenate([np.concatenate(strips[half::2], axis=0) for half in (0, 1)], axis=1)
-    return np.concatenate([_people(), actions, _street()], axis=0)
+    return np.concatenate([_draw_identities(), actions, _draw_street()], axis=0)
 
 
-def _clips(**settings: Any) -> PuppetClips:
+def _open_clips(**settings: Any) -> PuppetClips:
     return PuppetClips(PuppetsConfig(**settings), "train", frozenset(FIELDS), seed=0)
 
 
-def _people() -> Image:
-    """Every identity, greeting."""
-    clips = _clips(view="person", height=PORTRAIT)
+def _draw_identities() -> Image:
+    """Draw every identity, waving."""
+    clips = _open_clips(view="person", height=PORTRAIT)
     wave = [ACTIONS.index("wave1")] * 4
-    tiles = [_frame(clips.perform(4, wave, who)["video"], 3) for who in range(len(IDENTITIES))]
-    return np.concatenate([_named(tile, name) for tile, name in zip(tiles, IDENTITIES, strict=True)], axis=1)
+    tiles = [_to_image(clips.perform(4, wave, who)["video"], 3) for who in range(len(IDENTITIES))]
+    return np.concatenate([_add_caption(tile, name) for tile, name in zip(tiles, IDENTITIES, strict=True)], axis=1)
 
 
-def _strip(action: int) -> Image:
-    """One action over time, each with another puppet."""
-    clips = _clips(view="person", height=TILE, fps=8.0)
+def _draw_action(action: int) -> Image:
+    """Draw one action over time; each action has another identity."""
+    clips = _open_clips(view="person", height=TILE, fps=8.0)
     video = clips.perform(11 * action, [action] * STRIP_FRAMES, action % len(IDENTITIES))["video"]
-    return _named(np.concatenate([_frame(video, t) for t in range(STRIP_FRAMES)], axis=1), ACTIONS[action])
+    return _add_caption(np.concatenate([_to_image(video, t) for t in range(STRIP_FRAMES)], axis=1), ACTIONS[action])
 
 
-def _street() -> Image:
-    """A frame of the street with its labels, flow and drawn pose."""
+def _draw_street() -> Image:
+    """Draw a frame of the street with its labels, flow and drawn pose."""
     height, width = STREET_SIZE
-    clip = _clips(view="street", height=height, width=width, crowd=1.0, condition="pose").clip(4, 0, 6)
+    clip = _open_clips(view="street", height=height, width=width, crowd=1.0, condition="pose").clip(4, 0, 6)
     panels = {
-        "video": _frame(clip["video"], 5),
+        "video": _to_image(clip["video"], 5),
         "labels": CLASS_COLOURS[clip["labels"][5].numpy()],
-        "flow": _frame(flow_to_rgb(clip["flow"]), 4),
-        "pose": _frame(clip["condition"], 5),
+        "flow": _to_image(flow_to_rgb(clip["flow"]), 4),
+        "pose": _to_image(clip["condition"], 5),
     }
-    return np.concatenate([_named(picture, name) for name, picture in panels.items()], axis=1)
+    return np.concatenate([_add_caption(picture, name) for name, picture in panels.items()], axis=1)
 
 
-def _frame(video: Tensor, t: int) -> Image:
+def _to_image(video: Tensor, t: int) -> Image:
     picture = (video[t].permute(1, 2, 0).numpy() + 1) * 127.5
     return np.clip(np.round(picture), 0, 255).astype(np.uint8)
 
 
-def _named(picture: Image, name: str) -> Image:
-    """With its name in the upper left corner, dark on a light rim."""
+def _add_caption(picture: Image, name: str) -> Image:
+    """Write a caption in the upper left corner, dark on a light rim."""
     picture = np.ascontiguousarray(picture)
     for colour, thickness in (((255, 255, 255), 3), ((50, 50, 60), 1)):
         cv2.putText(picture, name, (5, 15), cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, thickness, cv2.LINE_AA)
@@ -85,6 +84,6 @@ def _named(picture: Image, name: str) -> Image:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("Where to?    Type: python -m zoo.data.sets.puppets.sheet docs/images/puppets.png")
+        sys.exit("The file to write is missing.    Type: python -m zoo.data.sets.puppets.sheet docs/images/puppets.png")
     # Gradients in steps of four levels look the same and take half the space.
     cv2.imwrite(sys.argv[1], contact_sheet()[..., ::-1] & 0xFC, [cv2.IMWRITE_PNG_COMPRESSION, 9])

@@ -1,1 +1,1 @@
-"""Weizmann: nine people, ten actions, in the layout in which the set is published."""
+"""Weizmann: nine people, ten actions, in the published layout."""

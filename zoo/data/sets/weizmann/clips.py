@@ -6,22 +6,23 @@ import warnings
 
 from zoo.data.sequences.clips import FootageClips
 from zoo.data.sets.weizmann.config import WeizmannConfig
-from zoo.data.sets.weizmann.find import find
+from zoo.data.sets.weizmann.find import find_weizmann
 from zoo.types import Split
 
 
 class WeizmannClips(FootageClips):
-    """train: the same clips in every epoch, ``starts`` of each video, evenly spaced, some twice where there is no room.
+    """Clips of Weizmann.
 
-    val: consecutive windows of the last part of each video.
+    train: the same clips in every epoch, ``starts`` per video, evenly spaced; they repeat if the video is short. val:
+    consecutive windows of the last part of each video.
     """
 
     def __init__(self, config: WeizmannConfig, split: Split, fields: frozenset[str], seed: int) -> None:
-        found = find(config)
-        stretches = found.stretches(split)
+        found = find_weizmann(config)
+        segments = found.segments(split)
         for note in found.notes(split):
             warnings.warn(note, stacklevel=2)
         starts = None
         if split == "train":
-            starts = [config.starts or stretch.length - config.frames + 1 for stretch in stretches]
-        super().__init__(config, found.spec, stretches, split, fields, seed, starts, found.attributes)
+            starts = [config.starts or segment.length - config.frames + 1 for segment in segments]
+        super().__init__(config, found.spec, segments, split, fields, seed, starts, found.attributes)

@@ -48,7 +48,7 @@ class WeizmannConfig(LabelledConfig):
     """Clips of each training video, at evenly spaced starts. None: a clip at every possible start."""
 
     def spec(self) -> ClipSpec:
-        """Finds and probes the files; the answers are kept in ``<root>/.zoo``, so a second time is quick."""
-        from zoo.data.sets.weizmann.find import find
+        """Find and probe the files; the results are cached in ``<root>/.zoo``. Raises ZooError if none is usable."""
+        from zoo.data.sets.weizmann.find import find_weizmann
 
-        return find(self).spec
+        return find_weizmann(self).spec

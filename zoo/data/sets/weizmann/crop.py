@@ -1,6 +1,6 @@
-"""Squares cut out of a video's frames: around the person, or in the middle. Imports no torch.
+"""Crop squares from a video's frames: around the person, or at the centre. Imports no torch.
 
-Shapes: T stored frames, h x w pixels. A box is (left, top, side) in pixels, and may reach beyond the frame.
+Shapes: T stored frames, h x w pixels. A box is (left, top, side) in pixels, and may extend beyond the frame.
 """
 
 from __future__ import annotations
@@ -15,83 +15,83 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.data.sequences.cache import ArrayCache, Origin, entry_name
-from zoo.data.sequences.footage import Video as AnyVideo
-from zoo.data.sets.folder.footage import Video
+from zoo.data.sequences.footage import VideoSource
+from zoo.data.sets.folder.footage import FolderVideo
 from zoo.data.sets.weizmann.person import centre_boxes, person_boxes
 
 VERSION = 1
-"""Raise it when the same frames give other boxes."""
+"""Part of the cache key of the boxes. Raise it when the same frames give other boxes."""
 
 
 @dataclass(frozen=True)
-class Cropped:
-    """A video of which a square is shown."""
+class CroppedVideo:
+    """A video that is cropped to a square."""
 
-    whole: Video
+    source: FolderVideo
     crop: str
     cache: ArrayCache
 
     @property
     def name(self) -> str:
-        """That of the whole."""
-        return self.whole.name
+        """Name of the source video."""
+        return self.source.name
 
     @property
     def path(self) -> Path:
-        """That of the whole."""
-        return self.whole.path
+        """Path of the source video."""
+        return self.source.path
 
     @property
     def length(self) -> int:
         """Number of frames at the clips' frame rate."""
-        return self.whole.length
+        return self.source.length
 
     @cached_property
     def boxes(self) -> NDArray[np.int64]:
-        """(T, 3), one for each stored frame; found once and kept in the cache."""
-        info = self.whole.info
+        """Boxes, (T, 3), one per stored frame; computed once and cached."""
+        info = self.source.info
         if self.crop == "centre":
             return centre_boxes(info.frames, info.height, info.width)
-        kind, stamp = f"person boxes {VERSION}", self.whole.stamp_of("frames")
+        kind, stamp = f"person boxes {VERSION}", self.source.stamp_of("frames")
         origin = Origin(self.name, stamp, kind, (info.height, info.width))
-        return self.cache.get(entry_name(kind, self.name, stamp), origin, (info.frames, 3), self._find)
+        return self.cache.get_or_make(entry_name(kind, self.name, stamp), origin, (info.frames, 3), self._compute_boxes)
 
     def stored(self, fps: float) -> NDArray[np.int64]:
-        """(length,) the number of the stored frame behind each frame."""
-        return self.whole.stored(fps)
+        """Numbers of the stored frames that are shown, (length,)."""
+        return self.source.stored(fps)
 
     def stamp_of(self, kind: str) -> str:
-        """Another crop is another content."""
-        return f"{self.whole.stamp_of(kind)} {self.crop} {VERSION}"
+        """Fingerprint of the files and the crop; part of the cache key."""
+        return f"{self.source.stamp_of(kind)} {self.crop} {VERSION}"
 
-    def begins_at(self, kind: str, number: int) -> int:
-        """As in the whole."""
-        return self.whole.begins_at(kind, number)
+    def decode_start(self, kind: str, number: int) -> int:
+        """Number of the last keyframe at or before a frame."""
+        return self.source.decode_start(kind, number)
 
     def frame_files(self, numbers: NDArray[np.int64]) -> list[Path]:
-        """Those of the whole."""
-        return self.whole.frame_files(numbers)
+        """The files of the source video."""
+        return self.source.frame_files(numbers)
 
     def read(self, kind: str, numbers: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
-        """Squares of frames by ascending number."""
-        for number, picture in zip(numbers, self.whole.read(kind, numbers), strict=True):
+        """Read cropped frames by ascending number."""
+        for number, picture in zip(numbers, self.source.read(kind, numbers), strict=True):
             yield cut_square(picture, *self.boxes[number])
 
     def map_file(self, kind: str, number: int) -> Path:
-        """A video without maps has none."""
-        return self.whole.map_file(kind, number)
+        """The file of a frame's map; these videos have none."""
+        return self.source.map_file(kind, number)
 
-    def _find(self) -> NDArray[np.int64]:
-        return person_boxes(np.stack(list(self.whole.read("frames", np.arange(self.whole.info.frames)))))
+    def _compute_boxes(self) -> NDArray[np.int64]:
+        return person_boxes(np.stack(list(self.source.read("frames", np.arange(self.source.info.frames)))))
 
 
-def cropped(video: Video, crop: str, cache: ArrayCache) -> AnyVideo:
-    """The video as ``data.crop`` shows it."""
-    return video if crop == "none" else Cropped(video, crop, cache)
+def crop_video(video: FolderVideo, crop: str, cache: ArrayCache) -> VideoSource:
+    """Crop the video as ``data.crop`` says."""
+    return video if crop == "none" else CroppedVideo(video, crop, cache)
 
 
 def cut_square(picture: NDArray[np.uint8], left: int, top: int, side: int) -> NDArray[np.uint8]:
-    """A square of a frame (h, w, 3); beyond the frame it has the frame's mean colour."""
+    """Crop a square from a frame (h, w, 3); beyond the frame it has the frame's mean colour."""
     height, width, _ = picture.shape
     square = np.empty((side, side, 3), np.uint8)
     square[:] = picture.mean(axis=(0, 1)).round()

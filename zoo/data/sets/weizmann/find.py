@@ -1,22 +1,22 @@
-"""Which videos of the Weizmann set lie under a root, and what their names say. Imports no torch."""
+"""Find the videos of the Weizmann set under a root and read their names. Imports no torch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.data.sequences.cache import ArrayCache, cache_home
-from zoo.data.sequences.checks import check_footage, existing_root
+from zoo.data.sequences.cache import ArrayCache, cache_folder
+from zoo.data.sequences.checks import check_settings, require_root
 from zoo.data.sequences.find import find_videos
 from zoo.data.sequences.footage import Footage
-from zoo.data.sequences.labelled import few, labelled_catalogue, labelled_spec
-from zoo.data.sequences.split import Stretch
+from zoo.data.sequences.labelled import abbreviate, build_labelled_spec, open_labelled_catalogue
+from zoo.data.sequences.split import Segment
 from zoo.data.sets.folder.catalogue import Catalogue
-from zoo.data.sets.folder.footage import Video
-from zoo.data.sets.weizmann.crop import cropped
+from zoo.data.sets.folder.footage import FolderVideo
+from zoo.data.sets.weizmann.crop import crop_video
 from zoo.data.sets.weizmann.names import ACTIONS, CROPS, LAYOUT, PEOPLE
 from zoo.errors import ZooError, nearest, one_of
 from zoo.types import ClipSpec, Split
@@ -25,61 +25,62 @@ if TYPE_CHECKING:
     from zoo.data.sets.weizmann.config import WeizmannConfig
 
 TAKES = ("", "1", "2")
-"""What stands behind an action: lena runs, skips and walks twice."""
+"""Suffixes of an action: lena runs, skips and walks twice."""
 AttributeIds = dict[str, int]
 
 
 @dataclass(frozen=True)
 class Weizmann:
-    """What a root holds of the set. videos, attributes: files and, by name, who does what."""
+    """The videos under a root. attributes: by video name, who does what."""
 
     config: WeizmannConfig
     catalogue: Catalogue
-    videos: tuple[Video, ...]
+    videos: tuple[FolderVideo, ...]
     attributes: dict[str, AttributeIds]
     spec: ClipSpec
 
-    def stretches(self, split: Split) -> list[Stretch]:
-        """The part of each video that is for a split; those without room for a clip are left out.
+    def segments(self, split: Split) -> list[Segment]:
+        """Return the part of each video that belongs to a split, except those shorter than a clip.
 
-        Raises ZooError if none has room.
+        Raises ZooError if all are shorter.
         """
-        parts = self._parts(split)
+        parts = self._split_videos(split)
         usable = [part for part in parts if part.length >= self.config.frames]
         if not usable:
             longest = max(parts, key=lambda part: part.length)
             setting = "data.frames" if split == "train" else "evaluation.frames"
             raise ZooError(
-                f"Clips of {self.config.frames} frames were asked; no video in data.root={self.config.root} has that "
-                f"many for `{split}`. The longest, {longest.footage.video.path}, has {longest.length} there, at "
-                f"data.fps={self.config.fps:g}: type {setting}={max(1, longest.length)}."
+                f"No video in data.root={self.config.root} has the {self.config.frames} frames of a clip in `{split}`. "
+                f"The longest, {longest.footage.video.path}, has {longest.length} at data.fps={self.config.fps:g}: "
+                f"type {setting}={max(1, longest.length)}."
             )
         return usable
 
     def notes(self, split: Split) -> list[str]:
-        """What a user should hear once: what is missing, unreadable, too short."""
+        """Messages to show once: what is missing, unreadable or too short."""
         notes = list(self.catalogue.skipped)
-        notes += [self._missing(found) for found in (self._absent(),) if found]
-        short = [part for part in self._parts(split) if part.length < self.config.frames]
+        if missing := self._find_missing():
+            notes.append(self._describe_missing(missing))
+        short = [part for part in self._split_videos(split) if part.length < self.config.frames]
         if short:
-            names = few([f"{part.footage.video.name} ({part.length})" for part in short])
+            names = abbreviate([f"{part.footage.video.name} ({part.length})" for part in short])
             notes.append(
-                f"{len(short)} of {len(self.videos)} videos are left out of `{split}`: their part in it is shorter "
+                f"{len(short)} of {len(self.videos)} videos are skipped in `{split}`: their part of it is shorter "
                 f"than a clip of {self.config.frames} frames: {names}."
             )
         return notes
 
-    def _parts(self, split: Split) -> list[Stretch]:
-        cache = ArrayCache(cache_home(self.catalogue.root))
+    def _split_videos(self, split: Split) -> list[Segment]:
+        cache = ArrayCache(cache_folder(self.catalogue.root))
         share = self.config.val_share
-        return [part_in_time(self._footage(video, cache), video.info.frames, split, share) for video in self.videos]
+        return [split_part(self._footage(video, cache), video.info.frames, split, share) for video in self.videos]
 
-    def _footage(self, video: Video, cache: ArrayCache) -> Footage:
-        shown = cropped(video, self.config.crop, cache)
-        return Footage(shown, self.spec.height, self.spec.width, self.config.fps, cache, self.config.kept)
+    def _footage(self, video: FolderVideo, cache: ArrayCache) -> Footage:
+        shown = crop_video(video, self.config.crop, cache)
+        return Footage(shown, self.spec.height, self.spec.width, self.config.fps, cache, self.config.cached)
 
-    def _absent(self) -> list[str]:
-        """Person and action of the set of which there is no video."""
+    def _find_missing(self) -> list[str]:
+        """List person and action of the missing videos."""
         there = {(who["identity"], who["action"]) for who in self.attributes.values()}
         return [
             f"{PEOPLE[person]}_{ACTIONS[action]}"
@@ -87,74 +88,71 @@ class Weizmann:
             if (person, action) not in there
         ]
 
-    def _missing(self, absent: Sequence[str]) -> str:
+    def _describe_missing(self, absent: Sequence[str]) -> str:
         people = [name for name in PEOPLE if all(f"{name}_{action}" in absent for action in ACTIONS)]
         actions = [name for name in ACTIONS if all(f"{person}_{name}" in absent for person in PEOPLE)]
         single = [pair for pair in absent if not set(pair.split("_")) & {*people, *actions}]
-        missing = "; ".join(few(names) for names in (people, actions, single) if names)
+        missing = "; ".join(abbreviate(names) for names in (people, actions, single) if names)
         return (
             f"{len(self.videos)} of the 93 videos of Weizmann are in data.root={self.config.root}. Missing: {missing}."
         )
 
 
-def part_in_time(footage: Footage, stored: int, split: Split, share: float) -> Stretch:
-    """The first 1 - share of the ``stored`` frames to train on, the rest to evaluate on; none is in both."""
+def split_part(footage: Footage, stored: int, split: Split, share: float) -> Segment:
+    """Split a video in time: the first 1 - share of its ``stored`` frames is for training, the rest for validation."""
     boundary = int((footage.stored < round(stored * (1 - share))).sum())
-    return Stretch(footage, 0, boundary) if split == "train" else Stretch(footage, boundary, footage.video.length)
+    return Segment(footage, 0, boundary) if split == "train" else Segment(footage, boundary, footage.video.length)
 
 
-def find(config: WeizmannConfig) -> Weizmann:
-    """The videos of a configuration. Raises ZooError where settings, names and files do not fit."""
+def find_weizmann(config: WeizmannConfig) -> Weizmann:
+    """Find the videos of a configuration. Raises ZooError if settings, names and files do not match."""
     _check_settings(config)
-    root = existing_root(config, "the videos", LAYOUT)
+    root = require_root(config, "the videos", LAYOUT)
     files = [path for path in find_videos(root).videos if path.is_file()]
     if not files:
-        raise ZooError(_nothing(config, root))
+        raise ZooError(_explain_no_videos(config, root))
     attributes = {path.relative_to(root).as_posix(): read_name(path, root) for path in files}
-    _refuse_doubles(files)
-    catalogue = labelled_catalogue(config, frames=1)
+    _check_duplicates(files)
+    catalogue = open_labelled_catalogue(config, frames=1)
     names = {"identity": PEOPLE, "action": ACTIONS}
     square = None if config.crop == "none" else config.width or config.height
-    spec = labelled_spec(config, catalogue, names, square)
+    spec = build_labelled_spec(config, catalogue, names, square)
     videos = tuple(video for video in catalogue.videos if video.name in attributes)
     known = {video.name: attributes[video.name] for video in videos}
     found = Weizmann(config, catalogue, videos, known, spec)
-    found.stretches("train")
+    found.segments("train")
     return found
 
 
 def _check_settings(config: WeizmannConfig) -> None:
-    check_footage(config)
+    check_settings(config)
     one_of("data.condition", config.condition, ("auto", "none", "edges", "distance"))
     one_of("data.crop", config.crop, CROPS)
     if config.starts is not None and config.starts < 1:
         raise ZooError(
-            f"data.starts={config.starts} is no number of clips. Type data.starts=20, or data.starts=null for a clip "
-            "at every frame."
+            f"data.starts={config.starts} must be at least 1. Type data.starts=20, or data.starts=null for a clip at "
+            "every frame."
         )
 
 
 def read_name(path: Path, root: Path) -> AttributeIds:
-    """Who does what in a file. A ZooError if its name, or its folder's, does not say."""
+    """Read person and action from a file's name. Raises ZooError if it, or its folder, does not state them."""
     person, _, rest = path.stem.lower().partition("_")
     actions = [action for action in ACTIONS for take in TAKES if rest == action + take]
     if person not in PEOPLE or not actions:
-        hint = nearest(path.stem.lower(), _known_names())
+        names = (f"{name}_{action}" for name in PEOPLE for action in ACTIONS)
+        hint = nearest(path.stem.lower(), names)
         raise ZooError(
-            f"{path} fits no <person>_<action>.avi of Weizmann.{hint} People: {', '.join(PEOPLE)}. Actions: "
+            f"{path} is not named <person>_<action>.avi as in Weizmann.{hint} People: {', '.join(PEOPLE)}. Actions: "
             f"{', '.join(ACTIONS)}. Rename the file, or move it out of data.root={root}."
         )
     folder = path.parent.name.lower()
     if path.parent != root and folder in ACTIONS and folder != actions[0]:
-        raise ZooError(f"{path} is called `{actions[0]}` and lies in the folder `{folder}`. Rename it, or move it.")
+        raise ZooError(f"{path} is named `{actions[0]}` but is in the folder `{folder}`. Rename or move it.")
     return {"identity": PEOPLE.index(person), "action": ACTIONS.index(actions[0])}
 
 
-def _known_names() -> Iterator[str]:
-    return (f"{person}_{action}" for person in PEOPLE for action in ACTIONS)
-
-
-def _refuse_doubles(files: Sequence[Path]) -> None:
+def _check_duplicates(files: Sequence[Path]) -> None:
     seen: dict[str, Path] = {}
     for path in files:
         first = seen.setdefault(path.stem.lower(), path)
@@ -162,14 +160,14 @@ def _refuse_doubles(files: Sequence[Path]) -> None:
             raise ZooError(f"{first} and {path} are the same video of Weizmann. Move one of them away.")
 
 
-def _nothing(config: WeizmannConfig, root: Path) -> str:
+def _explain_no_videos(config: WeizmannConfig, root: Path) -> str:
     archives = sorted(path.name for path in root.glob("*.zip"))
     if archives:
         return (
-            f"data.root={config.root} holds no video, but {few(archives)}. Unpack: "
+            f"data.root={config.root} contains no video, but {abbreviate(archives)}. Type: "
             f"python -m zoo.data.prepare weizmann root={config.root}"
         )
     return (
-        f"data.root={config.root} holds no video. It takes {LAYOUT}. Where to get them: "
+        f"data.root={config.root} contains no video. It takes {LAYOUT}. To see where to get them, type: "
         "python -m zoo.data.prepare weizmann"
     )

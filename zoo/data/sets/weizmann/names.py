@@ -7,5 +7,5 @@ ACTIONS = ("bend", "jack", "jump", "pjump", "run", "side", "skip", "walk", "wave
 CROPS = ("person", "centre", "none")
 LAYOUT = (
     "the published files <root>/<action>/<person>_<action>.avi, such as walk/daria_walk.avi and run/lena_run1.avi, or "
-    "the same files straight in <root>"
+    "the same files directly in <root>"
 )

@@ -1,4 +1,4 @@
-"""Batches come out of a loading process in one piece."""
+"""Batches are packed into a single block of shared memory."""
 
 import torch
 from torch.utils.data import default_collate
@@ -6,7 +6,7 @@ from torch.utils.data._utils.pin_memory import pin_memory
 
 from zoo.data.base import DATA_SETS, build_set
 from zoo.data.module import ClipLoader, KeyedClips, Order
-from zoo.data.packing import ALIGNED, pack, unpack
+from zoo.data.shared_memory import ALIGNMENT, pack_batches, unpack_batches
 from zoo.types import FIELDS
 
 CONFIG = DATA_SETS.config({"name": "puppets", "height": 16, "width": 17, "frames": 3, "condition": "edges"})
@@ -24,47 +24,47 @@ def assert_same(batch, expected):
             assert batch[name] == value
 
 
-def test_a_packed_batch_is_the_batch():
+def test_packing_preserves_a_batch():
     data = build_set(CONFIG, "train", frozenset(FIELDS), 0)
     clips = [data.clip(index, 0, 3) for index in range(3)]
-    packed = pack([clips])
+    packed = pack_batches([clips])
     assert [set(rest) for rest in packed["rests"]] == [{"key"}]
-    (batch,) = unpack(packed)
+    (batch,) = unpack_batches(packed)
     assert_same(batch, default_collate(clips))
     assert batch["labels"].dtype == torch.int64
-    assert batch["video"].data_ptr() % ALIGNED == packed["memory"].data_ptr() % ALIGNED
+    assert batch["video"].data_ptr() % ALIGNMENT == packed["memory"].data_ptr() % ALIGNMENT
 
 
-def test_batches_of_any_form_share_one_memory():
+def test_batches_of_different_shapes_share_one_block():
     data = build_set(CONFIG, "train", frozenset(FIELDS), 0)
     batches = [[data.clip(index, 0, frames) for index in range(frames)] for frames in (3, 1, 2)]
-    made = list(unpack(pack(batches)))
+    made = list(unpack_batches(pack_batches(batches)))
     for batch, clips in zip(made, batches, strict=True):
         assert_same(batch, default_collate(clips))
     assert len({batch["video"].untyped_storage().data_ptr() for batch in made}) == 1
 
 
-def test_what_holds_no_tensor_is_there_too():
+def test_values_that_are_not_tensors_are_preserved():
     clips = [{"video": torch.zeros(2), "key": key, "attributes": {}, "number": 3} for key in "ab"]
-    (batch,) = unpack(pack([clips]))
+    (batch,) = unpack_batches(pack_batches([clips]))
     assert_same(batch, default_collate(clips))
 
 
-def test_a_batch_that_pytorch_pins_is_the_batch(monkeypatch):
-    """Pinning walks through what a worker sent, and makes lists of tuples. Here is nothing to pin for."""
+def test_pinning_preserves_a_packed_batch(monkeypatch):
+    """PyTorch's pinning traverses what a worker sends and turns tuples into lists. Pinning itself is replaced here."""
     data = build_set(CONFIG, "train", frozenset(FIELDS), 0)
     clips = [data.clip(index, 0, 3) for index in range(2)]
     pinned = []
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor, device=None: pinned.append(tensor) or tensor)
-    (batch,) = unpack(pin_memory(pack([clips])))
+    (batch,) = unpack_batches(pin_memory(pack_batches([clips])))
     assert_same(batch, default_collate(clips))
     assert len(pinned) == 1
 
 
-def test_workers_give_the_batches_of_no_workers():
+def test_workers_give_the_same_batches_as_no_workers():
     def batches(workers):
         clips = KeyedClips(CONFIG, "train", frozenset(FIELDS), 0)
-        return list(ClipLoader(clips, Order(len(clips.whole), 12, 4, 3, 0), workers))
+        return list(ClipLoader(clips, Order(len(clips.full_size), 12, 4, 3, 0), workers))
 
     for batch, expected in zip(batches(2), batches(0), strict=True):
         assert_same(batch, expected)

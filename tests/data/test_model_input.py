@@ -1,4 +1,4 @@
-"""What a user gives to a trained model is made as the data that it was trained on."""
+"""Input that a user gives to a trained model is processed like the data that it was trained on."""
 
 import shutil
 
@@ -9,14 +9,14 @@ import torch
 from tests.helpers.layouts import clips, config
 from tests.helpers.paths import FIXTURES
 from zoo.data.decode import read_ids, read_image
-from zoo.data.given import count_given, read_given
+from zoo.data.model_input import count_input_frames, read_model_input
 from zoo.errors import ZooError
 from zoo.types import ClipSpec
 
 
 @pytest.fixture
 def root(tmp_path):
-    """A function that copies a layout, so that nothing is cached beside the files of the repository."""
+    """A function that copies a fixture, so nothing is cached beside the committed files."""
     return lambda name: shutil.copytree(FIXTURES / name, tmp_path / name)
 
 
@@ -24,12 +24,12 @@ def spec_of(name, **settings):
     return config(name, FIXTURES / name, **settings).spec()
 
 
-def test_given_labels_with_instances(root):
+def test_labels_with_instances_are_read(root):
     folder = root("paired")
     given, beside = folder / "train_A/walk", folder / "train_inst/walk"
     spec = spec_of("paired")
-    assert count_given(given, spec, "labels") == 12
-    pieces = list(read_given(given, spec, "labels", beside))
+    assert count_input_frames(given, spec, "labels") == 12
+    pieces = list(read_model_input(given, spec, "labels", beside))
     assert len(pieces) == 12
     for t in (0, 9, 11):
         assert set(pieces[t]) == {"fps", "key", "labels", "instances"}
@@ -37,22 +37,22 @@ def test_given_labels_with_instances(root):
         np.testing.assert_array_equal(pieces[t]["labels"][0, 0], read_ids(given / f"{t + 1}.png"))
         np.testing.assert_array_equal(pieces[t]["instances"][0, 0], read_ids(beside / f"{t + 1}.png"))
     assert pieces[0]["instances"].dtype == torch.int64
-    assert "instances" not in next(read_given(given, spec, "labels"))
+    assert "instances" not in next(read_model_input(given, spec, "labels"))
 
 
 @pytest.mark.parametrize("kind", ["edges", "distance"])
-def test_given_footage_is_drawn_as_the_data_was(root, kind):
+def test_condition_from_footage_matches_the_data_set(root, kind):
     folder = root("paired")
     clip = clips("paired", folder, "val", condition=kind, label_count=None, frames=8).clip(0, 0, 8)
     spec = spec_of("paired", condition=kind, label_count=None)
-    pieces = list(read_given(folder / "test_B/run", spec, "condition"))
+    pieces = list(read_model_input(folder / "test_B/run", spec, "condition"))
     assert torch.equal(torch.cat([piece["condition"] for piece in pieces], 1)[0], clip["condition"])
     assert torch.equal(torch.cat([piece["video"] for piece in pieces], 1)[0], clip["video"])
 
 
 @pytest.mark.parametrize("kind", ["openpose", "densepose", "both"])
 @pytest.mark.parametrize("direct", [True, False])
-def test_given_poses_are_drawn_as_the_data_was(root, tmp_path, kind, direct):
+def test_condition_from_poses_matches_the_data_set(root, tmp_path, kind, direct):
     folder = root("pose")
     clip = clips("pose", folder, "val", condition=kind, frames=8).clip(0, 0, 8)
     given = tmp_path / "given"
@@ -61,42 +61,44 @@ def test_given_poses_are_drawn_as_the_data_was(root, tmp_path, kind, direct):
         place = given if direct else given / each
         shutil.copytree(folder / f"test_{each}/bend", place, dirs_exist_ok=True)
     spec = spec_of("pose", condition=kind)
-    assert count_given(given, spec, "condition") == 8
-    pieces = list(read_given(given, spec, "condition"))
+    assert count_input_frames(given, spec, "condition") == 8
+    pieces = list(read_model_input(given, spec, "condition"))
     assert torch.equal(torch.cat([piece["condition"] for piece in pieces], 1)[0], clip["condition"])
 
 
-def test_given_keypoints_of_frames_of_another_size_need_a_frame(root, tmp_path):
+def test_keypoints_of_another_frame_size_need_a_frame(root, tmp_path):
     folder = root("pose")
     spec = spec_of("pose", condition="openpose", height=16, width=32)
     given = folder / "test_openpose/bend"
-    with pytest.raises(ZooError, match=r"keypoint at x=.*the model's frames are 32x16.*Put one such frame in .*img"):
-        read_given(given, spec, "condition")
+    with pytest.raises(
+        ZooError, match=r"keypoint at x=.*the model's frames are 32x16.*Put one of these frames in .*img"
+    ):
+        read_model_input(given, spec, "condition")
     shutil.copytree(folder / "test_img/bend", given / "img")
     clip = clips("pose", folder, "val", condition="openpose", height=16, width=32, frames=8).clip(0, 0, 8)
-    pieces = list(read_given(given, spec, "condition"))
+    pieces = list(read_model_input(given, spec, "condition"))
     assert torch.equal(torch.cat([piece["condition"] for piece in pieces], 1)[0], clip["condition"])
 
 
-def test_given_drawings():
+def test_drawings_are_read():
     spec = ClipSpec(("video", "condition"), 4, 32, 64, 12.5, condition_kind="drawings", condition_channels=3)
-    piece = next(read_given(FIXTURES / "paired/test_B/run", spec, "condition"))
+    piece = next(read_model_input(FIXTURES / "paired/test_B/run", spec, "condition"))
     frame = read_image(FIXTURES / "paired/test_B/run/1.jpg")
     np.testing.assert_allclose(piece["condition"][0, 0].permute(1, 2, 0), frame / 127.5 - 1, atol=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("data", "kind", "source", "path", "instances", "says"),
+    ("data", "kind", "source", "path", "instances", "message"),
     [
-        ("paired", "edges", "condition", "no.mp4", None, r"given=.*no.mp4 is not there"),
-        ("paired", "edges", "condition", "", None, r"holds no frames"),
+        ("paired", "edges", "condition", "no.mp4", None, r"given=.*no.mp4: there is no such file"),
+        ("paired", "edges", "condition", "", None, r"contains no frames"),
         (
             "paired",
             "edges",
             "condition",
             "test_B/run",
             "test_inst/run",
-            r"instances=.* belong to label maps; this model paints `edges`",
+            r"instances=.* needs label maps, but this model translates `edges`",
         ),
         (
             "paired",
@@ -104,10 +106,10 @@ def test_given_drawings():
             "labels",
             "test_B",
             None,
-            r"This model paints label maps: .* must be a folder with a PNG of ids",
+            r"This model translates label maps, so .* must be a folder with one PNG of class ids",
         ),
         ("paired", "none", "labels", "test_B/run", None, r"1.jpg has yuv.* pixels; a map of ids"),
-        ("paired", "none", "labels", "test_A/run", "train_inst/walk", r"has 8 label maps; instances=.* has 12"),
+        ("paired", "none", "labels", "test_A/run", "train_inst/walk", r"has 8 label maps, but instances=.* has 12"),
         (
             "pose",
             "both",
@@ -119,20 +121,20 @@ def test_given_drawings():
         ("pose", "openpose", "condition", "test_img/bend", None, r"There is no openpose"),
     ],
 )
-def test_what_cannot_be_given_is_said_at_once(root, data, kind, source, path, instances, says):
+def test_invalid_input_raises_at_the_call(root, data, kind, source, path, instances, message):
     folder = root(data)
     settings = {} if kind == "none" else {"condition": kind}
     spec = spec_of(data, **settings, **({"label_count": None} if (data, kind) == ("paired", "edges") else {}))
-    with pytest.raises(ZooError, match=says):
-        read_given(folder / path, spec, source, folder / instances if instances else None)
+    with pytest.raises(ZooError, match=message):
+        read_model_input(folder / path, spec, source, folder / instances if instances else None)
 
 
-def test_a_given_label_beyond_the_classes_is_named():
+def test_label_beyond_the_classes_raises():
     with pytest.raises(ZooError, match=r"1.png has the label 1\d; this model knows 0 to 2"):
-        list(read_given(FIXTURES / "paired/test_A/run", spec_of("paired", label_count=3), "labels"))
+        list(read_model_input(FIXTURES / "paired/test_A/run", spec_of("paired", label_count=3), "labels"))
 
 
-def test_a_condition_that_cannot_be_given_is_said():
+def test_condition_that_cannot_be_read_raises():
     spec = ClipSpec(("video", "condition"), 4, 32, 64, 12.5, condition_kind="pose", condition_channels=3)
-    with pytest.raises(ZooError, match=r"of the kind `pose`, which can neither be drawn from footage nor read"):
-        read_given(FIXTURES / "paired/test_B/run", spec, "condition")
+    with pytest.raises(ZooError, match=r"the condition `pose`, which can neither be computed from footage nor read"):
+        read_model_input(FIXTURES / "paired/test_B/run", spec, "condition")

@@ -1,4 +1,4 @@
-"""From a pose to layers: every limb a capsule, in the order in which they are drawn.
+"""Build the layers of a puppet from its pose: every limb is a capsule, in drawing order.
 
 Shapes: T frames. Positions are pixels, lengths and radii body heights.
 """
@@ -10,27 +10,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo.data.sets.puppets import wardrobe
+from zoo.data.sets.puppets import characters
 from zoo.data.sets.puppets.body import ANKLE_RADIUS, FOOT, HALF_ARM, SHIN, SPINE, THIGH, Pose
+from zoo.data.sets.puppets.characters import Identity, Place, Trim
 from zoo.data.sets.puppets.config import LABELS
 from zoo.data.sets.puppets.layers import Colour, Floats, Layer, Paint
-from zoo.data.sets.puppets.wardrobe import Identity, Place, Trim
 
 FAR_SHADE = 0.84
 SHADOW_LENGTH = 0.32
 
 
 @dataclass(frozen=True)
-class Tailor:
-    """Dresses one puppet: ``instance`` is its number, ``shadow`` the colour of the ground in its shadow."""
+class BodyLayers:
+    """Builds the layers of one puppet. instance: its number. shadow: colour of the ground in its shadow."""
 
     body: Pose
-    who: Identity
+    identity: Identity
     instance: int
     shadow: Colour
 
-    def dress(self) -> list[Layer]:
-        """All layers, backmost first: shadow, far limbs, torso, head, near leg, near arm."""
+    def build(self) -> list[Layer]:
+        """Build all layers, backmost first: shadow, far limbs, torso, head, near leg, near arm."""
         return [
             self._shadow(),
             *self._trims("behind"),
@@ -54,7 +54,7 @@ class Tailor:
         label: str,
         upright: bool = False,
     ) -> Layer:
-        """A layer whose v points to the puppet's front, whether it hangs down or stands ``upright``."""
+        """Build a layer whose v points to the puppet's front, whether it hangs down or stands ``upright``."""
         body = self.body
         return Layer(
             origin=origin,
@@ -74,8 +74,8 @@ class Tailor:
 
     def _arm(self, side: str) -> list[Layer]:
         shoulder, elbow, wrist = self._joints(side, "shoulder", "elbow", "wrist")
-        upper = _shaded(wardrobe.upper_arm_paint(self.who, HALF_ARM), side)
-        lower = _shaded(wardrobe.forearm_paint(self.who, HALF_ARM), side)
+        upper = _shade(characters.upper_arm_paint(self.identity, HALF_ARM), side)
+        lower = _shade(characters.forearm_paint(self.identity, HALF_ARM), side)
         return [
             self._capsule(shoulder, elbow - shoulder, HALF_ARM, (0.043, 0.037), upper, f"{side} upper arm"),
             self._capsule(elbow, wrist - elbow, HALF_ARM, (0.037, 0.036), lower, f"{side} forearm"),
@@ -84,40 +84,40 @@ class Tailor:
     def _leg(self, side: str) -> list[Layer]:
         hip, knee, ankle = self._joints(side, "hip", "knee", "ankle")
         toes = self.body.near_foot if side == "near" else self.body.far_foot
-        upper = _shaded(wardrobe.thigh_paint(self.who, THIGH), side)
-        lower = _shaded(wardrobe.shin_paint(self.who), side)
-        shoe = _shaded(Paint(self.who.shoes), side)
-        wide = 0.5 + 0.5 * self.who.stout
-        knee_radius = 0.047 * wide
+        upper = _shade(characters.thigh_paint(self.identity, THIGH), side)
+        lower = _shade(characters.shin_paint(self.identity), side)
+        shoe = _shade(Paint(self.identity.shoes), side)
+        width = 0.5 + 0.5 * self.identity.width_scale
+        knee_radius = 0.047 * width
         return [
             self._capsule(ankle, toes, FOOT, (ANKLE_RADIUS, 0.03), shoe, f"{side} lower leg"),
             self._capsule(knee, ankle - knee, SHIN - 0.02, (knee_radius, 0.036), lower, f"{side} lower leg"),
-            self._capsule(hip, knee - hip, THIGH, (0.059 * wide, knee_radius), upper, f"{side} thigh"),
+            self._capsule(hip, knee - hip, THIGH, (0.059 * width, knee_radius), upper, f"{side} thigh"),
         ]
 
     def _torso(self) -> Layer:
         pelvis, neck = self.body.joints["pelvis"], self.body.joints["neck"]
-        radii = 0.082 * self.who.stout, 0.085 * self.who.stout
-        paint = wardrobe.torso_paint(self.who)
+        radii = 0.082 * self.identity.width_scale, 0.085 * self.identity.width_scale
+        paint = characters.torso_paint(self.identity)
         return self._capsule(pelvis, neck - pelvis, SPINE - 0.035, radii, paint, "torso", upright=True)
 
     def _skirt(self) -> list[Layer]:
-        if not self.who.skirt:
+        if not self.identity.skirt:
             return []
-        radii = 0.07 * self.who.stout, 0.115 * self.who.stout
-        pelvis, paint = self.body.joints["pelvis"], wardrobe.skirt_paint(self.who)
-        return [self._capsule(pelvis, self.body.skirt, self.who.skirt - 0.06, radii, paint, "torso")]
+        radii = 0.07 * self.identity.width_scale, 0.115 * self.identity.width_scale
+        pelvis, paint = self.body.joints["pelvis"], characters.skirt_paint(self.identity)
+        return [self._capsule(pelvis, self.body.skirt, self.identity.skirt - 0.06, radii, paint, "torso")]
 
     def _head(self) -> Layer:
-        middle, radii = self.body.joints["head"], (self.who.head, self.who.head * 0.97)
-        paint = wardrobe.head_paint(self.who)
+        middle, radii = self.body.joints["head"], (self.identity.head, self.identity.head * 0.97)
+        paint = characters.head_paint(self.identity)
         return self._capsule(middle, self.body.head_up, 0.02, radii, paint, "head", upright=True)
 
     def _trims(self, place: Place) -> list[Layer]:
-        return [self._trim(trim) for trim in self.who.trims if trim.place == place]
+        return [self._trim(trim) for trim in self.identity.trims if trim.place == place]
 
     def _trim(self, trim: Trim) -> Layer:
-        """A trim keeps its place in the head's (u, v), so it turns with the head."""
+        """Build a trim; it is fixed in the head's (u, v), so it turns with the head."""
         up = self.body.head_up
         front = -self.body.facing * np.stack([up[:, 1], -up[:, 0]], axis=1)
         middle = self.body.joints["head"]
@@ -127,11 +127,11 @@ class Tailor:
         return self._capsule(start, direction, length, trim.radii, trim.paint, "head", upright=True)
 
     def _shadow(self) -> Layer:
-        """A flat lozenge on the ground, part of the ground by label."""
+        """Build the shadow, a flat capsule on the ground with the label of the ground."""
         west = self.body.ground - [SHADOW_LENGTH / 2 * self.body.unit, 0.0]
         east = np.broadcast_to([1.0, 0.0], west.shape)
         return self._capsule(west, east, SHADOW_LENGTH, (0.022, 0.022), Paint(self.shadow), "ground")
 
 
-def _shaded(paint: Paint, side: str) -> Paint:
+def _shade(paint: Paint, side: str) -> Paint:
     return paint if side == "near" else paint.darker(FAR_SHADE)

@@ -1,7 +1,7 @@
 """The nine identities: proportions, palette, hair and clothes. All lengths are body heights.
 
-Local coordinates of paint: on limbs u runs from the upper joint to the lower one; on the torso from the
-hips up to the neck, on the head from its middle to the crown. v points to the puppet's front.
+Local coordinates of paint: on limbs, u runs from the upper joint to the lower one; on the torso from the hips up to the
+neck; on the head from its centre to the crown. v points to the puppet's front.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Place = Literal["behind", "front"]
 
 @dataclass(frozen=True)
 class Trim:
-    """A capsule fixed to the head from (u, v) to (u, v): hair that stands out, a hat, a brim."""
+    """A capsule fixed to the head from (u, v) to (u, v): hair that stands out, a hat or a brim."""
 
     start: tuple[float, float]
     end: tuple[float, float]
@@ -34,9 +34,9 @@ class Trim:
 class Identity:
     """Everything that distinguishes one puppet from another.
 
-    tall, stout: scale of the whole figure's height and of its width. pattern: marks on the shirt. sleeve:
-    share of the arm that is covered; trouser: share of the leg. skirt: its length, 0 for none. crown: marks
-    on the head, hair, hat or beard.
+    height_scale, width_scale: scale of the figure's height and width. pattern: marks on the shirt. sleeve: share of the
+    arm that is covered; trouser: share of the leg. skirt: its length, 0 for none. crown: marks on the head, such as
+    hair, hat or beard.
     """
 
     skin: Colour
@@ -47,16 +47,16 @@ class Identity:
     legwear: tuple[tuple[Mark, Colour], ...] = ()
     crown: tuple[tuple[Mark, Colour], ...] = ()
     trims: tuple[Trim, ...] = ()
-    tall: float = 1.0
-    stout: float = 1.0
+    height_scale: float = 1.0
+    width_scale: float = 1.0
     head: float = 0.118
     sleeve: float = 1.0
     trouser: float = 1.0
     skirt: float = 0.0
 
 
-def _wardrobe() -> tuple[Identity, ...]:
-    """In the order of ``config.IDENTITIES``."""
+def _build_characters() -> tuple[Identity, ...]:
+    """The identities in the order of ``config.IDENTITIES``."""
     pale, tan, olive, brown, deep = (
         (250, 214, 186),
         (238, 188, 148),
@@ -72,7 +72,7 @@ def _wardrobe() -> tuple[Identity, ...]:
     )  # fmt: skip
     bo = Identity(
         tan, (226, 92, 74), (72, 92, 124), (60, 52, 62),
-        stout=1.22, tall=0.96, sleeve=0.45,
+        width_scale=1.22, height_scale=0.96, sleeve=0.45,
         trims=(
             Trim((0.06, 0.0), (0.075, 0.0), (0.105, 0.095), Paint((52, 140, 132)), "behind"),
             Trim((0.055, 0.06), (0.05, 0.165), (0.022, 0.018), Paint((38, 110, 108))),
@@ -91,13 +91,13 @@ def _wardrobe() -> tuple[Identity, ...]:
     )  # fmt: skip
     dev = Identity(
         brown, (92, 168, 112), (226, 208, 172), (122, 78, 58),
-        sleeve=0.5, trouser=0.42, tall=1.03, stout=0.92,
+        sleeve=0.5, trouser=0.42, height_scale=1.03, width_scale=0.92,
         pattern=((Band(0.15, 0.075), WHITE),),
         crown=((HalfPlane(0.055, 0.94, -0.34), (38, 32, 40)),),
     )  # fmt: skip
     emil = Identity(
         pale, (124, 92, 160), (86, 72, 110), (240, 236, 228),
-        tall=0.9, head=0.128, pattern=((Dots(0.075, 0.02), (244, 214, 126)),),
+        height_scale=0.9, head=0.128, pattern=((Dots(0.075, 0.02), (244, 214, 126)),),
         trims=(Trim((0.11, 0.0), (0.15, -0.05), (0.05, 0.03), Paint((240, 200, 104)), "behind"),),
         crown=(
             (HalfPlane(0.055, 0.94, -0.34), (240, 200, 104)),
@@ -106,7 +106,7 @@ def _wardrobe() -> tuple[Identity, ...]:
     )  # fmt: skip
     fay = Identity(
         tan, (234, 132, 152), (92, 76, 116), (250, 247, 240),
-        trouser=0.0, skirt=0.17, stout=0.92,
+        trouser=0.0, skirt=0.17, width_scale=0.92,
         trims=(
             Trim((0.09, -0.02), (-0.1, -0.07), (0.105, 0.085), Paint((120, 70, 130)), "behind"),
             Trim((0.11, 0.0), (0.11, 0.0), (0.02, 0.02), Paint((250, 222, 110))),
@@ -116,7 +116,7 @@ def _wardrobe() -> tuple[Identity, ...]:
     )  # fmt: skip
     gus = Identity(
         pale, (66, 66, 78), (66, 66, 78), (40, 36, 44),
-        tall=1.0, stout=1.1,
+        height_scale=1.0, width_scale=1.1,
         pattern=((HalfPlane(0.03, 0.0, 1.0), WHITE), (Spot(0.2, 0.06, 0.022), (206, 62, 70))),
         trims=(
             Trim((0.1, 0.0), (0.21, 0.0), (0.078, 0.082), Paint((52, 50, 62), (RIBBON,))),
@@ -129,13 +129,13 @@ def _wardrobe() -> tuple[Identity, ...]:
     )  # fmt: skip
     hana = Identity(
         olive, (250, 246, 238), (52, 128, 138), (226, 106, 78),
-        pattern=((Stripes(0.1), (226, 106, 78)),), sleeve=0.42, stout=0.95,
+        pattern=((Stripes(0.1), (226, 106, 78)),), sleeve=0.42, width_scale=0.95,
         trims=(Trim((0.145, -0.03), (0.155, -0.035), (0.06, 0.06), Paint((44, 40, 56)), "behind"),),
         crown=((HalfPlane(0.055, 0.94, -0.34), (44, 40, 56)),),
     )  # fmt: skip
     ivo = Identity(
         olive, (240, 136, 56), (84, 98, 60), (84, 60, 48),
-        tall=1.06, stout=1.0, legwear=((Stripes(0.075), (112, 128, 82)),),
+        height_scale=1.06, width_scale=1.0, legwear=((Stripes(0.075), (112, 128, 82)),),
         trims=(
             Trim((0.06, 0.0), (0.085, 0.0), (0.11, 0.09), Paint((66, 82, 136)), "behind"),
             Trim((0.19, 0.0), (0.19, 0.0), (0.034, 0.034), Paint(WHITE)),
@@ -149,57 +149,57 @@ def _wardrobe() -> tuple[Identity, ...]:
     return ada, bo, cleo, dev, emil, fay, gus, hana, ivo
 
 
-WARDROBE = _wardrobe()
+CHARACTERS = _build_characters()
 
 
-def upper_arm_paint(who: Identity, half: float) -> Paint:
-    """The sleeve, then skin; ``half`` is the length of half an arm."""
-    skin = (HalfPlane(who.sleeve * 2 * half), who.skin)
-    return Paint(who.shirt, (*_cloth(who.pattern), *([skin] if who.sleeve < 0.5 else [])))
+def upper_arm_paint(identity: Identity, half: float) -> Paint:
+    """Paint of the sleeve, then skin; ``half`` is the length of half an arm."""
+    skin = (HalfPlane(identity.sleeve * 2 * half), identity.skin)
+    return Paint(identity.shirt, (*_select_cloth_marks(identity.pattern), *([skin] if identity.sleeve < 0.5 else [])))
 
 
-def forearm_paint(who: Identity, half: float) -> Paint:
-    """The rest of a long sleeve, and a hand."""
-    if who.sleeve <= 0.5:
-        return Paint(who.skin)
-    return Paint(who.shirt, (*_cloth(who.pattern), (HalfPlane(half * 0.86), who.skin)))
+def forearm_paint(identity: Identity, half: float) -> Paint:
+    """Paint of the rest of a long sleeve, and a hand."""
+    if identity.sleeve <= 0.5:
+        return Paint(identity.skin)
+    return Paint(identity.shirt, (*_select_cloth_marks(identity.pattern), (HalfPlane(half * 0.86), identity.skin)))
 
 
-def thigh_paint(who: Identity, length: float) -> Paint:
-    """Trousers, then skin."""
-    skin = (HalfPlane(who.trouser * 2 * length), who.skin)
-    return Paint(who.trousers, (*who.legwear, *([skin] if who.trouser < 0.5 else [])))
+def thigh_paint(identity: Identity, length: float) -> Paint:
+    """Paint of trousers, then skin."""
+    skin = (HalfPlane(identity.trouser * 2 * length), identity.skin)
+    return Paint(identity.trousers, (*identity.legwear, *([skin] if identity.trouser < 0.5 else [])))
 
 
-def shin_paint(who: Identity) -> Paint:
-    """Long trousers, or skin."""
-    return Paint(who.trousers, who.legwear) if who.trouser > 0.5 else Paint(who.skin)
+def shin_paint(identity: Identity) -> Paint:
+    """Paint of long trousers, or skin."""
+    return Paint(identity.trousers, identity.legwear) if identity.trouser > 0.5 else Paint(identity.skin)
 
 
-def torso_paint(who: Identity) -> Paint:
-    """The shirt over the top of the trousers, and its pattern."""
-    waist = () if who.skirt else ((HalfPlane(-0.045, -1.0), who.trousers),)
-    return Paint(who.shirt, (*who.pattern, *waist))
+def torso_paint(identity: Identity) -> Paint:
+    """Paint of the shirt with its pattern, over the top of the trousers."""
+    waist = () if identity.skirt else ((HalfPlane(-0.045, -1.0), identity.trousers),)
+    return Paint(identity.shirt, (*identity.pattern, *waist))
 
 
-def skirt_paint(who: Identity) -> Paint:
-    """The cloth of the shirt."""
-    return Paint(who.shirt, _cloth(who.pattern))
+def skirt_paint(identity: Identity) -> Paint:
+    """Paint of the skirt, in the cloth of the shirt."""
+    return Paint(identity.shirt, _select_cloth_marks(identity.pattern))
 
 
-def head_paint(who: Identity) -> Paint:
-    """A cheek, a smile, hair or hat, and two eyes; the puppet looks a little to its front in every action."""
+def head_paint(identity: Identity) -> Paint:
+    """Paint of a cheek, a smile, hair or hat, and two eyes; the puppet looks a little to its front in every action."""
     eyes = tuple((Spot(0.005, v, 0.0135, 1.5), INK) for v in (0.068, 0.008))
-    cheek = (Spot(-0.038, -0.008, 0.019, 0.8), _mix(who.skin, (236, 92, 92), 0.35))
-    smile = ((Spot(-0.042, 0.04, 0.024, 0.7), INK), (Spot(-0.034, 0.04, 0.027, 0.7), who.skin))
-    return Paint(who.skin, (*smile, cheek, *who.crown, *eyes))
+    cheek = (Spot(-0.038, -0.008, 0.019, 0.8), _mix_colours(identity.skin, (236, 92, 92), 0.35))
+    smile = ((Spot(-0.042, 0.04, 0.024, 0.7), INK), (Spot(-0.034, 0.04, 0.027, 0.7), identity.skin))
+    return Paint(identity.skin, (*smile, cheek, *identity.crown, *eyes))
 
 
-def _cloth(pattern: tuple[tuple[Mark, Colour], ...]) -> tuple[tuple[Mark, Colour], ...]:
-    """Stripes and dots are in the cloth, so sleeves have them; what is placed on the chest is not."""
+def _select_cloth_marks(pattern: tuple[tuple[Mark, Colour], ...]) -> tuple[tuple[Mark, Colour], ...]:
+    """Select the marks that are part of the cloth, which sleeves have too: stripes and dots, no prints on the chest."""
     return tuple((mark, colour) for mark, colour in pattern if isinstance(mark, Stripes | Dots))
 
 
-def _mix(first: Colour, second: Colour, share: float) -> Colour:
+def _mix_colours(first: Colour, second: Colour, share: float) -> Colour:
     red, green, blue = (round(a + share * (b - a)) for a, b in zip(first, second, strict=True))
     return red, green, blue

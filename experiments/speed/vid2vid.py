@@ -39,7 +39,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, default_collate
 
 from zoo.benchmark.split import clock_of
-from zoo.blocks.processor import FewChannels, OneHotConv2d
+from zoo.blocks.cpu_convolution import FewChannelConv2d, OneHotConv2d
 from zoo.blocks.winograd import WinogradConv2d
 from zoo.cli import hush_libraries
 from zoo.data.sets.puppets.clips import PuppetClips
@@ -148,7 +148,7 @@ class Release:
 def as_released(network: nn.Module) -> nn.Module:
     """With plain convolutions in the plain layout."""
     for layer in network.modules():
-        if isinstance(layer, FewChannels | OneHotConv2d | WinogradConv2d):
+        if isinstance(layer, FewChannelConv2d | OneHotConv2d | WinogradConv2d):
             layer.__class__ = nn.Conv2d
     return network.to(memory_format=torch.contiguous_format)
 

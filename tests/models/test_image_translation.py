@@ -7,16 +7,16 @@ from torch import nn
 
 from zoo import ZooError, build
 from zoo.blocks.appearance import (
-    INSTANCES,
+    MAX_INSTANCES,
     AppearanceEncoder,
     AppearanceMixtures,
     region_appearances,
+    region_ids,
     region_mean,
-    region_numbers,
 )
 from zoo.blocks.convolution import find_norm
 from zoo.blocks.image_generator import GlobalGenerator, LocalEnhancer
-from zoo.blocks.maps import check_ids, halve, instance_edges, one_hot, pyramid
+from zoo.blocks.maps import check_label_ids, halve, instance_edges, one_hot, pyramid
 from zoo.models.image_translation.appearance_memory import AppearanceMemory, ChosenAppearance
 from zoo.models.image_translation.model import cut
 from zoo.models.image_translation.objective import Pictures, inside, region_box
@@ -37,10 +37,10 @@ def test_labels_become_channels():
 
 def test_label_outside_the_range_gets_a_sentence():
     with pytest.raises(ZooError, match=r"ids from 0 to 7; this model was built for 5 classes, 0 to 4"):
-        check_ids(torch.tensor([[[[0, 7]]]]), 5)
+        check_label_ids(torch.tensor([[[[0, 7]]]]), 5)
     with pytest.raises(ZooError, match="ids from -1 to 2"):
-        check_ids(torch.tensor([[[[-1, 2]]]]), 5)
-    check_ids(torch.tensor([[[[0, 4]]]]), 5)
+        check_label_ids(torch.tensor([[[[-1, 2]]]]), 5)
+    check_label_ids(torch.tensor([[[[0, 4]]]]), 5)
 
 
 @pytest.mark.parametrize("name", ["vid2vid", "pix2pixhd"])
@@ -163,12 +163,12 @@ def test_region_means_of_bfloat16_are_summed_in_single_precision():
 
 def test_a_region_is_a_class_in_an_instance():
     labels, instances = torch.tensor([[3, 3], [4, 4]]), torch.tensor([[1, 2], [1, 1]])
-    assert region_numbers(labels, instances).unique().tolist() == [
-        3 * INSTANCES + 1,
-        3 * INSTANCES + 2,
-        4 * INSTANCES + 1,
+    assert region_ids(labels, instances).unique().tolist() == [
+        3 * MAX_INSTANCES + 1,
+        3 * MAX_INSTANCES + 2,
+        4 * MAX_INSTANCES + 1,
     ]
-    assert region_numbers(labels, None).unique().tolist() == [3 * INSTANCES, 4 * INSTANCES]
+    assert region_ids(labels, None).unique().tolist() == [3 * MAX_INSTANCES, 4 * MAX_INSTANCES]
 
 
 def test_mixtures_learn_what_looks_there_are():
@@ -178,7 +178,7 @@ def test_mixtures_learn_what_looks_there_are():
     for picture in range(200):
         colour = (0.8, 0.0) if picture % 4 else (-0.8, 0.0)
         noisy = torch.tensor(np.array(colour) + 0.02 * source.standard_normal(2)).float()
-        appearances.append({0 * INSTANCES + 1: noisy, 1 * INSTANCES + 1: torch.tensor([0.1, 0.5])})
+        appearances.append({0 * MAX_INSTANCES + 1: noisy, 1 * MAX_INSTANCES + 1: torch.tensor([0.1, 0.5])})
     mixtures = AppearanceMixtures(3, 2, 2)
     mixtures.fit(appearances)
     assert sorted(mixtures.weights[0].tolist()) == pytest.approx([0.25, 0.75], abs=0.01)
@@ -186,8 +186,8 @@ def test_mixtures_learn_what_looks_there_are():
     draws = torch.stack([mixtures.draw(1, seed) for seed in range(200)])
     assert (draws[:, 0] > 0).float().mean().item() == pytest.approx(0.75, abs=0.1)
     assert draws[draws[:, 0] > 0, 0].std().item() == pytest.approx(0.02, abs=0.015)
-    assert (mixtures.draw(1 * INSTANCES + 1, 5) - torch.tensor([0.1, 0.5])).abs().max() < 0.05
-    assert mixtures.draw(2 * INSTANCES + 1, 5).isfinite().all()
+    assert (mixtures.draw(1 * MAX_INSTANCES + 1, 5) - torch.tensor([0.1, 0.5])).abs().max() < 0.05
+    assert mixtures.draw(2 * MAX_INSTANCES + 1, 5).isfinite().all()
 
 
 def test_a_draw_follows_from_integers_alone():
@@ -203,14 +203,14 @@ def test_wardrobe_chooses_then_remembers_then_draws():
     image = torch.tensor([[[0.1, 0.3], [0.9, 0.9]]])
     appearance = Appearance(torch.zeros(3, 2, 2), instance=7, labels=torch.tensor([[2, 2], [4, 4]]))
     memory = AppearanceMemory(mixtures, (0,), ChosenAppearance(appearance, image))
-    memory.see({3 * INSTANCES + 1: torch.tensor([-0.5])})
-    memory.see({3 * INSTANCES + 1: torch.tensor([0.0])})  # the first appearance is kept
-    assert memory.appearance(2 * INSTANCES + 7).tolist() == pytest.approx([0.2])  # instance 7, class 2 of the picture
-    assert memory.appearance(3 * INSTANCES + 7).tolist() == pytest.approx([0.55])  # a class that the picture lacks
-    assert memory.appearance(3 * INSTANCES + 1).tolist() == [-0.5]
-    drawn = memory.appearance(2 * INSTANCES + 1)
-    assert torch.equal(drawn, mixtures.draw(2 * INSTANCES + 1, 0))
-    painted = memory.paint(torch.tensor([[3 * INSTANCES + 1, 2 * INSTANCES + 7]]))
+    memory.see({3 * MAX_INSTANCES + 1: torch.tensor([-0.5])})
+    memory.see({3 * MAX_INSTANCES + 1: torch.tensor([0.0])})  # the first appearance is kept
+    assert memory.appearance(2 * MAX_INSTANCES + 7).tolist() == pytest.approx([0.2])
+    assert memory.appearance(3 * MAX_INSTANCES + 7).tolist() == pytest.approx([0.55])
+    assert memory.appearance(3 * MAX_INSTANCES + 1).tolist() == [-0.5]
+    drawn = memory.appearance(2 * MAX_INSTANCES + 1)
+    assert torch.equal(drawn, mixtures.draw(2 * MAX_INSTANCES + 1, 0))
+    painted = memory.paint(torch.tensor([[3 * MAX_INSTANCES + 1, 2 * MAX_INSTANCES + 7]]))
     assert painted[0, 0].tolist() == pytest.approx([-0.5, 0.2])
 
 
@@ -252,8 +252,8 @@ def test_looks_are_taken_from_the_given_frames(with_appearance):
     model, clip = with_appearance
     one, other = (model.sample(SampleRequest(2, clip, context=1, draw=draw)).video for draw in (0, 1))
     labels, instances = clip["labels"], clip["instances"]
-    new = set(region_numbers(labels, instances)[:, 1].unique().tolist()) - set(
-        region_numbers(labels, instances)[:, 0].unique().tolist()
+    new = set(region_ids(labels, instances)[:, 1].unique().tolist()) - set(
+        region_ids(labels, instances)[:, 0].unique().tolist()
     )
     assert new or torch.equal(one, other)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from zoo.blocks.appearance import INSTANCES, AppearanceMixtures, Appearances, region_appearances
+from zoo.blocks.appearance import MAX_INSTANCES, AppearanceMixtures, Appearances, region_appearances
 from zoo.errors import ZooError
 from zoo.types import Appearance
 
@@ -41,7 +41,7 @@ class ChosenAppearance:
     def of(self, number: int) -> Tensor | None:
         """The appearance for a region, (D,); None for another instance. A class that the picture lacks gets its
         mean."""
-        label, instance = divmod(number, INSTANCES)
+        label, instance = divmod(number, MAX_INSTANCES)
         return self.by_class.get(label, self.anywhere) if instance == self.instance else None
 
 

@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from zoo.blocks.appearance import AppearanceEncoder, AppearanceMixtures, Appearances, region_appearances, region_numbers
+from zoo.blocks.appearance import AppearanceEncoder, AppearanceMixtures, Appearances, region_appearances, region_ids
 from zoo.blocks.convolution import find_norm
-from zoo.blocks.maps import check_ids, instance_edges, one_hot, pyramid
+from zoo.blocks.maps import check_label_ids, instance_edges, one_hot, pyramid
 from zoo.errors import ZooError
 from zoo.model import VideoModel, pieces
 from zoo.models.image_translation.appearance_memory import AppearanceMemory, ChosenAppearance
@@ -86,7 +86,7 @@ class ImageTranslationModel(VideoModel[ConfigT], Generic[ConfigT]):
     def check(self, clip: Clip) -> None:
         """A ZooError for labels that this model has no channel for."""
         if self.source == "labels":
-            check_ids(clip["labels"], len(self.spec.label_names))
+            check_label_ids(clip["labels"], len(self.spec.label_names))
 
     def encode(self, clip: Clip) -> Tensor:
         """The map of every frame, (B, T, C, H, W): one-hot labels and instance edges, or the dense condition."""
@@ -184,7 +184,7 @@ class ImageTranslationModel(VideoModel[ConfigT], Generic[ConfigT]):
     @staticmethod
     def regions(clip: Clip) -> Tensor:
         """The region that each pixel lies in, (B, T, H, W) int64."""
-        return region_numbers(clip["labels"], clip.get("instances"))
+        return region_ids(clip["labels"], clip.get("instances"))
 
     @torch.no_grad()
     def appearances_in(self, image: Tensor, regions: Tensor) -> Appearances:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.blocks.convolution import Norm, decoder, encoder, head, initialise
-from zoo.blocks.processor import FewChannels, OneHotConv2d
+from zoo.blocks.cpu_convolution import FewChannelConv2d, OneHotConv2d
 from zoo.flow.warp import warp
 
 FLOW_RANGE = 20.0  # pixels of the coarsest scale that a unit of the flow head stands for, as released
@@ -122,8 +122,8 @@ class ScaleGenerator(nn.Module):
         if self.uses_flow:
             flow_features = self.flow_decoder(_plus(code, None if below is None else below.flow_features))
             pad, to_mask, squash = self.mask_head
-            to_flow = cast(FewChannels, self.flow_head[1])
-            flow, mask = to_flow.beside(cast(FewChannels, to_mask), pad(flow_features))
+            to_flow = cast(FewChannelConv2d, self.flow_head[1])
+            flow, mask = to_flow.forward_with(cast(FewChannelConv2d, to_mask), pad(flow_features))
             flow, mask = self.flow_range * flow, squash(mask)
             if warps:
                 frame = blend(mask, intermediate, warp(past[:, -3:], flow))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zoo.blocks.halving import halvings
+from zoo.blocks.halving import count_halvings
 from zoo.card import ModelCard, ModelConfig, register
 from zoo.errors import ZooError, one_of
 from zoo.types import ClipSpec
@@ -162,7 +162,7 @@ class VideoVAEConfig(ModelConfig):
                 return [f"model.preset=paper is for 64x64 pixels; clips are {size}. Try: data.height=64 data.width=64"]
             return []
         try:
-            halvings(spec.height, spec.width)
+            count_halvings(spec.height, spec.width)
         except ZooError as problem:
             return [str(problem)]
         return []

@@ -12,7 +12,7 @@ from zlib import crc32
 import torch
 from torch import Tensor
 
-from zoo.blocks.attribute_schedule import FREE, INFERRED, Schedule, read_schedules
+from zoo.blocks.attribute_schedule import FREE, INFERRED, Schedule, parse_schedules
 from zoo.blocks.attributes import UNKNOWN, Attributes
 from zoo.errors import ZooError
 from zoo.randomness import generator
@@ -49,7 +49,7 @@ class Control:
     def __init__(
         self, request: SampleRequest, keys: list[str], attributes: Attributes, constant: tuple[str, ...], model: str
     ) -> None:
-        self.schedules = read_schedules(request.options.get("attributes", {}), attributes, model)
+        self.schedules = parse_schedules(request.options.get("attributes", {}), attributes, model)
         self.request, self.keys, self.attributes, self.constant = request, keys, attributes, constant
         self.labels: Ids = {}
         self.drawn: Ids = {}
@@ -60,7 +60,7 @@ class Control:
 
     def _refuse_inference(self) -> None:
         for name, schedule in self.schedules.items():
-            if schedule.manner == INFERRED:
+            if schedule.mode == INFERRED:
                 raise ZooError(f"attributes.{name}={INFERRED} needs a frame to be inferred from. Try: context=1")
 
     def hear(self, labels: Mapping[str, Tensor]) -> None:
@@ -86,9 +86,9 @@ class Control:
         value = schedule.at(t)
         if value is not None:
             return torch.full((len(self.keys),), value)
-        if schedule.manner == FREE:
+        if schedule.mode == FREE:
             return self._drawn(name)
-        if schedule.manner is None and name in self.labels:
+        if schedule.mode is None and name in self.labels:
             return self.labels[name]
         return torch.full((len(self.keys),), UNKNOWN)
 

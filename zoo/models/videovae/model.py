@@ -17,7 +17,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from zoo.blocks.attributes import AttributeHeads, as_vector, cross_entropy, over_clip
+from zoo.blocks.attributes import AttributeHeads, attribute_vector, average_over_clip, cross_entropy
 from zoo.blocks.gaussian import Gaussian
 from zoo.devices.collectives import mean_over_ranks
 from zoo.errors import ZooError
@@ -68,7 +68,9 @@ class VideoVAE(VideoModel[VideoVAEConfig]):
         """The parts of Eq. 6, each (), and the divergence of each dimension, (B, T, D); noise (B, T, D)."""
         video, told = clip["video"], clip.get("attributes", {})
         features = self.encode(video)
-        logits = {name: over_clip(row, name in self.spec.constant) for name, row in self.heads(features).items()}
+        logits = {
+            name: average_over_clip(row, name in self.spec.constant) for name, row in self.heads(features).items()
+        }
         attributes = self._vector(logits, clip)
         course = self.dynamics(features, self._for_code(attributes), noise)
         divergence = kl_divergence(course.posterior, course.prior)
@@ -101,7 +103,7 @@ class VideoVAE(VideoModel[VideoVAEConfig]):
     def _vector(self, logits: Mapping[str, Tensor], clip: Clip) -> Tensor:
         """What is told of the attributes, and where it is not, what is inferred: (B, T, A)."""
         told = clip.get("attributes", {})
-        parts = [as_vector(told.get(name), row) for name, row in logits.items()]
+        parts = [attribute_vector(told.get(name), row) for name, row in logits.items()]
         video = clip["video"]
         return torch.cat(parts, -1) if parts else video.new_zeros(*video.shape[:2], 0)
 
@@ -220,5 +222,5 @@ class VideoVAE(VideoModel[VideoVAEConfig]):
         for name, values in self.attributes.items():
             known = ids[name].to(like.device)
             row = logits[name] if logits else like.new_zeros(len(known), len(values))
-            parts.append(as_vector(known, row))
+            parts.append(attribute_vector(known, row))
         return torch.cat(parts, -1)

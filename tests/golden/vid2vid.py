@@ -23,7 +23,7 @@ from zoo.blocks.maps import instance_edges, one_hot, pyramid
 from zoo.blocks.patchgan import MultiScaleDiscriminator, scores
 from zoo.flow.warp import warp
 from zoo.losses.adversarial import OBJECTIVES
-from zoo.losses.gan import adversarial_terms
+from zoo.losses.gan import adversarial_losses
 from zoo.models.image_translation.objective import Box, inside
 from zoo.models.image_translation.released import fit_state
 from zoo.models.image_translation.released_networks import (
@@ -164,7 +164,7 @@ def replay_losses(record: Record) -> dict[str, Any]:
 
     given, real = inputs["real_A"], inputs["real_B"]
     seen = [torch.cat([given, x], 1) for x in (real, inputs["fake_B"], inputs["raw"])]
-    terms = adversarial_terms(discriminators["netD"], seen[0], seen[1:], "ls").terms
+    terms = adversarial_losses(discriminators["netD"], seen[0], seen[1:], "ls").generator
     losses = {
         "G_VGG": torch.zeros(()),
         "G_GAN": sum(gan for gan, _ in terms),
@@ -221,7 +221,7 @@ def discriminator_terms(
     discriminator: MultiScaleDiscriminator, real: Tensor, fakes: list[Tensor], name: str
 ) -> dict[str, Tensor]:
     """The discriminator's own two halves: its loss is half of their sum."""
-    both = 2 * adversarial_terms(discriminator, real, fakes, "ls").discriminator
+    both = 2 * adversarial_losses(discriminator, real, fakes, "ls").discriminator
     rule = OBJECTIVES["ls"]
     fake_half = sum(rule.fake(s).mean() for fake in fakes for s in scores(discriminator(fake.detach())[0]))
     return {f"{name}_real": both - fake_half, f"{name}_fake": fake_half}
@@ -231,7 +231,7 @@ def temporal_terms(discriminator: MultiScaleDiscriminator, inputs: Record, featu
     frames = inputs["seq_real"].shape[1]
     groups = [list(range(frames))]
     real, fake = (video_input(inputs[name], inputs["seq_flow"], groups) for name in ("seq_real", "seq_fake"))
-    ((gan, matching),) = adversarial_terms(discriminator, real, [fake], "ls").terms
+    ((gan, matching),) = adversarial_losses(discriminator, real, [fake], "ls").generator
     return {
         "G_T_GAN": gan,
         "G_T_GAN_Feat": features * matching,
@@ -250,7 +250,7 @@ def face_terms(
     top, bottom, left, right = (int(edge) for edge in box)
     box = Box(torch.arange(top, bottom), torch.arange(left, right), there=torch.tensor(1.0))
     real, fake = inside([real, fake], box)
-    ((gan, matching),) = adversarial_terms(discriminator, real, [fake], "ls", scales).terms
+    ((gan, matching),) = adversarial_losses(discriminator, real, [fake], "ls", scales).generator
     return {
         "G_f_GAN": FACE_WEIGHT * gan,
         "G_f_GAN_Feat": FACE_WEIGHT * features * matching,

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from zoo.blocks.convolution import Norm
 from zoo.blocks.patchgan import MultiScaleDiscriminator
 from zoo.devices.collectives import max_over_ranks
-from zoo.losses.gan import GANLosses, adversarial_terms
+from zoo.losses.gan import GANLosses, adversarial_losses
 from zoo.losses.perceptual import find_perceptual
 from zoo.models.image_translation.config import ImageTranslationConfig
 
@@ -66,9 +66,9 @@ class PictureObjective(nn.Module):
         config = self.config
         fakes = [torch.cat([pictures.given, image], 1) for image in pictures.painted.values()]
         real = torch.cat([pictures.given, pictures.real], 1)
-        terms = adversarial_terms(self.image, real, fakes, config.objective)
+        terms = adversarial_losses(self.image, real, fakes, config.objective)
         generator, discriminator = {}, {"d_image": terms.discriminator}
-        for (name, image), (adversarial, features) in zip(pictures.painted.items(), terms.terms, strict=True):
+        for (name, image), (adversarial, features) in zip(pictures.painted.items(), terms.generator, strict=True):
             generator[f"g_{name}"] = adversarial
             generator[f"features_{name}"] = config.feature_weight * features
             generator |= self._likeness(name, image, pictures.real)
@@ -78,8 +78,8 @@ class PictureObjective(nn.Module):
             scales = (
                 config.discriminator_scales
             )  # as released: feature matching counts those of the other discriminator
-            terms = adversarial_terms(self.around, real, [fake], config.objective, scales)
-            ((adversarial, features),) = terms.terms
+            terms = adversarial_losses(self.around, real, [fake], config.objective, scales)
+            ((adversarial, features),) = terms.generator
             generator["g_region"] = config.region_weight * box.there * adversarial
             generator["features_region"] = config.region_weight * config.feature_weight * box.there * features
             discriminator["d_region"] = box.there * terms.discriminator

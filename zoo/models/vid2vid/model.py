@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from zoo.blocks.maps import pyramid
 from zoo.blocks.patchgan import MultiScaleDiscriminator
 from zoo.errors import ZooError, one_of
-from zoo.losses.gan import GANLosses, adversarial_terms
+from zoo.losses.gan import GANLosses, adversarial_losses
 from zoo.losses.warping import flow_confidence
 from zoo.model import VideoModel, build
 from zoo.models.image_translation.appearance_memory import AppearanceMemory
@@ -212,8 +212,8 @@ class Vid2Vid(ImageTranslationModel[Vid2VidConfig]):
         for scale, discriminator, groups in self._temporal_scales(chunk):
             real = video_input(clip["video"], clip["flow"], groups)
             fake = video_input(chunk.film, clip["flow"], groups)
-            terms = adversarial_terms(discriminator, real, [fake], self.config.objective)
-            ((gan, features),) = terms.terms
+            terms = adversarial_losses(discriminator, real, [fake], self.config.objective)
+            ((gan, features),) = terms.generator
             losses.generator[f"g_video{scale}"] = gan
             losses.generator[f"features_video{scale}"] = self.config.feature_weight * features
             losses.discriminator[f"d_video{scale}"] = terms.discriminator

@@ -30,7 +30,7 @@ class Classifier(VideoModel[ClassifierConfig]):
 
     def configure_optimizers(self) -> Any:
         """Adam, its rate falling along half a cosine."""
-        return self.annealed(self.adam(self.parameters(), self.config.lr))
+        return self.with_cosine_schedule(self.adam(self.parameters(), self.config.lr))
 
     def training_step(self, clip: Clip, batch_idx: int) -> Tensor:
         """Cross-entropy of every attribute, those left out that change inside the clip or are not known."""

@@ -29,7 +29,7 @@ class Segmenter(VideoModel[SegmenterConfig]):
 
     def configure_optimizers(self) -> Any:
         """Adam, its rate falling along half a cosine."""
-        return self.annealed(self.adam(self.parameters(), self.config.lr))
+        return self.with_cosine_schedule(self.adam(self.parameters(), self.config.lr))
 
     def training_step(self, clip: Clip, batch_idx: int) -> Tensor:
         """Cross-entropy of pixels, small classes weighing more than their share."""

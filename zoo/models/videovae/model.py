@@ -146,7 +146,7 @@ class VideoVAE(VideoModel[VideoVAEConfig]):
     def configure_optimizers(self) -> Any:
         """Adam, its rate falling along half a cosine."""
         config = self.config
-        return self.annealed(self.adam(self.parameters(), config.lr, (config.beta1, 0.999)))
+        return self.with_cosine_schedule(self.adam(self.parameters(), config.lr, (config.beta1, 0.999)))
 
     @property
     def max_gradient(self) -> float:

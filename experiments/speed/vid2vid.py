@@ -76,7 +76,10 @@ class Release:
     """The networks of a model, trained and sampled from as the release does it."""
 
     def __init__(self, model: Vid2Vid) -> None:
-        copied = (deepcopy(part) for part in (model.generator, model.objective.image, model.video_discriminators))
+        copied = (
+            deepcopy(part)
+            for part in (model.generator, model.objective.image_discriminator, model.video_discriminators)
+        )
         plain = [as_released(part) for part in copied]
         self.generator, self.image_discriminator, self.video_discriminators = plain
         parts = [self.generator, self.image_discriminator, *self.video_discriminators]
@@ -208,7 +211,7 @@ class InTurn(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, model: Vid2Vid, clip: Any, batch_idx: int) -> None:
         """The release's turn."""
-        context = model._context()
+        context = model._draw_context()
         _, took = timed(partial(self.release.step, clip, context), model.device)
         self.times.append([took / (FRAMES - context)])
         self.context, self.began = context, time.perf_counter()
@@ -256,7 +259,9 @@ def losses_differ(model: Vid2Vid, release: Release, clip: Any) -> float:
     maps, t = one_hot(clip["labels"]), FRAMES - 1
     made = release.paint(maps, film, t)
     theirs = release.losses(clip, maps, [*film, made[0]], t, made)
-    ours = model.losses_of(clip, model.generate(clip, [[frame] for frame in film], tuple(range(1, FRAMES + 1)), t))
+    ours = model.chunk_losses(
+        clip, model.generate_chunk(clip, [[frame] for frame in film], tuple(range(1, FRAMES + 1)), t)
+    )
     mine, other = ours.generator | ours.discriminator, {name: x for part in theirs.values() for name, x in part.items()}
     assert mine.keys() == other.keys()
     return max(float((mine[name] - other[name]).abs() / other[name].abs()) for name in mine)

@@ -11,7 +11,10 @@ from torch import Tensor, nn
 
 
 class Block(nn.Sequential):
-    """Convolution in space that halves height and width, then convolution over three frames: (B, Cin, T, H, W) -> (B, C, T, H/2, W/2)."""
+    """Convolution in space, which halves height and width, then in time.
+
+    (B, Cin, T, H, W) -> (B, C, T, H/2, W/2).
+    """
 
     def __init__(self, channels_in: int, channels: int) -> None:
         super().__init__(

@@ -140,7 +140,7 @@ class VideoVAEConfig(ModelConfig):
             )
         if not 0 <= self.beta_warmup <= 1:
             raise ZooError(
-                f"model.beta_warmup={self.beta_warmup} must be a share of the training, 0 to 1. Try: model.beta_warmup=0.5"
+                f"model.beta_warmup={self.beta_warmup} must be a share, from 0 to 1. Try: model.beta_warmup=0.5"
             )
 
     @property

@@ -15,9 +15,9 @@ from zoo.devices.collectives import mean_over_ranks, sum_over_ranks
 def balanced_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Weighted mean cross-entropy over pixels, in nats; a scalar.
 
-    A pixel has the weight 1 / sqrt(pixels of its class in the batch): a class with 1/100 of the pixels has 1/10 of
-    the influence, so that limbs of a few pixels are learnt without blurring the borders of large classes. Pixels are counted
-    over all ranks, whose mean loss is the weighted mean over the whole batch.
+    A pixel has the weight 1 / sqrt(pixels of its class in the batch): a class with 1/100 of the pixels has 1/10 of the
+    influence, so that limbs of a few pixels are learnt without blurring the borders of large classes. Pixels are
+    counted over all ranks, whose mean loss is the weighted mean over the whole batch.
     logits: (N, K, H, W). labels: (N, H, W) int64.
     """
     flat = labels.flatten()

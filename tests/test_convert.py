@@ -89,22 +89,24 @@ def test_running_statistics_are_a_choice(tmp_path):
     model, generator = zoo.load(str(tmp_path / "run")), build_generator(record).eval()
     maps = encode(record, generator)
     with torch.no_grad():
-        theirs = Rollout(generator)(maps, [], 2)[-1].frame
-        ours = Rollout(model.generator)(maps, [], 2)[-1].frame
+        theirs = Rollout(generator).next_frame(maps, [], 2)[-1].frame
+        ours = Rollout(model.generator).next_frame(maps, [], 2)[-1].frame
     assert torch.equal(ours, theirs)
 
 
 def test_foreground_and_instances_are_asked_for(tmp_path):
     weights = saved(tmp_path / "w", G0=golden("g1_fg_inst_instance")["state_dict"][0])
-    with pytest.raises(ZooError, match=r"takes 6 channels a frame. Type label_count=5 for 5 classes and the borders"):
+    with pytest.raises(
+        ZooError, match=r"expects 6 channels per frame. Type label_count=5 for 5 classes and instance edges"
+    ):
         convert("vid2vid", weights, tmp_path / "run", SIZE)
-    with pytest.raises(ZooError, match=r"which classes it paints is not in the weights. Type foreground="):
+    with pytest.raises(ZooError, match=r"weights do not determine which classes it generates. Type foreground="):
         convert("vid2vid", weights, tmp_path / "run", {"label_count": 5, **SIZE})
-    with pytest.raises(ZooError, match=r"foreground=7 is no class: there are 5, 0 to 4"):
+    with pytest.raises(ZooError, match=r"foreground=7 is not a class; the ids of the 5 classes are 0 to 4"):
         convert("vid2vid", weights, tmp_path / "run", {"label_count": 5, "foreground": [7], **SIZE})
     convert("vid2vid", weights, tmp_path / "run", {"label_count": 5, "foreground": [3], **SIZE})
     model = zoo.load(str(tmp_path / "run"))
-    assert model.draws_instances
+    assert model.uses_instance_edges
     assert model.generator.foreground == (3,)
 
 
@@ -149,10 +151,10 @@ def test_loading_is_strict(tmp_path):
     settings = {"label_count": 5, **SIZE}
     del state["model_res_flow.1.conv_block.5.weight"]
     with pytest.raises(
-        ZooError, match=r"G does not fit .*: 1 missing, such as scales.0.flow_decoder.1.layers.5.weight"
+        ZooError, match=r"G does not match .*: 1 missing, such as scales.0.flow_decoder.1.layers.5.weight"
     ):
         convert("vid2vid", saved(tmp_path / "a", G0=state), tmp_path / "run", settings)
-    with pytest.raises(ZooError, match=r"G0 has the layer extra.weight, which the released networks have not"):
+    with pytest.raises(ZooError, match=r"G0 has the layer extra.weight, which the released networks do not have"):
         convert(
             "vid2vid", saved(tmp_path / "b", G0={**state, "extra.weight": torch.ones(1)}), tmp_path / "run", settings
         )
@@ -171,7 +173,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, monkeypatch):
         convert("vid2vid", folder, tmp_path / "run", {})
     folder.mkdir()
     (folder / "10_net_G0.pth").write_bytes(b"nonsense")
-    with pytest.raises(ZooError, match=r"holds no latest_net_<part>.pth; it holds 10_net_G0.pth. Type epoch=10"):
+    with pytest.raises(ZooError, match=r"contains no latest_net_<part>.pth; it contains 10_net_G0.pth. Type epoch=10"):
         convert("vid2vid", folder, tmp_path / "run", {})
     with pytest.raises(ZooError, match=r"it is no whole file of PyTorch"):
         convert("vid2vid", folder, tmp_path / "run", {"epoch": 10})
@@ -180,18 +182,16 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, monkeypatch):
         convert("vid2vid", folder, tmp_path / "run", {"epoch": 10})
     assert not (tmp_path / "unpickled").exists()
     saved(folder, G=golden("misc")["single_global"]["state_dict"])
-    with pytest.raises(
-        ZooError, match=r"no …_net_G0.pth. G alone is a generator of images: python -m zoo.convert pix2"
-    ):
+    with pytest.raises(ZooError, match=r"no …_net_G0.pth. G is an image generator. Try: python -m zoo.convert pix2"):
         convert("vid2vid", folder, tmp_path / "run", {})
     saved(folder, G0=golden("misc")["single_global"]["state_dict"])
-    with pytest.raises(ZooError, match=r"no weights of vid2vid's generator"):
+    with pytest.raises(ZooError, match=r"weights are not those of vid2vid's generator"):
         convert("vid2vid", folder, tmp_path / "run", {})
     saved(folder, G0={"state_dict": {}})
-    with pytest.raises(ZooError, match=r"is a checkpoint of a training; its entry `state_dict` may be it"):
+    with pytest.raises(ZooError, match=r"is a training checkpoint; its entry `state_dict` may be what you need"):
         convert("vid2vid", folder, tmp_path / "run", {})
     saved(folder, G0={"epoch": 3})
-    with pytest.raises(ZooError, match=r"no state dict"):
+    with pytest.raises(ZooError, match=r"not a state dict"):
         convert("vid2vid", folder, tmp_path / "run", {})
     with pytest.raises(ZooError, match=r"has no setting `label_cout`. Did you mean `label_count`"):
         convert("vid2vid", folder, tmp_path / "run", {"label_cout": 3})
@@ -227,12 +227,16 @@ def test_parts_that_do_not_belong_together_are_refused(two_scales, tmp_path):
         for key, value in discriminator.items()
     }
     for lost, changed, sentence in (
-        ((), {"D": first}, r"D takes 16 channels, but 8 are expected: 5 of the generators' map and 3 of the image"),
-        ((), {"D": {**discriminator, "extra.weight": torch.ones(1)}}, r"of its 51 tensors 50 are known"),
-        ((), {"D": golden("losses_2scale")["state_dict"]["netD"]}, r"D_T0 has 2 scales of 3 layers .*, D has 3 of 3"),
-        (("D_T0",), {"D": discriminator}, r"D_T0 is missing beside latest_net_D_T1\.pth"),
-        (("D_T1", "D"), {}, r"without D: put"),
-        (("G1",), {"G2": golden("g1g2_batch")["state_dict"][1]}, r"G1 is missing beside .*G0.*G2"),
+        ((), {"D": first}, r"D has 16 input channels, but 8 are expected: 5 of the map and 3 of the image"),
+        ((), {"D": {**discriminator, "extra.weight": torch.ones(1)}}, r"50 of 51 tensors are known"),
+        (
+            (),
+            {"D": golden("losses_2scale")["state_dict"]["netD"]},
+            r"D_T0 has 2 scales of 3 layers .*, but D has 3 of 3",
+        ),
+        (("D_T0",), {"D": discriminator}, r"D_T0 is missing; found latest_net_D_T1\.pth"),
+        (("D_T1", "D"), {}, r"but not D\. Add"),
+        (("G1",), {"G2": golden("g1g2_batch")["state_dict"][1]}, r"G1 is missing; found .*G0.*G2"),
     ):
         folder = tmp_path / f"case{len(list(tmp_path.iterdir()))}"
         folder.mkdir()
@@ -248,17 +252,17 @@ def test_parts_that_do_not_belong_together_are_refused(two_scales, tmp_path):
 def test_an_image_generator_with_more_enhancers_is_refused(tmp_path):
     state = golden("misc")["single_local"]["state_dict"]
     weights = saved(tmp_path / "w", G={**state, "model2_1.1.weight": torch.ones(8, 12, 7, 7)})
-    with pytest.raises(ZooError, match=r"has the layer model2_1\.1\.weight; no global"):
+    with pytest.raises(ZooError, match=r"has the layer model2_1\.1\.weight, which no released generator has"):
         convert("pix2pixhd", weights, tmp_path / "run", {"label_count": 12, **SIZE})
 
 
 @pytest.mark.parametrize(
     ("changed", "sentence"),
     [
-        ({"height": "abc"}, r"height=abc is no positive whole number"),
-        ({"height": 16.5}, r"height=16\.5 is no positive whole number"),
-        ({"fps": 0}, r"fps=0 is no positive number"),
-        ({"label_count": "x"}, r"label_count=x is no positive whole number"),
+        ({"height": "abc"}, r"height=abc is not a positive integer"),
+        ({"height": 16.5}, r"height=16\.5 is not a positive integer"),
+        ({"fps": 0}, r"fps=0 is not a positive number"),
+        ({"label_count": "x"}, r"label_count=x is not a positive integer"),
         ({"foreground": [99]}, r"has no foreground branch. Leave foreground= out"),
     ],
 )

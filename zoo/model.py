@@ -32,26 +32,27 @@ from zoo.types import Clip, ClipSpec, CurriculumStage, Sample, SampleRequest, Ve
 
 ConfigT = TypeVar("ConfigT")
 CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
-"""The layout of a kernel in 2-d, and in 3-d."""
-FUSED = ("cpu", "cuda", "mps")
-"""Devices whose Adam goes over the weights once."""
-FORMS = 64
-"""In which the code of a network may be compiled: there may be several of a class, each called with and without
-gradients, at several sizes. Beyond PyTorch's own limit of 8, the rest would run as it is, and nobody would know."""
+"""Memory format of weights by number of axes: 2-d and 3-d convolutions."""
+FUSED_ADAM_DEVICES = ("cpu", "cuda", "mps")
+"""Device types for which PyTorch has a fused Adam."""
+RECOMPILE_LIMIT = 64
+"""Number of compiled versions per network: several instances of a class, with and without gradients, at several sizes.
+Beyond PyTorch's default limit of 8, further versions would silently run uncompiled."""
 
 
 class VideoModel(LightningModule, Generic[ConfigT]):
-    """A model of the zoo. A subclass gives ``card``, ``training_step``, ``configure_optimizers`` and ``sample``.
+    """Base class of all models. Subclasses define ``card``, ``training_step``, ``configure_optimizers`` and ``sample``.
 
-    A model that makes frames one after another gives ``stream`` instead of ``sample``. Models hold no metrics:
-    validation samples once and hands ``(clip, sample)`` to the callbacks.
+    Autoregressive models define ``stream`` instead of ``sample``. Models contain no metrics: validation samples once
+    and passes ``(clip, sample)`` to the callbacks.
     """
 
     card: ClassVar[ModelCard]
-    channels_last: ClassVar[bool] = (
-        False  # whether its steps are faster with kernels so laid out, see experiments/speed
-    )
-    source: str | None = None  # the field that a model translates from, `labels` or `condition`
+    channels_last: ClassVar[bool] = False
+    """Whether training is faster with weights in channels-last layout; measured in experiments/speed."""
+
+    source: str | None = None
+    """Field of a clip that the model translates to video: `labels` or `condition`; None for other models."""
 
     def __init__(self, config: ConfigT, spec: ClipSpec) -> None:
         super().__init__()
@@ -59,123 +60,126 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         self.spec = spec
         self.seed = 0
         self.clips_seen = 0
-        self.step_clips = 0  # of them, those of the batch at hand
-        self.accuracy: dict[str, float] = {}  # of a model that reads clips, on held-out ones: by attribute, or its miou
-        self.losses: dict[str, Tensor] = {}  # of the last step, by part
+        self.step_clips = 0  # clips of the current batch, over all ranks; included in clips_seen
+        # Of a classifier: attribute -> accuracy on held-out clips. Of a segmenter: {"miou": ...}.
+        self.accuracy: dict[str, float] = {}
+        self.losses: dict[str, Tensor] = {}  # name -> logged value of the last step
         self.evaluation = SampleRequest(frames=spec.frames)
         # Plain data, so that a checkpoint rebuilds the model without unpickling code.
         self.save_hyperparameters({"model": asdict(config), "spec": asdict(spec)}, logger=False)  # type: ignore[call-overload]
 
-    # ---------------------------------------------------------------- what a model gives
+    # ---------------------------------------------------------------- methods to override
 
     @abstractmethod
     def training_step(self, clip: Clip, batch_idx: int) -> Tensor | None:
-        """One step on a batch of clips."""
+        """Train on one batch of clips; returns the loss, or None with manual optimization."""
 
     def sample(self, request: SampleRequest) -> Sample:
-        """Make ``request.frames`` frames; the same request gives the same sample."""
+        """Generate ``request.frames`` frames; the same request gives the same sample."""
         frames = list(islice(self.stream(request), request.frames))
         details = {name: torch.stack([f.details[name] for f in frames], 1) for name in frames[0].details}
         return Sample(torch.stack([f.video for f in frames], 1), details)
 
     def stream(self, request: SampleRequest) -> Iterator[Sample]:
-        """Yield the frames of a sample one by one, without the axis T, at constant memory."""
+        """Yield a sample frame by frame at constant memory; its tensors have no axis T."""
         raise NotImplementedError(f"{self.card.name} does not stream")
 
     def classify(self, video: Tensor) -> Verdict:
-        """Of a model that classifies: what it says of clips, (B, T, 3, H, W), attribute by attribute."""
+        """Classify clips, (B, T, 3, H, W) in [-1, 1]: attribute -> probabilities of its K values, (B, K)."""
         raise NotImplementedError(f"{self.card.name} does not classify")
 
     def segment(self, video: Tensor) -> Tensor:
-        """Of a model that segments: the label of every pixel, (B, T, 3, H, W) -> (B, T, H, W) int64."""
+        """Predict the label of every pixel: (B, T, 3, H, W) in [-1, 1] -> (B, T, H, W) int64."""
         raise NotImplementedError(f"{self.card.name} does not segment")
 
     def ema_parts(self) -> dict[str, nn.Module]:
-        """The parts that sampling uses, by attribute name: their moving average is kept and sampled from."""
+        """Submodules that sampling uses, by attribute name; sampling uses their exponential moving average."""
         return {}
 
     def networks(self) -> list[nn.Module]:
-        """What is sharded and compiled, each as a whole: modules whose ``forward`` is what training calls.
+        """Modules that are sharded, compiled and captured one by one. Training must call their ``forward``.
 
-        By default the outermost ones that have a ``forward`` and parameters. A model that in training calls another
-        method of one of them names the modules inside it instead.
+        Default: the outermost modules with a ``forward`` and trainable parameters. Override it if training calls
+        another method of such a module, and return the modules inside it instead.
         """
-        return list(_with_forward(self.children()))
+        return list(_outermost_networks(self.children()))
 
     def curriculum_stage(self, clips_seen: int) -> CurriculumStage:
-        """Where the curriculum stands when so many clips have been seen; the data module asks, too."""
+        """Curriculum stage after ``clips_seen`` training clips. The data module calls it, too."""
         return CurriculumStage()
 
     def for_sampling(self) -> Self:
-        """Give up the parts that only training uses."""
+        """Drop submodules that only training uses; returns the model."""
         return self
 
     @classmethod
     def convert(cls, folder: Path, settings: Mapping[str, Any]) -> VideoModel[Any]:
-        """A model from a checkpoint of the original release; a ZooError for what is none."""
-        raise ZooError(f"{cls.card.name} reads no checkpoints of another release.")
+        """Build a model from a checkpoint of its original release. Raises ZooError for any other file."""
+        raise ZooError(f"{cls.card.name} has no converter for checkpoints of another release.")
 
     @property
     def multimodal(self) -> bool:
-        """Whether one map can be painted in several ways, so that draws differ."""
+        """Whether draws differ for the same conditioning, because a map can have several appearances."""
         return False
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """The fields of a clip, besides its first frames, that a sample is made from."""
+        """Fields of a clip that condition a sample, besides its first frames."""
         return (self.source,) if self.source else ()
 
     @property
     def max_gradient(self) -> float | None:
-        """The norm that the gradients of a model of one optimizer are clipped to; None for those that clip nothing."""
+        """Largest gradient norm, for gradient clipping of a model with one optimizer; None: no clipping."""
         return None
 
     def notes(self) -> list[str]:
-        """Sentences for the user about choices that this model made for the machine or the data at hand."""
+        """Messages for the user about choices that the model made because of the machine or the data."""
         return []
 
-    # ---------------------------------------------------------------- what every model has
+    # ---------------------------------------------------------------- shared by all models
 
     def given(self, context: int) -> str:
-        """What a sample with so many real frames is made from, in words, for tables: ``labels, 1 frame``."""
+        """Describe what a sample with ``context`` real frames is made from, for tables: ``labels, 1 frame``."""
         frames = [f"{context} frame{'s' if context > 1 else ''}"] if context else []
         return listed([*self.conditions, *frames]) or "nothing"
 
     @property
     def progress(self) -> float:
-        """The share of the training budget that is behind: 0 in the first step, just under 1 in the last."""
-        done = self.trainer.fit_loop.epoch_loop.batch_progress.current.completed
-        return done / float(self.trainer.num_training_batches)
+        """Completed share of the training budget: 0 in the first step, just under 1 in the last."""
+        completed = self.trainer.fit_loop.epoch_loop.batch_progress.current.completed
+        return completed / float(self.trainer.num_training_batches)
 
     def adam(
         self, parameters: Iterable[Any], lr: float, betas: tuple[float, float] = (0.9, 0.999)
     ) -> torch.optim.Optimizer:
-        """Adam in one pass over the weights; where gradients are scaled, Lightning clips none for that."""
-        clipped = self.max_gradient is not None and self.trainer.precision == "16-mixed"
-        optimizer = torch.optim.Adam(parameters, lr, betas, fused=self.device.type in FUSED and not clipped)
+        """Build Adam, fused if possible: Lightning cannot clip scaled gradients (fp16) of a fused optimizer."""
+        clips_scaled = self.max_gradient is not None and self.trainer.precision == "16-mixed"
+        optimizer = torch.optim.Adam(
+            parameters, lr, betas, fused=self.device.type in FUSED_ADAM_DEVICES and not clips_scaled
+        )
         optimizer.register_load_state_dict_post_hook(_match_memory_format)
         return optimizer
 
-    def annealed(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-        """What ``configure_optimizers`` returns for a rate that falls to zero along half a cosine over the budget."""
+    def with_cosine_schedule(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+        """Return value of ``configure_optimizers``: the learning rate falls to zero along half a cosine."""
 
-        def share(step: int) -> float:
+        def factor(step: int) -> float:
             return 0.5 + 0.5 * math.cos(math.pi * step / max(self.trainer.num_training_batches, 1))
 
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def optimizer_steps(self, *losses: Mapping[str, Tensor]) -> None:
-        """One step of every optimizer, each on the sum of its losses, in manual optimization.
+        """Step every optimizer on the sum of its losses, with manual optimization. losses: one mapping per optimizer.
 
-        All losses come from the weights before the step, and may share what they were computed through: an optimizer's
-        parameters get the gradients of its own losses only.
+        All losses are computed with the weights before the first step and may share a graph. The parameters of an
+        optimizer get only the gradients of its own losses.
         """
         optimizers = cast("list[LightningOptimizer]", self.optimizers())
         for number, (optimizer, parts) in enumerate(zip(optimizers, losses, strict=True), 1):
             own = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-            # Of sharded parameters the gradients come to other tensors, so there all get them; the next one throws
-            # away what it has not asked for.
+            # FSDP accumulates gradients in tensors other than these parameters, so there all parameters get
+            # gradients; zero_grad discards those of the other losses.
             inputs = None if any(isinstance(parameter, DTensor) for parameter in own) else own
             optimizer.zero_grad()
             total = torch.stack(list(parts.values())).sum()
@@ -183,93 +187,95 @@ class VideoModel(LightningModule, Generic[ConfigT]):
             optimizer.step()
 
     def sample_indices(self, clip: Clip) -> list[int]:
-        """Where in the training each clip of the batch stands, from 0, whichever rank has it."""
+        """Index in the training, from 0, of each clip of this rank's batch; independent of the number of ranks."""
         first = self.clips_seen - self.step_clips + self.global_rank
         return [first + index * self.trainer.world_size for index in range(len(clip["video"]))]
 
     def per_sample_noise(self, clip: Clip, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
-        """What ``draw(generator)`` gives for each clip of the batch, (B, ...): a function of the seed and of the clip's
-        place in the training, whoever trains on it. Drawn on the processor; nobody waits for it to reach the device."""
+        """Stack ``draw(generator)`` for each clip of the batch: (B, ...), with device and dtype of the video.
+
+        The numbers depend only on the seed and on the clip's index in the training, not on the number of ranks. They
+        are drawn on the CPU and copied to the device without synchronising.
+        """
         video = clip["video"]
-        drawn = torch.stack([draw(generator(self.seed, place)) for place in self.sample_indices(clip)]).to(video.dtype)
+        noise = torch.stack([draw(generator(self.seed, index)) for index in self.sample_indices(clip)]).to(video.dtype)
         if video.is_cuda:
-            drawn = drawn.pin_memory()  # else more than 64 KiB are copied when all that was asked before is done
-        return drawn.to(video.device, non_blocking=True)
+            noise = noise.pin_memory()  # copies of more than 64 KiB from pageable memory wait for the device
+        return noise.to(video.device, non_blocking=True)
 
     def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any) -> None:
-        """One bad clip moves the weights no further than this."""
+        """Clip the norm of the gradients to ``max_gradient``."""
         if self.max_gradient is None:
             return
         if self.trainer.precision == "bf16-mixed" and isinstance(self.trainer.precision_plugin, MixedPrecision):
-            # Lightning refuses to where Adam is fused, as if gradients of bfloat16 were scaled; they are not.
+            # Lightning refuses to clip with a fused Adam, assuming scaled gradients; with bfloat16 they are not scaled.
             nn.utils.clip_grad_norm_(self.parameters(), self.max_gradient)
         else:
             self.clip_gradients(optimizer, self.max_gradient, "norm")
 
     def log_losses(self, losses: Mapping[str, Tensor]) -> None:
-        """Log each part of the loss, over all ranks, as ``train/loss/<part>``."""
+        """Log the mean over ranks of each part of the loss as ``train/loss/<part>``, and keep it in ``self.losses``."""
         means = mean_over_ranks(torch.stack([value.detach() for value in losses.values()]))
         self.losses = dict(zip(losses, means.unbind(), strict=True))
         self.log_dict({f"train/loss/{part}": value for part, value in self.losses.items()})
 
     def validation_step(self, clip: Clip, batch_idx: int) -> tuple[Clip, Sample]:  # type: ignore[override]
-        """Sample once for all the callbacks that look at it or measure it."""
-        request = self.evaluation
-        return clip, self.sample(replace(request, given=clip))
+        """Sample once, for all callbacks that log or measure samples."""
+        return clip, self.sample(replace(self.evaluation, given=clip))
 
     def on_train_batch_start(self, batch: Clip, batch_idx: int) -> None:
-        """Count clips over all ranks, the clock of every curve; no step depends on what was drawn in others."""
+        """Count clips over all ranks; seed PyTorch, so that no step depends on the random numbers of earlier ones."""
         torch.manual_seed(mix(self.seed, self.clips_seen, self.global_rank))
         self.step_clips = len(batch["video"]) * self.trainer.world_size
         self.clips_seen += self.step_clips
 
-    # ---------------------------------------------------------------- on several devices
+    # ---------------------------------------------------------------- devices and strategies
 
     def configure_model(self) -> None:
-        """Under ``strategy=fsdp``, shard every network over the ranks, by itself."""
+        """Under ``strategy=fsdp``, shard each network over the ranks."""
         mesh = self.device_mesh
         if mesh is None:
             return
         for network in self.networks():
             if not isinstance(network, FSDPModule):
-                network.register_forward_hook(_without_views)
+                network.register_forward_hook(_clone_views)
                 fully_shard(network, mesh=mesh["data_parallel"], reshard_after_forward=True)
 
     def apply_memory_format(self, settings: Train) -> None:
-        """Lay the kernels out as a training is asked to, or as is faster for this model; shards are as they are."""
-        asked = settings.trainer.channels_last
-        if asked or (asked is None and self.channels_last and settings.strategy.name != "fsdp"):
+        """Apply ``trainer.channels_last``; if it is unset, use channels-last where it is faster, except under FSDP."""
+        setting = settings.trainer.channels_last
+        if setting or (setting is None and self.channels_last and settings.strategy.name != "fsdp"):
             self.to_channels_last()
 
     def to_channels_last(self) -> None:
-        """Lay every kernel out with its channels last, in place; pictures that are convolved with it follow."""
+        """Convert all convolution weights to channels-last layout, in place; activations follow."""
         for parameter in self.parameters():
             if parameter.ndim in CHANNELS_LAST:
                 parameter.data = parameter.data.contiguous(memory_format=CHANNELS_LAST[parameter.ndim])
 
     def compile_networks(self, backend: str = "inductor", fullgraph: bool = False) -> None:
-        """Compile every network, in place: the names of parameters stay. fullgraph: refuse what is no single graph."""
+        """Compile every network in place; parameter names stay. fullgraph: raise an error at a graph break."""
         from torch import _dynamo
 
-        _dynamo.config.recompile_limit = FORMS
+        _dynamo.config.recompile_limit = RECOMPILE_LIMIT
         for network in self.networks():
             network.compile(backend=backend, fullgraph=fullgraph)
 
     def capture_cuda_graphs(self, capture: Capture = capture_cuda_graph) -> None:
-        """Capture every network as a CUDA graph, for sampling; raises ZooError for a model that is not on a GPU."""
+        """Capture every network as a CUDA graph for sampling. Raises ZooError if the model is not on a CUDA device."""
         if capture is capture_cuda_graph and self.device.type != "cuda":
             raise ZooError(f"cuda_graphs=true needs an NVIDIA GPU; this model is on `{self.device}`. Leave it out.")
         for network in self.networks():
             network.forward = CapturedNetwork(network.forward, capture)
 
     def on_validation_start(self) -> None:
-        """Hold all weights while sampling: ranks may then have different numbers of clips, and call any method."""
+        """Unshard all weights: ranks may then sample different numbers of clips and call any method."""
         for network in self._sharded():
             network.set_reshard_after_forward(False)
             network.unshard()
 
     def on_validation_end(self) -> None:
-        """Each rank keeps its shard."""
+        """Reshard the weights."""
         for network in self._sharded():
             network.reshard()
             network.set_reshard_after_forward(True)
@@ -280,47 +286,53 @@ class VideoModel(LightningModule, Generic[ConfigT]):
     # ---------------------------------------------------------------- checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the clock, and how good a model that reads clips is."""
+        """Save the number of clips seen, and the accuracy of a classifier or segmenter."""
         checkpoint["clips_seen"] = self.clips_seen
         if self.accuracy:
             checkpoint["accuracy"] = self.accuracy
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Set the clock, and know how good it is."""
+        """Restore the number of clips seen and the accuracy."""
         self.clips_seen = checkpoint["clips_seen"]
         self.accuracy = checkpoint.get("accuracy", {})
 
 
 def build(model: Mapping[str, Any], spec: ClipSpec) -> VideoModel[Any]:
-    """Build a model from plain data: ``build({"name": "vid2vid", "width": 32}, spec)``."""
+    """Build a model from its name and settings: ``build({"name": "vid2vid", "width": 32}, spec)``.
+
+    Raises ZooError for an unknown name or setting, or a value that does not fit.
+    """
     entry = MODELS.find(model["name"])
     return entry.load()(MODELS.config(model), spec)  # type: ignore[no-any-return]
 
 
 def _match_memory_format(optimizer: torch.optim.Optimizer) -> None:
-    """Lay the averages of an optimizer that was loaded out in memory as the weights are: a fused step on the processor
-    goes through both as they lie, and would take one for another."""
+    """Give the loaded averages of an optimizer the memory layout of their parameters.
+
+    A fused step on the CPU goes through both in memory order and would mix up elements of different layouts.
+    """
     for parameter, state in optimizer.state.items():
         for name, average in state.items():
             if average.shape == parameter.shape and average.stride() != parameter.stride():
                 state[name] = torch.empty_like(parameter).copy_(average)
 
 
-def _with_forward(modules: Iterable[nn.Module]) -> Iterator[nn.Module]:
+def _outermost_networks(modules: Iterable[nn.Module]) -> Iterator[nn.Module]:
+    """The outermost modules that define ``forward`` and have trainable parameters."""
     for module in modules:
         if type(module).forward is nn.Module.forward:
-            yield from _with_forward(module.children())
+            yield from _outermost_networks(module.children())
         elif any(parameter.requires_grad for parameter in module.parameters()):
             yield module
 
 
-def _without_views(network: nn.Module, given: Any, made: Any) -> Any:
-    """A hook: what a sharded network returns must be no view, or FSDP2 loses sight of it."""
-    return tree_map_only(Tensor, lambda x: x.clone() if x._is_view() else x, made)
+def _clone_views(network: nn.Module, arguments: Any, output: Any) -> Any:
+    """Forward hook that clones outputs which are views: FSDP2 cannot track them."""
+    return tree_map_only(Tensor, lambda x: x.clone() if x._is_view() else x, output)
 
 
 def pieces(given: Clip | Iterable[Clip] | None) -> Iterator[Clip]:
-    """The given as consecutive pieces of a clip, whichever way it came."""
+    """Iterate over the conditioning of a request, given as one clip, as consecutive pieces of a clip, or not at all."""
     if given is None:
         return
     if isinstance(given, Mapping):

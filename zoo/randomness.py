@@ -1,6 +1,6 @@
-"""Randomness as a function of integers: no stage depends on how many numbers an earlier one drew.
+"""Randomness as a function of integers: no result depends on how many random numbers were drawn before.
 
-Python's ``hash`` is salted for strings, so seeds are mixed by integer arithmetic alone.
+Seeds are mixed by integer arithmetic, because Python salts the ``hash`` of strings.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ MASK = 2**64 - 1
 
 
 def mix(*numbers: int) -> int:
-    """A 63-bit seed from integers; every number and its place matter (the finaliser of splitmix64)."""
+    """Mix integers into a 63-bit seed with the finaliser of splitmix64; values and order matter."""
     state = 0
     for number in numbers:
         state = (state + 0x9E3779B97F4A7C15 + (number & MASK)) & MASK
@@ -25,13 +25,13 @@ def mix(*numbers: int) -> int:
     return state >> 1
 
 
-def number_of(name: str, place: int = 0) -> int:
-    """As if drawn at random for a place in what has that name, such as a frame: 52 bits, so a double holds it."""
-    return mix(crc32(name.encode()), place) >> 11
+def number_of(name: str, index: int = 0) -> int:
+    """Pseudo-random 52-bit integer for a name and an index, such as a clip and a frame; exact as a float64."""
+    return mix(crc32(name.encode()), index) >> 11
 
 
 def generator(*numbers: int) -> torch.Generator:
-    """A CPU generator seeded by integers; draw there and move, and every device sees the same numbers."""
+    """A CPU generator seeded by integers. Draw on the CPU and move: every device then gets the same numbers."""
     import torch
 
     return torch.Generator().manual_seed(mix(*numbers))

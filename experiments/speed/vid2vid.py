@@ -40,7 +40,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, default_collate
 
 from zoo.benchmark.split import clock_of
-from zoo.blocks.processor import FewChannels, OneHotConv2d
+from zoo.blocks.cpu_convolution import FewChannelConv2d, OneHotConv2d
 from zoo.blocks.winograd import WinogradConv2d
 from zoo.cli import hush_libraries
 from zoo.data.sets.puppets.clips import PuppetClips
@@ -77,7 +77,10 @@ class Release:
     """Copies of a model's networks, with the training and sampling of the release."""
 
     def __init__(self, model: Vid2Vid) -> None:
-        copied = (deepcopy(part) for part in (model.generator, model.objective.image, model.video_discriminators))
+        copied = (
+            deepcopy(part)
+            for part in (model.generator, model.objective.image_discriminator, model.video_discriminators)
+        )
         plain = [as_released(part) for part in copied]
         self.generator, self.image_discriminator, self.video_discriminators = plain
         parts = [self.generator, self.image_discriminator, *self.video_discriminators]
@@ -149,7 +152,7 @@ class Release:
 def as_released(network: nn.Module) -> nn.Module:
     """Replace the specialised layers by plain convolutions, in contiguous memory format."""
     for layer in network.modules():
-        if isinstance(layer, FewChannels | OneHotConv2d | WinogradConv2d):
+        if isinstance(layer, FewChannelConv2d | OneHotConv2d | WinogradConv2d):
             layer.__class__ = nn.Conv2d
     return network.to(memory_format=torch.contiguous_format)
 
@@ -209,7 +212,7 @@ class Interleaved(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, model: Vid2Vid, clip: Any, batch_idx: int) -> None:
         """Train the release, and start the clock for ours."""
-        context = model._context()
+        context = model._draw_context()
         _, milliseconds = timed(partial(self.release.step, clip, context), model.device)
         self.times.append([milliseconds / (FRAMES - context)])
         self.context, self.start = context, time.perf_counter()
@@ -257,7 +260,9 @@ def loss_difference(model: Vid2Vid, release: Release, clip: Any) -> float:
     maps, t = one_hot(clip["labels"]), FRAMES - 1
     outputs = release.generate(maps, frames, t)
     theirs = release.losses(clip, maps, [*frames, outputs[0]], t, outputs)
-    ours = model.losses_of(clip, model.generate(clip, [[frame] for frame in frames], tuple(range(1, FRAMES + 1)), t))
+    ours = model.chunk_losses(
+        clip, model.generate_chunk(clip, [[frame] for frame in frames], tuple(range(1, FRAMES + 1)), t)
+    )
     own = ours.generator | ours.discriminator
     released = {name: loss for part in theirs.values() for name, loss in part.items()}
     assert own.keys() == released.keys()

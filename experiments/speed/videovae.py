@@ -52,7 +52,7 @@ def build_steps(preset: str) -> dict[str, Callable[[], None]]:
 
     def training_step() -> None:
         optimizer.zero_grad()
-        losses, divergence = model.terms(clip, noise)
+        losses, divergence = model.loss_terms(clip, noise)
         loss = losses["reconstruction"] + free_bits(divergence, 0.0) + losses["attributes"]
         loss.backward()
         optimizer.step()

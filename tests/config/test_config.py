@@ -104,7 +104,7 @@ def test_forced_keys_are_refused():
             ["model.first_frame=given", "evaluation.context=0"],
             "begins with 1 real frame at least. Try: evaluation.context=1",
         ),
-        (["model.region=[haed]"], "model.region=haed is no class of the data set. Did you mean `head`?"),
+        (["model.region=[haed]"], "model.region=haed is not a class of the data set. Did you mean `head`?"),
         (["callbacks.monitor=fid"], "callbacks.monitor=fid is not a choice. Choices: l1, psnr, ssim."),
         (["data.frames=2"], "vid2vid trains on clips of 3 frames or more; data.frames=2. Try: data.frames=3"),
         (["evaluation.context=8"], "evaluation.context=8 leaves nothing to make in a clip of 8 frames."),

@@ -224,7 +224,7 @@ def half_a_region() -> None:
         region[1, 20:24, 4:8] = True
     box = region_box(region, 8)
     assert (box.rows.tolist(), box.columns.tolist()) == (list(range(17, 25)), list(range(1, 9)))
-    assert box.there == 1
+    assert box.present == 1
 
 
 def test_a_region_is_looked_at_by_all_ranks_or_by_none(tmp_path):

@@ -1,4 +1,4 @@
-"""What the tests of VideoVAE share: a tiny one, and clips for it."""
+"""A tiny VideoVAE and clips for it, shared by its tests."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from zoo.types import SampleRequest
 
 T = 6
 SPEC = replace(tiny_data("videovae").spec(), constant=("identity",))
-ASKED = {"identity": "cleo", "action": "walk"}
+ATTRIBUTES = {"identity": "cleo", "action": "walk"}
 
 
 def tiny(**settings):
@@ -23,8 +23,8 @@ def generate(model, frames=T, context=0, seed=0, draw=0, given=None, **options):
     return model.sample(SampleRequest(frames, given, context, seed, draw, options)).video
 
 
-def told(clip):
-    """The attributes of a clip, one-hot, identity before action."""
+def one_hot_attributes(clip):
+    """Attributes of a clip as one-hot vectors, identity before action, (B, T, A)."""
     names = SPEC.attributes
     return torch.cat([torch.nn.functional.one_hot(clip["attributes"][n], len(names[n])).float() for n in names], -1)
 

@@ -433,7 +433,7 @@ RELEASED: dict[str, tuple[dict[str, Any], str]] = {
     "a flat weight": ({"model_down_seg.1.weight": torch.ones(4)}, "no weights of the release"),
     "a number of 5000 digits": ({f"model_res_img.{'9' * 5000}.conv_block.1.weight": torch.ones(1)}, "no weights"),
     "a layer that is none": ({"model_up_img.x.weight": torch.ones(1)}, "no weights of the release"),
-    "no tensor": ({"model_down_seg.1.weight": 3}, "no state dict"),
+    "no tensor": ({"model_down_seg.1.weight": 3}, "not a state dict"),
 }
 
 

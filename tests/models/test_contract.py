@@ -1,4 +1,4 @@
-"""Every registered model keeps the contract."""
+"""Contract tests for every registered model."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from zoo.types import Task
 SAMPLERS = [name for name in list_models() if MODELS.find(name).card.samples]
 
 
-def who_only(task: Task) -> list[str]:
+def models_with_only(task: Task) -> list[str]:
     return [name for name in list_models() if MODELS.find(name).card.tasks == {task}]
 
 
@@ -21,12 +21,12 @@ class TestModels(ModelContract):
 
 
 class TestClassifiers(ClassifierContract):
-    @pytest.fixture(params=who_only("classify"))
+    @pytest.fixture(params=models_with_only("classify"))
     def name(self, request: pytest.FixtureRequest) -> str:
         return request.param
 
 
 class TestSegmenters(SegmenterContract):
-    @pytest.fixture(params=who_only("segment"))
+    @pytest.fixture(params=models_with_only("segment"))
     def name(self, request: pytest.FixtureRequest) -> str:
         return request.param

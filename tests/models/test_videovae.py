@@ -1,4 +1,4 @@
-"""VideoVAE: each equation against a plain reference, and what the settings do."""
+"""VideoVAE: equations against plain references, losses, training, presets, collapse and settings."""
 
 import warnings
 from dataclasses import replace
@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.helpers.videovae import ASKED, SPEC, T, generate, moving_clip, tiny, told
+from tests.helpers.videovae import ATTRIBUTES, SPEC, T, generate, moving_clip, one_hot_attributes, tiny
 from zoo.errors import ZooError
 from zoo.losses.gaussian import kl_divergence
 from zoo.model import build
@@ -22,10 +22,10 @@ A = 5
 def dynamics(**settings):
     torch.manual_seed(0)
     config = VideoVAEConfig(code=2, hidden=3, features=4, units=5, **settings)
-    made = Dynamics(config, A)
-    for parameter in made.parameters():
+    module = Dynamics(config, A)
+    for parameter in module.parameters():
         torch.nn.init.normal_(parameter, 0, 0.7)
-    return made
+    return module
 
 
 def inputs(seed=1):
@@ -38,14 +38,14 @@ def inputs(seed=1):
 
 
 def head(parameters, name, x):
-    """A hidden layer of ReLUs and two linear heads, from the weights alone."""
+    """A hidden layer with ReLU and two linear outputs, from the parameters."""
     hidden = (parameters[f"{name}.hidden.weight"] @ x + parameters[f"{name}.hidden.bias"]).clamp(min=0)
     out = parameters[f"{name}.out.weight"] @ hidden + parameters[f"{name}.out.bias"]
     return out[:2], out[2:]
 
 
 def lstm(parameters, x, h, c):
-    """Hochreiter and Schmidhuber's, gates in PyTorch's order: input, forget, candidate, output."""
+    """An LSTM cell with gates in PyTorch's order: input, forget, candidate, output."""
     gates = parameters["cell.weight_ih"] @ x + parameters["cell.bias_ih"]
     gates = gates + parameters["cell.weight_hh"] @ h + parameters["cell.bias_hh"]
     i, f, g, o = gates.split(3)
@@ -53,16 +53,19 @@ def lstm(parameters, x, h, c):
     return o.sigmoid() * c.tanh(), c
 
 
-def test_equations_against_a_plain_reference():
+def test_equations_1_to_5_equal_a_plain_reference():
     module = dynamics()
     features, attributes, noise = inputs()
-    course = module(features, attributes, noise)
+    rollout = module(features, attributes, noise)
     p = dict(module.named_parameters())
     for b in range(2):
         h = c = torch.zeros(3)
         for t in range(T):
             a = attributes[b, t]
-            g = p["recall.2.weight"] @ (p["recall.0.weight"] @ h + p["recall.0.bias"]).clamp(min=0) + p["recall.2.bias"]
+            g = p["memory_network.2.weight"] @ (p["memory_network.0.weight"] @ h + p["memory_network.0.bias"]).clamp(
+                min=0
+            )
+            g = g + p["memory_network.2.bias"]
             mean_q, spread_q = head(p, "frame_posterior", features[b, t])  # Eq. 1
             spread_q = spread_q.clamp(-8, 8)
             mean_a, spread_a = head(p, "attribute_posterior", torch.cat([mean_q, spread_q, a]))  # Eq. 2
@@ -72,34 +75,34 @@ def test_equations_against_a_plain_reference():
             mean_p, spread_p = head(p, "prior_head", torch.cat([g, a]))  # Eq. 4
             z = mean_d + (spread_d / 2).exp() * noise[b, t]
             h, c = lstm(p, torch.cat([z, mean_q, spread_q]), h, c)  # Eq. 5
-            assert torch.allclose(course.code[b, t], z, atol=1e-4)
-            assert torch.allclose(course.posterior.mean[b, t], mean_d, atol=1e-4)
-            assert torch.allclose(course.posterior.log_variance[b, t], spread_d, atol=1e-4)
-            assert torch.allclose(course.prior.mean[b, t], mean_p, atol=1e-4)
-            assert torch.allclose(course.prior.log_variance[b, t], spread_p.clamp(-8, 8), atol=1e-4)
+            assert torch.allclose(rollout.code[b, t], z, atol=1e-4)
+            assert torch.allclose(rollout.posterior.mean[b, t], mean_d, atol=1e-4)
+            assert torch.allclose(rollout.posterior.log_variance[b, t], spread_d, atol=1e-4)
+            assert torch.allclose(rollout.prior.mean[b, t], mean_p, atol=1e-4)
+            assert torch.allclose(rollout.prior.log_variance[b, t], spread_p.clamp(-8, 8), atol=1e-4)
 
 
-def test_no_divergence_where_prior_and_posterior_coincide():
+def test_divergence_is_zero_if_prior_and_posterior_coincide():
     module = dynamics()
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.zero_()
-    course = module(*inputs())
-    assert kl_divergence(course.posterior, course.prior).abs().max() == 0
+    rollout = module(*inputs())
+    assert kl_divergence(rollout.posterior, rollout.prior).abs().max() == 0
 
 
-def test_attributes_shape_prior_and_posterior_but_not_the_frame_posterior():
+def test_attributes_influence_prior_and_posterior_but_not_the_frame_posterior():
     module = dynamics()
     features, attributes, noise = inputs()
     other = attributes.roll(1, -1)
     one, two = module(features, attributes, noise), module(features, other, noise)
     assert not torch.allclose(one.prior.mean, two.prior.mean)
     assert not torch.allclose(one.posterior.mean, two.posterior.mean)
-    assert module.frame_posterior.hidden.in_features == features.shape[-1]  # it has no room for attributes
+    assert module.frame_posterior.hidden.in_features == features.shape[-1]  # it has no input for attributes
 
 
-def test_the_prior_of_a_frame_knows_only_what_came_before():
-    """Another frame t changes the prior of t+1 on, and no earlier one; the posterior from t on."""
+def test_prior_of_a_frame_depends_only_on_earlier_frames():
+    """Changing frame t changes the prior from t+1 on, and the posterior from t on."""
     module = dynamics()
     features, attributes, noise = inputs()
     changed = features.clone()
@@ -111,22 +114,24 @@ def test_the_prior_of_a_frame_knows_only_what_came_before():
     assert not torch.allclose(one.posterior.mean[:, 3], two.posterior.mean[:, 3])
 
 
-def test_the_ablations_do_what_they_say():
+def test_ablations_remove_the_past_from_prior_and_posterior():
     features, attributes, noise = inputs()
     changed = features.clone()
     changed[:, 0] += 1
     blind = dynamics(prior_sees_past=False)
     one, two = (blind(each, attributes, noise) for each in (features, changed))
     assert torch.equal(one.prior.mean, two.prior.mean)
-    assert not torch.allclose(one.posterior.mean[:, 1:], two.posterior.mean[:, 1:])  # the posterior still remembers
+    assert not torch.allclose(
+        one.posterior.mean[:, 1:], two.posterior.mean[:, 1:]
+    )  # the posterior still depends on the past
     forgetful = dynamics(recurrence=False)
     one, two = (forgetful(each, attributes, noise) for each in (features, changed))
     assert torch.equal(one.posterior.mean[:, 1:], two.posterior.mean[:, 1:])
     assert not any("cell" in name for name, _ in forgetful.named_parameters())
 
 
-def test_loss_is_the_bound_and_the_attributes(tmp_path):
-    """Eq. 6 from its parts: nats a frame, the divergence weighted by beta, which grows."""
+def test_loss_is_the_bound_plus_the_attribute_loss(tmp_path):
+    """Eq. 6 from its logged terms, with a weight of the divergence that grows during warm-up."""
     model, clip = tiny(beta=2.0, beta_warmup=0.5, classifier_weight=3.0, free_bits=0.0), tiny_clip("videovae")
     seen = []
     step = model.training_step
@@ -146,20 +151,20 @@ def test_loss_is_the_bound_and_the_attributes(tmp_path):
 
 
 @pytest.mark.parametrize("attributes", ["structured", "decoder"])
-def test_terms_are_those_of_the_distributions(attributes):
-    """Eq. 6 from the networks alone, with torch's own distributions: the posterior is compared with the prior."""
+def test_loss_terms_equal_torch_distributions(attributes):
+    """Eq. 6 computed from the networks with torch.distributions."""
     model, clip = tiny(attributes=attributes), moving_clip()
     b, t = clip["video"].shape[:2]
     noise = torch.randn(b, t, 16, generator=torch.Generator().manual_seed(5))
     with torch.no_grad():
-        losses, divergence = model.terms(clip, noise)
+        losses, divergence = model.loss_terms(clip, noise)
         features = model.encoder(clip["video"].flatten(0, 1)).view(b, t, -1)
-        vector = told(clip)
-        course = model.dynamics(features, vector if attributes == "structured" else vector[..., :0], noise)
-        shown = torch.cat([course.code, vector], -1) if attributes == "decoder" else course.code
-        means = model.decoder(shown.flatten(0, 1)).view(clip["video"].shape)
+        vector = one_hot_attributes(clip)
+        rollout = model.dynamics(features, vector if attributes == "structured" else vector[..., :0], noise)
+        decoder_input = torch.cat([rollout.code, vector], -1) if attributes == "decoder" else rollout.code
+        means = model.decoder(decoder_input.flatten(0, 1)).view(clip["video"].shape)
         q, p = (
-            torch.distributions.Normal(g.mean, (g.log_variance / 2).exp()) for g in (course.posterior, course.prior)
+            torch.distributions.Normal(g.mean, (g.log_variance / 2).exp()) for g in (rollout.posterior, rollout.prior)
         )
         expected = torch.distributions.kl_divergence(q, p)
         assert torch.allclose(divergence, expected, atol=1e-4)
@@ -167,17 +172,19 @@ def test_terms_are_those_of_the_distributions(attributes):
         pixels = torch.distributions.Normal(means, 0.3).log_prob(clip["video"])
         assert losses["reconstruction"].item() == pytest.approx(-pixels.sum().item() / (b * t), rel=1e-4)
         identity, action = (model.heads(features)[name] for name in ("identity", "action"))
-        logits = [identity.mean(1, keepdim=True).expand_as(identity), action]  # who is read off the whole clip
-        truths = [clip["attributes"][name] for name in ("identity", "action")]
-        chance = [
-            torch.distributions.Categorical(logits=row).log_prob(truth).mean()
-            for row, truth in zip(logits, truths, strict=True)
+        logits = [
+            identity.mean(1, keepdim=True).expand_as(identity),
+            action,
+        ]  # the identity is constant: its logits are averaged over the clip
+        labels = [clip["attributes"][name] for name in ("identity", "action")]
+        log_probabilities = [
+            torch.distributions.Categorical(logits=row).log_prob(ids).mean()
+            for row, ids in zip(logits, labels, strict=True)
         ]
-        assert losses["attributes"].item() == pytest.approx(-sum(chance).item(), rel=1e-4)
+        assert losses["attributes"].item() == pytest.approx(-sum(log_probabilities).item(), rel=1e-4)
 
 
-def test_training_draws_its_code(tmp_path):
-    """The noise of a real step is of unit spread, another at every step and for every seed."""
+def test_training_noise_has_unit_variance_and_differs_between_steps_and_seeds(tmp_path):
     seen = []
     for seed in (1, 2):
         model, clip = tiny().train(), tiny_clip("videovae")
@@ -191,7 +198,7 @@ def test_training_draws_its_code(tmp_path):
         assert not any(torch.equal(noise, other) for other in seen[:i])
 
 
-def test_the_rate_falls_along_half_a_cosine(tmp_path):
+def test_learning_rate_is_annealed_along_half_a_cosine(tmp_path):
     model, clip = tiny(lr=1e-2).train(), tiny_clip("videovae")
     rates = []
     model.on_before_optimizer_step = lambda optimizer: rates.append(optimizer.param_groups[0]["lr"])
@@ -201,7 +208,7 @@ def test_the_rate_falls_along_half_a_cosine(tmp_path):
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-def test_one_clip_moves_the_weights_no_further_than_the_largest_gradient(precision, tmp_path):
+def test_gradients_are_clipped_to_the_largest_norm(precision, tmp_path):
     model, clip = tiny(max_gradient=0.5).train(), tiny_clip("videovae")
     norms = []
 
@@ -223,14 +230,14 @@ def test_one_clip_moves_the_weights_no_further_than_the_largest_gradient(precisi
     assert after[0] == pytest.approx(0.5, rel=1e-3)
 
 
-def test_the_bound_alone_reaches_the_encoder(tmp_path):
+def test_gradient_of_the_bound_reaches_the_encoder(tmp_path):
     model, clip = tiny(classifier_weight=0.0).train(), tiny_clip("videovae")
     before = {name: value.clone() for name, value in model.encoder.named_parameters()}
     train_on(model, clip, 2, tmp_path)
     assert all(not torch.equal(before[name], value) for name, value in model.encoder.named_parameters())
 
 
-def test_clips_without_labels_are_conditioned_on_what_is_inferred(tmp_path):
+def test_clips_without_labels_are_conditioned_on_inferred_attributes(tmp_path):
     model, clip = tiny().train(), tiny_clip("videovae")
     unknown = {name: torch.full_like(ids, -1) for name, ids in clip["attributes"].items()}
     seen = []
@@ -241,17 +248,17 @@ def test_clips_without_labels_are_conditioned_on_what_is_inferred(tmp_path):
     train_on(model, {**clip, "attributes": unknown}, 1, tmp_path)
     assert model.losses["attributes"] == 0
     features, attributes = seen[0]
-    assert torch.allclose(attributes.sum(-1), torch.full(attributes.shape[:2], 2.0))  # a distribution an attribute
+    assert torch.allclose(attributes.sum(-1), torch.full(attributes.shape[:2], 2.0))  # one distribution per attribute
     assert attributes.max() < 0.9
     assert not attributes.requires_grad
     assert features.requires_grad
 
 
-# ---------------------------------------------------------------- presets, collapse, mistakes
+# ---------------------------------------------------------------- presets, settings, collapse
 
 
-def test_the_paper_preset_has_the_published_parameters():
-    """9.19 M, and frames of 64 x 64; heads of ten actions and nine identities."""
+def test_paper_preset_has_the_published_number_of_parameters():
+    """9.19 M for frames of 64 x 64, with heads for ten actions and nine identities."""
     spec = ClipSpec(
         ("video", "attributes"), 10, 64, 64, 25.0, attributes=SPEC.attributes, constant=("identity", "action")
     )
@@ -266,22 +273,22 @@ def test_the_paper_preset_has_the_published_parameters():
     assert count(model.dynamics) - count(model.dynamics.cell) == 1_124_224
     assert count(model.heads) == 68_115
     assert count(model) == 9_187_165
-    assert generate(model.eval(), frames=2, attributes=ASKED).shape == (1, 2, 3, 64, 64)
+    assert generate(model.eval(), frames=2, attributes=ATTRIBUTES).shape == (1, 2, 3, 64, 64)
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (128, 128), (64, 128), (32, 48)])
-def test_sizes_of_the_default_preset(height, width):
+def test_default_preset_supports_several_frame_sizes(height, width):
     model = build({"name": "videovae", "width": 4, "code": 8}, replace(SPEC, height=height, width=width)).eval()
     video = generate(model, frames=2)
     assert video.shape == (1, 2, 3, height, width)
     assert model.encode(video).shape == (1, 2, 256)
 
 
-def test_sizes_that_do_not_fit_are_told():
+def test_unsupported_frame_sizes_are_reported():
     assert VideoVAEConfig().problems(SPEC) == []
-    assert "cannot be" in VideoVAEConfig().problems(replace(SPEC, height=60, width=50))[0]
+    assert "cannot be halved" in VideoVAEConfig().problems(replace(SPEC, height=60, width=50))[0]
     wrong = VideoVAEConfig(preset="paper").problems(replace(SPEC, height=128, width=128))
-    assert "model.preset=paper is for 64x64 pixels; clips are 128x128" in wrong[0]
+    assert "model.preset=paper is for 64x64 pixels, but clips are 128x128" in wrong[0]
 
 
 @pytest.mark.parametrize(
@@ -296,22 +303,24 @@ def test_sizes_that_do_not_fit_are_told():
         {"preset": "vgg"},
     ],
 )
-def test_settings_that_make_no_sense_are_refused(settings):
+def test_invalid_settings_are_rejected(settings):
     with pytest.raises(ZooError, match=rf"model.{next(iter(settings))}="):
         VideoVAEConfig(**settings)
 
 
-def test_collapse_is_noticed():
+def test_posterior_collapse_is_reported():
     monitor = CollapseMonitor()
-    monitor.update(torch.tensor([[[0.2, 0.004]], [[0.0, 0.004]]]))  # two clips, one frame: 0.1 and 0.004 nats
+    monitor.update(
+        torch.tensor([[[0.2, 0.004]], [[0.0, 0.004]]])
+    )  # two clips of one frame: 0.1 and 0.004 nats on average
     assert monitor.active == 1
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         monitor.report()
     monitor = CollapseMonitor()
-    for nats in [60.0] * 100 + [0.002] * 200:  # a beta that grows, and then nothing is left
+    for nats in [60.0] * 100 + [0.002] * 200:  # the divergence vanishes when beta grows
         monitor.update(torch.full((2, 3, 4), nats))
-    with pytest.warns(UserWarning, match="0.008 nats a frame, and 0 of 4 dimensions are in use"):
+    with pytest.warns(UserWarning, match="0.008 nats per frame, and 0 of 4 dimensions are active"):
         monitor.report()
 
 
@@ -324,8 +333,8 @@ def test_divergence_of_each_frame_is_logged(tmp_path):
     assert 0 <= float(logged["train/active_dimensions"]) <= 16
 
 
-def test_training_noise_belongs_to_the_place_of_a_clip():
-    """Two processes with half the batch draw what one draws with the whole."""
+def test_training_noise_depends_on_the_index_of_a_clip_and_not_on_the_rank():
+    """Two ranks with half of the batch each draw the same noise as one process with the whole batch."""
     model = tiny()
     model.trainer = quiet_trainer(".")
     video = torch.zeros(4, 3, 3, 2, 2)

@@ -1,1 +1,1 @@
-"""Layers that several models are built from."""
+"""Network layers shared by several models."""

@@ -1,4 +1,4 @@
-"""Attributes as a person types them: ``walk``, ``walk@0,run@5,walk@10``, ``free``, ``inferred``. Imports no torch."""
+"""Parse attribute schedules: ``walk``, ``walk@0,run@5,walk@10``, ``free`` or ``inferred``. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,52 +9,61 @@ from itertools import pairwise
 from zoo.errors import ZooError, listed, nearest
 
 FREE, INFERRED = "free", "inferred"
-"""Instead of a value: drawn for each sample; read off the frames that are given."""
+"""Keywords in place of a value: draw it for each sample, or infer it from the given frames."""
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """What was asked of one attribute: FREE, INFERRED, or values by id, each from its frame on; the first from 0."""
+    """The schedule of one attribute: a mode, or values that each hold from their start frame on."""
 
-    manner: str | None = None
+    mode: str | None = None
+    """FREE, INFERRED, or None if values are scheduled."""
+
     starts: tuple[int, ...] = ()
+    """Start frame of each value, ascending from 0."""
+
     values: tuple[int, ...] = ()
+    """Ids of the values."""
 
     def at(self, frame: int) -> int | None:
-        """The id at a frame; None where no value was asked."""
-        begun = [value for start, value in zip(self.starts, self.values, strict=True) if start <= frame]
-        return begun[-1] if begun else None
+        """Id of the value at a frame; None if no value is scheduled."""
+        started = [value for start, value in zip(self.starts, self.values, strict=True) if start <= frame]
+        return started[-1] if started else None
 
 
-def read_schedules(
-    asked: Mapping[str, str], attributes: Mapping[str, tuple[str, ...]], model: str
+def parse_schedules(
+    texts: Mapping[str, str], attributes: Mapping[str, tuple[str, ...]], model: str
 ) -> dict[str, Schedule]:
-    """Attribute -> schedule. A ZooError for a name that the model does not know lists those that it does."""
-    for name in asked:
+    """Parse ``attribute -> text`` into ``attribute -> Schedule``.
+
+    attributes: name -> names of its values. model: name of the model, for error messages.
+    Raises ZooError for unknown attributes and values and for malformed schedules.
+    """
+    for name in texts:
         if name not in attributes:
-            known = f"It has {listed(attributes)}." if attributes else "It was trained without any."
+            known = f"Known: {listed(attributes)}." if attributes else "It was trained without attributes."
             raise ZooError(f"{model} has no attribute `{name}`.{nearest(name, attributes)} {known}")
-    return {name: _read(name, str(text), attributes[name]) for name, text in asked.items()}
+    return {name: _parse_schedule(name, str(text), attributes[name]) for name, text in texts.items()}
 
 
-def _read(name: str, text: str, values: tuple[str, ...]) -> Schedule:
+def _parse_schedule(name: str, text: str, values: tuple[str, ...]) -> Schedule:
     if text in (FREE, INFERRED) and text not in values:
-        return Schedule(manner=text)
+        return Schedule(mode=text)
     starts, ids = [], []
     for part in text.split(","):
         value, at, start = part.strip().partition("@")
         if value not in values:
             raise ZooError(
-                f"attributes.{name}={text}: there is no {name} `{value}`.{nearest(value, values)} "
-                f"Known: {listed(values)}; or {FREE}, or {INFERRED}."
+                f"attributes.{name}={text}: `{value}` is not a value of {name}.{nearest(value, values)} "
+                f"Choices: {listed(values)}, {FREE} or {INFERRED}."
             )
         if at and not start.isdecimal():
-            raise ZooError(f"attributes.{name}={text}: `{start}` is no number of a frame. Try: {value}@5")
+            raise ZooError(f"attributes.{name}={text}: `{start}` is not a frame number. Try: {value}@5")
         starts.append(int(start) if at else 0)
         ids.append(values.index(value))
     if starts[0] != 0 or any(a >= b for a, b in pairwise(starts)):
         raise ZooError(
-            f"attributes.{name}={text}: values come in the order of their frames, the first from frame 0. "
+            f"attributes.{name}={text}: start frames must ascend, and the first must be 0. "
             f"Try: attributes.{name}={values[0]}@0,{values[-1]}@5"
         )
     return Schedule(starts=tuple(starts), values=tuple(ids))

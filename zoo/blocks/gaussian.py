@@ -1,4 +1,4 @@
-"""Diagonal Gaussians as values, and the small network that gives the parameters of one.
+"""Diagonal Gaussians, and a small network that predicts their parameters.
 
 Shapes: D size of the code; ``...`` any leading axes.
 """
@@ -18,22 +18,21 @@ class Gaussian(NamedTuple):
     log_variance: Tensor
 
     def sample(self, noise: Tensor, temperature: float = 1.0) -> Tensor:
-        """``mean + temperature · σ · noise``, reparameterised; noise (..., D) from N(0, 1). At 0 it is the mean."""
+        """Reparameterised sample ``mean + temperature · σ · noise``, (..., D); noise: (..., D) from N(0, 1)."""
         return self.mean + temperature * torch.exp(0.5 * self.log_variance) * noise
 
     @property
     def parameters(self) -> Tensor:
-        """Mean and log-variance side by side, (..., 2D): how one Gaussian is passed on to the next."""
+        """Mean and log-variance concatenated, (..., 2D): the input of the next GaussianHead."""
         return torch.cat([self.mean, self.log_variance], -1)
 
     def at(self, t: int) -> Gaussian:
-        """That of frame t, of parameters (B, T, D)."""
+        """The Gaussian of frame t, given parameters (B, T, D)."""
         return Gaussian(self.mean[:, t], self.log_variance[:, t])
 
 
 class GaussianHead(nn.Module):
-    """One hidden layer, then mean and log-variance; the latter is kept within ``bounds``, so that no variance can
-    vanish or explode."""
+    """One hidden layer, then mean and log-variance. bounds: the log-variance is clamped to them, for stability."""
 
     def __init__(self, channels_in: int, hidden: int, code: int, bounds: tuple[float, float]) -> None:
         super().__init__()
@@ -42,7 +41,7 @@ class GaussianHead(nn.Module):
         self.bounds = bounds
 
     def forward(self, x: Tensor, base: Gaussian | None = None) -> Gaussian:
-        """(..., C) -> a Gaussian of (..., D); with a ``base``, what is computed is the change of its parameters."""
+        """(..., C) -> a Gaussian of (..., D). base: the output is added to its parameters."""
         mean, log_variance = self.out(torch.relu(self.hidden(x))).chunk(2, -1)
         if base is not None:
             mean, log_variance = base.mean + mean, base.log_variance + log_variance

@@ -1,18 +1,21 @@
-"""How often a picture can be halved. Imports no torch, so that preflight can ask."""
+"""Number of times a frame can be halved. Imports no torch, so that configs can use it."""
 
 from __future__ import annotations
 
 from zoo.errors import ZooError
 
-COARSEST = 4  # pixels that are left of the shorter side at least
+MIN_SIDE = 4  # pixels of the shorter side at the coarsest level
 
 
-def halvings(height: int, width: int) -> int:
-    """Halvings until 4 to 7 pixels are left of the shorter side; a ZooError for a size that they do not divide."""
-    number = (min(height, width) // COARSEST).bit_length() - 1
+def count_halvings(height: int, width: int) -> int:
+    """Number of halvings that leave 4 to 7 pixels of the shorter side.
+
+    Raises ZooError if a frame cannot be halved at all, or if a side is not divisible by 2^halvings.
+    """
+    number = (min(height, width) // MIN_SIDE).bit_length() - 1
     if number < 1 or height % 2**number or width % 2**number:
         raise ZooError(
-            f"Frames are halved until {COARSEST} to {2 * COARSEST - 1} pixels are left of the shorter side; "
-            f"{height}x{width} pixels cannot be. Try: data.height=64 data.width=64"
+            f"Frames of {height}x{width} pixels cannot be halved until {MIN_SIDE} to {2 * MIN_SIDE - 1} pixels of the "
+            "shorter side are left. Try: data.height=64 data.width=64"
         )
     return number

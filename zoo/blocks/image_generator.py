@@ -1,4 +1,6 @@
-"""Generators of single images from their map (pix2pixHD, Wang et al., CVPR 2018, arXiv 1711.11585, sec. 3.1 and 3.3).
+"""Generators of single images from label maps or drawings.
+
+Source: Wang et al., pix2pixHD, CVPR 2018, arXiv 1711.11585, sec. 3.1 and 3.3.
 
 Shapes: N images, C channels of a map, D channels of an appearance, H x W pixels.
 """
@@ -17,8 +19,9 @@ MAX_CHANNELS = 1024
 class GlobalGenerator(nn.Module):
     """G1: an encoder, residual blocks and a decoder at one resolution.
 
-    appearance: channels of an appearance that is given to every stage, as in the release's generator "with features".
-    makes_image: whether it makes a picture, or features alone, for a finer generator.
+    channels: of the map. appearance: D, channels of the appearance that every part gets as input, as in the release's
+    generator "with features"; 0: none. makes_image: build the head that outputs an image; without it the
+    generator only outputs features for a finer one.
     """
 
     def __init__(
@@ -48,31 +51,32 @@ class GlobalGenerator(nn.Module):
         initialise(self)
 
     def forward(self, given: Tensor, appearance: Tensor | None = None) -> Tensor:
-        """The map (N, C, H, W), and an appearance (N, D, H, W) where it takes one, to a picture (N, 3, H, W)."""
-        assert self.head is not None, "this generator makes features alone"
-        features, fine = self._features(given, appearance)
-        return self.head(_beside(features, fine))  # type: ignore[no-any-return]
+        """Map (N, C, H, W), and appearance (N, D, H, W) if the model has one, -> image (N, 3, H, W) in [-1, 1]."""
+        assert self.head is not None, "this generator was built with makes_image=False"
+        features, fine = self._decode(given, appearance)
+        return self.head(_concat(features, fine))  # type: ignore[no-any-return]
 
     def features(self, given: Tensor, appearance: Tensor | None = None) -> Tensor:
-        """What the picture is made from, (N, width, H, W): where a finer generator starts."""
-        return self._features(given, appearance)[0]
+        """The input of the head, (N, width, H, W), which a finer generator starts from."""
+        return self._decode(given, appearance)[0]
 
-    def _features(self, given: Tensor, appearance: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def _decode(self, given: Tensor, appearance: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """The features (N, width, H, W), and the appearance at full resolution."""
         fine = coarse = None
         if self.takes_appearance:
-            assert appearance is not None, "this generator takes an appearance"
+            assert appearance is not None, "this generator needs an appearance"
             levels = pyramid(appearance, self.downsamplings + 1)
             coarse, fine = levels[0], levels[-1]
-        code = self.encoder(_beside(given, fine))
-        code = self.trunk(_beside(code, coarse))
-        return self.decoder(_beside(code, coarse)), fine
+        code = self.encoder(_concat(given, fine))
+        code = self.trunk(_concat(code, coarse))
+        return self.decoder(_concat(code, coarse)), fine
 
 
 class LocalEnhancer(nn.Module):
-    """G2: a second generator around the first, at twice its resolution and half its channels.
+    """G2: a local enhancer around a global generator, at twice its resolution and half its channels.
 
-    blocks, local_blocks: residual blocks of the first and of this one. coarse_makes_image: whether the first one can
-    also paint by itself, which it must to be trained before the second.
+    blocks: residual blocks of the global generator. local_blocks: of the enhancer. coarse_makes_image: give the global
+    generator a head of its own, so that it can be trained before the enhancer joins.
     """
 
     def __init__(
@@ -101,14 +105,18 @@ class LocalEnhancer(nn.Module):
             initialise(part)
 
     def forward(self, given: Tensor, appearance: Tensor | None = None, freeze_coarse: bool = False) -> Tensor:
-        """The map (N, C, H, W) to a picture (N, 3, H, W). freeze_coarse: no gradient goes to the coarse generator."""
+        """Map (N, C, H, W), and appearance (N, D, H, W) if the model has one, -> image (N, 3, H, W) in [-1, 1].
+
+        freeze_coarse: detach the features of the global generator, so that only the enhancer is trained.
+        """
         appearances = None if appearance is None else pyramid(appearance, 2)
         coarse = self.coarse.features(pyramid(given, 2)[0], None if appearances is None else appearances[0])
         if freeze_coarse:
             coarse = coarse.detach()
-        features = self.encoder(_beside(given, appearance)) + coarse
+        features = self.encoder(_concat(given, appearance)) + coarse
         return self.head(self.decoder(features))  # type: ignore[no-any-return]
 
 
-def _beside(x: Tensor, more: Tensor | None) -> Tensor:
-    return x if more is None else torch.cat([x, more], 1)
+def _concat(x: Tensor, appearance: Tensor | None) -> Tensor:
+    """Append the appearance as channels, if there is one."""
+    return x if appearance is None else torch.cat([x, appearance], 1)

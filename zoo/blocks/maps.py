@@ -1,4 +1,4 @@
-"""What is painted from: label maps as channels, the borders of instances, the same at coarser scales.
+"""Inputs of image translation: one-hot label maps, instance edges, image pyramids.
 
 Shapes: B clips, T frames, N images, C channels, H x W pixels; ``...`` any leading axes.
 """
@@ -12,23 +12,26 @@ from torch import Tensor
 from zoo.errors import ZooError
 
 
-def check_ids(labels: Tensor, classes: int) -> None:
-    """A ZooError for an id outside 0 to classes-1, labels of any shape. It waits for the device that they are on."""
+def check_label_ids(labels: Tensor, classes: int) -> None:
+    """Raise ZooError for label ids outside 0 to classes-1; labels of any shape. Synchronises with their device."""
     low, high = (int(value) for value in torch.aminmax(labels))
     if low < 0 or high >= classes:
         raise ZooError(
-            f"A label map holds ids from {low} to {high}; this model was built for {classes} classes, 0 to "
-            f"{classes - 1}. Map the ids, or train with as many classes: data.label_count={high + 1}."
+            f"The label map contains ids from {low} to {high}, but this model was built for {classes} classes, 0 to "
+            f"{classes - 1}. Map the ids, or train with more classes: data.label_count={high + 1}"
         )
 
 
 def one_hot(labels: Tensor, classes: int) -> Tensor:
-    """(B, T, H, W) ids, each in 0 to classes-1, to (B, T, classes, H, W) of 0 and 1."""
+    """Ids (B, T, H, W), each in 0 to classes-1, -> (B, T, classes, H, W) float, 0 or 1."""
     return (labels.unsqueeze(2) == torch.arange(classes, device=labels.device).view(-1, 1, 1)).float()
 
 
 def instance_edges(instances: Tensor) -> Tensor:
-    """1 where one of the four neighbours has another id, on both sides of the border; (..., H, W) -> (..., 1, H, W)."""
+    """1 where one of the four neighbours has another id, else 0: ids (..., H, W) -> (..., 1, H, W) float.
+
+    The pixels on both sides of a border are marked.
+    """
     edge = torch.zeros_like(instances, dtype=torch.bool)
     across = instances[..., :, 1:] != instances[..., :, :-1]
     down = instances[..., 1:, :] != instances[..., :-1, :]
@@ -40,14 +43,17 @@ def instance_edges(instances: Tensor) -> Tensor:
 
 
 def halve(images: Tensor) -> Tensor:
-    """The next coarser scale, (..., C, H, W) -> (..., C, H/2, W/2): mean of 3 x 3 pixels, borders of those inside."""
+    """Halve the resolution: (..., C, H, W) -> (..., C, H/2, W/2), mean of 3 x 3 pixels with stride 2.
+
+    At the borders only pixels inside the image count.
+    """
     flat = images.reshape(-1, *images.shape[-3:])
     half = F.avg_pool2d(flat, 3, stride=2, padding=1, count_include_pad=False)
     return half.view(*images.shape[:-3], *half.shape[-3:])
 
 
 def pyramid(images: Tensor, scales: int) -> list[Tensor]:
-    """The same images at every scale, coarsest first, the last as they are; each (..., C, H/2^s, W/2^s)."""
+    """Image pyramid, coarsest level first: (..., C, H, W) -> ``scales`` levels, the last of which is the input."""
     levels = [images]
     for _ in range(scales - 1):
         levels.insert(0, halve(levels[0]))

@@ -1,4 +1,4 @@
-"""Discriminators that discriminator patches, at several resolutions of the same picture (pix2pixHD, arXiv 1711.11585).
+"""PatchGAN discriminators at several resolutions of the same image (pix2pixHD, arXiv 1711.11585, sec. 3.2).
 
 Shapes: N images, C channels, H x W pixels.
 """
@@ -13,11 +13,14 @@ from zoo.blocks.maps import halve
 from zoo.blocks.winograd import WinogradConv2d
 
 MAX_CHANNELS = 512
-MAX_BASE = 64  # channels behind the first layer of a coarser discriminator, at most
+MAX_BASE = 64  # largest number of channels after the first layer of a coarser discriminator
 
 
 class PatchDiscriminator(nn.Module):
-    """A stack of 4 x 4 convolutions whose last map holds a score a patch."""
+    """A stack of 4 x 4 convolutions whose last feature map contains one score per patch.
+
+    channels: of the input. width: channels after the first layer. layers: number of strided convolutions.
+    """
 
     def __init__(self, channels: int, width: int, layers: int, norm: Norm) -> None:
         super().__init__()
@@ -33,9 +36,9 @@ class PatchDiscriminator(nn.Module):
         self.stages = nn.ModuleList(stages)
 
     def forward(self, x: Tensor, parts: int = 1) -> list[Tensor]:
-        """(N, C, H, W) to the map of every stage, the score (N, 1, h, w) last.
+        """(N, C, H, W) -> feature maps of every stage; the last one is the score, (N, 1, h, w).
 
-        parts: equal ones, one after another in the batch, each of which is normalised by itself.
+        parts: number of equal parts that the batch consists of; each is normalised by its own statistics.
         """
         maps = []
         for stage in self.stages:
@@ -47,7 +50,7 @@ class PatchDiscriminator(nn.Module):
 
 
 class MultiScaleDiscriminator(nn.Module):
-    """The same kind of discriminator at full, half, quarter … resolution, each with its own weights."""
+    """Discriminators of the same architecture at full, half, quarter … resolution, each with its own weights."""
 
     def __init__(self, channels: int, width: int, layers: int, scales: int, norm: Norm) -> None:
         super().__init__()
@@ -57,9 +60,9 @@ class MultiScaleDiscriminator(nn.Module):
         initialise(self)
 
     def forward(self, *parts: Tensor) -> list[list[list[Tensor]]]:
-        """For each part, (N, C, H, W): the feature maps of every scale, finest first, each list with its score last.
+        """Score each part, (N, C, H, W), in one pass; each is normalised by its own statistics.
 
-        All parts go through the convolutions together, and are normalised each by itself.
+        Returns for each part, for each scale (finest first), the feature maps, of which the last is the score.
         """
         x = torch.cat(parts)
         results: list[list[list[Tensor]]] = [[] for _ in parts]
@@ -73,5 +76,5 @@ class MultiScaleDiscriminator(nn.Module):
 
 
 def scores(maps: list[list[Tensor]]) -> list[Tensor]:
-    """The last map of every scale: the score of each patch."""
+    """The scores of every scale: the last feature map of each, (N, 1, h, w)."""
     return [scale[-1] for scale in maps]

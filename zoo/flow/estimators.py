@@ -1,4 +1,4 @@
-"""Flow for footage that comes without it: several estimators behind one interface.
+"""Estimators of optical flow for videos without ground truth, behind one interface.
 
 Shapes: B clips, T frames, H x W pixels; N pairs of frames.
 """
@@ -23,39 +23,37 @@ from zoo.io.safe_load import read_tensors
 from zoo.types import Clip
 
 RAFT_MULTIPLE = 8
-RAFT_MIN_SIDE = 128  # its four correlation levels need 16 x 16 features, each of 8 pixels
-RAFT_PAIRS = 4  # estimated at once: the correlation of one pair takes 4 (HW/64)² bytes, 270 MB at 512 x 1024
+RAFT_MIN_SIDE = 128  # the four correlation levels need 16 x 16 features of 8 x 8 pixels
+RAFT_PAIRS = 4  # batch size; the correlation of one pair takes 4 (HW/64)² bytes, 270 MB at 512 x 1024
 
 
 def build_estimator(name: str, weights: str | None = None) -> FlowEstimator:
-    """The estimator of that name: exact, dis, raft_small or raft_large.
+    """Build an estimator: exact, dis, raft_small or raft_large.
 
-    weights: a file, for the two that have weights; without one torch's cache is searched, never the internet.
-    Raises ZooError for an unknown name and for weights that are missing, unfit or of no use.
+    weights: weights file of RAFT; None: the file in torch's cache. Nothing is downloaded.
+    Raises ZooError for an unknown name, for missing or wrong weights, and for weights of an estimator that has none.
     """
     one_of("data.flow", name, ESTIMATORS)
     if name.startswith("raft"):
         return RaftFlow(name, weights)
     if weights is not None:
         raise ZooError(
-            f"data.flow={name} has no weights, but the file {weights} was given for it. "
+            f"data.flow={name} has no weights, but data.flow_weights={weights} is set. "
             "Leave data.flow_weights out, or type data.flow=raft_small or data.flow=raft_large."
         )
     return ExactFlow() if name == "exact" else DisFlow()
 
 
 class FlowEstimator(ABC):
-    """Backward flow (B, T-1, 2, H, W) and visibility (B, T-1, 1, H, W), as `zoo.types` defines them.
-
-    sha256: of the file of its weights, 16 digits; "" where it has none.
-    """
+    """Estimates backward flow (B, T-1, 2, H, W) and visibility (B, T-1, 1, H, W), as `zoo.types` defines them."""
 
     name: str
     sha256: str = ""
+    """First 16 digits of the SHA-256 of the weights file; empty for an estimator without weights."""
 
     @abstractmethod
     def __call__(self, video: Tensor) -> tuple[Tensor, Tensor]:
-        """Flow and visibility of a video (B, T, 3, H, W) in [-1, 1], float32 on its device."""
+        """Flow and visibility of a video (B, T, 3, H, W) in [-1, 1]; float32, on the same device."""
 
     def of(self, clip: Clip) -> tuple[Tensor, Tensor]:
         """Flow and visibility of a clip."""
@@ -63,26 +61,28 @@ class FlowEstimator(ABC):
 
 
 class ExactFlow(FlowEstimator):
-    """What the data set itself provides."""
+    """Flow and visibility that the data set provides."""
 
     name = "exact"
 
     def of(self, clip: Clip) -> tuple[Tensor, Tensor]:
-        """Flow and visibility of a clip; a ZooError if it has none."""
+        """Flow and visibility of a clip. Raises ZooError if it has none."""
         if "flow" not in clip or "visibility" not in clip:
             raise ZooError(
-                "data.flow=exact takes the flow and visibility that the data set provides; this one provides "
-                f"{listed(clip)}.    Try: data.flow=dis"
+                "data.flow=exact needs a data set with `flow` and `visibility`; this one provides "
+                f"{listed(clip)}. Try: data.flow=dis"
             )
         return clip["flow"], clip["visibility"]
 
     def __call__(self, video: Tensor) -> tuple[Tensor, Tensor]:
-        """Always a ZooError: a video alone, such as one that a model made, comes with no exact flow."""
-        raise ZooError("There is no exact flow of a video alone, such as a model makes.    Try: data.flow=dis")
+        """Raise ZooError: exact flow is not defined for a video alone, such as a generated one."""
+        raise ZooError(
+            "data.flow=exact cannot estimate the flow of a video, such as a generated one. Try: data.flow=dis"
+        )
 
 
 class PairwiseFlow(FlowEstimator):
-    """Estimates flow between two frames in both directions, and visibility from how well they agree."""
+    """Estimates flow between frames in both directions, and visibility from their consistency."""
 
     @abstractmethod
     def between(self, frames: Tensor, others: Tensor) -> Tensor:
@@ -90,7 +90,7 @@ class PairwiseFlow(FlowEstimator):
 
     @torch.no_grad()
     def __call__(self, video: Tensor) -> tuple[Tensor, Tensor]:
-        """Flow and visibility of a video (B, T, 3, H, W) in [-1, 1], float32 on its device."""
+        """Flow and visibility of a video (B, T, 3, H, W) in [-1, 1]; float32, on the same device."""
         earlier = rearrange(video[:, :-1].float(), "b t c h w -> (b t) c h w")
         later = rearrange(video[:, 1:].float(), "b t c h w -> (b t) c h w")
         backward = self.between(later, earlier)
@@ -100,7 +100,7 @@ class PairwiseFlow(FlowEstimator):
 
 
 class DisFlow(PairwiseFlow):
-    """OpenCV's dense inverse search, medium preset: needs no weights, runs on the processor.
+    """OpenCV's dense inverse search, medium preset: needs no weights, runs on the CPU.
 
     Source: Kroeger et al., Fast Optical Flow using Dense Inverse Search, ECCV 2016.
     """
@@ -113,12 +113,12 @@ class DisFlow(PairwiseFlow):
 
         search: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         flow = torch.empty(len(frames), *frames.shape[-2:], 2)
-        for n, (frame, other) in enumerate(zip(_grey(frames), _grey(others), strict=True)):
+        for n, (frame, other) in enumerate(zip(_to_grey(frames), _to_grey(others), strict=True)):
             flow[n] = torch.from_numpy(search.calc(frame, other, None))
         return flow.movedim(-1, 1).contiguous().to(frames.device)
 
 
-def _grey(frames: Tensor) -> Any:
+def _to_grey(frames: Tensor) -> Any:
     """RGB (N, 3, H, W) in [-1, 1] to luma as a uint8 array (N, H, W); weights of ITU-R BT.601."""
     luma = (frames * frames.new_tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1)
     return ((luma + 1) * 127.5).round().clamp(0, 255).byte().cpu().numpy()
@@ -139,8 +139,8 @@ class RaftFlow(PairwiseFlow):
         }
         build, published = known[name]
         self.name = name
-        path = _find(name, weights, published.url)
-        self.network = _load(build, name, path)
+        path = _find_weights(name, weights, published.url)
+        self.network = _load_network(build, name, path)
         with path.open("rb") as file:
             self.sha256 = file_digest(file, "sha256").hexdigest()[:16]
 
@@ -151,14 +151,14 @@ class RaftFlow(PairwiseFlow):
         return torch.cat([self._estimate(*some) for some in pairs])
 
     def _estimate(self, frames: Tensor, others: Tensor) -> Tensor:
-        """As ``between``; small frames are enlarged and sides padded to a multiple of 8, then undone."""
+        """Flow of one batch of pairs. Small frames are upscaled, sides are padded to multiples of 8; both is undone."""
         H, W = frames.shape[-2:]
-        grow = max(1.0, RAFT_MIN_SIDE / min(H, W))
-        size = (round(grow * H), round(grow * W))
+        upscale = max(1.0, RAFT_MIN_SIDE / min(H, W))
+        size = (round(upscale * H), round(upscale * W))
         padding = (0, -size[1] % RAFT_MULTIPLE, 0, -size[0] % RAFT_MULTIPLE)
-        fitted = [F.pad(_resize(x, size), padding, mode="replicate") for x in (frames, others)]
+        padded = [F.pad(_resize(x, size), padding, mode="replicate") for x in (frames, others)]
         with torch.autocast(frames.device.type, enabled=False):
-            flow: Tensor = self.network(*fitted)[-1]
+            flow: Tensor = self.network(*padded)[-1]
         flow = _resize(flow[..., : size[0], : size[1]], (H, W))
         return flow * flow.new_tensor([W / size[1], H / size[0]]).view(2, 1, 1)
 
@@ -169,25 +169,25 @@ def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(x, size, mode="bilinear", align_corners=False, antialias=True)
 
 
-def _find(name: str, weights: str | None, url: str) -> Path:
-    """The file of weights: the given one, or the one of that URL's name in torch's cache."""
+def _find_weights(name: str, weights: str | None, url: str) -> Path:
+    """Path of the weights: the given one, or the file of that URL in torch's cache."""
     path = Path(weights or Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2]))
     if path.is_file():
         return path
     raise ZooError(
-        f"data.flow={name} needs weights, and there is no file {path}. Download {url} to there, or type "
-        "data.flow_weights=<file>. Without weights, type data.flow=dis."
+        f"data.flow={name} needs weights, but there is no file {path}. Download {url} and put it there, or type "
+        "data.flow_weights=<file>. To do without weights, type data.flow=dis."
     )
 
 
-def _load(build: Callable[[], nn.Module], name: str, path: Path) -> nn.Module:
-    """The network with the weights of that file, frozen."""
+def _load_network(build: Callable[[], nn.Module], name: str, path: Path) -> nn.Module:
+    """Build a frozen network with the weights of a file."""
     network = build()
     try:
         network.load_state_dict(read_tensors(path, "weights"))
     except (ZooError, RuntimeError, TypeError) as problem:
         raise ZooError(
-            f"{path} does not hold torchvision's weights of {name}: {str(problem).splitlines()[0]} "
-            "Give another file, or type data.flow=dis."
+            f"{path} does not contain torchvision's weights of {name}: {str(problem).splitlines()[0]} "
+            "Type data.flow_weights=<another file>, or data.flow=dis."
         ) from problem
     return network.eval().requires_grad_(False)

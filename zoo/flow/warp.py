@@ -1,4 +1,4 @@
-"""Backward warping: each pixel of the result looks up where it comes from.
+"""Backward warping: each pixel of the result is sampled at its source position.
 
 Shapes: ``...`` any leading axes, C channels, H x W pixels.
 """
@@ -10,21 +10,21 @@ from torch import Tensor
 
 
 def warp(image: Tensor, flow: Tensor) -> Tensor:
-    """``result(x) = image(x + flow(x))``: image (..., C, H, W) and flow (..., 2, H, W) to (..., C, H, W).
+    """``result(x) = image(x + flow(x))``: image (..., C, H, W) and flow (..., 2, H, W) -> (..., C, H, W).
 
-    flow: pixels, (dx, dy). Bilinear; positions outside take the nearest border pixel: what ``F.grid_sample``
-    gives with ``align_corners=True, padding_mode="border"``. Positions are in float32 at least, also under
-    autocast; the result has the image's type. Zero flow returns the image itself.
+    flow: pixels, (dx, dy). Equivalent to ``F.grid_sample`` with ``align_corners=True, padding_mode="border"``:
+    bilinear, and positions outside the image take the nearest border pixel. Positions are computed in float32 or wider,
+    even under autocast; the result has the dtype of the image. Zero flow returns the image exactly.
     """
-    # Gathered by pixel number: in F.grid_sample's range [-1, 1] zero flow changes noise by 1e-4 at 512 px.
+    # Pixels are gathered by index: with the range [-1, 1] of F.grid_sample, zero flow changes noise by 1e-4 at 512 px.
     H, W = image.shape[-2:]
     assert flow.shape == (*image.shape[:-3], 2, H, W), f"flow {flow.shape} for an image {image.shape}"
     positions = source_positions(flow)
     pixels = image.to(positions.dtype).flatten(-2)
 
     def at(row: Tensor, column: Tensor) -> Tensor:
-        number = (row * W + column).flatten(-2).unsqueeze(-2)
-        return pixels.gather(-1, number.expand_as(pixels)).view(image.shape)
+        index = (row * W + column).flatten(-2).unsqueeze(-2)
+        return pixels.gather(-1, index.expand_as(pixels)).view(image.shape)
 
     left, right, across = _neighbours(positions[..., 0, :, :], W)
     top, bottom, down = _neighbours(positions[..., 1, :, :], H)
@@ -34,7 +34,7 @@ def warp(image: Tensor, flow: Tensor) -> Tensor:
 
 
 def source_positions(flow: Tensor) -> Tensor:
-    """Where each pixel comes from, ``x + flow(x)`` in pixels, (..., 2, H, W); float32 at least."""
+    """Source position of each pixel, ``x + flow(x)`` in pixels, (..., 2, H, W); float32 or wider."""
     dtype = torch.promote_types(flow.dtype, torch.float32)
     H, W = flow.shape[-2:]
     rows = torch.arange(H, dtype=dtype, device=flow.device)
@@ -44,8 +44,8 @@ def source_positions(flow: Tensor) -> Tensor:
 
 
 def _neighbours(position: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Along one axis: the pixel before, the pixel after, and how far between them, with a channel axis."""
+    """Indices of the two neighbouring pixels along one axis, and the fraction between them, with a channel axis."""
     position = position.clamp(0, size - 1)
-    before = position.detach().floor()
-    index = before.nan_to_num().long()  # a flow of NaN gives NaN, not an index out of range
-    return index, (index + 1).clamp(max=size - 1), (position - before).unsqueeze(-3)
+    floor = position.detach().floor()
+    index = floor.nan_to_num().long()  # a flow of NaN gives NaN, not an index out of range
+    return index, (index + 1).clamp(max=size - 1), (position - floor).unsqueeze(-3)

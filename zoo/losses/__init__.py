@@ -1,4 +1,4 @@
-"""Losses as plain functions, each with its paper; all compute in float32, also under autocast.
+"""Losses as plain functions, each with its source; all compute in float32, even under autocast.
 
 Import from the modules: `zoo.losses.adversarial`, `.feature_matching`, `.gan`, `.warping`,
 `.perceptual`, `.classifiers`.

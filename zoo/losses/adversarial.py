@@ -1,8 +1,8 @@
-"""Adversarial objectives, each for scores at several scales.
+"""Adversarial objectives for discriminators at several scales.
 
-Scores are raw outputs of a discriminator, one tensor of any shape a scale: summed over scales, mean over
-patches. No factor is applied: where the discriminator's loss is the mean of its two halves, as in vid2vid,
-the caller halves it.
+Scores are the raw outputs of a discriminator, one tensor of any shape per scale. Losses are averaged over patches and
+summed over scales. The discriminator's loss is real plus fake, without a factor; callers that want their mean, as in
+vid2vid, halve it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Scores = Sequence[Tensor]
 
 @dataclass(frozen=True)
 class Objective:
-    """Per-patch losses of a score: of the discriminator on real and fake, of the generator on fake."""
+    """Losses per patch: ``real`` and ``fake`` of the discriminator, ``generator`` of the generator on fakes."""
 
     real: Callable[[Tensor], Tensor]
     fake: Callable[[Tensor], Tensor]
@@ -51,17 +51,23 @@ OBJECTIVES = {
 
 
 def discriminator_loss(real_scores: Scores, fake_scores: Scores, objective: str) -> Tensor:
-    """Loss of the discriminator on real plus on fake; a scalar. objective: ls, hinge or original."""
-    loss = _find(objective)
+    """Loss of the discriminator, real plus fake; a scalar.
+
+    objective: ls, hinge or original. Raises ZooError for another one.
+    """
+    loss = _find_objective(objective)
     return _sum_over_scales(real_scores, loss.real) + _sum_over_scales(fake_scores, loss.fake)
 
 
 def generator_loss(fake_scores: Scores, objective: str) -> Tensor:
-    """Loss of the generator whose samples got these scores; a scalar. objective: ls, hinge or original."""
-    return _sum_over_scales(fake_scores, _find(objective).generator)
+    """Loss of the generator, given the scores of its samples; a scalar.
+
+    objective: ls, hinge or original. Raises ZooError for another one.
+    """
+    return _sum_over_scales(fake_scores, _find_objective(objective).generator)
 
 
-def _find(objective: str) -> Objective:
+def _find_objective(objective: str) -> Objective:
     one_of("model.objective", objective, OBJECTIVES)
     return OBJECTIVES[objective]
 

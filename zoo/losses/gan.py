@@ -1,6 +1,6 @@
-"""What a multi-scale discriminator says: the generator's side and its own, as pix2pixHD and vid2vid share them.
+"""Losses of generator and multi-scale discriminator, as pix2pixHD and vid2vid share them.
 
-Shapes: N pictures with the map that they were painted from, C channels in all, H x W pixels.
+Shapes: N images concatenated with their maps, C channels in total, H x W pixels.
 """
 
 from __future__ import annotations
@@ -18,37 +18,49 @@ from zoo.losses.feature_matching import feature_matching
 
 
 class GANLosses(NamedTuple):
-    """The losses of a step, by name, all from the same weights: of what paints, and of those that discriminator it."""
+    """Losses of one step by name, for the generator and for the discriminators, all computed with the same weights."""
 
     generator: dict[str, Tensor]
     discriminator: dict[str, Tensor]
 
 
+class GeneratorTerms(NamedTuple):
+    """Losses of the generator on one batch of fakes; scalars."""
+
+    adversarial: Tensor
+    """Adversarial loss, summed over scales."""
+
+    feature_matching: Tensor
+    """Feature matching with the real images."""
+
+
 @dataclass(frozen=True)
-class AdversarialTerms:
-    """What a discriminator says, and what it learns from it.
+class AdversarialLosses:
+    """Losses from one discriminator."""
 
-    terms: for each fake its adversarial loss, summed over scales, and its feature matching with the real picture.
-    discriminator: the discriminator's own loss, half of (real + fake), summed over the fakes; it is not for the fakes
-    to follow.
-    """
+    generator: list[GeneratorTerms]
+    """One entry per batch of fakes."""
 
-    terms: list[tuple[Tensor, Tensor]]
     discriminator: Tensor
+    """(real + fake) / 2, summed over the batches of fakes. Only the discriminator may be trained with it."""
 
 
-def adversarial_terms(
+def adversarial_losses(
     discriminator: MultiScaleDiscriminator,
     real: Tensor,
     fakes: Sequence[Tensor],
     objective: str,
     scales: int | None = None,
-) -> AdversarialTerms:
-    """The losses of generator and discriminator on pictures (N, C, H, W), from one pass over all of them.
+) -> AdversarialLosses:
+    """Compute the losses of generator and discriminator from one pass over all images.
 
-    scales: what feature matching divides by; None is how many the discriminator has.
+    real, fakes: (N, C, H, W) each. objective: ls, hinge or original. scales: divisor of feature matching; None: the
+    number of scales of the discriminator.
     """
-    of_real, *of_fakes = discriminator(real, *fakes)
-    terms = [(generator_loss(scores(maps), objective), feature_matching(maps, of_real, scales)) for maps in of_fakes]
-    losses = [discriminator_loss(scores(of_real), scores(maps), objective) for maps in of_fakes]
-    return AdversarialTerms(terms, 0.5 * torch.stack(losses).sum())
+    real_maps, *fake_maps = discriminator(real, *fakes)
+    generator = [
+        GeneratorTerms(generator_loss(scores(maps), objective), feature_matching(maps, real_maps, scales))
+        for maps in fake_maps
+    ]
+    losses = [discriminator_loss(scores(real_maps), scores(maps), objective) for maps in fake_maps]
+    return AdversarialLosses(generator, 0.5 * torch.stack(losses).sum())

@@ -1,6 +1,6 @@
-"""The terms of a variational bound, in nats: the divergence of two diagonal Gaussians, the likelihood of an image.
+"""Terms of the variational bound, in nats: KL divergence of diagonal Gaussians, likelihood of images, free bits.
 
-Shapes: D size of a code; N images of C x H x W; ``...`` any leading axes.
+Shapes: B clips, T frames, D size of a code; N images of C x H x W; ``...`` any leading axes.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ LIKELIHOODS = ("laplace", "gaussian")
 
 
 def kl_divergence(posterior: Gaussian, prior: Gaussian) -> Tensor:
-    """KL(q || p) of each dimension, (..., D): ½ (log σp² − log σq² + (σq² + (μq − μp)²) / σp² − 1)."""
+    """KL(q || p) of each dimension in nats, (..., D): ½ (log σp² − log σq² + (σq² + (μq − μp)²) / σp² − 1)."""
     log_ratio = posterior.log_variance - prior.log_variance
     distance = (posterior.mean - prior.mean).square() * torch.exp(-prior.log_variance)
     return 0.5 * (torch.exp(log_ratio) + distance - 1 - log_ratio)
 
 
 def negative_log_likelihood(images: Tensor, means: Tensor, likelihood: str, scale: float) -> Tensor:
-    """−log p(x | z) of whole images, (N, C, H, W) -> (N,), with independent pixels and the same scale for all.
+    """−log p(x | z) of whole images in nats, (N, C, H, W) -> (N,), for independent pixels of equal scale.
 
-    laplace: |x − μ| / b + log 2b. gaussian: (x − μ)² / 2σ² + ½ log 2πσ². ``scale`` is b or σ, in the units of the
-    values, of which there are 2 from black to white.
+    likelihood: laplace, |x − μ| / b + log 2b, or gaussian, (x − μ)² / 2σ² + ½ log 2πσ². scale: b or σ, where black is
+    -1 and white is 1. Raises ZooError for another likelihood.
     """
     one_of("model.likelihood", likelihood, LIKELIHOODS)
     if likelihood == "laplace":
@@ -39,9 +39,9 @@ def negative_log_likelihood(images: Tensor, means: Tensor, likelihood: str, scal
 
 
 def free_bits(divergence: Tensor, nats: float) -> Tensor:
-    """The divergence that is paid for, (B, T, D) -> (): what each dimension costs on average, ``nats`` at least.
+    """KL loss with free bits: (B, T, D) -> scalar, in nats per frame.
 
-    A dimension is then free to carry that much (Kingma et al., arXiv 1606.04934, appendix C.8). Summed over dimensions,
-    averaged over clips and frames; over those of all ranks.
+    The divergence of each dimension is averaged over the clips and frames of all ranks, clamped to at least ``nats``,
+    and summed over the dimensions. Below ``nats``, a dimension has no cost (Kingma et al., arXiv 1606.04934, app. C.8).
     """
     return mean_over_ranks(divergence.flatten(0, -2).mean(0)).clamp(min=nats).sum()

@@ -1,1 +1,1 @@
-"""The models, one folder each."""
+"""Models, one folder each."""

@@ -1,1 +1,1 @@
-"""The classifier: a classifier of the attributes of a clip."""
+"""The classifier of attributes, which measures what other models generate."""

@@ -42,12 +42,12 @@ class ClassifierConfig(ModelConfig):
     """Learning rate of Adam; falls to zero along half a cosine over the training."""
 
     def problems(self, spec: ClipSpec) -> list[str]:
-        """Only attributes can be read."""
+        """A message if the data set declares no attributes."""
         if spec.attributes:
             return []
         return ["The data set declares no attributes, so there is nothing to classify. Try: data=puppets"]
 
     @classmethod
     def tiny(cls) -> ClassifierConfig:
-        """The smallest one that has every part, for tests."""
+        """The smallest configuration that has every part, for tests."""
         return cls(width=8, blocks=3)

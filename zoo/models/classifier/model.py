@@ -1,6 +1,6 @@
-"""The classifier: which identity, which action? Trained on real clips, then asked about generated ones.
+"""Classifier of the attributes of clips: trained on real clips, then applied to generated ones.
 
-Shapes: B clips, T frames, H x W pixels, K values of an attribute.
+Shapes: B clips, T frames, H x W pixels, F features, K values of an attribute.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from zoo.types import Clip, ClipSpec, Verdict
 
 
 class Classifier(VideoModel[ClassifierConfig]):
-    """One classifier an attribute, on the features of a clip. Its checkpoint keeps its accuracy on held-out clips."""
+    """One linear classifier per attribute on the features of a clip.
+
+    Its checkpoint contains its accuracy on held-out clips.
+    """
 
     card = CARD
     channels_last = True
@@ -29,34 +32,34 @@ class Classifier(VideoModel[ClassifierConfig]):
         self.heads = AttributeHeads(self.encoder.features, spec.attributes)
 
     def configure_optimizers(self) -> Any:
-        """Adam, its rate falling along half a cosine."""
-        return self.annealed(self.adam(self.parameters(), self.config.lr))
+        """Adam with cosine annealing."""
+        return self.with_cosine_schedule(self.adam(self.parameters(), self.config.lr))
 
     def training_step(self, clip: Clip, batch_idx: int) -> Tensor:
-        """Cross-entropy of every attribute, those left out that change inside the clip or are not known."""
-        logits = self.heads(self._thinned(self.encoder(clip["video"]), clip))
+        """Cross-entropy of every attribute, in nats; attributes that change or have no label are ignored."""
+        logits = self.heads(self._dropout(self.encoder(clip["video"]), clip))
         losses = {name: cross_entropy(logits[name], clip_label(ids)) for name, ids in clip["attributes"].items()}
         self.log_losses(losses)
         return torch.stack(list(losses.values())).sum()
 
-    def _thinned(self, features: Tensor, clip: Clip) -> Tensor:
-        """Dropout: of every clip other features are left out, (B, F) -> (B, F)."""
-        left = 1.0 - self.config.dropout
-        kept = self.per_sample_noise(clip, lambda source: torch.rand(features.shape[1], generator=source) < left)
-        return features * kept / max(left, 1e-8)
+    def _dropout(self, features: Tensor, clip: Clip) -> Tensor:
+        """Dropout with a mask that depends on the index of each clip in the training: (B, F) -> (B, F)."""
+        keep = 1.0 - self.config.dropout
+        mask = self.per_sample_noise(clip, lambda source: torch.rand(features.shape[1], generator=source) < keep)
+        return features * mask / max(keep, 1e-8)
 
     def features(self, video: Tensor) -> Tensor:
-        """(B, T, 3, H, W) to what the attributes are read from, (B, F)."""
+        """Features that the attributes are predicted from: (B, T, 3, H, W) in [-1, 1] -> (B, F)."""
         return self.encoder(video)  # type: ignore[no-any-return]
 
     def classify(self, video: Tensor) -> Verdict:
-        """(B, T, 3, H, W) to probabilities, name -> (B, K)."""
+        """Probabilities of the attributes: (B, T, 3, H, W) in [-1, 1] -> attribute -> (B, K)."""
         return {name: logits.softmax(-1) for name, logits in self.heads(self.encoder(video)).items()}
 
     def validation_step(self, clip: Clip, batch_idx: int) -> tuple[Clip, Verdict]:  # type: ignore[override]
-        """What it says, for the callback that counts."""
+        """Clip and predicted probabilities, for the callback that computes the accuracy."""
         return clip, self.classify(clip["video"])
 
     def ema_parts(self) -> dict[str, nn.Module]:
-        """All that classifies."""
+        """Encoder and heads."""
         return {"encoder": self.encoder, "heads": self.heads}

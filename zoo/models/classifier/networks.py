@@ -1,4 +1,4 @@
-"""A small (2+1)-D network: convolutions in space and in time in turn.
+"""A small (2+1)-D network: convolutions in space and time alternate.
 
 Shapes: B clips, T frames, C channels, H x W pixels, F features.
 """
@@ -11,7 +11,10 @@ from torch import Tensor, nn
 
 
 class Block(nn.Sequential):
-    """Half the height and width, then three frames at a time: (B, Cin, T, H, W) -> (B, C, T, H/2, W/2)."""
+    """Convolution in space, which halves height and width, then in time.
+
+    (B, Cin, T, H, W) -> (B, C, T, H/2, W/2).
+    """
 
     def __init__(self, channels_in: int, channels: int) -> None:
         super().__init__(
@@ -34,5 +37,5 @@ class ClipEncoder(nn.Module):
         self.features = channels[-1]
 
     def forward(self, video: Tensor) -> Tensor:
-        """Clips to features."""
+        """Encode clips, (B, T, 3, H, W) in [-1, 1] -> (B, F)."""
         return self.blocks(video.transpose(1, 2)).mean((2, 3, 4))  # type: ignore[no-any-return]

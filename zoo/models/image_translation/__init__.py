@@ -1,1 +1,1 @@
-"""What the models that paint maps share, vid2vid and pix2pixHD: their settings, and the way to train and sample."""
+"""Base of vid2vid and pix2pixHD, which translate maps to images: settings, training and sampling."""

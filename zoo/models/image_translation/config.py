@@ -1,4 +1,4 @@
-"""The settings of every model that paints maps: plain data, imports no torch."""
+"""Settings shared by vid2vid and pix2pixHD: plain data, imports no torch."""
 
 from __future__ import annotations
 
@@ -120,62 +120,64 @@ class ImageTranslationConfig(ModelConfig):
         one_of("model.norm_statistics", self.norm_statistics, ("batch", "running"))
         one_of("model.objective", self.objective, ("ls", "hinge", "original"))
         one_of("model.perceptual", self.perceptual, ("auto", "vgg19", "efficientnet_lite0", "none"))
-        if not 1 <= self.scales <= self.most_scales:
-            raise ZooError(f"model.scales={self.scales}: {self.name} has 1 to {self.most_scales}. Try: model.scales=1")
+        if not 1 <= self.scales <= self.max_scales:
+            raise ZooError(
+                f"model.scales={self.scales}, but {self.name} has 1 to {self.max_scales} scales. Try: model.scales=1"
+            )
 
     @property
-    def most_scales(self) -> int:
-        """How many generators the model can have."""
+    def max_scales(self) -> int:
+        """Largest number of generators."""
         return 3
 
     def source(self, spec: ClipSpec) -> str:
-        """The field that is painted."""
+        """Field of a clip that is translated: labels or condition."""
         if self.given == "auto":
             return "condition" if "condition" in spec.fields else "labels"
         return self.given
 
     def curriculum_stage(self, clips_seen: int) -> CurriculumStage:
-        """The spatial curriculum: the coarsest scale alone at its size, then a finer one, first learning alone."""
+        """Spatial curriculum: train the coarsest scale at its size, then add finer ones, each alone at first."""
         if not self.clips_per_scale:
             return CurriculumStage(freeze_coarse=self.scales > 1 and clips_seen < self.freeze_coarse_clips)
         joined = min(clips_seen // self.clips_per_scale, self.scales - 1)
-        alone = joined > 0 and clips_seen - joined * self.clips_per_scale < self.freeze_coarse_clips
-        return CurriculumStage(downscale=2 ** (self.scales - 1 - joined), freeze_coarse=alone)
+        freeze = joined > 0 and clips_seen - joined * self.clips_per_scale < self.freeze_coarse_clips
+        return CurriculumStage(downscale=2 ** (self.scales - 1 - joined), freeze_coarse=freeze)
 
     def problems(self, spec: ClipSpec) -> list[str]:
-        """Sentences about what does not fit the clips."""
-        return [*self._fields(spec), *self._classes(spec), *self._sizes(spec)]
+        """Messages about settings that do not fit the clips."""
+        return [*self._field_problems(spec), *self._region_problems(spec), *self._size_problems(spec)]
 
-    def _fields(self, spec: ClipSpec) -> list[str]:
-        source, sentences = self.source(spec), []
+    def _field_problems(self, spec: ClipSpec) -> list[str]:
+        source, problems = self.source(spec), []
         if source not in spec.fields:
-            sentences.append(f"model.given={self.given}, but the data set provides {listed(spec.fields)}.")
+            problems.append(f"model.given={self.given}, but the data set provides {listed(spec.fields)}.")
         if self.appearance_features and (source != "labels" or "video" not in spec.fields):
-            sentences.append(
-                "model.appearance_features needs regions, so it paints labels; this model paints the condition. "
-                "Try: model.given=labels"
+            problems.append(
+                f"model.appearance_features={self.appearance_features} needs labels, but this model translates the "
+                "condition. Try: model.given=labels"
             )
-        return sentences
+        return problems
 
-    def _classes(self, spec: ClipSpec) -> list[str]:
+    def _region_problems(self, spec: ClipSpec) -> list[str]:
         if self.region and "labels" not in spec.fields:
-            return [f"model.region={self.region} needs `labels`; the data set provides {listed(spec.fields)}."]
+            return [f"model.region={self.region} needs `labels`, but the data set provides {listed(spec.fields)}."]
         return [
-            f"model.region={name} is no class of the data set.{nearest(name, spec.label_names)} "
+            f"model.region={name} is not a class of the data set.{nearest(name, spec.label_names)} "
             f"Known: {listed(spec.label_names)}."
             for name in self.region
             if name not in spec.label_names
         ]
 
-    def _sizes(self, spec: ClipSpec) -> list[str]:
+    def _size_problems(self, spec: ClipSpec) -> list[str]:
         multiple = 2 ** (self.downsamplings + self.scales - 1)
-        sentences = []
+        problems = []
         for name, pixels in (("height", spec.height), ("width", spec.width)):
             if pixels % multiple or pixels < 2 * multiple:
                 near = max(round(pixels / multiple), 2) * multiple
-                sentences.append(
+                problems.append(
                     f"{self.name} with model.scales={self.scales} and model.downsamplings={self.downsamplings} needs "
-                    f"a {name} that is a multiple of {multiple}, {2 * multiple} at least; it is {pixels}. "
+                    f"a {name} that is a multiple of {multiple} and at least {2 * multiple}; it is {pixels}. "
                     f"Try: data.{name}={near}"
                 )
-        return sentences
+        return problems

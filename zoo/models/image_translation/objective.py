@@ -1,7 +1,6 @@
-"""The objective of single pictures, L_I: discriminators at several scales, a discriminator of a region, likeness to the
-real picture.
+"""L_I, the objective for single images: multi-scale and region discriminators, feature matching, perceptual loss.
 
-Shapes: N pictures, C channels of a map, H x W pixels.
+Shapes: N images, C channels of a map, H x W pixels.
 """
 
 from __future__ import annotations
@@ -17,76 +16,86 @@ from torch import Tensor, nn
 from zoo.blocks.convolution import Norm
 from zoo.blocks.patchgan import MultiScaleDiscriminator
 from zoo.devices.collectives import max_over_ranks
-from zoo.losses.gan import GANLosses, adversarial_terms
+from zoo.losses.gan import GANLosses, adversarial_losses
 from zoo.losses.perceptual import find_perceptual
 from zoo.models.image_translation.config import ImageTranslationConfig
 
-REGION_SHARE = 4  # the square around a region has a quarter of the picture's shorter side, as released for faces
+REGION_DIVISOR = 4  # the square around a region has 1/4 of the image's shorter side, as released for faces
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """What is compared: maps (N, C, H, W), real pictures and each kind of painted ones (N, 3, H, W).
+class ImageBatch:
+    """Real and generated images with their maps."""
 
-    painted: by name; the first kind is the result. labels: (N, H, W), for models that look at a region.
-    """
+    maps: Tensor
+    """(N, C, H, W)."""
 
-    given: Tensor
     real: Tensor
-    painted: Mapping[str, Tensor]
+    """(N, 3, H, W), in [-1, 1]."""
+
+    generated: Mapping[str, Tensor]
+    """Name -> (N, 3, H, W), in [-1, 1]. The first entry is the final image; others are intermediate results."""
+
     labels: Tensor | None = None
+    """(N, H, W) int64, class ids; needed for a region discriminator."""
 
 
-class PictureObjective(nn.Module):
-    """L_I of vid2vid (eq. 6) and the objective of pix2pixHD (eq. 3 and 5), for the generator and for the
-    discriminators.
+class ImageObjective(nn.Module):
+    """L_I of vid2vid (eq. 6) and the objective of pix2pixHD (eq. 3 and 5), for generator and discriminators.
 
-    region: ids of the classes that have a discriminator of their own.
+    map_channels: C. region_classes: ids of the classes that the region discriminator looks at; empty: there is none.
     """
 
-    def __init__(self, config: ImageTranslationConfig, map_channels: int, norm: Norm, region: Sequence[int]) -> None:
+    def __init__(
+        self, config: ImageTranslationConfig, map_channels: int, norm: Norm, region_classes: Sequence[int]
+    ) -> None:
         super().__init__()
         self.config = config
-        self.region = tuple(region)
-        self.image = self._discriminator(map_channels + 3, config.discriminator_scales, norm)
-        self.around: MultiScaleDiscriminator | None = None
-        if region:
-            self.around = self._discriminator(map_channels + 3, max(1, config.discriminator_scales - 2), norm)
+        self.region_classes = tuple(region_classes)
+        self.image_discriminator = self._build_discriminator(map_channels + 3, config.discriminator_scales, norm)
+        self.region_discriminator: MultiScaleDiscriminator | None = None
+        if region_classes:
+            scales = max(1, config.discriminator_scales - 2)
+            self.region_discriminator = self._build_discriminator(map_channels + 3, scales, norm)
         self.perceptual = find_perceptual(
             config.perceptual if config.perceptual_weight else "none", config.perceptual_file
         )
 
-    def _discriminator(self, channels: int, scales: int, norm: Norm) -> MultiScaleDiscriminator:
+    def _build_discriminator(self, channels: int, scales: int, norm: Norm) -> MultiScaleDiscriminator:
         config = self.config
         return MultiScaleDiscriminator(channels, config.discriminator_width, config.discriminator_layers, scales, norm)
 
-    def losses(self, pictures: Pictures) -> GANLosses:
-        """For the generator every part, weighted: adversarial, feature matching, likeness; and around the region. For
-        each discriminator the mean of its real and its painted half."""
+    def losses(self, images: ImageBatch) -> GANLosses:
+        """Compute all losses, weighted; scalars by name.
+
+        generator: adversarial, feature matching, pixel and perceptual losses of the image; adversarial and feature
+        matching losses of the region. discriminator: mean of the real and the fake loss of each discriminator.
+        """
         config = self.config
-        fakes = [torch.cat([pictures.given, image], 1) for image in pictures.painted.values()]
-        real = torch.cat([pictures.given, pictures.real], 1)
-        terms = adversarial_terms(self.image, real, fakes, config.objective)
-        generator, discriminator = {}, {"d_image": terms.discriminator}
-        for (name, image), (adversarial, features) in zip(pictures.painted.items(), terms.terms, strict=True):
-            generator[f"g_{name}"] = adversarial
-            generator[f"features_{name}"] = config.feature_weight * features
-            generator |= self._likeness(name, image, pictures.real)
-        if self.around is not None:
-            box = self._box(pictures)
-            real, fake = inside([real, fakes[0]], box)
-            scales = (
-                config.discriminator_scales
-            )  # as released: feature matching counts those of the other discriminator
-            terms = adversarial_terms(self.around, real, [fake], config.objective, scales)
-            ((adversarial, features),) = terms.terms
-            generator["g_region"] = config.region_weight * box.there * adversarial
-            generator["features_region"] = config.region_weight * config.feature_weight * box.there * features
-            discriminator["d_region"] = box.there * terms.discriminator
+        fakes = [torch.cat([images.maps, image], 1) for image in images.generated.values()]
+        real = torch.cat([images.maps, images.real], 1)
+        losses = adversarial_losses(self.image_discriminator, real, fakes, config.objective)
+        generator, discriminator = {}, {"d_image": losses.discriminator}
+        for (name, image), terms in zip(images.generated.items(), losses.generator, strict=True):
+            generator[f"g_{name}"] = terms.adversarial
+            generator[f"features_{name}"] = config.feature_weight * terms.feature_matching
+            generator |= self._reconstruction_losses(name, image, images.real)
+        if self.region_discriminator is not None:
+            box = self._find_box(images)
+            real, fake = crop([real, fakes[0]], box)
+            # As released, feature matching divides by the number of scales of the image discriminator.
+            scales = config.discriminator_scales
+            losses = adversarial_losses(self.region_discriminator, real, [fake], config.objective, scales)
+            (terms,) = losses.generator
+            generator["g_region"] = config.region_weight * box.present * terms.adversarial
+            generator["features_region"] = (
+                config.region_weight * config.feature_weight * box.present * terms.feature_matching
+            )
+            discriminator["d_region"] = box.present * losses.discriminator
         return GANLosses(generator, discriminator)
 
-    def _likeness(self, name: str, image: Tensor, real: Tensor) -> dict[str, Tensor]:
-        """Distances of a painted picture from the real one, in pixels and in the features of a classifier."""
+    def _reconstruction_losses(self, name: str, image: Tensor, real: Tensor) -> dict[str, Tensor]:
+        """Distances of a generated image from the real one: of pixels, and of the features of a classifier."""
         losses = {}
         if self.config.pixel_weight:
             losses[f"pixels_{name}"] = self.config.pixel_weight * F.l1_loss(image, real)
@@ -95,27 +104,29 @@ class PictureObjective(nn.Module):
             losses[f"perceptual_{self.perceptual.name}_{name}"] = self.config.perceptual_weight * distance
         return losses
 
-    def _box(self, pictures: Pictures) -> Box:
-        assert pictures.labels is not None, "a region is found by its labels"
-        region = torch.stack([pictures.labels == label for label in self.region]).any(0)
-        return region_box(region, min(region.shape[-2:]) // REGION_SHARE)
+    def _find_box(self, images: ImageBatch) -> RegionBox:
+        assert images.labels is not None, "a region discriminator needs labels"
+        region = torch.stack([images.labels == label for label in self.region_classes]).any(0)
+        return region_box(region, min(region.shape[-2:]) // REGION_DIVISOR)
 
 
-class Box(NamedTuple):
-    """A square in pictures, as tensors of their device: a step that looked at them would wait for it.
-
-    rows, columns: (side,) int64. there: () float, 1; 0 where the pictures have no region, and the square means nothing.
-    """
+class RegionBox(NamedTuple):
+    """A square around a region, as tensors on its device: reading them on the CPU would synchronise."""
 
     rows: Tensor
+    """(side,) int64, row indices."""
+
     columns: Tensor
-    there: Tensor
+    """(side,) int64, column indices."""
+
+    present: Tensor
+    """() float: 1, or 0 if no image contains the region; the square is then arbitrary."""
 
 
-def region_box(region: Tensor, side: int) -> Box:
-    """One square around a region, the same for all pictures of all ranks.
+def region_box(region: Tensor, side: int) -> RegionBox:
+    """Find one square around a region, the same for all images of all ranks.
 
-    region: (..., H, W) bool. side: of the square, pixels; it lies inside the picture.
+    region: (..., H, W) bool. side: of the square, in pixels; the square lies inside the image.
     """
     flat = region.flatten(0, -3) if region.ndim > 2 else region[None]
     rows, columns = (max_over_ranks(line.int()) for line in (flat.any(0).any(1), flat.any(0).any(0)))
@@ -126,9 +137,9 @@ def region_box(region: Tensor, side: int) -> Box:
         start = ((first + last) // 2 - side // 2).clamp(0, size - side)
         return start + torch.arange(side, device=region.device)
 
-    return Box(around(rows), around(columns), rows.max().float())
+    return RegionBox(around(rows), around(columns), rows.max().float())
 
 
-def inside(pictures: Sequence[Tensor], box: Box) -> list[Tensor]:
-    """The part of each picture (..., H, W) that lies in the box."""
-    return [picture.index_select(-2, box.rows).index_select(-1, box.columns) for picture in pictures]
+def crop(images: Sequence[Tensor], box: RegionBox) -> list[Tensor]:
+    """Crop each of the images, (..., H, W), to a box."""
+    return [image.index_select(-2, box.rows).index_select(-1, box.columns) for image in images]

@@ -36,13 +36,13 @@ class Pix2PixHDConfig(ImageTranslationConfig):
     """Frames of a clip per optimizer step. Memory grows with it."""
 
     @property
-    def most_scales(self) -> int:
-        """The global generator, and one around it."""
+    def max_scales(self) -> int:
+        """2: the global generator and a local enhancer."""
         return 2
 
     @classmethod
     def tiny(cls) -> Pix2PixHDConfig:
-        """The smallest one that has every part, for tests."""
+        """The smallest configuration that has every part, for tests."""
         return cls(
             width=8,
             downsamplings=1,

@@ -1,4 +1,4 @@
-"""Checkpoints of the original release: what their tensors determine is read off, the rest is asked for by name."""
+"""Convert weights of the original release: sizes come from the tensors, everything else from settings."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import ZooError, listed
-from zoo.models.image_translation.converted import clip_spec, refuse_unknown
+from zoo.models.image_translation.convert_settings import build_clip_spec, check_settings
 from zoo.models.image_translation.released import find_files, fit_state, read_state
 from zoo.models.image_translation.released_networks import (
-    EncoderForm,
+    EncoderSizes,
     translate_discriminator,
     translate_encoder,
     translate_image_generator,
@@ -24,43 +24,47 @@ if TYPE_CHECKING:
 
 
 def convert(model_class: type[Pix2PixHD], folder: Path, settings: Mapping[str, Any]) -> Pix2PixHD:
-    """Build the model that ``<epoch>_net_G.pth`` describes, and load it, with D and E where they are there.
+    """Build a model from ``<epoch>_net_G.pth``, and load D and E if they exist.
 
-    settings: those of ``zoo.settings.ConvertSettings``.
+    settings: those of ``zoo.settings.ConvertSettings``. Raises ZooError for missing or wrong files and settings.
     """
-    refuse_unknown(settings)
+    check_settings(settings)
     files = find_files(folder, str(settings.get("epoch", ConvertSettings.epoch)))
     if "G" not in files:
-        hint = " G0 is a generator of videos: python -m zoo.convert vid2vid from=…" if "G0" in files else ""
-        raise ZooError(f"from={folder} holds {listed(path.name for path in files.values())}, but no …_net_G.pth.{hint}")
-    form, generator = translate_image_generator(read_state(files["G"]))
+        hint = " G0 is a video generator. Try: python -m zoo.convert vid2vid from=…" if "G0" in files else ""
+        raise ZooError(
+            f"from={folder} contains {listed(path.name for path in files.values())}, but no …_net_G.pth.{hint}"
+        )
+    sizes, generator = translate_image_generator(read_state(files["G"]))
     discriminator = translate_discriminator(read_state(files["D"])) if "D" in files else None
-    encoder: EncoderForm | None = None
-    if form.appearance:
+    encoder: EncoderSizes | None = None
+    if sizes.appearance:
         if "E" not in files:
             raise ZooError(
-                f"from={folder}: the generator takes an appearance of {form.appearance} channels, but there is no E."
+                f"from={folder}: the generator has {sizes.appearance} channels of appearance as input, but the encoder "
+                "is missing. Add …_net_E.pth."
             )
         encoder, appearances = translate_encoder(read_state(files["E"]))
     config = Pix2PixHDConfig(
         given="condition" if "condition" in settings else "labels",
-        scales=1 + form.enhanced,
-        width=form.width * (1 + form.enhanced),
-        downsamplings=form.downsamplings,
-        blocks=form.blocks,
-        local_blocks=form.local_blocks,
-        norm=form.norm,
+        scales=1 + sizes.enhanced,
+        width=sizes.width * (1 + sizes.enhanced),
+        downsamplings=sizes.downsamplings,
+        blocks=sizes.blocks,
+        local_blocks=sizes.local_blocks,
+        norm=sizes.norm,
         norm_statistics=str(settings.get("norm_statistics", ConvertSettings.norm_statistics)),
-        appearance_features=form.appearance,
+        appearance_features=sizes.appearance,
         **(encoder.settings() if encoder else {}),
         **(discriminator[0].settings() if discriminator else {}),
     )
-    spec = clip_spec(form.channels, settings, foreground=False)
+    spec = build_clip_spec(sizes.channels, settings, foreground=False)
     build_on_meta(lambda: model_class(config, spec), folder, generator)
     model = model_class(config, spec)
     model.generator.load_state_dict(fit_state(generator, model.generator.state_dict(), "G"))
     if discriminator:
-        model.objective.image.load_state_dict(fit_state(discriminator[1], model.objective.image.state_dict(), "D"))
+        network = model.objective.image_discriminator
+        network.load_state_dict(fit_state(discriminator[1], network.state_dict(), "D"))
     if encoder and model.appearance is not None:
         model.appearance.load_state_dict(fit_state(appearances, model.appearance.state_dict(), "E"))
     return model.eval()

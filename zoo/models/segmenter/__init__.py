@@ -1,1 +1,1 @@
-"""The segmenter: reads the label map off every frame of a clip."""
+"""The segmenter of frames, which measures how well models follow their label maps."""

@@ -8,11 +8,11 @@ from zoo.card import ModelCard, ModelConfig, register
 from zoo.types import ClipSpec
 
 HALVINGS = 4
-"""How often the encoder halves a frame; what its authors have."""
+"""Number of downsamplings, as in the U-Net paper."""
 
 CARD = ModelCard(
     name="segmenter",
-    title="Segmenter: reads the labels of every pixel, to measure what models that paint labels make of them",
+    title="Segmenter: predicts the label of every pixel, to measure how well models follow their label maps",
     paper="of the zoo; a small U-Net, Ronneberger et al., MICCAI 2015, arXiv 1505.04597",
     year=2026,
     code_licence="Apache-2.0",
@@ -40,12 +40,12 @@ class SegmenterConfig(ModelConfig):
     """Learning rate of Adam; falls to zero along half a cosine over the training."""
 
     def problems(self, spec: ClipSpec) -> list[str]:
-        """Labels have names, one a class."""
+        """A message if the data set does not name its classes."""
         if spec.label_names or "labels" not in spec.fields:
             return []
         return ["The data set names no classes of its labels, so there is nothing to read. Try: data=puppets"]
 
     @classmethod
     def tiny(cls) -> SegmenterConfig:
-        """The smallest one that has every part, for tests."""
+        """The smallest configuration that has every part, for tests."""
         return cls(width=8, lr=1e-2)

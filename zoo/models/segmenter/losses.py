@@ -1,4 +1,4 @@
-"""Cross-entropy for classes of very different size.
+"""Cross-entropy for classes of very different frequency.
 
 Shapes: N frames, K classes, H x W pixels.
 """
@@ -13,14 +13,17 @@ from zoo.devices.collectives import mean_over_ranks, sum_over_ranks
 
 
 def balanced_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Weighted mean over pixels, in nats; a pixel weighs 1 / sqrt(pixels of its class in the batch).
+    """Weighted mean cross-entropy over pixels, in nats; a scalar.
 
-    A class with a hundredth of the pixels so has a tenth of the say: limbs of a few pixels are learnt, and the borders
-    of what is large stay in place. The batch is that of all ranks: the mean of their losses is its weighted mean.
-    logits (N, K, H, W), labels (N, H, W).
+    A pixel has the weight 1 / sqrt(pixels of its class in the batch): a class with 1/100 of the pixels has 1/10 of the
+    influence, so that limbs of a few pixels are learnt without blurring the borders of large classes. Pixels are
+    counted over all ranks, whose mean loss is the weighted mean over the whole batch.
+    logits: (N, K, H, W). labels: (N, H, W) int64.
     """
     flat = labels.flatten()
-    pixels = flat.new_zeros(logits.shape[1]).scatter_add_(0, flat, torch.ones_like(flat))  # bincount waits for a GPU
+    pixels = flat.new_zeros(logits.shape[1]).scatter_add_(
+        0, flat, torch.ones_like(flat)
+    )  # bincount would synchronise with the GPU
     weight = sum_over_ranks(pixels).clamp(min=1).float().rsqrt()
     total = (weight * pixels).sum()
     return F.cross_entropy(logits.float(), labels, weight=weight) * (total / mean_over_ranks(total))

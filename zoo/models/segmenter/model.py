@@ -1,4 +1,4 @@
-"""The segmenter: what is where? Trained on real clips, then asked about generated ones.
+"""Segmenter of frames: trained on real clips, then applied to generated ones.
 
 Shapes: B clips, T frames, K classes, H x W pixels.
 """
@@ -18,7 +18,7 @@ from zoo.types import Clip, ClipSpec
 
 
 class Segmenter(VideoModel[SegmenterConfig]):
-    """Every frame by itself. Its checkpoint keeps its mean IoU on held-out clips."""
+    """A U-Net on single frames. Its checkpoint contains its mean IoU on held-out clips."""
 
     card = CARD
     channels_last = True
@@ -28,27 +28,27 @@ class Segmenter(VideoModel[SegmenterConfig]):
         self.network = UNet(len(spec.label_names), config.width, HALVINGS)
 
     def configure_optimizers(self) -> Any:
-        """Adam, its rate falling along half a cosine."""
-        return self.annealed(self.adam(self.parameters(), self.config.lr))
+        """Adam with cosine annealing."""
+        return self.with_cosine_schedule(self.adam(self.parameters(), self.config.lr))
 
     def training_step(self, clip: Clip, batch_idx: int) -> Tensor:
-        """Cross-entropy of pixels, small classes weighing more than their share."""
+        """Class-balanced cross-entropy over pixels, in nats."""
         loss = balanced_cross_entropy(self.logits(clip["video"]), rearrange(clip["labels"], "b t h w -> (b t) h w"))
         self.log_losses({"labels": loss})
         return loss
 
     def logits(self, video: Tensor) -> Tensor:
-        """(B, T, 3, H, W) -> (B·T, K, H, W)."""
+        """Logits of every pixel: (B, T, 3, H, W) in [-1, 1] -> (B·T, K, H, W)."""
         return self.network(rearrange(video, "b t c h w -> (b t) c h w"))  # type: ignore[no-any-return]
 
     def segment(self, video: Tensor) -> Tensor:
-        """(B, T, 3, H, W) to the likeliest labels, (B, T, H, W) int64."""
+        """Likeliest label of every pixel: (B, T, 3, H, W) in [-1, 1] -> (B, T, H, W) int64."""
         return rearrange(self.logits(video).argmax(1), "(b t) h w -> b t h w", b=len(video))
 
     def validation_step(self, clip: Clip, batch_idx: int) -> tuple[Clip, Tensor]:  # type: ignore[override]
-        """What it reads, for the callback that counts."""
+        """Clip and predicted labels, for the callback that computes the mean IoU."""
         return clip, self.segment(clip["video"])
 
     def ema_parts(self) -> dict[str, nn.Module]:
-        """All of it."""
+        """The network."""
         return {"network": self.network}

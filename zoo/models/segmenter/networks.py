@@ -1,5 +1,4 @@
-"""A small U-Net: an encoder that halves a frame, a decoder that doubles it again, and what each level of the one hands
-to the other.
+"""A small U-Net: an encoder, a decoder, and skip connections between their levels (arXiv 1505.04597).
 
 Shapes: N frames, C channels, K classes, H x W pixels.
 """
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 
 
 class Convolutions(nn.Sequential):
-    """Two of 3 x 3 pixels: (N, Cin, H, W) -> (N, C, H, W)."""
+    """Two 3 x 3 convolutions: (N, Cin, H, W) -> (N, C, H, W)."""
 
     def __init__(self, channels_in: int, channels: int) -> None:
         super().__init__(
@@ -27,20 +26,20 @@ class Convolutions(nn.Sequential):
 
 
 class Up(nn.Module):
-    """Twice the resolution, beside what the encoder saw there: (N, 2C, H/2, W/2), (N, C, H, W) -> (N, C, H, W)."""
+    """Upsample, and concatenate with the skip connection: (N, 2C, H/2, W/2), (N, C, H, W) -> (N, C, H, W)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.doubled = nn.ConvTranspose2d(2 * channels, channels, 2, stride=2)
+        self.upsample = nn.ConvTranspose2d(2 * channels, channels, 2, stride=2)
         self.convolutions = Convolutions(2 * channels, channels)
 
     def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
-        """Put the two together."""
-        return self.convolutions(torch.cat([self.doubled(coarse), fine], 1))  # type: ignore[no-any-return]
+        """coarse: decoder features, (N, 2C, H/2, W/2). fine: encoder features, (N, C, H, W)."""
+        return self.convolutions(torch.cat([self.upsample(coarse), fine], 1))  # type: ignore[no-any-return]
 
 
 class UNet(nn.Module):
-    """(N, 3, H, W) -> logits (N, K, H, W), height and width multiples of 2^halvings."""
+    """(N, 3, H, W) -> logits (N, K, H, W); height and width must be multiples of 2^halvings."""
 
     def __init__(self, classes: int, width: int, halvings: int) -> None:
         super().__init__()
@@ -51,7 +50,7 @@ class UNet(nn.Module):
         self.last = nn.Conv2d(width, classes, 1)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Frames to logits."""
+        """Frames (N, 3, H, W) in [-1, 1] -> logits (N, K, H, W)."""
         levels = [self.first(frames)]
         for down in self.down:
             levels.append(down(levels[-1]))

@@ -104,7 +104,7 @@ class Vid2VidConfig(ImageTranslationConfig):
 
     @classmethod
     def tiny(cls) -> Vid2VidConfig:
-        """The smallest one that has every part, for tests."""
+        """The smallest configuration that has every part, for tests."""
         return cls(
             width=8,
             downsamplings=1,
@@ -127,38 +127,38 @@ class Vid2VidConfig(ImageTranslationConfig):
 
     @property
     def least_context(self) -> int:
-        """One where a video begins with nothing else."""
+        """Smallest number of real frames that sampling needs: 1 for first_frame=given, else 0."""
         return int(self.first_frame == "given")
 
     def foreground_channels(self, spec: ClipSpec) -> tuple[int, ...]:
-        """The channels of a map that are foreground classes; none where the branch is off or has nothing to paint."""
+        """Channels of a map that are foreground classes; empty if there is no foreground branch."""
         if not self.foreground or self.source(spec) != "labels":
             return ()
         return tuple(spec.label_names.index(name) for name in spec.foreground)
 
     def curriculum_stage(self, clips_seen: int) -> CurriculumStage:
-        """The curriculum in space, and in time: a clip's length doubles."""
+        """Spatial curriculum, and temporal curriculum: the clip length doubles every double_clips clips."""
         stage = super().curriculum_stage(clips_seen)
         if not self.clip_frames or not self.double_clips:
             return stage
         return replace(stage, frames=self.clip_frames * 2 ** (clips_seen // self.double_clips))
 
     def problems(self, spec: ClipSpec) -> list[str]:
-        """Sentences about what does not fit the clips."""
-        sentences = super().problems(spec)
+        """Messages about settings that do not fit the clips."""
+        problems = super().problems(spec)
         if not (self.image_run or self.image_model) and self.first_frame == "image":
-            sentences.append(
-                "model.first_frame=image needs a model that paints the first frame: model.image_run=<run folder of "
-                "pix2pixhd>. Train one: python -m zoo.train model=pix2pixhd"
+            problems.append(
+                "model.first_frame=image needs a model that generates the first frame. Type model.image_run=<run "
+                "folder of pix2pixhd>, or train one: python -m zoo.train model=pix2pixhd"
             )
         if self.scales > 1 and not self.clips_per_scale and self.backprop_frames == 1:
-            sentences.append(
-                f"model.scales={self.scales}: every loss looks at the finest scale, so the coarser ones learn to paint "
-                "only before a finer one joins. Try: model.clips_per_scale=<clips that each scale is trained before>"
+            problems.append(
+                f"model.scales={self.scales} needs a curriculum: all losses are computed at the finest scale, so a "
+                "coarser scale is only trained before the next one joins. Try: model.clips_per_scale=<clips per scale>"
             )
         if self.clip_frames and self.clip_frames <= self.past_frames:
-            sentences.append(
-                f"model.clip_frames={self.clip_frames} is no longer than the {self.past_frames} frames that a clip "
-                f"starts from. Try: model.clip_frames={self.past_frames + 1}"
+            problems.append(
+                f"model.clip_frames={self.clip_frames} must exceed the {self.past_frames} frames that a clip starts "
+                f"from. Try: model.clip_frames={self.past_frames + 1}"
             )
-        return sentences
+        return problems

@@ -1,4 +1,4 @@
-"""Checkpoints of the original release: what their tensors determine is read off, the rest is asked for by name."""
+"""Convert weights of the original release: sizes come from the tensors, everything else from settings."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from zoo.errors import ZooError, listed
-from zoo.models.image_translation.converted import clip_spec, refuse_unknown
+from zoo.models.image_translation.convert_settings import build_clip_spec, check_settings
 from zoo.models.image_translation.released import (
     BLOCK,
     State,
+    detect_norm,
     find_files,
     fit_state,
-    in_a_row,
-    norm_of,
-    numbers,
+    layer_numbers,
+    numbered_files,
     read_state,
     rename,
 )
-from zoo.models.image_translation.released_networks import DiscriminatorForm, translate_discriminator
+from zoo.models.image_translation.released_networks import DiscriminatorSizes, translate_discriminator
 from zoo.models.vid2vid.config import Vid2VidConfig
 from zoo.runs.validate import build_on_meta
 from zoo.settings import ConvertSettings
@@ -32,10 +32,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class GeneratorForm:
-    """What the tensors of the generators determine. map_channels: of the map of one frame."""
+class GeneratorSizes:
+    """Sizes of the generators, as determined by their tensors."""
 
     map_channels: int
+    """C, channels of the map of one frame."""
+
     past_frames: int
     scales: int
     width: int
@@ -47,24 +49,24 @@ class GeneratorForm:
     foreground: bool
 
     def settings(self) -> dict[str, Any]:
-        """Those that are settings of the model."""
+        """The sizes as settings of the model."""
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "map_channels"}
 
 
-def translate_generators(states: Sequence[State]) -> tuple[GeneratorForm, dict[str, Tensor]]:
-    """The released G0, G1, … (coarsest first) as the form and the state of the sequential generator."""
+def translate_generators(states: Sequence[State]) -> tuple[GeneratorSizes, dict[str, Tensor]]:
+    """Convert the released G0, G1, … (coarsest first) to sizes and state dict of the sequential generator."""
     coarse = states[0]
     if "model_down_seg.1.weight" not in coarse or "model_down_img.1.weight" not in coarse:
         raise ZooError(
-            f"These are no weights of vid2vid's generator: it has the layers model_down_seg and model_down_img; found "
-            f"are {listed(sorted({key.split('.')[0] for key in coarse})[:6])}."
+            f"The weights are not those of vid2vid's generator: it has the layers model_down_seg and model_down_img, "
+            f"but found are {listed(sorted({key.split('.')[0] for key in coarse})[:6])}."
         )
     past_frames = coarse["model_down_img.1.weight"].shape[1] // 3
     width, maps = coarse["model_down_seg.1.weight"].shape[:2]
-    residual = numbers(coarse, r"model_down_seg\.(\d+)\.conv_block")
-    decoding = len(numbers(coarse, r"model_res_img\.(\d+)\."))
-    local = len(numbers(states[1], r"model_up_img\.(\d+)\.conv_block")) if len(states) > 1 else 3
-    form = GeneratorForm(
+    residual = layer_numbers(coarse, r"model_down_seg\.(\d+)\.conv_block")
+    decoding = len(layer_numbers(coarse, r"model_res_img\.(\d+)\."))
+    local = len(layer_numbers(states[1], r"model_up_img\.(\d+)\.conv_block")) if len(states) > 1 else 3
+    sizes = GeneratorSizes(
         map_channels=maps // (past_frames + 1),
         past_frames=past_frames,
         scales=len(states),
@@ -72,7 +74,7 @@ def translate_generators(states: Sequence[State]) -> tuple[GeneratorForm, dict[s
         downsamplings=_downsamplings(coarse),
         blocks=len(residual) + decoding,
         local_blocks=local,
-        norm=norm_of(coarse),
+        norm=detect_norm(coarse),
         uses_flow="model_final_flow.1.weight" in coarse,
         foreground="indv_final.1.weight" in coarse,
     )
@@ -80,11 +82,11 @@ def translate_generators(states: Sequence[State]) -> tuple[GeneratorForm, dict[s
     for scale, state in enumerate(states):
         for key, value in _translate_scale(state, f"G{scale}").items():
             translated[f"scales.{scale}.{key}"] = value
-    return form, translated
+    return sizes, translated
 
 
 def _downsamplings(coarse: State) -> int:
-    """Steps down of G0: convolutions of the encoder outside its residual blocks, less the stem."""
+    """Downsamplings of G0: convolutions of the encoder outside its residual blocks, without the stem."""
     plain = [key for key in coarse if key.startswith("model_down_seg.") and BLOCK not in key]
     return sum(coarse[key].ndim == 4 for key in plain) - 1
 
@@ -112,8 +114,8 @@ def _translate_scale(state: State, what: str) -> dict[str, Tensor]:
 
 
 def _decoder(state: State, residual: str, up: str) -> dict[str, Tensor]:
-    """The release keeps G0's residual blocks apart from the steps up; here they are one sequence."""
-    blocks = len(numbers(state, rf"{residual}\.(\d+)\."))
+    """Merge the residual blocks and the upsamplings of a decoder, which are two modules in the release, into one."""
+    blocks = len(layer_numbers(state, rf"{residual}\.(\d+)\."))
     moved = {}
     for key, value in state.items():
         part, _, rest = key.partition(".")
@@ -126,45 +128,48 @@ def _decoder(state: State, residual: str, up: str) -> dict[str, Tensor]:
 
 
 def convert(model_class: type[Vid2Vid], folder: Path, settings: Mapping[str, Any]) -> Vid2Vid:
-    """Build the model that ``<epoch>_net_G0.pth`` and its fellows describe, and load every tensor of them.
+    """Build a model from ``<epoch>_net_G0.pth``, G1, …, and load all of their tensors.
 
-    Discriminators are loaded where they are there; that of a region (D_f) where ``region`` says which classes it looks
-    at. settings: those of ``zoo.settings.ConvertSettings``.
+    Discriminators are loaded if they exist; that of a region (D_f) if the setting ``region`` names its classes.
+    settings: those of ``zoo.settings.ConvertSettings``. Raises ZooError for missing or wrong files and settings.
     """
-    refuse_unknown(settings)
+    check_settings(settings)
     files = find_files(folder, str(settings.get("epoch", ConvertSettings.epoch)))
     if "G0" not in files:
-        hint = " G alone is a generator of images: python -m zoo.convert pix2pixhd from=…" if "G" in files else ""
+        hint = " G is an image generator. Try: python -m zoo.convert pix2pixhd from=…" if "G" in files else ""
         raise ZooError(
-            f"from={folder} holds {listed(path.name for path in files.values())}, but no …_net_G0.pth.{hint}"
+            f"from={folder} contains {listed(path.name for path in files.values())}, but no …_net_G0.pth.{hint}"
         )
-    form, generator = translate_generators([read_state(path) for path in in_a_row(files, "G")])
+    sizes, generator = translate_generators([read_state(path) for path in numbered_files(files, "G")])
     discriminators = {
         part: translate_discriminator(read_state(path))
         for part, path in files.items()
         if part == "D" or part.startswith("D_T") or (part == "D_f" and "region" in settings)
     }
-    temporal_scales = len(in_a_row(files, "D_T"))
-    _check_discriminators(discriminators, form)
-    video_frames = (discriminators["D_T0"][0].channels + 2) // 5 if temporal_scales else 3  # 3K and 2(K-1) channels
+    temporal_scales = len(numbered_files(files, "D_T"))
+    _check_discriminators(discriminators, sizes)
+    video_frames = (
+        (discriminators["D_T0"][0].channels + 2) // 5 if temporal_scales else 3
+    )  # it has 3K + 2(K-1) channels
     frames = max(8, video_frames ** max(temporal_scales - 1, 0) * (video_frames - 1) + 1)
-    spec = clip_spec(form.map_channels, settings, form.foreground, frames)
+    spec = build_clip_spec(sizes.map_channels, settings, sizes.foreground, frames)
     config = Vid2VidConfig(
-        **form.settings(),
+        **sizes.settings(),
         given="labels" if spec.label_names else "condition",
         norm_statistics=str(settings.get("norm_statistics", ConvertSettings.norm_statistics)),
         first_frame="given",
         region=[str(number) for number in settings.get("region", ())],
         video_frames=video_frames,
         temporal_scales=temporal_scales,
-        backprop_frames=2,  # so that training goes on at every scale
+        backprop_frames=2,  # so that all scales can be trained without a curriculum
         **(discriminators["D"][0].settings() if "D" in discriminators else {}),
     )
     states = [generator, *(state for _, state in discriminators.values())]
     build_on_meta(lambda: model_class(config, spec), folder, states)
     model = model_class(config, spec)
     parts: dict[str, tuple[nn.Module | None, State]] = {"G": (model.generator, generator)}
-    networks: dict[str, nn.Module | None] = {"D": model.objective.image, "D_f": model.objective.around}
+    networks: dict[str, nn.Module | None] = {"D": model.objective.image_discriminator}
+    networks["D_f"] = model.objective.region_discriminator
     networks |= {f"D_T{scale}": discriminator for scale, discriminator in enumerate(model.video_discriminators)}
     parts |= {name: (network, discriminators[name][1]) for name, network in networks.items() if name in discriminators}
     for name, (network, state) in parts.items():
@@ -173,20 +178,22 @@ def convert(model_class: type[Vid2Vid], folder: Path, settings: Mapping[str, Any
     return model.eval()
 
 
-def _check_discriminators(discriminators: Mapping[str, tuple[DiscriminatorForm, State]], form: GeneratorForm) -> None:
-    """A ZooError where the discriminators do not belong to these generators, or to each other."""
+def _check_discriminators(
+    discriminators: Mapping[str, tuple[DiscriminatorSizes, State]], sizes: GeneratorSizes
+) -> None:
+    """Raise ZooError if the discriminators do not match the generators or each other."""
     if discriminators and "D" not in discriminators:
-        raise ZooError(f"{listed(discriminators)} without D: put …_net_D.pth beside them, or take them away.")
+        raise ZooError(f"Found {listed(discriminators)}, but not D. Add …_net_D.pth, or remove them.")
     for part, (discriminator, _) in discriminators.items():
-        if part in ("D", "D_f") and discriminator.channels != form.map_channels + 3:
+        if part in ("D", "D_f") and discriminator.channels != sizes.map_channels + 3:
             raise ZooError(
-                f"{part} takes {discriminator.channels} channels, but {form.map_channels + 3} are expected: "
-                f"{form.map_channels} of the generators' map and 3 of the image. They are not of one training."
+                f"{part} has {discriminator.channels} input channels, but {sizes.map_channels + 3} are expected: "
+                f"{sizes.map_channels} of the map and 3 of the image. Use files of the same training."
             )
         main = discriminators["D"][0]
-        form_of_part = (discriminator.width, discriminator.layers, discriminator.scales)
-        if part != "D_f" and form_of_part != (main.width, main.layers, main.scales):
+        sizes_of_part = (discriminator.width, discriminator.layers, discriminator.scales)
+        if part != "D_f" and sizes_of_part != (main.width, main.layers, main.scales):
             raise ZooError(
                 f"{part} has {discriminator.scales} scales of {discriminator.layers} layers and {discriminator.width} "
-                f"channels, D has {main.scales} of {main.layers} and {main.width}. They are not of one training."
+                f"channels, but D has {main.scales} of {main.layers} and {main.width}. Use files of the same training."
             )

@@ -1,6 +1,6 @@
-"""What D_V looks at, and the losses that tie frames together (sec. 3.1 and 3.2; eq. 7 and 8).
+"""Inputs of the video discriminator D_V, and flow losses (sec. 3.1 and 3.2, eq. 7 and 8).
 
-Shapes: B clips, T frames, n frames of a chunk, C channels, H x W pixels, K frames a group.
+Shapes: B clips, T frames, n frames of a chunk, C channels, H x W pixels, K frames per group.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from torch import Tensor
 from zoo.flow.warp import warp
 from zoo.losses.warping import flow_loss, masked_l1, warp_loss
 
-FLOW_RANGE = 20.0  # D_V gets flow in units of 20 pixels, as released
+FLOW_INPUT_UNIT = 20.0  # D_V gets flow in units of 20 pixels, as released
 
 
 def temporal_groups(available: int, new: int, group: int, scale: int) -> list[list[int]]:
-    """The frames that D_V sees at one temporal scale, newest group first.
+    """Indices of the frames that D_V sees at one temporal scale, newest group first.
 
-    available: frames made so far. new: how many of them are new in this step. group: K. At scale s the frames of a
-    group stand K^s apart; a group starts anew every K frames, back over the new ones. Empty while the clip is short.
+    available: number of frames so far. new: how many of them are new in this step. group: K. At scale s, the frames of
+    a group are K^s apart. Groups end at every K-th new frame, counted from the last. Empty if the clip is too short.
     """
-    apart = group**scale
-    span = apart * (group - 1)
+    stride = group**scale
+    span = stride * (group - 1)
     ends = range(available - 1, available - 1 - min(available - span, new), -group)
-    return [list(range(end - span, end + 1, apart)) for end in ends]
+    return [list(range(end - span, end + 1, stride)) for end in ends]
 
 
 def sparse_groups(ends: Sequence[int], group: int, scale: int) -> list[list[int]]:
-    """The frames that D_V sees at one temporal scale when its groups do not overlap, oldest group first.
+    """Indices of the frames that D_V sees at one temporal scale in disjoint groups, oldest group first.
 
-    ends: how many frames there were after each step, the last one now. group: K. Scale s looks at every K^s-th frame of
-    the clip. Frames wait until K are there; where a step used all that waited, the next begins with the last K-1.
+    ends: number of frames after each step; the last one is the current step. group: K. Scale s uses every K^s-th frame
+    of the clip. Frames are kept until there are K; after a step that used all of them, the last K-1 are used again.
     """
     waiting: list[int] = []
     groups: list[list[int]] = []
@@ -51,8 +51,8 @@ def sparse_groups(ends: Sequence[int], group: int, scale: int) -> list[list[int]
     return groups
 
 
-def longest_scale(frames: int, group: int) -> int:
-    """How many temporal scales a clip of that length can fill."""
+def count_temporal_scales(frames: int, group: int) -> int:
+    """Number of temporal scales that a clip of ``frames`` frames can fill; group: K."""
     scales = 0
     while group**scales * (group - 1) < frames:
         scales += 1
@@ -60,7 +60,7 @@ def longest_scale(frames: int, group: int) -> int:
 
 
 def compose_flow(flow: Tensor, start: int, stop: int) -> Tensor:
-    """Backward flow from frame ``stop`` to the earlier frame ``start``, (B, T-1, 2, H, W) -> (B, 2, H, W).
+    """Compose the backward flow from frame ``stop`` to the earlier frame ``start``: (B, T-1, 2, H, W) -> (B, 2, H, W).
 
     w[stop→start](x) = w[stop→stop-1](x) + w[stop-1→start](x + w[stop→stop-1](x)).
     """
@@ -71,49 +71,60 @@ def compose_flow(flow: Tensor, start: int, stop: int) -> Tensor:
 
 
 def video_input(frames: Tensor | list[Tensor], flow: Tensor, groups: list[list[int]]) -> Tensor:
-    """Frames of each group and the reference flow between them: (B·groups, 3K + 2(K-1), H, W). Eq. 7.
+    """Input of D_V (eq. 7): the frames of each group and the flow between them, (B·groups, 3K + 2(K-1), H, W).
 
-    Real and generated frames come with the same, real flow.
+    frames: (B, T, 3, H, W), or one (B, 3, H, W) per frame. flow: reference flow, (B, T-1, 2, H, W), the same for real
+    and generated frames. groups: indices of the frames of each group.
     """
     inputs = []
     for times in groups:
-        pictures = [frames[t] if isinstance(frames, list) else frames[:, t] for t in times]
-        motion = [compose_flow(flow, a, b) / FLOW_RANGE for a, b in pairwise(times)]
-        inputs.append(torch.cat(pictures + motion, dim=1))
+        images = [frames[t] if isinstance(frames, list) else frames[:, t] for t in times]
+        motion = [compose_flow(flow, a, b) / FLOW_INPUT_UNIT for a, b in pairwise(times)]
+        inputs.append(torch.cat(images + motion, dim=1))
     return torch.cat(inputs)
 
 
 @dataclass(frozen=True)
-class Motion:
-    """Frames and motion that the flow losses compare, each (B, n, ., H, W).
+class MotionBatch:
+    """Frames and reference flow for the flow losses; frames are (B, n, 3, H, W)."""
 
-    before, current: real frames, each and the one before it. made_before, made: generated ones. reference: flow from
-    each frame to the one before, pixels. trust: (B, n, 1, H, W), 1 where the reference is to be believed.
-    """
+    real_previous: Tensor
+    """The real frame before each frame."""
 
-    before: Tensor
-    current: Tensor
-    made_before: Tensor
-    made: Tensor
-    reference: Tensor
-    trust: Tensor
+    real: Tensor
+    """Real frames."""
+
+    generated_previous: Tensor
+    """The generated frame before each frame."""
+
+    generated: Tensor
+    """Generated frames."""
+
+    reference_flow: Tensor
+    """(B, n, 2, H, W), pixels, from each frame to the one before."""
+
+    confidence: Tensor
+    """(B, n, 1, H, W), 1 where the reference flow is reliable, else 0."""
 
 
-def motion_losses(motion: Motion, flow: Tensor | None, mask: Tensor | None, scales: int) -> dict[str, Tensor]:
-    """L_W of eq. 8 for the predicted flow, that frames follow the reference flow, and that the mask prefers to warp.
+def motion_losses(motion: MotionBatch, flow: Tensor | None, mask: Tensor | None, scales: int) -> dict[str, Tensor]:
+    """Unweighted flow losses; scalars by name: flow and warp (L_W, eq. 8), consistency and mask.
 
-    flow: (B, n, 2, H, W), mask: (B, n, 1, H, W), as the generator predicts them; None for one that does not warp.
-    scales: of the generator; the flow's error is in pixels of the coarsest, as released. No weight is applied.
+    consistency: distance of generated frames from the previous one warped by the reference flow. mask: penalty on
+    generating pixels anew where the reference flow is reliable.
+    flow: (B, n, 2, H, W), mask: (B, n, 1, H, W), predictions of the generator; None for one without warping.
+    scales: number of scales of the generator; the flow error is in pixels of the coarsest one, as released.
     """
     m = motion
-    losses = {"consistency": masked_l1(m.made, warp(m.made_before, m.reference).detach(), m.trust)}
+    warped = warp(m.generated_previous, m.reference_flow).detach()
+    losses = {"consistency": masked_l1(m.generated, warped, m.confidence)}
     if flow is not None and mask is not None:
-        losses["flow"] = flow_loss(flow, m.reference, m.trust) / 2 ** (scales - 1)
-        losses["warp"] = warp_loss(m.before, m.current, flow, m.trust)
-        losses["mask"] = masked_l1(mask, torch.zeros_like(mask), m.trust)
+        losses["flow"] = flow_loss(flow, m.reference_flow, m.confidence) / 2 ** (scales - 1)
+        losses["warp"] = warp_loss(m.real_previous, m.real, flow, m.confidence)
+        losses["mask"] = masked_l1(mask, torch.zeros_like(mask), m.confidence)
     return losses
 
 
-def weighted(losses: dict[str, Tensor], weights: dict[str, float]) -> dict[str, Tensor]:
-    """Each loss times the weight of its name; those of weight 0 are left out."""
+def apply_weights(losses: dict[str, Tensor], weights: dict[str, float]) -> dict[str, Tensor]:
+    """Multiply each loss by the weight of its name; drop those of weight 0."""
     return {name: weights[name] * value for name, value in losses.items() if weights[name]}

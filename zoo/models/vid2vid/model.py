@@ -1,9 +1,9 @@
-"""vid2vid: paint a video from label maps or drawings, frame after frame (Wang et al. 2018, arXiv 1808.06601).
+"""vid2vid: translate label maps or drawings to a video, frame after frame (Wang et al. 2018, arXiv 1808.06601).
 
-A generator sees L past frames and the maps of this frame and the L before; it warps what it can and paints the
-rest. D_I discriminators frames with their map, D_V discriminators groups of K frames with the flow between them.
+The generator sees L past frames, their maps and the map of this frame; it warps the previous frame and generates what
+cannot be warped. D_I scores frames with their maps, D_V groups of K frames with the flow between them.
 
-Shapes: B clips, T frames, n frames of a chunk, C channels of a map, H x W pixels, L past frames, K frames a group.
+Shapes: B clips, T frames, n frames of a chunk, C channels of a map, H x W pixels, L past frames, K frames per group.
 """
 
 from __future__ import annotations
@@ -19,42 +19,45 @@ from torch import Tensor, nn
 from zoo.blocks.maps import pyramid
 from zoo.blocks.patchgan import MultiScaleDiscriminator
 from zoo.errors import ZooError, one_of
-from zoo.losses.gan import GANLosses, adversarial_terms
+from zoo.losses.gan import GANLosses, adversarial_losses
 from zoo.losses.warping import flow_confidence
 from zoo.model import VideoModel, build
-from zoo.models.image_translation.appearance_memory import AppearanceMemory
-from zoo.models.image_translation.model import ImageTranslationModel, cut, folded
-from zoo.models.image_translation.objective import Pictures
+from zoo.models.image_translation.model import ImageTranslationModel, merge_time, slice_frames
+from zoo.models.image_translation.objective import ImageBatch
 from zoo.models.vid2vid.config import CARD, FIRST_FRAMES, Vid2VidConfig
 from zoo.models.vid2vid.losses import (
-    Motion,
-    longest_scale,
+    MotionBatch,
+    apply_weights,
+    count_temporal_scales,
     motion_losses,
     sparse_groups,
     temporal_groups,
     video_input,
-    weighted,
 )
 from zoo.models.vid2vid.networks import GeneratedFrame, SequentialGenerator, plan_scales
-from zoo.models.vid2vid.recurrence import Frame, Rollout
+from zoo.models.vid2vid.recurrence import FramePyramid, Rollout
 from zoo.randomness import generator
 from zoo.types import Clip, ClipSpec, CurriculumStage, Sample, SampleRequest
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """The frames ``start … stop-1`` of a clip, real and generated, that one optimizer step is made of.
+    """Frames ``start`` to ``stop - 1`` of a clip, real and generated, from which one optimizer step is computed.
 
-    ``frames`` holds every frame up to ``stop``; those before ``start`` are detached. ``ends``: where each chunk of the
-    clip so far ended. The other fields are of the chunk alone, (B, n, ., H, W), at the finest scale that takes part;
-    ``given`` is what D_I sees of the map.
+    Images are of these frames only, (B, n, ., H, W), at the finest scale that takes part.
     """
 
     start: int
     stop: int
-    ends: tuple[int, ...]
-    frames: list[Frame]
-    given: Tensor
+    chunk_ends: tuple[int, ...]
+    """``stop`` of every chunk of the clip so far, including this one."""
+
+    frames: list[FramePyramid]
+    """Every frame up to ``stop``; those before ``start`` are detached."""
+
+    maps: Tensor
+    """Maps without appearances, as D_I sees them; C channels."""
+
     real: Tensor
     generated: Tensor
     intermediate: Tensor
@@ -63,20 +66,23 @@ class Chunk:
     labels: Tensor | None
 
     @property
-    def pictures(self) -> Pictures:
-        """Frame by frame, as D_I sees them: it scores the intermediate image, too."""
-        painted = {"image": folded(self.generated), "intermediate": folded(self.intermediate)}
-        labels = None if self.labels is None else folded(self.labels)
-        return Pictures(folded(self.given), folded(self.real), painted, labels)
+    def images(self) -> ImageBatch:
+        """All frames as independent images, as D_I sees them; it also scores the intermediate images."""
+        generated = {"image": merge_time(self.generated), "intermediate": merge_time(self.intermediate)}
+        labels = None if self.labels is None else merge_time(self.labels)
+        return ImageBatch(merge_time(self.maps), merge_time(self.real), generated, labels)
 
     @property
-    def film(self) -> list[Tensor]:
+    def finest_frames(self) -> list[Tensor]:
         """Every frame up to ``stop`` at the finest scale, (B, 3, H, W)."""
         return [frame[-1] for frame in self.frames]
 
 
 class Vid2Vid(ImageTranslationModel[Vid2VidConfig]):
-    """The sequential generator with its conditional image and video discriminators."""
+    """The sequential generator with conditional image and video discriminators.
+
+    Raises ZooError if the settings do not fit the clips, or if the image model does not fit the data set.
+    """
 
     card = CARD
     generator: SequentialGenerator
@@ -93,7 +99,7 @@ class Vid2Vid(ImageTranslationModel[Vid2VidConfig]):
             classes=len(spec.label_names) if self.source == "labels" else 0,
         )
         group_channels = 3 * config.video_frames + 2 * (config.video_frames - 1)
-        temporal_scales = min(config.temporal_scales, longest_scale(spec.frames, config.video_frames))
+        temporal_scales = min(config.temporal_scales, count_temporal_scales(spec.frames, config.video_frames))
         self.video_discriminators = nn.ModuleList(
             MultiScaleDiscriminator(
                 group_channels,
@@ -104,22 +110,22 @@ class Vid2Vid(ImageTranslationModel[Vid2VidConfig]):
             )
             for _ in range(temporal_scales)
         )
-        self.image_model = self._find_image_model()
+        self.image_model = self._build_image_model()
 
-    def _find_image_model(self) -> VideoModel[Any] | None:
-        """The model that paints the first frame: from its run when new, from this model's own settings afterwards."""
-        kept = self.config.image_model
-        if kept:
-            model = build(kept["model"], self.spec)
-            model.clips_seen = kept["clips_seen"]  # which of its scales are trained
+    def _build_image_model(self) -> VideoModel[Any] | None:
+        """The model that generates the first frame: loaded from its run at first, later rebuilt from this config."""
+        stored = self.config.image_model
+        if stored:
+            model = build(stored["model"], self.spec)
+            model.clips_seen = stored["clips_seen"]  # determines which of its scales are trained
         elif self.config.first_frame == "image":
             from zoo.runs.load import load
 
             model = load(str(self.config.image_run))
-            if model.source != self.source or _maps_of(model.spec) != _maps_of(self.spec):
+            if model.source != self.source or _map_format(model.spec) != _map_format(self.spec):
                 raise ZooError(
-                    f"model.image_run={self.config.image_run} paints another kind of map than this data set has. "
-                    "Train pix2pixhd on the same data."
+                    f"model.image_run={self.config.image_run} was trained on maps other than those of this data set. "
+                    "Train pix2pixhd on the same data: python -m zoo.train model=pix2pixhd"
                 )
             model.spec = self.spec
             self.config.image_model = {"model": asdict(model.config), "clips_seen": model.clips_seen}
@@ -129,124 +135,125 @@ class Vid2Vid(ImageTranslationModel[Vid2VidConfig]):
         return model.for_sampling().requires_grad_(False).eval()
 
     def notes(self) -> list[str]:
-        """What could not be had here."""
+        """Report what is off: the perceptual loss, or temporal scales that the clips are too short for."""
         notes = super().notes()
         if len(self.video_discriminators) < self.config.temporal_scales:
             notes.append(
-                f"D_V works at {len(self.video_discriminators)} of {self.config.temporal_scales} temporal scales: "
-                f"a clip of {self.spec.frames} frames is too short for the others."
+                f"D_V uses {len(self.video_discriminators)} of {self.config.temporal_scales} temporal scales: "
+                f"clips of {self.spec.frames} frames are too short for the others."
             )
         return notes
 
     # ---------------------------------------------------------------- training
 
     def slow_parameters(self) -> list[nn.Parameter]:
-        """The flow heads: their output counts in twenties of pixels, and at the full rate it only jitters."""
+        """The flow heads: they output units of 20 pixels, and at the full learning rate the flow is unstable."""
         return [p for name, p in self.generator.named_parameters() if ".flow_head." in name]
 
-    def training_step(self, clip: Clip, batch_idx: int) -> None:
-        """Generate the clip chunk by chunk; after each, one step of the generator and one of the discriminators (eq.
-        5)."""
-        self.set_learning_rate()
-        stage = self.current_stage
-        start = self._context()
-        frames = [pyramid(frame, self.scales_at(stage)) for frame in clip["video"][:, :start].unbind(1)]
+    def step_losses(self, clip: Clip, stage: CurriculumStage) -> Iterator[GANLosses]:
+        """Generate the clip chunk by chunk, and yield the losses of each (eq. 5)."""
+        start = self._draw_context()
+        frames = [pyramid(frame, self.active_scales(stage)) for frame in clip["video"][:, :start].unbind(1)]
         ends: tuple[int, ...] = (start,) if start else ()
-        parts: dict[str, list[Tensor]] = {}
         for begin in range(start, clip["video"].shape[1], self.config.frames_per_step):
-            stop = min(begin + self.config.frames_per_step, clip["video"].shape[1])
-            ends += (stop,)
-            chunk = self.generate(clip, frames, ends, begin, stage)
-            losses = self.losses_of(clip, chunk)
-            self.optimizer_steps(*losses)
-            for name, value in (losses.generator | losses.discriminator).items():
-                parts.setdefault(name, []).append(value.detach())
+            ends += (min(begin + self.config.frames_per_step, clip["video"].shape[1]),)
+            chunk = self.generate_chunk(clip, frames, ends, begin, stage)
+            yield self.chunk_losses(clip, chunk)
             frames = [[level.detach() for level in frame] for frame in chunk.frames]
-        self.log_losses({name: torch.stack(values).mean() for name, values in parts.items()})
 
-    def _context(self) -> int:
-        """How many real frames this step starts from: 0 in a share of the steps, else 1 to L."""
+    def _draw_context(self) -> int:
+        """Number of real frames that this step starts from: 0 in a share of the steps, else 1 to L."""
         draw = generator(self.seed, self.clips_seen)
         from_nothing = self.config.generated_start if self.config.first_frame == "generated" else 0.0
         if torch.rand((), generator=draw) < from_nothing:
             return 0
         return int(torch.randint(1, self.config.past_frames + 1, (), generator=draw))
 
-    def generate(
-        self, clip: Clip, frames: list[Frame], ends: tuple[int, ...], start: int, stage: CurriculumStage | None = None
+    def generate_chunk(
+        self,
+        clip: Clip,
+        frames: list[FramePyramid],
+        chunk_ends: tuple[int, ...],
+        start: int,
+        stage: CurriculumStage | None = None,
     ) -> Chunk:
-        """Paint the frames ``start`` to ``ends[-1]``; only their maps and those of the L before are made."""
-        stage, stop = stage or CurriculumStage(), ends[-1]
+        """Generate frames ``start`` to ``chunk_ends[-1] - 1`` of a clip, given all frames before ``start``."""
+        stage, stop = stage or CurriculumStage(), chunk_ends[-1]
         first = max(start - self.config.past_frames, 0)
-        window = cut(clip, first, stop)
-        given = self.encode(window)
-        maps = pyramid(self.with_appearances(window, given), self.scales_at(stage))
+        window = slice_frames(clip, first, stop)
+        maps = self.encode(window)
+        levels = pyramid(self.with_appearances(window, maps), self.active_scales(stage))
         rollout = Rollout(self.generator, stage.freeze_coarse)
-        painted = rollout.paint(maps, frames, range(start - first, stop - first), self.config.backprop_frames)
-        finest = [scales[-1] for scales in painted]
+        generated = rollout.generate(levels, frames, range(start - first, stop - first), self.config.backprop_frames)
+        finest = [scales[-1] for scales in generated]
         return Chunk(
             start,
             stop,
-            ends,
-            [*frames, *([level.frame for level in scales] for scales in painted)],
-            given=given[:, start - first :],
+            chunk_ends,
+            [*frames, *([level.frame for level in scales] for scales in generated)],
+            maps=maps[:, start - first :],
             real=clip["video"][:, start:stop],
-            generated=torch.stack([p.frame for p in finest], 1),
-            intermediate=torch.stack([p.intermediate for p in finest], 1),
-            flow=_stacked([p.flow for p in finest]),
-            mask=_stacked([p.mask for p in finest]),
+            generated=torch.stack([f.frame for f in finest], 1),
+            intermediate=torch.stack([f.intermediate for f in finest], 1),
+            flow=_stack_frames([f.flow for f in finest]),
+            mask=_stack_frames([f.mask for f in finest]),
             labels=clip["labels"][:, start:stop] if "labels" in clip else None,
         )
 
-    # ---------------------------------------------------------------- the objective
+    # ---------------------------------------------------------------- losses
 
-    def losses_of(self, clip: Clip, chunk: Chunk) -> GANLosses:
-        """Eq. 5: every part of the generator's side, weighted, and of the discriminators' side."""
-        image, video = self.objective.losses(chunk.pictures), self.video_losses(clip, chunk)
-        motion = self.flow_losses(clip, chunk)
-        return GANLosses(image.generator | video.generator | motion, image.discriminator | video.discriminator)
+    def chunk_losses(self, clip: Clip, chunk: Chunk) -> GANLosses:
+        """All weighted losses of eq. 5; scalars by name."""
+        image, video = self.objective.losses(chunk.images), self.video_losses(clip, chunk)
+        flow = self.flow_losses(clip, chunk)
+        return GANLosses(image.generator | video.generator | flow, image.discriminator | video.discriminator)
 
     def video_losses(self, clip: Clip, chunk: Chunk) -> GANLosses:
-        """L_V of eq. 7, with feature matching, at each temporal scale that the clip fills so far."""
-        losses = GANLosses({}, {})
+        """L_V (eq. 7) with feature matching, at each temporal scale for which there are enough frames."""
+        generator_losses: dict[str, Tensor] = {}
+        discriminator_losses: dict[str, Tensor] = {}
         for scale, discriminator, groups in self._temporal_scales(chunk):
             real = video_input(clip["video"], clip["flow"], groups)
-            fake = video_input(chunk.film, clip["flow"], groups)
-            terms = adversarial_terms(discriminator, real, [fake], self.config.objective)
-            ((gan, features),) = terms.terms
-            losses.generator[f"g_video{scale}"] = gan
-            losses.generator[f"features_video{scale}"] = self.config.feature_weight * features
-            losses.discriminator[f"d_video{scale}"] = terms.discriminator
-        return losses
+            fake = video_input(chunk.finest_frames, clip["flow"], groups)
+            losses = adversarial_losses(discriminator, real, [fake], self.config.objective)
+            (terms,) = losses.generator
+            generator_losses[f"g_video{scale}"] = terms.adversarial
+            generator_losses[f"features_video{scale}"] = self.config.feature_weight * terms.feature_matching
+            discriminator_losses[f"d_video{scale}"] = losses.discriminator
+        return GANLosses(generator_losses, discriminator_losses)
 
     def flow_losses(self, clip: Clip, chunk: Chunk) -> dict[str, Tensor]:
-        """L_W of eq. 8, and that a generated frame agrees with the warped one before, where flow is trusted."""
-        start = max(chunk.start, 1)  # the first frame of a clip has none before it
+        """Weighted flow losses where the reference flow is reliable; their names are those of ``motion_losses``."""
+        start = max(chunk.start, 1)  # the first frame of a clip has no previous frame
         if start == chunk.stop:
             return {}
         later = slice(start - chunk.start, None)
-        before, current = clip["video"][:, start - 1 : chunk.stop - 1], clip["video"][:, start : chunk.stop]
-        reference = clip["flow"][:, start - 1 : chunk.stop - 1]
-        trust = flow_confidence(current, before, reference)
+        previous = slice(start - 1, chunk.stop - 1)
+        real_previous, real = clip["video"][:, previous], clip["video"][:, start : chunk.stop]
+        reference_flow = clip["flow"][:, previous]
+        confidence = flow_confidence(real, real_previous, reference_flow)
         if "visibility" in clip:
-            trust = trust * clip["visibility"][:, start - 1 : chunk.stop - 1]
-        made_before = torch.stack(chunk.film[start - 1 : chunk.stop - 1], 1).detach()
-        motion = Motion(before, current, made_before, chunk.generated[:, later], reference, trust)
+            confidence = confidence * clip["visibility"][:, previous]
+        generated_previous = torch.stack(chunk.finest_frames[previous], 1).detach()
+        generated = chunk.generated[:, later]
+        motion = MotionBatch(real_previous, real, generated_previous, generated, reference_flow, confidence)
         flow, mask = (None if x is None else x[:, later] for x in (chunk.flow, chunk.mask))
         scales = len(chunk.frames[-1])
-        return weighted(motion_losses(motion, flow, mask, scales), self._motion_weights())
-
-    def _motion_weights(self) -> dict[str, float]:
         config = self.config
-        mask = config.mask_weight if config.first_frame == "generated" else 0.0
-        flow = config.flow_weight
-        return {"flow": flow, "warp": flow, "consistency": config.consistency_weight, "mask": mask}
+        weights = {
+            "flow": config.flow_weight,
+            "warp": config.flow_weight,
+            "consistency": config.consistency_weight,
+            "mask": config.mask_weight if config.first_frame == "generated" else 0.0,
+        }
+        return apply_weights(motion_losses(motion, flow, mask, scales), weights)
 
     def _temporal_scales(self, chunk: Chunk) -> Iterator[tuple[int, MultiScaleDiscriminator, list[list[int]]]]:
+        """Number, discriminator and groups of each temporal scale that has at least one group of frames."""
         group = self.config.video_frames
         for scale, discriminator in enumerate(self.video_discriminators):
             if self.config.sparse_groups:
-                groups = sparse_groups(chunk.ends, group, scale)
+                groups = sparse_groups(chunk.chunk_ends, group, scale)
             else:
                 groups = temporal_groups(chunk.stop, chunk.stop - chunk.start, group, scale)
             if groups:
@@ -256,74 +263,72 @@ class Vid2Vid(ImageTranslationModel[Vid2VidConfig]):
 
     @torch.no_grad()
     def stream(self, request: SampleRequest) -> Iterator[Sample]:
-        """Frame after frame at constant memory; the first ``context`` frames are the given ones."""
-        first_frame = self._first_frame(request)
+        """Generate frame after frame at constant memory; the first ``context`` frames are the given ones.
+
+        Raises ZooError if the option ``first_frame`` does not fit the request or the model.
+        """
+        first_frame = self._choose_first_frame(request)
         length = self.config.past_frames
         rollout = Rollout(self.generator)
         maps: list[Tensor] = []
-        past: list[Frame] = []
-        appearance_memories: list[AppearanceMemory] | None = None
-        made = 0
-        for moment, given in self.moments(request.given):
-            if appearance_memories is None:
-                appearance_memories = self.appearance_memories(request, len(given))
-            maps = [*maps, self.with_appearance(moment, given, appearance_memories, seen=made < request.context)][
-                -length - 1 :
-            ]
-            if made < request.context:
-                sample = self._copy(moment["video"][:, 0])
-                frame = self.scaled(sample.video)
-            elif made == 0 and first_frame == "image":
-                sample = self._image(moment, request)
-                frame = self.scaled(sample.video)
+        past: list[FramePyramid] = []
+        for given in self.given_frames(request):
+            maps = [*maps, given.maps][-length - 1 :]
+            if given.index < request.context:
+                sample = self._copy_real(given.clip["video"][:, 0])
+                frame = self.trained_pyramid(sample.video)
+            elif given.index == 0 and first_frame == "image":
+                sample = self._sample_image_model(given.clip, request)
+                frame = self.trained_pyramid(sample.video)
             else:
-                painted = rollout(self.scaled(torch.stack(maps, 1)), past, len(maps) - 1)
-                frame = [level.frame for level in painted]
-                sample = self._sample(painted[-1])
+                levels = self.trained_pyramid(torch.stack(maps, 1))
+                generated = rollout.next_frame(levels, past, len(maps) - 1)
+                frame = [level.frame for level in generated]
+                sample = self._to_sample(generated[-1])
             past = [*past, frame][-length:]
-            made += 1
             yield sample
-            if made == request.frames:
-                return
-        raise self.too_short(request, made)
 
-    def _first_frame(self, request: SampleRequest) -> str:
-        """How the sample begins, checked."""
-        asked = request.options.get("first_frame")
-        how: str = asked or ("given" if request.context else self.config.first_frame)
-        one_of("first_frame", how, FIRST_FRAMES)
-        if how == "given" and not request.context:
+    def _choose_first_frame(self, request: SampleRequest) -> str:
+        """How the sample begins: given, image or generated."""
+        option = request.options.get("first_frame")
+        first_frame: str = option or ("given" if request.context else self.config.first_frame)
+        one_of("first_frame", first_frame, FIRST_FRAMES)
+        if first_frame == "given" and not request.context:
             raise ZooError(
                 "first_frame=given needs a real frame to begin with. Type context=1, or first_frame=generated."
             )
-        if how != "given" and request.context:
-            raise ZooError(f"first_frame={how} and context={request.context} contradict each other. Type context=0.")
-        if how == "image" and self.image_model is None:
+        if first_frame != "given" and request.context:
+            raise ZooError(
+                f"first_frame={first_frame} and context={request.context} contradict each other. Type context=0."
+            )
+        if first_frame == "image" and self.image_model is None:
             raise ZooError(
                 "first_frame=image needs a model that was trained with model.first_frame=image model.image_run=<run of "
                 "pix2pixhd>. Type first_frame=generated."
             )
-        return how
+        return first_frame
 
-    def _image(self, moment: Clip, request: SampleRequest) -> Sample:
-        """The first frame as the image model paints it."""
+    def _sample_image_model(self, clip: Clip, request: SampleRequest) -> Sample:
+        """The first frame, generated by the image model."""
         assert self.image_model is not None
-        image = self.image_model.sample(SampleRequest(1, moment, seed=request.seed, draw=request.draw)).video[:, 0]
+        image = self.image_model.sample(SampleRequest(1, clip, seed=request.seed, draw=request.draw)).video[:, 0]
         return Sample(image, self._details(image, image, torch.ones_like(image[:, :1]), None))
 
-    def _sample(self, painted: GeneratedFrame) -> Sample:
-        mask = torch.ones_like(painted.frame[:, :1]) if painted.mask is None else painted.mask
-        frame, intermediate, mask = (self.full_size(x) for x in (painted.frame, painted.intermediate, mask))
-        flow = painted.flow
+    def _to_sample(self, generated: GeneratedFrame) -> Sample:
+        """A generated frame at full size, with its details; flow in pixels of the full size."""
+        mask = torch.ones_like(generated.frame[:, :1]) if generated.mask is None else generated.mask
+        frame, intermediate, mask = (self.to_full_size(x) for x in (generated.frame, generated.intermediate, mask))
+        flow = generated.flow
         if flow is not None:
-            flow = self.full_size(flow) * (self.spec.height / flow.shape[-2])
+            flow = self.to_full_size(flow) * (self.spec.height / flow.shape[-2])
         return Sample(frame, self._details(frame, intermediate, mask, flow))
 
-    def _copy(self, frame: Tensor) -> Sample:
+    def _copy_real(self, frame: Tensor) -> Sample:
+        """A context frame as a sample: nothing is generated."""
         return Sample(frame, self._details(frame, frame, torch.zeros_like(frame[:, :1]), None))
 
     def _details(self, frame: Tensor, intermediate: Tensor, mask: Tensor, flow: Tensor | None) -> dict[str, Tensor]:
-        """What a frame was made from; a model that warps says where from, in pixels."""
+        """Intermediate image, mask, and the flow if the model warps; None is zero flow."""
         details = {"intermediate": intermediate, "mask": mask}
         if self.config.uses_flow:
             details["flow"] = torch.zeros_like(frame[:, :2]) if flow is None else flow
@@ -331,17 +336,18 @@ class Vid2Vid(ImageTranslationModel[Vid2VidConfig]):
 
     @classmethod
     def convert(cls, folder: Path, settings: Mapping[str, Any]) -> Vid2Vid:
-        """A model from the original release's ``<epoch>_net_G0.pth`` and its fellows."""
+        """Build a model from the original release's ``<epoch>_net_G0.pth``, G1, … and its discriminators."""
         from zoo.models.vid2vid.convert import convert
 
         return convert(cls, folder, settings)
 
 
-def _maps_of(spec: ClipSpec) -> tuple[object, ...]:
-    """What must be the same for two models to paint the same maps."""
-    maps = {"labels", "instances", "condition"} & set(spec.fields)
-    return maps, spec.label_names, spec.condition_kind, spec.condition_channels
+def _map_format(spec: ClipSpec) -> tuple[object, ...]:
+    """Properties that the maps of two models must share if both are to translate them."""
+    fields = {"labels", "instances", "condition"} & set(spec.fields)
+    return fields, spec.label_names, spec.condition_kind, spec.condition_channels
 
 
-def _stacked(images: list[Tensor | None]) -> Tensor | None:
+def _stack_frames(images: list[Tensor | None]) -> Tensor | None:
+    """(B, ., H, W) per frame -> (B, n, ., H, W); None if the generator does not predict it."""
     return None if images[0] is None else torch.stack(cast("list[Tensor]", images), 1)

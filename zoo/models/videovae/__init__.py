@@ -1,1 +1,1 @@
-"""VideoVAE: a variational auto-encoder of frames whose code an LSTM and holistic attributes shape in time."""
+"""VideoVAE: a variational autoencoder of frames whose codes depend on an LSTM and on holistic attributes."""

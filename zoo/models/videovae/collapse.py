@@ -1,9 +1,9 @@
-"""Notices when the code has ceased to say anything: posterior collapse.
+"""Detects posterior collapse: codes that carry no information.
 
-A dimension of the code is active while its posterior departs from the prior by more than ACTIVE nats a frame on
-average (after Burda et al., arXiv 1509.00519, who count active units by the variance of their means).
+A dimension of the code is active if the KL divergence of posterior and prior exceeds ACTIVE_NATS per frame on average.
+Burda et al. (arXiv 1509.00519) count active units by the variance of their means instead.
 
-Shapes: B clips, T frames, D code.
+Shapes: B clips, T frames, D size of the code.
 """
 
 from __future__ import annotations
@@ -14,40 +14,42 @@ from torch import Tensor
 
 from zoo.devices.collectives import mean_over_ranks
 
-ACTIVE = 0.01
-LEAST = 0.1
-"""Nats a frame, of all dimensions together, below which nothing can be told apart by the code."""
-MEMORY = 0.9
-"""What a step leaves of the mean before it: the last few dozen count, and not the warm-up of beta."""
+ACTIVE_NATS = 0.01
+COLLAPSED_NATS = 0.1
+"""Nats per frame, summed over dimensions, below which the code counts as collapsed."""
+DECAY = 0.9
+"""Decay of the moving average per step: a memory of a few dozen steps, shorter than the warm-up of beta."""
 
 
 class CollapseMonitor:
-    """A moving mean of each dimension's divergence: a watch and no part of the model, but kept in its checkpoints, so
-    that a training that goes on logs what it would have."""
+    """Moving average of the KL divergence of each dimension.
+
+    It does not influence the model, but checkpoints contain it, so that a resumed training logs the same values.
+    """
 
     def __init__(self) -> None:
         self.mean: Tensor | None = None
 
     def update(self, divergence: Tensor) -> None:
-        """KL of a step, (B, T, D), of this rank; what is remembered is that of all."""
-        now = mean_over_ranks(divergence.flatten(0, 1).mean(0))
-        self.mean = now if self.mean is None else self.mean.to(now.device).lerp(now, 1 - MEMORY)
+        """Update with the KL divergence of a step, (B, T, D); it is averaged over all ranks."""
+        current = mean_over_ranks(divergence.flatten(0, 1).mean(0))
+        self.mean = current if self.mean is None else self.mean.to(current.device).lerp(current, 1 - DECAY)
 
     @property
     def active(self) -> Tensor:
-        """Number of active dimensions, ()."""
+        """Number of active dimensions; a float scalar."""
         assert self.mean is not None
-        return (self.mean > ACTIVE).sum().float()
+        return (self.mean > ACTIVE_NATS).sum().float()
 
     def report(self) -> None:
         """Warn if the code has collapsed."""
         if self.mean is None:
             return
         nats, active = float(self.mean.sum()), int(self.active)
-        if nats < LEAST or active == 0:
+        if nats < COLLAPSED_NATS or active == 0:
             warnings.warn(
-                f"The code has collapsed: posterior and prior differ by {nats:.3f} nats a frame, and {active} of "
-                f"{len(self.mean)} dimensions are in use, so all frames of an attribute come out alike. Try a smaller "
+                f"The code has collapsed: posterior and prior differ by {nats:.3f} nats per frame, and {active} of "
+                f"{len(self.mean)} dimensions are active, so frames with the same attributes look alike. Try a smaller "
                 "model.scale or model.beta, a longer model.beta_warmup, or model.free_bits=0.05",
                 stacklevel=2,
             )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zoo.blocks.halving import halvings
+from zoo.blocks.halving import count_halvings
 from zoo.card import ModelCard, ModelConfig, register
 from zoo.errors import ZooError, one_of
 from zoo.types import ClipSpec
 
 CARD = ModelCard(
     name="videovae",
-    title="Probabilistic Video Generation using Holistic Attribute Control",
+    title="Probabilistic Video Generation using Holistic Attribute AttributeControl",
     paper="He et al., ECCV 2018, arXiv 1803.08085",
     year=2018,
     code_licence="Apache-2.0, written from published descriptions",
@@ -29,7 +29,7 @@ CARD = ModelCard(
 
 @dataclass(frozen=True)
 class Preset:
-    """Layer sizes that belong together."""
+    """A set of layer sizes."""
 
     code: int
     """Dimensions of the code z of a frame."""
@@ -127,25 +127,25 @@ class VideoVAEConfig(ModelConfig):
         one_of("model.attributes", self.attributes, ("structured", "decoder", "none"))
         one_of("model.norm", self.norm, ("none", "batch"))
         one_of("model.likelihood", self.likelihood, ("gaussian", "laplace"))
-        for name, least in (("code", 1), ("hidden", 1), ("features", 1), ("units", 1), ("beta", 0), ("free_bits", 0)):
+        for name, minimum in (("code", 1), ("hidden", 1), ("features", 1), ("units", 1), ("beta", 0), ("free_bits", 0)):
             value = getattr(self, name)
-            if value is not None and value < least:
-                raise ZooError(f"model.{name}={value} is too small. Try: model.{name}={least}")
+            if value is not None and value < minimum:
+                raise ZooError(f"model.{name}={value} is too small. Try: model.{name}={minimum}")
         if self.scale <= 0:
-            raise ZooError(f"model.scale={self.scale} is no width of a likelihood. Try: model.scale=0.3")
+            raise ZooError(f"model.scale={self.scale} must be positive. Try: model.scale=0.3")
         if self.min_log_variance >= self.max_log_variance:
             raise ZooError(
-                f"model.min_log_variance={self.min_log_variance} is not below "
+                f"model.min_log_variance={self.min_log_variance} must be below "
                 f"model.max_log_variance={self.max_log_variance}. Try: model.min_log_variance=-8"
             )
         if not 0 <= self.beta_warmup <= 1:
             raise ZooError(
-                f"model.beta_warmup={self.beta_warmup} is no share of a training. Try: model.beta_warmup=0.5"
+                f"model.beta_warmup={self.beta_warmup} must be a share, from 0 to 1. Try: model.beta_warmup=0.5"
             )
 
     @property
     def sizes(self) -> Preset:
-        """The sizes, every choice made."""
+        """Sizes of all layers: those of the preset, unless they are set."""
         preset = PRESETS[self.preset]
         return Preset(
             self.code or preset.code,
@@ -155,19 +155,21 @@ class VideoVAEConfig(ModelConfig):
         )
 
     def problems(self, spec: ClipSpec) -> list[str]:
-        """Sentences about what does not fit the clips."""
+        """Messages about settings that do not fit the clips."""
         size = f"{spec.height}x{spec.width}"
         if self.preset == "paper":
             if (spec.height, spec.width) != (64, 64):
-                return [f"model.preset=paper is for 64x64 pixels; clips are {size}. Try: data.height=64 data.width=64"]
+                return [
+                    f"model.preset=paper is for 64x64 pixels, but clips are {size}. Try: data.height=64 data.width=64"
+                ]
             return []
         try:
-            halvings(spec.height, spec.width)
+            count_halvings(spec.height, spec.width)
         except ZooError as problem:
             return [str(problem)]
         return []
 
     @classmethod
     def tiny(cls) -> VideoVAEConfig:
-        """The smallest one that has every part, for tests."""
+        """The smallest configuration that has every part, for tests."""
         return cls(width=8, code=16, hidden=32, features=32, units=32, free_bits=0.01, lr=3e-3)

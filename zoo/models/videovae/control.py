@@ -1,4 +1,4 @@
-"""Which attributes every frame of a sample has: asked for, labelled, read off the frames that are given, or drawn.
+"""Attributes of every frame of a sample: scheduled, labelled, inferred from given frames, or drawn.
 
 Shapes: B clips, K values of an attribute.
 """
@@ -12,25 +12,27 @@ from zlib import crc32
 import torch
 from torch import Tensor
 
-from zoo.blocks.attribute_schedule import FREE, INFERRED, Schedule, read_schedules
+from zoo.blocks.attribute_schedule import FREE, INFERRED, Schedule, parse_schedules
 from zoo.blocks.attributes import UNKNOWN, Attributes
 from zoo.errors import ZooError
 from zoo.randomness import generator
 from zoo.types import Clip, SampleRequest
 
 Ids = dict[str, Tensor]
-"""Attribute -> (B,) int64, UNKNOWN where it is to be read off the frame."""
+"""Attribute -> (B,) int64, UNKNOWN where it is to be inferred from the frame."""
 
 
 class GivenFrame(NamedTuple):
-    """One frame of what is given: (B, C, H, W), None where no video is; and what is known of its attributes."""
+    """One frame that a sample is conditioned on."""
 
     image: Tensor | None
+    """(B, 3, H, W); None if only attributes are given."""
+
     labels: Ids
 
 
 def given_frames(clips: Iterator[Clip]) -> Iterator[GivenFrame]:
-    """Frame by frame, over consecutive pieces."""
+    """Iterate over the frames of consecutive pieces of a clip."""
     for clip in clips:
         labels, video = clip.get("attributes", {}), clip.get("video")
         lengths = [values.shape[1] for values in (*labels.values(), video) if values is not None]
@@ -38,85 +40,87 @@ def given_frames(clips: Iterator[Clip]) -> Iterator[GivenFrame]:
             yield GivenFrame(None if video is None else video[:, t], {name: ids[:, t] for name, ids in labels.items()})
 
 
-class Control:
-    """The attributes of a sample, frame after frame.
+class AttributeControl:
+    """Determines the attributes of a sample frame by frame.
 
-    What was asked for comes first, then the labels of the given clip, of which the last holds where they end. Of the
-    rest, the likeliest is taken by what the classifier says of the given frames (of their mean where an attribute is
-    constant, of the last one where it may change); where no frame is given, one is drawn, evenly, once a sample.
+    Schedules of the request come first, then labels of the given clip, the last of which holds after its end. Any other
+    attribute is inferred: the likeliest value by the logits of the given frames, averaged over them for constant
+    attributes, else those of the last frame. Without given frames it is drawn uniformly, once per sample.
+
+    keys: one per clip; random numbers depend on them. constant: attributes that never change within a clip. model: name
+    of the model, for error messages. Raises ZooError for a schedule that does not fit the attributes, and for inference
+    without given frames.
     """
 
     def __init__(
         self, request: SampleRequest, keys: list[str], attributes: Attributes, constant: tuple[str, ...], model: str
     ) -> None:
-        self.schedules = read_schedules(request.options.get("attributes", {}), attributes, model)
+        self.schedules = parse_schedules(request.options.get("attributes", {}), attributes, model)
         self.request, self.keys, self.attributes, self.constant = request, keys, attributes, constant
         self.labels: Ids = {}
         self.drawn: Ids = {}
         self.sums: dict[str, Tensor] = {}
-        self.seen = 0
-        if request.context == 0 and not request.options.get("reconstruct"):
-            self._refuse_inference()
-
-    def _refuse_inference(self) -> None:
+        self.frames_seen = 0
+        sees_frames = request.context > 0 or request.options.get("reconstruct")
         for name, schedule in self.schedules.items():
-            if schedule.manner == INFERRED:
+            if schedule.mode == INFERRED and not sees_frames:
                 raise ZooError(f"attributes.{name}={INFERRED} needs a frame to be inferred from. Try: context=1")
 
-    def hear(self, labels: Mapping[str, Tensor]) -> None:
-        """The labels of the next frame of what is given."""
+    def observe_labels(self, labels: Mapping[str, Tensor]) -> None:
+        """Store the labels of the next given frame."""
         self.labels |= {name: labels[name].cpu() for name in self.attributes if name in labels}
 
-    def see(self, logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What the classifier says of the next given frame, (B, K); returns what it says so far."""
-        self.seen += 1
+    def observe_logits(self, logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Add the logits of the next given frame, attribute -> (B, K); returns the logits of all frames so far."""
+        self.frames_seen += 1
         for name, values in logits.items():
-            kept = self.sums.get(name) if name in self.constant else None
-            self.sums[name] = values if kept is None else kept + values
+            earlier = self.sums.get(name) if name in self.constant else None
+            self.sums[name] = values if earlier is None else earlier + values
         return {name: self._mean(name) for name in logits}
 
     def _mean(self, name: str) -> Tensor:
-        return self.sums[name] / (self.seen if name in self.constant else 1)
+        return self.sums[name] / (self.frames_seen if name in self.constant else 1)
 
-    def at(self, t: int) -> Ids:
-        """The attributes of frame t as far as they are known."""
-        return {name: self._known(name, self.schedules.get(name, Schedule()), t) for name in self.attributes}
+    def known_at(self, t: int) -> Ids:
+        """Attributes of frame t, UNKNOWN where they are to be inferred."""
+        return {name: self._known_ids(name, self.schedules.get(name, Schedule()), t) for name in self.attributes}
 
-    def _known(self, name: str, schedule: Schedule, t: int) -> Tensor:
+    def _known_ids(self, name: str, schedule: Schedule, t: int) -> Tensor:
         value = schedule.at(t)
         if value is not None:
             return torch.full((len(self.keys),), value)
-        if schedule.manner == FREE:
-            return self._drawn(name)
-        if schedule.manner is None and name in self.labels:
+        if schedule.mode == FREE:
+            return self._draw(name)
+        if schedule.mode is None and name in self.labels:
             return self.labels[name]
         return torch.full((len(self.keys),), UNKNOWN)
 
-    def settled(self, t: int) -> Ids:
-        """The attributes of frame t, those that nobody told being inferred or drawn."""
-        return {name: self._settle(name, ids) for name, ids in self.at(t).items()}
+    def resolve(self, t: int) -> Ids:
+        """Attributes of frame t; unknown ones are inferred or drawn."""
+        return {name: self._resolve(name, ids) for name, ids in self.known_at(t).items()}
 
-    def _settle(self, name: str, ids: Tensor) -> Tensor:
+    def _resolve(self, name: str, ids: Tensor) -> Tensor:
         if (ids != UNKNOWN).all():
             return ids
-        likeliest = self._mean(name).argmax(-1).cpu() if self.seen else self._drawn(name)
+        likeliest = self._mean(name).argmax(-1).cpu() if self.frames_seen else self._draw(name)
         return torch.where(ids == UNKNOWN, likeliest, ids)
 
-    def _drawn(self, name: str) -> Tensor:
-        """One value for all frames: a function of seed, draw, clip and attribute."""
+    def _draw(self, name: str) -> Tensor:
+        """Draw one value for all frames: a function of seed, draw, clip and attribute."""
         if name not in self.drawn:
             values = len(self.attributes[name])
-            numbers = (self.request.seed, self.request.draw)
-            chances = [generator(*numbers, *_numbers(key, name)) for key in self.keys]
-            self.drawn[name] = torch.cat([torch.randint(values, (1,), generator=chance) for chance in chances])
+            seeds = (self.request.seed, self.request.draw)
+            sources = [generator(*seeds, *_hash_strings(key, name)) for key in self.keys]
+            self.drawn[name] = torch.cat([torch.randint(values, (1,), generator=source) for source in sources])
         return self.drawn[name]
 
 
-def _numbers(*words: str) -> list[int]:
-    return [crc32(word.encode()) for word in words]
+def _hash_strings(*strings: str) -> list[int]:
+    """Hash strings for seeds; Python salts ``hash``."""
+    return [crc32(string.encode()) for string in strings]
 
 
-def code_noise(request: SampleRequest, keys: list[str], t: int, size: int) -> Tensor:
-    """What is drawn for the code of frame t, (B, D): a function of seed, draw, clip and frame, not of the batch."""
-    numbers = (request.seed, request.draw)
-    return torch.stack([torch.randn(size, generator=generator(*numbers, *_numbers(key), t)) for key in keys])
+def draw_code_noise(request: SampleRequest, keys: list[str], t: int, size: int) -> Tensor:
+    """Draw the noise of the code of frame t, (B, D): a function of seed, draw, clip and frame, not of the batch."""
+    seeds = (request.seed, request.draw)
+    return torch.stack([torch.randn(size, generator=generator(*seeds, *_hash_strings(key), t)) for key in keys])

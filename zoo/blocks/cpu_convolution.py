@@ -1,6 +1,6 @@
-"""Convolutions that give a processor less to do: few output channels, one-hot maps. Elsewhere they are plain ones.
+"""Convolutions that are faster on CPUs: for few output channels and for one-hot inputs. Elsewhere they are plain ones.
 
-Shapes: N images, C channels, H x W pixels; L frames whose maps stand one after another among the channels.
+Shapes: N images, C channels, H x W pixels; L frames whose maps are concatenated along the channels.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from einops import rearrange
 from torch import Tensor, nn
 
 
-def is_single(x: Tensor) -> bool:
-    """Whether PyTorch computes with this in single precision on a processor, one operation after another."""
+def is_cpu_float32(x: Tensor) -> bool:
+    """Whether operations on this tensor run eagerly on a CPU in float32: without autocast and without compilation."""
     plain = x.device.type == "cpu" and x.dtype == torch.float32
     return plain and not torch.is_autocast_enabled("cpu") and not torch.compiler.is_compiling()
 
 
-class FewChannels(nn.Conv2d):
-    """A convolution to one, two or three channels, which makes four neighbouring columns at once.
+class FewChannelConv2d(nn.Conv2d):
+    """A convolution to one, two or three channels that computes four adjacent columns at once.
 
-    A processor computes 16 channels in the time of one. Of four columns the kernels stand beside each other, shifted by
-    a column each, as output channels of one convolution of stride 4: the same sums in 0.4 of the time. For GPUs there
-    is no good kernel of that form: with it a step of pix2pixHD in bf16 took twice as long on an H100.
+    A CPU computes 16 channels in the time of one. Four copies of the kernel, each shifted by one column, become the
+    output channels of one convolution of stride 4: the same sums in 0.4 of the time. GPUs have no fast kernel of this
+    shape: with it, a step of pix2pixHD in bf16 took twice as long on an H100.
     """
 
     COLUMNS = 4
@@ -31,15 +31,18 @@ class FewChannels(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, Cout, H', W')."""
-        return self._slide(x, self.weight, self.bias)
+        return self._convolve(x, self.weight, self.bias)
 
-    def beside(self, other: FewChannels, x: Tensor) -> tuple[Tensor, Tensor]:
-        """What this one and another make of the same images, by one convolution: 0.97 of a frame's time in vid2vid."""
+    def forward_with(self, other: FewChannelConv2d, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Outputs of this convolution and of another one for the same input, in one pass.
+
+        A frame of vid2vid takes 0.97 of the time.
+        """
         weight, bias = torch.cat([self.weight, other.weight]), torch.cat([self.bias, other.bias])
-        both = self._slide(x, weight, bias)
+        both = self._convolve(x, weight, bias)
         return both[:, : self.out_channels], both[:, self.out_channels :]
 
-    def _slide(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    def _convolve(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         width = x.shape[-1] - weight.shape[-1] + 1
         if x.device.type != "cpu" or width % self.COLUMNS:
             return F.conv2d(x, weight, bias)
@@ -49,10 +52,10 @@ class FewChannels(nn.Conv2d):
 
 
 class OneHotConv2d(nn.Conv2d):
-    """A convolution, not padded, of L maps whose first ``classes`` channels each are one-hot.
+    """An unpadded convolution of L maps, the first ``classes`` channels of each of which are one-hot.
 
-    Of these a kernel meets a single 1 a pixel. To learn they are multiplied as they are; in use their rows of the
-    kernel are looked up and added, as of an embedding: 0.3 of the time for 3 x 12 channels and 7 x 7 pixels.
+    In training this is a plain convolution. Without gradients, the weights that meet the ones are looked up and summed,
+    as in an embedding bag: 0.3 of the time for 3 x 12 channels and a 7 x 7 kernel.
     """
 
     def __init__(self, channels: int, channels_out: int, size: int, frames: int, classes: int) -> None:
@@ -61,7 +64,7 @@ class OneHotConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, L·C, H, W) -> (N, Cout, H', W')."""
-        if not self.classes or torch.is_grad_enabled() or not is_single(x):
+        if not self.classes or torch.is_grad_enabled() or not is_cpu_float32(x):
             return super().forward(x)
         L, classes, size = self.frames, self.classes, self.weight.shape[-1]
         maps = rearrange(x, "n (l c) h w -> n h w l c", l=L)

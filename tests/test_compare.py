@@ -294,7 +294,7 @@ def test_what_is_no_run_is_said(tmp_path):
     with pytest.raises(ZooError, match="Nothing matches"):
         find_runs([f"{tmp_path}/x*"])
     (tmp_path / "runs" / "a" / "results.jsonl").unlink()
-    with pytest.raises(ZooError, match=r"Measure it: python -m zoo.evaluate run="):
+    with pytest.raises(ZooError, match=r"Evaluate the run: python -m zoo.evaluate run="):
         gather(find_runs([f"{tmp_path}/runs/*"]))
 
 

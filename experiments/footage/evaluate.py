@@ -20,7 +20,8 @@ from torch import Tensor
 from torch.utils.data import default_collate
 
 from zoo.data.base import DataConfig, build_set
-from zoo.evaluation.catalogue import METRICS, OF_SAMPLES
+from zoo.evaluation.catalogue import METRICS
+from zoo.evaluation.choice import PAIRED_DEFAULTS
 from zoo.evaluation.metric import Setup
 from zoo.model import build
 from zoo.runs.load import data_config, load
@@ -35,7 +36,7 @@ CONTEXT = 1
 def measure(video: Tensor, real: Tensor) -> dict[str, float]:
     """L1, PSNR and SSIM of (1, T, 3, H, W) after the context."""
     found: dict[str, float] = {}
-    for name in OF_SAMPLES:
+    for name in PAIRED_DEFAULTS:
         metric = METRICS[name].load()(name, Setup(video.shape[1] - CONTEXT, clips=1))
         metric.update(video[:, None, CONTEXT:], real[:, CONTEXT:])
         found[name] = round(metric.compute()[name], 4)

@@ -159,7 +159,7 @@ def measure(run: str, classifier_run: str) -> None:
 def held_out(config: Any, model: Any) -> list[Any]:
     """The first CLASSIFIED clips that nobody trained on, in batches."""
     from zoo.data.base import build_set
-    from zoo.evaluation.of_run import batches
+    from zoo.evaluation.evaluate_run import batches
 
     real = build_set(replace(config, frames=FRAMES + 1), "val", model.card.wanted() | {"attributes"}, seed=0)
     return list(batches(real, CLASSIFIED, FRAMES + 1, BATCH))
@@ -170,7 +170,7 @@ def classified(classifier: Any, videos: Any) -> dict[str, float]:
     import torch
 
     from zoo.evaluation.metric import Setup, Videos
-    from zoo.evaluation.metrics.classified import AttributeScores
+    from zoo.evaluation.metrics.attribute_scores import AttributeScores
 
     metric = AttributeScores("accuracy", Setup(FRAMES, CLASSIFIED, classifier=classifier))
     with torch.no_grad():

@@ -236,7 +236,7 @@ def _columns(results: Results) -> tuple[list[Column], list[str]]:
 
 
 def _left_out(name: str, protocol: Protocol, kept: Sequence[Protocol]) -> str:
-    nearest = min((protocol.differences(each) for each in kept), key=len)
+    nearest = min((protocol.differing_fields(each) for each in kept), key=len)
     return f"{name} was also measured as {protocol.slug}, which differs in {listed(nearest)}: it is left out."
 
 
@@ -270,7 +270,7 @@ def _no_common(protocols: Mapping[str, Sequence[Protocol]]) -> str:
     for (a, mine), (b, others) in combinations(protocols.items(), 2):
         if any(protocol in others for protocol in mine):
             continue
-        nearest = min((p.differences(q) for p in mine for q in others), key=len)
+        nearest = min((p.differing_fields(q) for p in mine for q in others), key=len)
         fields = "\n".join(f"  {name}: {one!r} and {two!r}" for name, (one, two) in nearest.items())
         return (
             f"{a} and {b} were not measured alike, so their numbers cannot stand in one column. They differ in\n"

@@ -18,7 +18,7 @@ from lightning.fabric.utilities import move_data_to_device
 from torch.utils.data import DataLoader
 
 from zoo.callbacks.checkpoints import StepCheckpoint
-from zoo.callbacks.clock import Clock
+from zoo.callbacks.clips_seen import ClipsSeen
 from zoo.callbacks.ema import MovingAverage
 from zoo.callbacks.non_finite import StopOnNonFinite
 from zoo.callbacks.progress import ProgressBar
@@ -152,7 +152,7 @@ class TrainedContract:
             StopOnNonFinite(tmp_path),
             StepCheckpoint(tmp_path, 10),
             MovingAverage(500),
-            Clock(),
+            ClipsSeen(),
             ProgressBar(),
         ]
         clips: Any = DataLoader([tiny_clip(name)] * 2, batch_size=None)  # type: ignore[arg-type]

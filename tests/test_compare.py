@@ -27,9 +27,9 @@ from zoo.comparison.gather import (
     significantly_better,
 )
 from zoo.comparison.grid import common_clips, write_grid
-from zoo.comparison.online import fetched
+from zoo.comparison.online import download_wandb_runs
 from zoo.comparison.report import build_report, ids_by_project, write_report
-from zoo.comparison.table import in_words, to_csv, to_markdown
+from zoo.comparison.table import format_cell, to_csv, to_markdown
 from zoo.data.decode import probe, read_frames, write_video
 from zoo.errors import ZooError
 from zoo.evaluation.protocol import Protocol
@@ -308,9 +308,9 @@ def test_paths_without_a_run_are_explained(tmp_path):
 
 
 def test_format_of_a_cell():
-    assert in_words(None) == "–"
-    assert in_words(Cell((1.0,), 1.0)) == "1"
-    assert in_words(Cell((1.0, 2.0), 1.5, 6.353, best=True, real=0.5)) == "**1.5 ± 6.4** (real 0.5)"
+    assert format_cell(None) == "–"
+    assert format_cell(Cell((1.0,), 1.0)) == "1"
+    assert format_cell(Cell((1.0, 2.0), 1.5, 6.353, best=True, real=0.5)) == "**1.5 ± 6.4** (real 0.5)"
 
 
 def test_compare_writes_every_file(tmp_path, capsys, monkeypatch):
@@ -389,7 +389,7 @@ def test_wandb_runs_are_downloaded(tmp_path):
         FakeFile(name="config.yaml", source=local / "config.yaml", size=1)
     )  # wandb's own file, which is not part of the run folder
     api = SimpleNamespace(run=lambda path: SimpleNamespace(files=lambda: files))
-    words = fetched(["me/zoo/abc123", str(local)], tmp_path / "wandb", api)
+    words = download_wandb_runs(["me/zoo/abc123", str(local)], tmp_path / "wandb", api)
     assert words[1] == str(local)
     assert Path(words[0]).name == "vid2vid-s1"
     [run] = gather([Path(words[0])])[0].runs
@@ -397,11 +397,11 @@ def test_wandb_runs_are_downloaded(tmp_path):
     assert run.wandb == WandbRun("abc123", True, "me", "zoo")
     empty = SimpleNamespace(run=lambda path: SimpleNamespace(files=list))
     with pytest.raises(ZooError, match="holds no run folder of the zoo"):
-        fetched(["me/zoo/abc123"], tmp_path / "wandb", empty)
+        download_wandb_runs(["me/zoo/abc123"], tmp_path / "wandb", empty)
     evil = [FakeFile(name=name, source=local / "config.yaml", size=1) for name in ("r/results.jsonl", "r/../../../x")]
     api = SimpleNamespace(run=lambda path: SimpleNamespace(files=lambda: evil))
     with pytest.raises(ZooError, match="lies outside of its folder"):
-        fetched(["me/zoo/abc124"], tmp_path / "wandb", api)
+        download_wandb_runs(["me/zoo/abc124"], tmp_path / "wandb", api)
 
 
 def logged(folder: Path, run: str) -> Path:

@@ -37,14 +37,14 @@ def compare(runs: Sequence[str], out: Path, project: str | None = None) -> Compa
 
     from zoo.comparison.gather import find_runs, gather
     from zoo.comparison.grid import write_grid
-    from zoo.comparison.online import fetched
+    from zoo.comparison.online import download_wandb_runs
     from zoo.comparison.page import write_page
     from zoo.comparison.report import reports_are_there, write_report
     from zoo.comparison.table import terminal_tables, to_csv, to_markdown
 
     if out.exists() and any(out.iterdir()):
         raise ZooError(f"out={out} exists and is not empty, and nothing is overwritten. Try: out={out}-2")
-    comparison, notes = gather(find_runs(fetched(runs, out / "wandb")))
+    comparison, notes = gather(find_runs(download_wandb_runs(runs, out / "wandb")))
     out.mkdir(parents=True, exist_ok=True)
     (out / "table.md").write_text(to_markdown(comparison))
     (out / "table.csv").write_text(to_csv(comparison))

@@ -28,7 +28,7 @@ from zoo.devices.cuda_graphs import Capture, CapturedNetwork, capture_cuda_graph
 from zoo.errors import ZooError, listed
 from zoo.randomness import generator, mix
 from zoo.settings import Train
-from zoo.types import Clip, ClipSpec, CurriculumStage, Sample, SampleRequest, Verdict
+from zoo.types import AttributeProbabilities, Clip, ClipSpec, CurriculumStage, Sample, SampleRequest
 
 ConfigT = TypeVar("ConfigT")
 CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
@@ -82,8 +82,8 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         """Yield the frames of a sample one by one, without the axis T, at constant memory."""
         raise NotImplementedError(f"{self.card.name} does not stream")
 
-    def classify(self, video: Tensor) -> Verdict:
-        """Of a model that classifies: what it says of clips, (B, T, 3, H, W), attribute by attribute."""
+    def classify(self, video: Tensor) -> AttributeProbabilities:
+        """Classifiers only: predict the attributes of clips, (B, T, 3, H, W)."""
         raise NotImplementedError(f"{self.card.name} does not classify")
 
     def segment(self, video: Tensor) -> Tensor:

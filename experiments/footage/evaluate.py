@@ -27,7 +27,7 @@ from zoo.model import build
 from zoo.runs.load import data_config, load
 from zoo.runs.provenance import commit
 from zoo.types import Sample, SampleRequest
-from zoo.visualization.grids import rows_of, save_film, save_grid
+from zoo.visualization.grids import sample_films, save_film, save_grid
 
 HERE = Path(__file__).parent
 CONTEXT = 1
@@ -80,7 +80,7 @@ def main(run: str) -> None:
     with (HERE / "results.jsonl").open("a") as file:
         file.write(json.dumps(line) + "\n")
     print(json.dumps(line, indent=2))
-    rows = rows_of(clip, Sample(videos["trained"]), 0, model.spec, model.source)
+    rows = sample_films(clip, Sample(videos["trained"]), 0, model.spec, model.source)
     save_grid(HERE / f"{name}.png", [rows])
     save_film(Path(run) / f"{name}.mp4", [rows], model.spec.fps)
 

@@ -129,7 +129,7 @@ def measure(run: str, classifier_run: str) -> None:
     """
     import torch
 
-    from zoo.evaluation.tools import check_bound, open_classifier
+    from zoo.evaluation.tools import check_classifier_on_real_clips, open_classifier
     from zoo.runs.load import data_config, load
     from zoo.runs.provenance import commit
 
@@ -140,7 +140,7 @@ def measure(run: str, classifier_run: str) -> None:
     clips = held_out(config, model)
     real = [clip["video"][:, 1:] for clip in clips]
     results: dict[str, Any] = {"real": classified(classifier, zip(real, clips, strict=True)) | steadiness(real)}
-    check_bound({f"real/{name}": value for name, value in results["real"].items()})
+    check_classifier_on_real_clips({f"real/{name}": value for name, value in results["real"].items()})
     asked: dict[str, tuple[int, dict[str, Any]]] = {WAYS[0]: (0, {}), WAYS[1]: (1, {})}
     if model.attributes:
         results["read off the first frame"] = inferred(model, clips)
@@ -159,10 +159,10 @@ def measure(run: str, classifier_run: str) -> None:
 def held_out(config: Any, model: Any) -> list[Any]:
     """The first CLASSIFIED clips that nobody trained on, in batches."""
     from zoo.data.base import build_set
-    from zoo.evaluation.evaluate_run import batches
+    from zoo.evaluation.evaluate_run import iter_batches
 
     real = build_set(replace(config, frames=FRAMES + 1), "val", model.card.wanted() | {"attributes"}, seed=0)
-    return list(batches(real, CLASSIFIED, FRAMES + 1, BATCH))
+    return list(iter_batches(real, CLASSIFIED, FRAMES + 1, BATCH))
 
 
 def classified(classifier: Any, videos: Any) -> dict[str, float]:

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
-from zoo.comparison.content import Cell, Column, Comparison, Row, Run
+from zoo.comparison.content import Cell, Column, ComparedRun, Comparison, Row
 from zoo.comparison.page import BINS, PARTS, SCRIPTS, write_page
 from zoo.data.decode import write_video
 from zoo.errors import ZooError
@@ -68,9 +68,9 @@ def comparison(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     config = {"model.name": "videovae", "model.width": 24, "budget.clips": 400, "lr": 0.1}
     runs = (
-        Run(HOSTILE, folder, "wide", 1, config, curves_of(0), films_of(folder, 0)),
-        Run("two", folder, "narrow", 2, config | {"model.width": 16, "lr": math.nan}, {}, films_of(folder, 1)),
-        Run("three", folder, "other", 0, config | {"only.here": "</script>"}, curves_of(2), {}),
+        ComparedRun(HOSTILE, folder, "wide", 1, config, curves_of(0), films_of(folder, 0)),
+        ComparedRun("two", folder, "narrow", 2, config | {"model.width": 16, "lr": math.nan}, {}, films_of(folder, 1)),
+        ComparedRun("three", folder, "other", 0, config | {"only.here": "</script>"}, curves_of(2), {}),
     )
     protocol = {"data": "puppets", "split": "val", "clips": 8}
     columns = (Column(PSNR, "max", protocol), Column(L1, "min", protocol))

@@ -17,7 +17,15 @@ from zoo.flow.estimators import build_estimator
 from zoo.runs.metrics_csv import read_curves
 from zoo.testing import tiny_model
 from zoo.types import ClipSpec, Sample
-from zoo.visualization.grids import detail_rows, filmstrip, given_film, kept_frames, palette, side_by_side, to_bytes
+from zoo.visualization.grids import (
+    conditioning_film,
+    detail_rows,
+    filmstrip,
+    filmstrip_frames,
+    palette,
+    side_by_side,
+    to_bytes,
+)
 
 
 def paired_value(name: str, generated: torch.Tensor, real: torch.Tensor) -> dict[str, float]:
@@ -257,7 +265,7 @@ def test_conditioning_film_shows_edges_and_drawings():
     def film(*levels: float) -> list[float]:
         condition = torch.tensor(levels).view(1, 1, -1, 1, 1).expand(1, 2, -1, 4, 4)
         spec = ClipSpec(("condition",), 2, 4, 4, 12.5, condition_channels=len(levels))
-        return given_film({"condition": condition}, 0, spec, "condition")[0, :, 0, 0].tolist()
+        return conditioning_film({"condition": condition}, 0, spec, "condition")[0, :, 0, 0].tolist()
 
     assert film(1.0) == [255, 255, 255]  # edges in [0, 1]
     assert film(1.0, 0.0) == [128, 128, 128]  # edges and distance
@@ -313,9 +321,9 @@ def test_frames_without_visible_pixels_do_not_count():
 
 
 def test_filmstrip_shows_evenly_spaced_frames():
-    assert kept_frames(5) == {0, 1, 2, 3, 4}
-    assert kept_frames(15) == {0, 2, 4, 6, 8, 10, 12, 14}
-    assert kept_frames(1) == {0}
+    assert filmstrip_frames(5) == {0, 1, 2, 3, 4}
+    assert filmstrip_frames(15) == {0, 2, 4, 6, 8, 10, 12, 14}
+    assert filmstrip_frames(1) == {0}
 
 
 def test_palette_gives_each_class_its_own_colour():

@@ -16,11 +16,11 @@ from zoo.data.base import build_set
 from zoo.data.sets.puppets.config import PuppetsConfig
 from zoo.errors import ZooError
 from zoo.evaluate import evaluate
-from zoo.evaluation.evaluate_run import batches
+from zoo.evaluation.evaluate_run import iter_batches
 from zoo.evaluation.metric import Setup, Videos
 from zoo.evaluation.metrics.attribute_scores import AttributeScores
 from zoo.evaluation.results import read_results
-from zoo.evaluation.tools import check_bound, open_classifier
+from zoo.evaluation.tools import check_classifier_on_real_clips, open_classifier
 from zoo.runs.load import load
 from zoo.sample import sample
 from zoo.settings import EvaluateSettings, SampleSettings
@@ -120,7 +120,9 @@ def test_a_weak_classifier_measures_nothing(runs):
     with pytest.raises(
         ZooError, match=r"is not accurate enough on the real clips of this run's data: accuracy_action 90.0%"
     ):
-        check_bound({"accuracy_action": 0.2, "real/accuracy_identity": 1.0, "real/accuracy_action": 0.9})
+        check_classifier_on_real_clips(
+            {"accuracy_action": 0.2, "real/accuracy_identity": 1.0, "real/accuracy_action": 0.9}
+        )
 
 
 def test_a_classifier_measures_only_clips_like_its_own(runs):
@@ -166,7 +168,7 @@ def test_evaluate_reports_what_the_classifier_reads(runs, monkeypatch):
     assert "l1" in measured[2].metrics
     # At once, and without the command.
     config = PuppetsConfig(frames=5, height=32, width=32, view="person")
-    [clip] = batches(build_set(config, "val", frozenset({"attributes"}), 0), 7, 5, 10)
+    [clip] = iter_batches(build_set(config, "val", frozenset({"attributes"}), 0), 7, 5, 10)
     classifier, model = load(str(runs / "classifier")), load(str(runs / "vae"))
     metric = AttributeScores("accuracy", Setup(4, 7, classifier=classifier))
     known = {"attributes": {name: ids[:, 1:] for name, ids in clip["attributes"].items()}}

@@ -12,7 +12,7 @@ from zoo.evaluation.metrics.attribute_scores import is_correct
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import add_round
 from zoo.model import VideoModel
-from zoo.types import Clip, Verdict
+from zoo.types import AttributeProbabilities, Clip
 
 
 class ClassificationMetrics(Callback):
@@ -36,7 +36,7 @@ class ClassificationMetrics(Callback):
         self,
         trainer: Trainer,
         model: VideoModel[Any],
-        outputs: tuple[Clip, Verdict] | None,
+        outputs: tuple[Clip, AttributeProbabilities] | None,
         batch: Clip,
         batch_idx: int,
         dataloader_idx: int = 0,

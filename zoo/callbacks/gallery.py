@@ -17,7 +17,7 @@ from zoo.model import VideoModel
 from zoo.runs.files import CLIPS, CLOCK, FILM_KINDS, GALLERY_GRID, GALLERY_VIDEO, INDEX, SAMPLES
 from zoo.runs.wandb_logger import Wandb
 from zoo.types import Clip, Sample
-from zoo.visualization.grids import detail_rows, rows_of, save_film, save_grid
+from zoo.visualization.grids import detail_rows, sample_films, save_film, save_grid
 
 KEY, TABLE = "gallery", "comparison"
 
@@ -54,7 +54,7 @@ class Gallery(Callback):
         clip, sample = outputs
         for index in range(min(len(clip["video"]), self.clips - len(self.films))):
             self.keys.append(clip["key"][index])
-            self.films.append(rows_of(clip, sample, index, model.spec, model.source))
+            self.films.append(sample_films(clip, sample, index, model.spec, model.source))
             self.details.append(detail_rows(sample, index))
 
     def on_validation_epoch_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:

@@ -13,7 +13,7 @@ Better = Literal["min", "max", ""]
 
 
 @dataclass(frozen=True)
-class Run:
+class ComparedRun:
     """One run folder."""
 
     name: str
@@ -102,7 +102,7 @@ class Row:
 class Comparison:
     """Several runs side by side; rows of one task are consecutive."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[ComparedRun, ...]
     """The runs, in the user's order."""
 
     columns: tuple[Column, ...]

@@ -15,7 +15,7 @@ from typing import Any
 
 from scipy.stats import t as student
 
-from zoo.comparison.content import Cell, Column, Comparison, Row, Run
+from zoo.comparison.content import Cell, Column, ComparedRun, Comparison, Row
 from zoo.errors import ZooError, listed
 from zoo.evaluation.catalogue import better
 from zoo.evaluation.protocol import Protocol
@@ -90,14 +90,14 @@ def gather(folders: Sequence[Path]) -> tuple[Comparison, list[str]]:
             f"Runs of models that generate videos are expected, but {listed(excluded)} generate none. "
             "Type: python -m zoo.compare runs/<run> runs/<run>"
         )
-    comparison, notes = lay_side_by_side(
+    comparison, notes = compare_results(
         [run for run in runs if run.name not in excluded],
         {name: lines for name, lines in results.items() if name not in excluded},
     )
     return comparison, [*notes, *(f"{name} was left out: it generates no videos." for name in excluded)]
 
 
-def lay_side_by_side(runs: Sequence[Run], results: Results) -> tuple[Comparison, list[str]]:
+def compare_results(runs: Sequence[ComparedRun], results: Results) -> tuple[Comparison, list[str]]:
     """Compare runs that were read already, with their results by name; also returns notes about what was left out."""
     newest = {name: _newest(lines) for name, lines in results.items()}
     columns, notes = _columns(newest)
@@ -105,7 +105,7 @@ def lay_side_by_side(runs: Sequence[Run], results: Results) -> tuple[Comparison,
     return Comparison(tuple(runs), tuple(columns), tuple(_rows(runs, newest, columns))), notes
 
 
-def _unequal_trainings(runs: Sequence[Run], results: Results) -> Iterator[str]:
+def _unequal_trainings(runs: Sequence[ComparedRun], results: Results) -> Iterator[str]:
     """Notes about variants whose seeds were trained for different numbers of clips."""
     seen: dict[str, set[int]] = defaultdict(set)
     for run in runs:
@@ -119,7 +119,7 @@ def _unequal_trainings(runs: Sequence[Run], results: Results) -> Iterator[str]:
 # ---------------------------------------------------------------- runs
 
 
-def _read_runs(folders: Sequence[Path]) -> list[Run]:
+def _read_runs(folders: Sequence[Path]) -> list[ComparedRun]:
     names = [folder.resolve().name for folder in folders]
     if len(set(names)) < len(names):
         names = [str(folder) for folder in folders]
@@ -132,7 +132,7 @@ def _read_runs(folders: Sequence[Path]) -> list[Run]:
     ]
 
 
-def _read(folder: Path, name: str) -> Run:
+def _read(folder: Path, name: str) -> ComparedRun:
     try:
         config = flat(read_settings(folder / CONFIG))
         seed = int(config.get("seed", 0))
@@ -142,7 +142,7 @@ def _read(folder: Path, name: str) -> Run:
             "file."
         ) from problem
     curves = read_curves(folder / METRICS) if (folder / METRICS).is_file() else {}
-    return Run(name, folder, "", seed, config, curves, read_films(folder / CLIPS), wandb_run(folder))
+    return ComparedRun(name, folder, "", seed, config, curves, read_films(folder / CLIPS), wandb_run(folder))
 
 
 def read_films(folder: Path) -> dict[str, dict[str, Path]]:
@@ -301,7 +301,7 @@ def _explain_no_common(protocols: Mapping[str, Sequence[Protocol]]) -> str:
 # ---------------------------------------------------------------- rows
 
 
-def _rows(runs: Sequence[Run], results: Results, columns: Sequence[Column]) -> Iterator[Row]:
+def _rows(runs: Sequence[ComparedRun], results: Results, columns: Sequence[Column]) -> Iterator[Row]:
     """One row per variant and ``given``; rows of a task are consecutive, in the order of the runs."""
     grouped: dict[tuple[str, str, str], dict[int, Result]] = {}
     values: dict[tuple[str, str, str], dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))

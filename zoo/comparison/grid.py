@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.comparison.content import Comparison, Run
+from zoo.comparison.content import ComparedRun, Comparison
 from zoo.data.decode import iter_frames, probe, write_video
 from zoo.errors import ZooError
 
@@ -22,7 +22,7 @@ MAX_FRAMES = 1500  # one minute at 25 frames per second; longer films are cut
 MAX_ASPECT = 16  # width by height
 
 
-def common_clips(runs: tuple[Run, ...]) -> list[str]:
+def common_clips(runs: tuple[ComparedRun, ...]) -> list[str]:
     """Return the clips of which every run has a generated film, in order."""
     return [key for key in runs[0].films if all("generated" in run.films.get(key, {}) for run in runs)] if runs else []
 
@@ -54,7 +54,7 @@ def write_grid(path: Path, comparison: Comparison) -> None:
     write_video(path, np.ascontiguousarray(film), probe(first).fps)
 
 
-def _row(runs: tuple[Run, ...], key: str) -> dict[str, Film]:
+def _row(runs: tuple[ComparedRun, ...], key: str) -> dict[str, Film]:
     """Films of one clip by the head of their column."""
     films = {}
     for kind in ("given", "real"):

@@ -14,7 +14,7 @@ from zoo.runs.files import FETCHED, RESULTS, WANDB
 RUN_ID = re.compile(r"[\w.-]+/[\w.-]+/[\w.-]+")
 
 
-def fetched(runs: Sequence[str], folder: Path, api: Any = None) -> list[str]:
+def download_wandb_runs(runs: Sequence[str], folder: Path, api: Any = None) -> list[str]:
     """Download every ``<entity>/<project>/<id>`` that is no existing path into ``folder``.
 
     Returns the runs with the downloaded ones replaced by their folders. Raises ZooError if wandb does not answer, the

@@ -15,7 +15,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from zoo.comparison.content import Comparison, Run
+from zoo.comparison.content import ComparedRun, Comparison
 from zoo.data.decode import probe
 
 PARTS = Path(__file__).parent / "page"
@@ -69,7 +69,7 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def _run_to_dict(run: Run) -> dict[str, Any]:
+def _run_to_dict(run: ComparedRun) -> dict[str, Any]:
     return {
         "name": run.name,
         "folder": str(run.folder),
@@ -101,7 +101,7 @@ def _thin(curve: Curve) -> Curve:
     return [curve[index] for index in sorted(kept)]
 
 
-def _copy_films(folder: Path, runs: tuple[Run, ...]) -> list[dict[str, Any]]:
+def _copy_films(folder: Path, runs: tuple[ComparedRun, ...]) -> list[dict[str, Any]]:
     """Copy the films of every clip. Equal conditioning and real films of several runs are copied once."""
     clips = dict.fromkeys(clip for run in runs for clip in run.films)
     return [
@@ -109,7 +109,7 @@ def _copy_films(folder: Path, runs: tuple[Run, ...]) -> list[dict[str, Any]]:
     ]
 
 
-def _copy_clip(folder: Path, prefix: str, clip: str, runs: tuple[Run, ...]) -> dict[str, Any]:
+def _copy_clip(folder: Path, prefix: str, clip: str, runs: tuple[ComparedRun, ...]) -> dict[str, Any]:
     """Copy the films of one clip. generated: one film per run, None if the run has none. given, real: the distinct
     films, each with the runs that share it."""
     content: dict[str, Any] = {"key": clip, "given": [], "real": [], "generated": [None] * len(runs)}

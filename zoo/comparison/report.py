@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from zoo.comparison.content import Comparison, Run
+from zoo.comparison.content import ComparedRun, Comparison
 from zoo.comparison.table import to_markdown
 from zoo.errors import ZooError
 from zoo.runs.files import CLOCK
@@ -60,12 +60,12 @@ def build_report(comparison: Comparison, project: str | None = None, entity: str
     )
 
 
-def project_of(run: Run) -> str:
+def project_of(run: ComparedRun) -> str:
     """Return the wandb project of a run."""
     return (run.wandb and run.wandb.project) or str(run.config.get("logger.project", "zoo"))
 
 
-def ids_by_project(runs: Sequence[Run]) -> dict[tuple[str, str], list[str]]:
+def ids_by_project(runs: Sequence[ComparedRun]) -> dict[tuple[str, str], list[str]]:
     """Return the wandb ids of the runs, synced or not, by entity ("" is the user's own) and project."""
     found: dict[tuple[str, str], list[str]] = {}
     for run in runs:

@@ -20,13 +20,13 @@ def main_columns(comparison: Comparison) -> list[Column]:
     return [column for column in comparison.columns if "/" not in column.key.partition("@")[0].partition("/")[2]]
 
 
-def by_task(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
+def group_by_task(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
     """Yield each task with its rows."""
     for task, members in groupby(rows, key=lambda row: row.task):
         yield task, list(members)
 
 
-def in_words(cell: Cell | None) -> str:
+def format_cell(cell: Cell | None) -> str:
     """Format a cell: ``0.123 ± 0.004 (real 0.1)``, bold if it is the best."""
     if cell is None:
         return "–"
@@ -42,7 +42,7 @@ def to_markdown(comparison: Comparison, columns: Sequence[Column] | None = None)
     columns: None is all but the windows of time.
     """
     lines = []
-    for task, rows in by_task(comparison.rows):
+    for task, rows in group_by_task(comparison.rows):
         own = [c for c in columns or main_columns(comparison) if any(c.key in row.cells for row in rows)]
         lines += [f"**{escape_markdown(task)}**", ""]
         lines.append(
@@ -50,7 +50,7 @@ def to_markdown(comparison: Comparison, columns: Sequence[Column] | None = None)
         )
         lines.append("| --- | --- | --- |" + " ---: |" * len(own))
         for row in rows:
-            cells = (in_words(row.cells.get(column.key)) for column in own)
+            cells = (format_cell(row.cells.get(column.key)) for column in own)
             head = f"| {escape_markdown(row.variant)} | {escape_markdown(row.given)} | {len(row.seeds)} | "
             lines.append(head + " | ".join(cells) + " |")
         lines.append("")
@@ -82,7 +82,7 @@ def to_csv(comparison: Comparison) -> str:
 
 def terminal_tables(comparison: Comparison) -> Iterator[Table]:
     """One table per task, with metrics as rows and variants as columns: terminals are narrow and metrics are many."""
-    for task, rows in by_task(comparison.rows):
+    for task, rows in group_by_task(comparison.rows):
         table = Table(title=escape(task), title_justify="left")
         table.add_column("metric", overflow="fold")
         for row in rows:
@@ -90,7 +90,7 @@ def terminal_tables(comparison: Comparison) -> Iterator[Table]:
             table.add_column(head, justify="right")
         for column in main_columns(comparison):
             if any(column.key in row.cells for row in rows):
-                cells = (in_words(row.cells.get(column.key)).replace("**", "") for row in rows)
+                cells = (format_cell(row.cells.get(column.key)).replace("**", "") for row in rows)
                 marks = ("*" if (cell := row.cells.get(column.key)) and cell.best else "" for row in rows)
                 table.add_row(escape(column.key) + ARROWS[column.better], *map(str.__add__, cells, marks))
         yield table

@@ -18,7 +18,7 @@ from zoo.evaluation.metric import MetricValues
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import add_result
 from zoo.evaluation.suite import Suite
-from zoo.evaluation.tools import check_bound, open_tools
+from zoo.evaluation.tools import check_classifier_on_real_clips, open_tools
 from zoo.model import VideoModel
 from zoo.runs.load import data_config, find_checkpoint, load, read_config, training_seed
 from zoo.runs.wandb_logger import log_evaluation
@@ -122,7 +122,7 @@ def _evaluate(
     )
     setup = open_tools(settings, names, protocol, spec, config, training_seed(str(settings.run)), classifier)
     suite = Suite(names, protocol, setup)
-    for clip in batches(real, clips, frames, settings.batch_size):
+    for clip in iter_batches(real, clips, frames, settings.batch_size):
         clip = move_data_to_device(clip, model.device)
         requests = [
             SampleRequest(frames, clip, context, settings.seed, d, protocol.options) for d in range(settings.draws)
@@ -139,7 +139,7 @@ def _write_results(
     folder, given = find_checkpoint(str(settings.run)).parent, model.given(context)
     results = sorted(suite.compute(), key=lambda pair: pair[0].features == "classifier")
     for protocol, values in results:
-        check_bound(values)
+        check_classifier_on_real_clips(values)
         add_result(folder, model, values, protocol, given)
     return [EvaluationResult(given, protocol, values) for protocol, values in results]
 
@@ -184,7 +184,7 @@ def _clip_count(requested: int | None, real: ClipSet, data: str, frames: int) ->
     return requested or min(MAX_DEFAULT_CLIPS, len(real))
 
 
-def batches(clips: ClipSet, count: int, frames: int, batch_size: int) -> Iterator[Clip]:
+def iter_batches(clips: ClipSet, count: int, frames: int, batch_size: int) -> Iterator[Clip]:
     """Yield the first ``count`` clips in order, in batches."""
     for first in range(0, count, batch_size):
         yield default_collate([clips.clip(i, 0, frames) for i in range(first, min(first + batch_size, count))])

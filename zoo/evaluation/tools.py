@@ -110,7 +110,7 @@ def _check_same_clips(tool: VideoModel[Any], spec: ClipSpec, name: str, fields: 
             )
 
 
-def check_bound(values: dict[str, float]) -> None:
+def check_classifier_on_real_clips(values: dict[str, float]) -> None:
     """Raise a ZooError if the classifier is not accurate on the real clips that the samples are compared with, as one
     that was trained on other data."""
     weak = [

@@ -26,7 +26,7 @@ from zoo.callbacks.throughput import Throughput
 from zoo.card import MODELS
 from zoo.devices.cuda_graphs import Run
 from zoo.errors import ZooError
-from zoo.evaluation.metrics.labels import confusion, mean_iou
+from zoo.evaluation.metrics.labels import confusion_matrix, mean_iou
 from zoo.help.field_docs import field_docs
 from zoo.model import CHANNELS_LAST
 from zoo.runs.load import load
@@ -264,4 +264,4 @@ class SegmenterContract(TrainedContract):
         model, clip = tiny_model(name), tiny_clip(name)
         train_on(model, clip, 60, tmp_path)
         read = model.eval().segment(clip["video"])
-        assert mean_iou(confusion(clip["labels"], read, len(model.spec.label_names))) > 1 / 3
+        assert mean_iou(confusion_matrix(clip["labels"], read, len(model.spec.label_names))) > 1 / 3

@@ -44,7 +44,7 @@ def palette(classes: int) -> Tensor:
     return (torch.tensor(colours) * 255).round().to(torch.uint8)
 
 
-def given_film(clip: Clip, index: int, spec: ClipSpec, source: str) -> Tensor:
+def conditioning_film(clip: Clip, index: int, spec: ClipSpec, source: str) -> Tensor:
     """Film of the conditioning of one clip of a batch: labels in colours, the mean of drawings, or edges in grey.
 
     source: field of the clip, ``labels`` or ``condition``. Drawings have three channels each, in [-1, 1]; edges, and
@@ -65,9 +65,9 @@ def map_film(video: Tensor) -> Tensor:
     return to_bytes(video)
 
 
-def rows_of(clip: Clip, sample: Sample, index: int, spec: ClipSpec, source: str | None) -> dict[str, Tensor]:
+def sample_films(clip: Clip, sample: Sample, index: int, spec: ClipSpec, source: str | None) -> dict[str, Tensor]:
     """Films of one clip of a batch by name: ``given`` (if the model has a source field), ``real`` and ``generated``."""
-    rows = {"given": given_film(clip, index, spec, source)} if source else {}
+    rows = {"given": conditioning_film(clip, index, spec, source)} if source else {}
     rows["real"] = to_bytes(clip["video"][index])
     rows["generated"] = to_bytes(sample.video[index])
     return rows
@@ -117,13 +117,13 @@ def filmstrip(clip: Mapping[str, Tensor]) -> Tensor:
     """Image with one column per frame, at most MAX_COLUMNS evenly spaced ones, and one row per name."""
     names = list(clip)
     frames = len(clip[names[0]])
-    chosen = torch.tensor(sorted(kept_frames(frames)))
+    chosen = torch.tensor(sorted(filmstrip_frames(frames)))
     strips = {name: [enlarge(clip[name][chosen])[i] for i in range(len(chosen))] for name in names}
     image = torch.cat([tile(strips[name]) for name in names], dim=-2)
     return torch.cat([name_column(names, image.shape[-2] // len(names) - GAP), image], dim=-1)
 
 
-def kept_frames(frames: int) -> frozenset[int]:
+def filmstrip_frames(frames: int) -> frozenset[int]:
     """Indices of the frames that a filmstrip of a film of that length shows: at most MAX_COLUMNS, evenly spaced."""
     columns = min(frames, MAX_COLUMNS)
     return frozenset(round(i * (frames - 1) / max(columns - 1, 1)) for i in range(columns))

@@ -25,7 +25,7 @@ def check_labels(given: Tensor, classes: int) -> None:
         )
 
 
-def confusion(given: Tensor, predicted: Tensor, classes: int) -> Tensor:
+def confusion_matrix(given: Tensor, predicted: Tensor, classes: int) -> Tensor:
     """Confusion matrix of two label maps of one shape, (K, K) float64.
 
     Raises ZooError for a given label outside 0 … K - 1.
@@ -70,7 +70,7 @@ class LabelMIoU(VideoMetric):
                 f"{self.name} compares given labels with predicted ones, but these clips have no labels. Leave it out, "
                 "or evaluate on a data set with labels."
             )
-        counts = confusion(videos.clip["labels"], videos.cached(self.segmenter.segment), self.classes)
+        counts = confusion_matrix(videos.clip["labels"], videos.cached(self.segmenter.segment), self.classes)
         if real:
             self.real += counts
         else:

@@ -14,7 +14,7 @@ from zoo.blocks.attributes import AttributeHeads, clip_label, cross_entropy
 from zoo.model import VideoModel
 from zoo.models.classifier.config import CARD, ClassifierConfig
 from zoo.models.classifier.networks import ClipEncoder
-from zoo.types import Clip, ClipSpec, Verdict
+from zoo.types import AttributeProbabilities, Clip, ClipSpec
 
 
 class Classifier(VideoModel[ClassifierConfig]):
@@ -49,11 +49,11 @@ class Classifier(VideoModel[ClassifierConfig]):
         """(B, T, 3, H, W) to what the attributes are read from, (B, F)."""
         return self.encoder(video)  # type: ignore[no-any-return]
 
-    def classify(self, video: Tensor) -> Verdict:
+    def classify(self, video: Tensor) -> AttributeProbabilities:
         """(B, T, 3, H, W) to probabilities, name -> (B, K)."""
         return {name: logits.softmax(-1) for name, logits in self.heads(self.encoder(video)).items()}
 
-    def validation_step(self, clip: Clip, batch_idx: int) -> tuple[Clip, Verdict]:  # type: ignore[override]
+    def validation_step(self, clip: Clip, batch_idx: int) -> tuple[Clip, AttributeProbabilities]:  # type: ignore[override]
         """What it says, for the callback that counts."""
         return clip, self.classify(clip["video"])
 

@@ -1,4 +1,4 @@
-"""Runs side by side: what may stand in one column, what is marked, what is written."""
+"""`python -m zoo.compare`: what is comparable, what is marked as best, and what is written."""
 
 import csv
 import io
@@ -14,13 +14,22 @@ import pytest
 import yaml
 from scipy.stats import ttest_ind
 
-from zoo.compare import compare, read_words
+from zoo.compare import compare, parse_arguments
 from zoo.comparison.content import Cell
-from zoo.comparison.gather import cell, differences, find_runs, flat, gather, half_interval, name_variants, surpasses
+from zoo.comparison.gather import (
+    build_cell,
+    differing_settings,
+    find_runs,
+    flat,
+    gather,
+    half_width,
+    name_variants,
+    significantly_better,
+)
 from zoo.comparison.grid import common_clips, write_grid
-from zoo.comparison.online import fetched
+from zoo.comparison.online import download_wandb_runs
 from zoo.comparison.report import build_report, ids_by_project, write_report
-from zoo.comparison.table import comma_separated, in_words, markdown
+from zoo.comparison.table import format_cell, to_csv, to_markdown
 from zoo.data.decode import probe, read_frames, write_video
 from zoo.errors import ZooError
 from zoo.evaluation.protocol import Protocol
@@ -50,7 +59,7 @@ def make_run(
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     (folder / "metrics.csv").write_text(f"seen/clips,train/loss/a,{PROTOCOL.key('psnr')}\n4,0.5,\n8,,{psnr}\n")
-    for seen, value in ((4, psnr - 3), (8, psnr)):  # the newest line counts
+    for seen, value in ((4, psnr - 3), (8, psnr)):  # the last line counts
         metrics = {"psnr": value, "psnr/1-16": value + 1, "warping_error_dis": 0.1, "real/warping_error_dis": 0.05}
         add_line(folder / "results.jsonl", Result(seen, task, given, metrics, protocol, {"model": model}).line())
     if films:
@@ -67,7 +76,7 @@ def make_films(folder: Path, shade: int) -> None:
     (folder / "index.json").write_text(json.dumps(index))
 
 
-def test_seeds_make_a_row_and_the_best_is_marked_where_it_is_sure(tmp_path):
+def test_seeds_form_a_row_and_the_significantly_best_is_marked(tmp_path):
     for seed, (good, bad) in enumerate(((30.0, 20.0), (31.0, 21.0), (32.0, 19.0)), 1):
         make_run(tmp_path / f"a{seed}", seed=seed, psnr=good)
         make_run(tmp_path / f"b{seed}", seed=seed, psnr=bad, width=16)
@@ -77,58 +86,58 @@ def test_seeds_make_a_row_and_the_best_is_marked_where_it_is_sure(tmp_path):
     assert (narrow.variant, wide.variant) == ("vid2vid width=8", "vid2vid width=16")
     assert narrow.seeds == (1, 2, 3)
     key = PROTOCOL.key("psnr")
-    # t(0.975, 2) = 4.303, deviation 1: half of the interval is 4.303 / sqrt(3)
+    # t(0.975, 2) = 4.303 and a deviation of 1: half the interval is 4.303 / sqrt(3)
     assert narrow.cells[key] == Cell(
         (30.0, 31.0, 32.0), 31.0, pytest.approx(2.484, abs=1e-3), best=True, seeds=(1, 2, 3)
     )
     assert not wide.cells[key].best
     error = narrow.cells[PROTOCOL.key("warping_error_dis")]
-    assert (error.mean, error.real, error.best) == (pytest.approx(0.1), 0.05, False)  # equal: nobody is best
-    assert "`val/psnr@8x10f-c1-32x32px` ↑" in markdown(comparison)
-    assert "| vid2vid width=8 | labels, 1 frame | 3 | **31 ± 2.5** | 0.1 ± 0 (real 0.05) |" in markdown(comparison)
-    assert "psnr/1-16" not in markdown(comparison)
-    lines = list(csv.DictReader(io.StringIO(comma_separated(comparison))))
+    assert (error.mean, error.real, error.best) == (pytest.approx(0.1), 0.05, False)  # equal: none is best
+    assert "`val/psnr@8x10f-c1-32x32px` ↑" in to_markdown(comparison)
+    assert "| vid2vid width=8 | labels, 1 frame | 3 | **31 ± 2.5** | 0.1 ± 0 (real 0.05) |" in to_markdown(comparison)
+    assert "psnr/1-16" not in to_markdown(comparison)
+    lines = list(csv.DictReader(io.StringIO(to_csv(comparison))))
     assert len(lines) == 2 * 3 * 3
     assert {line["key"] for line in lines} == {PROTOCOL.key(n) for n in ("psnr", "psnr/1-16", "warping_error_dis")}
 
 
-def test_the_real_number_is_the_mean_over_seeds(tmp_path):
-    """Real clips have one number, but for a classifier or a measure that draws: then each seed has its own."""
+def test_real_value_is_the_mean_over_seeds(tmp_path):
+    """Values of real clips can differ between seeds, as with a classifier or a random metric."""
     for seed, real in enumerate((1.0, 2.0, 6.0), 1):
         folder = make_run(tmp_path / str(seed), seed=seed)
         metrics = {"warping_error_dis": 0.5, "real/warping_error_dis": real}
         add_line(folder / "results.jsonl", Result(8, "translate", "labels, 1 frame", metrics, PROTOCOL, {}).line())
     comparison, _ = gather(find_runs([f"{tmp_path}/*"]))
     assert comparison.rows[0].cells[PROTOCOL.key("warping_error_dis")].real == 3.0
-    assert "| 0.5 ± 0 (real 3) |" in markdown(comparison)
-    lines = csv.DictReader(io.StringIO(comma_separated(comparison)))
+    assert "| 0.5 ± 0 (real 3) |" in to_markdown(comparison)
+    lines = csv.DictReader(io.StringIO(to_csv(comparison)))
     assert {line["real"] for line in lines if line["key"] == PROTOCOL.key("warping_error_dis")} == {"3.0"}
 
 
-def test_a_difference_within_chance_is_not_marked():
-    assert surpasses([30.0, 31.0, 32.0], [20.0, 21.0, 19.0], "max")
-    assert not surpasses([30.0, 31.0, 32.0], [20.0, 21.0, 19.0], "min")
-    assert not surpasses([30.0, 40.0], [20.0, 30.0], "max")
-    assert not surpasses([30.0], [20.0, 21.0], "max")  # one seed says nothing of chance
-    assert not surpasses([30.0, math.nan], [20.0, 21.0], "max")
-    # Welch by hand: means 3 and 0, variances 1 and 1, three each: the half interval is 2.776 · sqrt(2/3) = 2.267
-    assert surpasses([2.0, 3.0, 4.0], [-1.0, 0.0, 1.0], "max")
-    assert not surpasses([1.2, 2.2, 3.2], [-1.0, 0.0, 1.0], "max")
-    assert half_interval([1.0]) is None
-    # Unequal variances, against scipy's own test of the same samples.
+def test_insignificant_differences_are_not_marked():
+    assert significantly_better([30.0, 31.0, 32.0], [20.0, 21.0, 19.0], "max")
+    assert not significantly_better([30.0, 31.0, 32.0], [20.0, 21.0, 19.0], "min")
+    assert not significantly_better([30.0, 40.0], [20.0, 30.0], "max")
+    assert not significantly_better([30.0], [20.0, 21.0], "max")  # one seed has no spread
+    assert not significantly_better([30.0, math.nan], [20.0, 21.0], "max")
+    # Welch by hand: means 3 and 0, variances 1 and 1, three values each: half the interval is 2.776 · sqrt(2/3) = 2.267
+    assert significantly_better([2.0, 3.0, 4.0], [-1.0, 0.0, 1.0], "max")
+    assert not significantly_better([1.2, 2.2, 3.2], [-1.0, 0.0, 1.0], "max")
+    assert half_width([1.0]) is None
+    # Unequal variances, against scipy's test of the same samples.
     wide, narrow = [0.0, 10.0, 20.0], [11.9, 12.0, 12.1, 12.2, 12.3, 12.4]
     for shift in (12.0, 14.0, 22.0, 26.0, 30.0):
         moved = [value + shift for value in wide]
-        sure = ttest_ind(moved, narrow, equal_var=False).pvalue < 0.05
-        assert surpasses(moved, narrow, "max") == sure
-    assert surpasses([1.0, 1.0], [0.0, 0.0], "max")  # no spread at all
-    assert not surpasses([1.0, 1.0], [1.0, 1.0], "max")
+        significant = ttest_ind(moved, narrow, equal_var=False).pvalue < 0.05
+        assert significantly_better(moved, narrow, "max") == significant
+    assert significantly_better([1.0, 1.0], [0.0, 0.0], "max")  # no spread at all
+    assert not significantly_better([1.0, 1.0], [1.0, 1.0], "max")
     best, second, last = [9.0, 9.1], [8.9, 9.2], [1.0, 1.1]
-    assert not cell(dict(enumerate(best)), [second, last], "max").best  # of three it must surpass both
-    assert cell(dict(enumerate(best)), [last], "max").best
-    assert not cell({1: 5.0, 2: 6.0}, [], "max").best  # alone
-    assert not cell({1: 5.0, 2: 6.0}, [[1.0, 1.5]], "").best
-    assert cell({2: 5.0, 1: 6.0}, [], "").values == (6.0, 5.0)  # in the order of the seeds
+    assert not build_cell(dict(enumerate(best)), [second, last], "max").best  # among three it must be better than both
+    assert build_cell(dict(enumerate(best)), [last], "max").best
+    assert not build_cell({1: 5.0, 2: 6.0}, [], "max").best  # no other row
+    assert not build_cell({1: 5.0, 2: 6.0}, [[1.0, 1.5]], "").best
+    assert build_cell({2: 5.0, 1: 6.0}, [], "").values == (6.0, 5.0)  # in the order of the seeds
 
 
 @pytest.mark.parametrize(
@@ -140,48 +149,48 @@ def test_a_difference_within_chance_is_not_marked():
         ({"data": "folder"}, "data: 'puppets' and 'folder'"),
     ],
 )
-def test_unequal_protocols_are_refused_and_the_field_is_named(tmp_path, change, said):
+def test_different_protocols_are_refused_and_the_field_is_named(tmp_path, change, said):
     make_run(tmp_path / "a")
     make_run(tmp_path / "b", seed=2, protocol=replace(PROTOCOL, **change))
     with pytest.raises(ZooError) as error:
         gather(find_runs([str(tmp_path / "a"), str(tmp_path / "b")]))
-    assert "a and b were not measured alike" in str(error.value)
+    assert "a and b were measured under different protocols" in str(error.value)
     assert said in str(error.value)
 
 
-def test_one_key_never_means_two_things(tmp_path):
-    other = replace(PROTOCOL, seed=7)  # the slug does not tell
+def test_one_key_with_two_protocols_is_refused(tmp_path):
+    other = replace(PROTOCOL, seed=7)  # the slug does not show the seed
     for seed in (1, 2):
         folder = make_run(tmp_path / str(seed), seed=seed)
         add_line(folder / "results.jsonl", Result(8, "translate", "labels", {"psnr": 1.0}, other, {}).line())
-    with pytest.raises(ZooError, match="was measured in two ways, which differ in seed"):
+    with pytest.raises(ZooError, match="was measured under two protocols, which differ in seed"):
         gather(find_runs([f"{tmp_path}/*"]))
 
 
-def test_what_only_one_has_is_left_out_and_said(tmp_path):
+def test_protocols_of_one_run_are_left_out_with_a_note(tmp_path):
     folder = make_run(tmp_path / "a")
     make_run(tmp_path / "b", seed=2)
     more = replace(PROTOCOL, clips=256)
     add_line(folder / "results.jsonl", Result(8, "translate", "labels", {"psnr": 1.0}, more, {}).line())
     comparison, notes = gather(find_runs([f"{tmp_path}/*"]))
-    assert notes == ["a was also measured as 256x10f-c1-32x32px, which differs in clips: it is left out."]
+    assert notes == ["a: its results under 256x10f-c1-32x32px were left out, since the protocol differs in clips."]
     assert {column.protocol["clips"] for column in comparison.columns} == {8}
 
 
-def test_what_is_left_out_is_in_no_cell(tmp_path):
-    """Another protocol under the same key, of one run: the cell does not hold it."""
+def test_protocols_left_out_are_in_no_cell(tmp_path):
+    """One run has another protocol under the same key; the cell does not include it."""
     folder = make_run(tmp_path / "a")
     make_run(tmp_path / "b", seed=2)
     other = Result(8, "translate", "labels, 1 frame", {"psnr": 99.0}, replace(PROTOCOL, seed=7), {})
     add_line(folder / "results.jsonl", other.line())
     comparison, notes = gather(find_runs([f"{tmp_path}/*"]))
     assert comparison.rows[0].cells[PROTOCOL.key("psnr")].values == (20.0, 20.0)
-    assert notes == ["a was also measured as 8x10f-c1-32x32px, which differs in seed: it is left out."]
+    assert notes == ["a: its results under 8x10f-c1-32x32px were left out, since the protocol differs in seed."]
 
 
-def test_a_second_measurement_adds_to_the_first(tmp_path):
+def test_later_measurements_update_the_first(tmp_path):
     folder = make_run(tmp_path / "a", psnr=20.0)
-    for seen, psnr in ((8, 21.0), (4, 5.0)):  # measured again; and an older state of the training
+    for seen, psnr in ((8, 21.0), (4, 5.0)):  # measured again, and an older checkpoint
         more = Result(seen, "translate", "labels, 1 frame", {"psnr": psnr, "flicker": 0.5}, PROTOCOL, {})
         add_line(folder / "results.jsonl", more.line())
     [row] = gather([folder])[0].rows
@@ -190,12 +199,12 @@ def test_a_second_measurement_adds_to_the_first(tmp_path):
     assert row.cells[PROTOCOL.key("warping_error_dis")].values == (0.1,)
 
 
-def test_seeds_that_are_not_equally_trained_are_told(tmp_path):
+def test_unequal_training_lengths_are_noted(tmp_path):
     folder = make_run(tmp_path / "a")
     make_run(tmp_path / "b", seed=2)
     add_line(folder / "results.jsonl", Result(99, "translate", "labels, 1 frame", {"psnr": 1.0}, PROTOCOL, {}).line())
     assert gather(find_runs([f"{tmp_path}/*"]))[1] == [
-        "The seeds of vid2vid have seen 8, 99 clips: they are not equally trained."
+        "The seeds of vid2vid were trained for different numbers of clips: 8, 99."
     ]
 
 
@@ -206,16 +215,16 @@ def test_a_classifier_among_the_runs_is_left_out(tmp_path):
     )
     comparison, notes = gather(find_runs([f"{tmp_path}/*"]))
     assert [run.name for run in comparison.runs] == ["a"]
-    assert notes == ["classifier makes no videos: it is left out."]
-    with pytest.raises(ZooError, match="these make no videos"):
+    assert notes == ["classifier was left out: it generates no videos."]
+    with pytest.raises(ZooError, match="but classifier generate none"):
         gather([tmp_path / "classifier"])
 
 
-def test_a_number_that_is_none_spoils_no_table(tmp_path):
+def test_nan_is_shown_in_the_table(tmp_path):
     make_run(tmp_path / "a", psnr=math.nan)
     make_run(tmp_path / "b", seed=2)
     [row] = gather(find_runs([f"{tmp_path}/*"]))[0].rows
-    assert math.isnan(row.cells[PROTOCOL.key("psnr")].half)
+    assert math.isnan(row.cells[PROTOCOL.key("psnr")].half_width)
 
 
 @pytest.mark.parametrize(
@@ -236,14 +245,14 @@ def test_damaged_files_are_named(tmp_path, file, text, said):
         gather([folder])
 
 
-def test_a_cut_line_of_curves_does_not_matter(tmp_path):
+def test_incomplete_lines_of_curves_are_skipped(tmp_path):
     folder = make_run(tmp_path / "a")
     with (folder / "metrics.csv").open("a") as file:
         file.write("12,0.4,,9,9\n16,0.")
     assert gather([folder])[0].runs[0].curves["train/loss/a"] == [(4, 0.5), (12, 0.4), (16, 0.0)]
 
 
-def test_folders_with_brackets_and_twice(tmp_path):
+def test_find_runs_accepts_brackets_and_drops_duplicates(tmp_path):
     folder = make_run(tmp_path / "lr[1]")
     assert find_runs([str(folder), f"{folder}/", str(folder.resolve())]) == [folder]
     (folder / "last.ckpt").touch()
@@ -252,7 +261,7 @@ def test_folders_with_brackets_and_twice(tmp_path):
 
 
 def test_rows_are_grouped_by_task(tmp_path):
-    """A model that is given labels and one that is given attributes stand apart, each with what it was given."""
+    """Models of different tasks have rows of their own, each with what its samples were made from."""
     runs = [
         make_run(tmp_path / f"{model}{seed}", model, seed, psnr, task=task, given=given)
         for seed in (1, 2)
@@ -266,26 +275,26 @@ def test_rows_are_grouped_by_task(tmp_path):
         ("translate", "vid2vid", "labels, 1 frame"),
         ("generate", "videovae", "attributes, 1 frame"),
     ]
-    assert not any(each.best for row in comparison.rows for each in row.cells.values())  # each is alone in its task
-    assert markdown(comparison).index("**translate**") < markdown(comparison).index("**generate**")
+    assert not any(each.best for row in comparison.rows for each in row.cells.values())  # each row is alone in its task
+    assert to_markdown(comparison).index("**translate**") < to_markdown(comparison).index("**generate**")
 
 
-def test_variants_are_named_by_what_differs():
+def test_variants_are_named_by_differing_settings():
     configs = [flat({"model": {"name": m, "width": w}, "data": {"workers": n}, "seed": s}) for m, w, n, s in
                (("a", 8, 0, 1), ("a", 8, 2, 2), ("a", 16, 0, 1), ("b", 4, 0, 1))]  # fmt: skip
     assert name_variants(configs) == ["a width=8", "a width=8", "a width=16", "b"]
-    assert differences(configs[:2]) == []
+    assert differing_settings(configs[:2]) == []
     assert flat({"a": {"b": {"c": 1}, "d": {}}}) == {"a.b.c": 1, "a.d": {}}
 
 
-def test_the_same_seed_twice_is_no_second_seed(tmp_path):
+def test_two_runs_of_one_seed_are_separate_variants(tmp_path):
     make_run(tmp_path / "a")
     make_run(tmp_path / "b")
     comparison, _ = gather(find_runs([f"{tmp_path}/*"]))
     assert [row.variant for row in comparison.rows] == ["vid2vid (a)", "vid2vid (b)"]
 
 
-def test_what_is_no_run_is_said(tmp_path):
+def test_paths_without_a_run_are_explained(tmp_path):
     make_run(tmp_path / "runs" / "a")
     with pytest.raises(ZooError, match=r"runs is no run.*It holds runs. Try: .*runs/\*"):
         find_runs([str(tmp_path / "runs")])
@@ -294,17 +303,17 @@ def test_what_is_no_run_is_said(tmp_path):
     with pytest.raises(ZooError, match="Nothing matches"):
         find_runs([f"{tmp_path}/x*"])
     (tmp_path / "runs" / "a" / "results.jsonl").unlink()
-    with pytest.raises(ZooError, match=r"Measure it: python -m zoo.evaluate run="):
+    with pytest.raises(ZooError, match=r"Evaluate the run: python -m zoo.evaluate run="):
         gather(find_runs([f"{tmp_path}/runs/*"]))
 
 
-def test_a_cell_in_words():
-    assert in_words(None) == "–"
-    assert in_words(Cell((1.0,), 1.0)) == "1"
-    assert in_words(Cell((1.0, 2.0), 1.5, 6.353, best=True, real=0.5)) == "**1.5 ± 6.4** (real 0.5)"
+def test_format_of_a_cell():
+    assert format_cell(None) == "–"
+    assert format_cell(Cell((1.0,), 1.0)) == "1"
+    assert format_cell(Cell((1.0, 2.0), 1.5, 6.353, best=True, real=0.5)) == "**1.5 ± 6.4** (real 0.5)"
 
 
-def test_compare_writes_everything(tmp_path, capsys, monkeypatch):
+def test_compare_writes_every_file(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("zoo.runs.wandb_logger.has_key", lambda: False)
     runs = [make_run(tmp_path / f"run{seed}", seed=seed) for seed in (1, 2)]
     out = tmp_path / "out"
@@ -312,20 +321,20 @@ def test_compare_writes_everything(tmp_path, capsys, monkeypatch):
     assert {"table.md", "table.csv", "index.html", "grid.mp4", "report.json"} <= {path.name for path in out.iterdir()}
     said = capsys.readouterr().out
     assert f"{out}/grid.mp4" in said
-    assert "no key of wandb is at hand" in said
-    # given, real, run1, run2; two clips: what each shows is where it should be
+    assert "no wandb API key was found" in said
+    # columns given, real, run1, run2; two clips as rows
     assert (probe(out / "grid.mp4").frames, probe(out / "grid.mp4").fps) == (5, 12.5)
     frame = read_frames(out / "grid.mp4", [2])[0]
     columns = [frame[22 + 60 + row * 132, 66 + column * 132].mean() for row in (0, 1) for column in range(4)]
     assert columns == pytest.approx([250, 128, 20, 40] * 2, abs=4)
     plain = json.loads((out / "report.json").read_text())
     assert "val/psnr@8x10f-c1-32x32px" in json.dumps(plain)
-    with pytest.raises(ZooError, match="is there and not empty, and nothing is overwritten"):
+    with pytest.raises(ZooError, match="exists and is not empty, and nothing is overwritten"):
         compare([str(run) for run in runs], out)
 
 
-def test_a_film_of_films_of_unequal_length_ends_with_the_shortest(tmp_path):
-    """Each column goes on at its own pace until one has no frame left."""
+def test_grid_ends_with_the_shortest_film(tmp_path):
+    """Films are cut to the length of the shortest."""
     runs = [make_run(tmp_path / f"run{seed}", seed=seed) for seed in (1, 2)]
     for folder, frames in zip(runs, (4, 6), strict=True):
         levels = (np.arange(frames, dtype=np.uint8) * 40)[:, None, None, None]
@@ -339,31 +348,31 @@ def test_a_film_of_films_of_unequal_length_ends_with_the_shortest(tmp_path):
         assert columns == pytest.approx([250, 128, 40 * time, 40 * time], abs=6)
 
 
-def test_runs_without_films_still_have_a_table(tmp_path, capsys, monkeypatch):
+def test_runs_without_films_have_a_table_and_no_grid(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("zoo.comparison.report.reports_are_there", lambda: False)
     runs = [make_run(tmp_path / f"run{seed}", seed=seed, films=seed == 1) for seed in (1, 2)]
     comparison = compare([str(run) for run in runs], tmp_path / "out")
     said = capsys.readouterr().out
-    assert "run2 kept none" in said
+    assert "run2 has none" in said
     assert "pip install 'video-zoo[reports]'" in said
     assert common_clips(comparison.runs) == []
     assert not (tmp_path / "out" / "grid.mp4").exists()
 
 
-def test_a_film_outside_of_its_run_is_refused(tmp_path):
+def test_films_outside_of_their_run_are_refused(tmp_path):
     run = make_run(tmp_path / "a")
     (run / "clips" / "index.json").write_text(json.dumps({"k": {"real": "../../secret.mp4"}}))
     with pytest.raises(ZooError, match="names a film outside its folder"):
         gather([run])
 
 
-def test_words_of_the_command(tmp_path, monkeypatch):
-    assert read_words(["runs/a", "out=x"]) == (["runs/a"], {"out": "x"})
-    assert read_words(["runs/lr=0.1"]) == (["runs/lr=0.1"], {})
+def test_arguments_of_the_command(tmp_path, monkeypatch):
+    assert parse_arguments(["runs/a", "out=x"]) == (["runs/a"], {"out": "x"})
+    assert parse_arguments(["runs/lr=0.1"]) == (["runs/lr=0.1"], {})
     with pytest.raises(ZooError, match=r"no setting `outt`.* Did you mean `out`"):
-        read_words(["runs/a", "outt=x"])
-    with pytest.raises(ZooError, match="Which runs"):
-        read_words(["out=x"])
+        parse_arguments(["runs/a", "outt=x"])
+    with pytest.raises(ZooError, match="No runs are given"):
+        parse_arguments(["out=x"])
 
 
 class FakeFile(SimpleNamespace):
@@ -373,12 +382,14 @@ class FakeFile(SimpleNamespace):
         target.write_bytes(self.source.read_bytes())
 
 
-def test_a_run_of_wandb_is_fetched(tmp_path):
+def test_wandb_runs_are_downloaded(tmp_path):
     local = make_run(tmp_path / "vid2vid-s1")
     files = [FakeFile(name=str(p.relative_to(tmp_path)), source=p, size=1) for p in local.rglob("*") if p.is_file()]
-    files.append(FakeFile(name="config.yaml", source=local / "config.yaml", size=1))  # wandb's own, which is not ours
+    files.append(
+        FakeFile(name="config.yaml", source=local / "config.yaml", size=1)
+    )  # wandb's own file, which is not part of the run folder
     api = SimpleNamespace(run=lambda path: SimpleNamespace(files=lambda: files))
-    words = fetched(["me/zoo/abc123", str(local)], tmp_path / "wandb", api)
+    words = download_wandb_runs(["me/zoo/abc123", str(local)], tmp_path / "wandb", api)
     assert words[1] == str(local)
     assert Path(words[0]).name == "vid2vid-s1"
     [run] = gather([Path(words[0])])[0].runs
@@ -386,20 +397,20 @@ def test_a_run_of_wandb_is_fetched(tmp_path):
     assert run.wandb == WandbRun("abc123", True, "me", "zoo")
     empty = SimpleNamespace(run=lambda path: SimpleNamespace(files=list))
     with pytest.raises(ZooError, match="holds no run folder of the zoo"):
-        fetched(["me/zoo/abc123"], tmp_path / "wandb", empty)
+        download_wandb_runs(["me/zoo/abc123"], tmp_path / "wandb", empty)
     evil = [FakeFile(name=name, source=local / "config.yaml", size=1) for name in ("r/results.jsonl", "r/../../../x")]
     api = SimpleNamespace(run=lambda path: SimpleNamespace(files=lambda: evil))
     with pytest.raises(ZooError, match="lies outside of its folder"):
-        fetched(["me/zoo/abc124"], tmp_path / "wandb", api)
+        download_wandb_runs(["me/zoo/abc124"], tmp_path / "wandb", api)
 
 
 def logged(folder: Path, run: str) -> Path:
-    """A run that wandb knows by that folder of its own."""
+    """Add wandb's folder of that name to a run."""
     (folder / "wandb" / run).mkdir(parents=True)
     return folder
 
 
-def test_a_report_shows_the_runs_that_are_compared_and_no_others(tmp_path, monkeypatch):
+def test_report_shows_the_compared_runs_only(tmp_path, monkeypatch):
     monkeypatch.setattr("zoo.runs.wandb_logger.has_key", lambda: False)
     online = logged(make_run(tmp_path / "a", seed=1), "run-20260101_000000-id-a")
     offline = logged(make_run(tmp_path / "b", seed=2), "offline-run-20260101_000000-id-b")
@@ -429,7 +440,7 @@ def test_a_report_shows_the_runs_that_are_compared_and_no_others(tmp_path, monke
 
     report = built(online, offline, without, fetched_one)
     assert report["project"]["name"] == "mine"
-    # wandb calls the id of a run its name
+    # in wandb, the name of a run is its id
     assert runsets(report) == [
         ("mine", [("name", "IN", ["id-a", "id-b"])]),
         ("other", [("name", "IN", ["id-d"])]),
@@ -438,10 +449,10 @@ def test_a_report_shows_the_runs_that_are_compared_and_no_others(tmp_path, monke
     assert ids_by_project(gather([fetched_one])[0].runs) == {("me", "other"): ["id-d"]}
 
 
-def test_a_report_is_built_and_its_absence_explained(tmp_path, monkeypatch):
+def test_report_without_key_or_extra_is_explained(tmp_path, monkeypatch):
     comparison, _ = gather([make_run(tmp_path / f"a{seed}", seed=seed) for seed in (1, 2)])
     monkeypatch.setattr("zoo.runs.wandb_logger.has_key", lambda: False)
-    assert "no key of wandb" in write_report(tmp_path / "report.json", comparison, "zoo")
+    assert "no wandb API key" in write_report(tmp_path / "report.json", comparison, "zoo")
     monkeypatch.setattr("zoo.comparison.report.reports_are_there", lambda: False)
     with pytest.raises(ZooError, match="needs the extra `reports`"):
         build_report(comparison, "zoo")

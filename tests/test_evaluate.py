@@ -1,4 +1,4 @@
-"""`python -m zoo.evaluate`: a run under several protocols, and any two folders of videos."""
+"""`python -m zoo.evaluate`: runs under several protocols, and two folders of videos."""
 
 import shutil
 from dataclasses import dataclass, field, fields
@@ -56,23 +56,23 @@ def run(tmp_path_factory) -> Path:
     return run
 
 
-def test_a_run_is_measured_as_it_was_in_training(run):
-    """The same clips, weights and samples: the numbers of the last round."""
+def test_evaluation_of_a_run_repeats_the_last_validation_round(run):
+    """Clips, weights and samples are the same, so the values are."""
     [trained] = read_results(run)[:1]
     [measured] = evaluate(EvaluateSettings(run=str(run), clips=1))
     assert measured.protocol == trained.protocol
     assert measured.given == trained.given == "labels, 1 frame"
     for name, value in trained.metrics.items():
-        assert measured.figures[name] == pytest.approx(value, rel=1e-5)
-    assert read_results(run)[-1].metrics == pytest.approx(measured.figures)
-    assert {"warping_error_dis", "real/warping_error_dis", "flicker", "motion_dis"} <= set(measured.figures)
+        assert measured.metrics[name] == pytest.approx(value, rel=1e-5)
+    assert read_results(run)[-1].metrics == pytest.approx(measured.metrics)
+    assert {"warping_error_dis", "real/warping_error_dis", "flicker", "motion_dis"} <= set(measured.metrics)
 
 
-def test_draws_frames_and_exact_flow(run):
+def test_draws_frames_and_exact_flow_match_plain_loops(run):
     settings = EvaluateSettings(run=str(run), clips=3, frames=6, context=2, draws=2, flow="exact", batch_size=2, seed=5)
     [measured] = evaluate(settings)
     assert (measured.protocol.slug, measured.protocol.seed) == ("3x6f-c2-32x32px-d2", 5)
-    assert {"l1_best", "diversity", "warping_error_exact"} <= set(measured.figures)
+    assert {"l1_best", "diversity", "warping_error_exact"} <= set(measured.metrics)
     from dataclasses import replace
 
     from torch.utils.data import default_collate
@@ -84,16 +84,16 @@ def test_draws_frames_and_exact_flow(run):
         clip = default_collate([clips.clip(index, 0, 6)])
         for draw in range(2):
             with torch.no_grad():
-                made = model.sample(SampleRequest(6, clip, 2, 5, draw)).video
-            distances.append(float((made - clip["video"])[:, 2:].abs().mean()))
-    assert measured.figures["l1"] == pytest.approx(sum(distances) / 6, rel=1e-5)
+                generated = model.sample(SampleRequest(6, clip, 2, 5, draw)).video
+            distances.append(float((generated - clip["video"])[:, 2:].abs().mean()))
+    assert measured.metrics["l1"] == pytest.approx(sum(distances) / 6, rel=1e-5)
     best = [min(pair) for pair in zip(distances[::2], distances[1::2], strict=True)]
-    assert measured.figures["l1_best"] == pytest.approx(sum(best) / 3, rel=1e-5)
+    assert measured.metrics["l1_best"] == pytest.approx(sum(best) / 3, rel=1e-5)
 
 
 @dataclass
 class FakeWandb:
-    """Stands for wandb's run: what it was opened with, and what it was told."""
+    """A fake wandb run that records its calls."""
 
     opened: list[dict] = field(default_factory=list)
     logged: list[dict] = field(default_factory=list)
@@ -106,8 +106,8 @@ class FakeWandb:
 
     def define_metric(self, *names, **more) -> None: ...
 
-    def log(self, figures):
-        self.logged.append(figures)
+    def log(self, values):
+        self.logged.append(values)
 
     def save(self, path, base_path, policy):
         self.saved.append(str(Path(path).relative_to(base_path)))
@@ -116,8 +116,8 @@ class FakeWandb:
         self.finished += 1
 
 
-def test_an_evaluation_goes_to_the_wandb_run_of_its_training(run, tmp_path, monkeypatch):
-    """Online ones with a key at hand, all protocols at once, with the file of results."""
+def test_evaluation_is_logged_to_the_wandb_run_of_the_training(run, tmp_path, monkeypatch):
+    """With an API key and an online run: all protocols in one call, and results.jsonl."""
     run = Path(shutil.copytree(run, tmp_path / "run"))
     fake = FakeWandb()
     monkeypatch.setattr(wandb, "init", fake.init)
@@ -140,7 +140,7 @@ def test_an_evaluation_goes_to_the_wandb_run_of_its_training(run, tmp_path, monk
         "dir": str(run.resolve()),
     }
     assert opened["settings"].init_timeout == opened["settings"].finish_timeout == 5
-    assert fake.logged == [{"seen/clips": 1, measured.protocol.key("l1"): measured.figures["l1"]}]
+    assert fake.logged == [{"seen/clips": 1, measured.protocol.key("l1"): measured.metrics["l1"]}]
     assert (fake.saved, fake.finished) == (["run/results.jsonl"], 1)
     monkeypatch.delenv("WANDB_API_KEY")
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -148,7 +148,7 @@ def test_an_evaluation_goes_to_the_wandb_run_of_its_training(run, tmp_path, monk
     assert len(fake.opened) == 1  # no key
 
 
-def test_a_wandb_that_does_not_answer_costs_no_evaluation(run, tmp_path, monkeypatch):
+def test_wandb_errors_do_not_lose_an_evaluation(run, tmp_path, monkeypatch):
     run = Path(shutil.copytree(run, tmp_path / "run"))
     (run / "wandb" / "run-20260101_000000-abc").mkdir(parents=True)
     monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
@@ -167,22 +167,25 @@ def test_a_wandb_that_does_not_answer_costs_no_evaluation(run, tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"clips": 10_000}, r"evaluation clips of 4 frames; 10000 were asked for. Try: clips="),
-        ({"frames": 1}, "frames=1 leaves nothing to make after context=1. Try: frames=9"),
-        ({"draws": 0}, "draws=0: one at least"),
+        (
+            {"clips": 10_000},
+            r"clips=10000, but the data set `puppets` has .* evaluation clips of 4 frames. Try: clips=",
+        ),
+        ({"frames": 1}, "frames=1 with context=1 leaves no frame to generate. Try: frames=9"),
+        ({"draws": 0}, "draws is 0, but at least 1 is required. Try: draws=16"),
         ({"metrics": ["psnrr"]}, "There is no metric `psnrr`. Did you mean `psnr`"),
-        ({"metrics": ["fvd"]}, "The metric fvd needs a network of features. Try: features=r3d_18"),
+        ({"metrics": ["fvd"]}, "The metric fvd needs a feature network. Try: features=r3d_18"),
         ({"metrics": ["accuracy"]}, "needs a classifier. Train one with model=classifier"),
-        ({"metrics": ["diversity"]}, "diversity compares several draws of one clip. Try: draws=4"),
-        ({"metrics": ["ms_ssim"]}, "ms_ssim looks at five scales and needs 176 px"),
-        ({"temperature": 0.5}, "vid2vid has no temperature"),
-        ({"height": 64}, "height= is of two folders"),
+        ({"metrics": ["diversity"]}, "diversity compares several samples of one clip, but draws=1. Try: draws=4"),
+        ({"metrics": ["ms_ssim"]}, "ms_ssim uses five scales and needs frames of at least 176 px"),
+        ({"temperature": 0.5}, "temperature=0.5, but vid2vid has no temperature"),
+        ({"height": 64}, "height=64 applies to two folders only"),
         ({"flow": "diss"}, "flow=diss is not a choice"),
         ({"classifier": "RUN"}, "which classifies nothing"),
-        ({"real": "."}, "Measure a run or two folders"),
+        ({"real": "."}, "A run or two folders can be evaluated, but both are given"),
     ],
 )
-def test_what_cannot_be_measured_is_said(run, settings, said):
+def test_impossible_evaluations_are_explained(run, settings, said):
     known = {key: str(run) if value == "RUN" else value for key, value in settings.items()}
     before = (run / "results.jsonl").read_text()
     with pytest.raises(ZooError, match=said):
@@ -190,11 +193,11 @@ def test_what_cannot_be_measured_is_said(run, settings, said):
     assert (run / "results.jsonl").read_text() == before
 
 
-def test_a_training_is_monitored_by_what_compares_pairs(tmp_path):
+def test_best_checkpoint_is_chosen_by_a_paired_metric(tmp_path):
     prepare_hydra()
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
         for metrics, said in (
-            ("[motion]", "best.ckpt is chosen by one of l1, psnr, ssim"),
+            ("[motion]", "best.ckpt is chosen by a paired metric, such as l1, psnr, ssim"),
             ("[nope]", "no metric `nope`"),
         ):
             with pytest.raises(ZooError, match=said):
@@ -202,12 +205,14 @@ def test_a_training_is_monitored_by_what_compares_pairs(tmp_path):
         ready = plan(compose("train", overrides=[*TINY, "evaluation.metrics=[warping_error,psnr]"]))
         assert ready.monitor == "psnr"
         settings = ["model=videovae", "evaluation.metrics=[l1,label_miou]", "evaluation.segmenter=x"]
-        with pytest.raises(ZooError, match="label_miou is of models that paint labels"):
+        with pytest.raises(
+            ZooError, match="label_miou needs a model that generates from label maps, but videovae does not"
+        ):
             plan(compose("train", overrides=settings))
 
 
-def test_a_training_whose_samples_begin_from_nothing_compares_no_pairs(tmp_path):
-    """VideoVAE's attributes say what a clip shows, and not which clip it is."""
+def test_training_without_context_frames_computes_no_paired_metrics(tmp_path):
+    """Samples of VideoVAE from attributes alone have no reference clip."""
     prepare_hydra()
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
 
@@ -215,22 +220,22 @@ def test_a_training_whose_samples_begin_from_nothing_compares_no_pairs(tmp_path)
             return plan(compose("train", overrides=[*TINY[5:], *settings]))
 
         vae = ["model=videovae", "model.width=4", "model.code=8", "model.hidden=16", "evaluation.context=0"]
-        assert planned(*TINY[:5], "evaluation.context=0").monitor == "l1"  # painted from labels
+        assert planned(*TINY[:5], "evaluation.context=0").monitor == "l1"  # generated from labels
         assert planned(*vae[:-1]).metrics == ["l1", "psnr", "ssim"]
-        with pytest.raises(ZooError, match=r"l1 compares with a real clip, and nothing says .* evaluation.context=1"):
+        with pytest.raises(ZooError, match=r"l1 compares each sample with its real clip, but .* evaluation.context=1"):
             planned(*vae, "evaluation.metrics=[motion,l1]")
-        with pytest.raises(ZooError, match=r"callbacks.monitor=l1: .* compared with no clip.* evaluation.context=1"):
+        with pytest.raises(ZooError, match=r"callbacks.monitor=l1: .* have no reference clip.* evaluation.context=1"):
             planned(*vae, "callbacks.monitor=l1")
         train(planned(*vae), tmp_path)
     [line] = read_results(tmp_path)
     assert line.given == "attributes"
-    sides = ("warping_error_dis", "flicker", "motion_dis")
-    assert set(line.metrics) == {*sides, *(f"real/{name}" for name in sides)}
-    assert {path.name for path in tmp_path.glob("*.ckpt")} == {"last.ckpt"}  # nothing says which state is best
+    motion = ("warping_error_dis", "flicker", "motion_dis")
+    assert set(line.metrics) == {*motion, *(f"real/{name}" for name in motion)}
+    assert {path.name for path in tmp_path.glob("*.ckpt")} == {"last.ckpt"}  # no metric can choose best.ckpt
 
 
-def test_nothing_to_measure_and_no_checkpoint(tmp_path):
-    with pytest.raises(ZooError, match="Measure a run or two folders"):
+def test_missing_run_and_missing_checkpoint_are_explained(tmp_path):
+    with pytest.raises(ZooError, match="A run or two folders can be evaluated, but neither is given"):
         evaluate(EvaluateSettings())
     (tmp_path / "config.yaml").write_text("seed: 1")
     with pytest.raises(ZooError, match=r"holds no last.ckpt or best.ckpt"):
@@ -241,7 +246,7 @@ def test_nothing_to_measure_and_no_checkpoint(tmp_path):
 
 
 def write_folder(folder: Path, count: int = 3, frames: int = 8, names: str = "v", shade: int = 0) -> Path:
-    """Videos of smooth noise, each of its own."""
+    """Write different videos of coarse noise."""
     rng = np.random.default_rng(shade)
     for number in range(count):
         coarse = rng.integers(20, 200, (frames, 4, 4, 3))
@@ -250,22 +255,22 @@ def write_folder(folder: Path, count: int = 3, frames: int = 8, names: str = "v"
     return folder
 
 
-def test_two_folders_of_the_same_names_are_compared_in_pairs(tmp_path):
+def test_folders_with_equal_names_are_compared_in_pairs(tmp_path):
     real, fake = write_folder(tmp_path / "real"), write_folder(tmp_path / "fake")
     [same] = evaluate(EvaluateSettings(real=str(real), fake=str(fake), frames=8))
-    assert same.figures["l1"] == 0
-    assert same.figures["flicker"] == same.figures["real/flicker"] > 0.1
+    assert same.metrics["l1"] == 0
+    assert same.metrics["flicker"] == same.metrics["real/flicker"] > 0.1
     assert same.protocol.slug == "3x8f-c0-32x32px"
     film = read_frames(fake / "v0.mp4", range(8))
     write_video(fake / "v0.mp4", np.clip(film.astype(int) + 25, 0, 255).astype(np.uint8), 12.5)
     [brighter] = evaluate(EvaluateSettings(real=str(real), fake=str(fake), frames=8))
-    assert brighter.figures["l1"] == pytest.approx(25 / 127.5 / 3, abs=0.01)  # one of three
-    assert [result.metrics["l1"] for result in read_results(fake)] == [0, brighter.figures["l1"]]
+    assert brighter.metrics["l1"] == pytest.approx(25 / 127.5 / 3, abs=0.01)  # one of three videos
+    assert [result.metrics["l1"] for result in read_results(fake)] == [0, brighter.metrics["l1"]]
     assert not (real / "results.jsonl").exists()
 
 
-def test_other_real_videos_of_the_same_names_are_another_data_set(tmp_path):
-    """Their protocols differ in the checksum of the clips alone; a copy elsewhere, written later, is the same."""
+def test_protocol_depends_on_the_content_of_the_real_videos(tmp_path):
+    """Other videos of the same names differ in the checksum of the clips; a copy elsewhere does not."""
 
     def protocol(real: Path) -> Protocol:
         fake = write_folder(real.parent / "fake")
@@ -273,45 +278,47 @@ def test_other_real_videos_of_the_same_names_are_another_data_set(tmp_path):
 
     one = protocol(write_folder(tmp_path / "one" / "real"))
     assert protocol(shutil.copytree(tmp_path / "one" / "real", tmp_path / "copy" / "real")) == one
-    assert one.differences(protocol(write_folder(tmp_path / "other" / "real", shade=9))).keys() == {"clip_keys"}
+    assert one.differing_fields(protocol(write_folder(tmp_path / "other" / "real", shade=9))).keys() == {"clip_keys"}
 
 
-def test_the_clips_of_a_video_are_cut_one_after_another(tmp_path, capsys):
-    """The second clip of a video begins where the first ends; one that only one folder has is in no pair."""
+def test_clips_of_a_video_are_cut_one_after_another(tmp_path, capsys):
+    """The second clip starts where the first ends; a clip that only one folder has is in no pair."""
     real, fake = write_folder(tmp_path / "real"), write_folder(tmp_path / "fake")
     film = read_frames(real / "v0.mp4", range(8))
     later = film.copy()
-    later[4:] = np.clip(later[4:].astype(int) + 25, 0, 255)  # the second half alone is brighter
+    later[4:] = np.clip(later[4:].astype(int) + 25, 0, 255)  # only the second half is brighter
     write_video(fake / "v0.mp4", later, 12.5)
     settings = EvaluateSettings(real=str(real), fake=str(fake), frames=4, clips_per_video=2, metrics=["l1"])
     [measured] = evaluate(settings)
     assert measured.protocol.clips == 6
-    assert measured.figures["l1"] == pytest.approx(25 / 127.5 / 6, abs=0.005)
+    assert measured.metrics["l1"] == pytest.approx(25 / 127.5 / 6, abs=0.005)
     write_video(fake / "v1.mp4", read_frames(fake / "v1.mp4", range(7)), 12.5)
-    assert evaluate(settings)[0].protocol.clips == 5  # v1 has one clip there, and its pairs stay together
-    assert evaluate(settings)[0].figures["l1"] == pytest.approx(25 / 127.5 / 5, abs=0.01)
+    assert evaluate(settings)[0].protocol.clips == 5  # v1 has one clip left, and pairs are still matched
+    assert evaluate(settings)[0].metrics["l1"] == pytest.approx(25 / 127.5 / 5, abs=0.01)
     (fake / "v2.mp4").unlink()
     [measured] = evaluate(EvaluateSettings(real=str(real), fake=str(fake), frames=4))
-    assert "l1" not in measured.figures
-    assert "No pairs are compared: v2 is in one of the two folders alone." in capsys.readouterr().out
+    assert "l1" not in measured.metrics
+    assert "No pairs are compared, since only one of the two folders holds v2." in capsys.readouterr().out
 
 
-def test_folders_of_other_names_are_compared_as_sets(tmp_path):
+def test_folders_with_different_names_are_compared_as_sets(tmp_path):
     real, fake = write_folder(tmp_path / "real"), write_folder(tmp_path / "fake", count=5, names="sample")
     settings = EvaluateSettings(real=str(real), fake=str(fake), frames=8)
     [measured] = evaluate(settings)
-    assert "l1" not in measured.figures
-    assert measured.protocol.clips == 3  # as many of both, or the numbers say less
-    with pytest.raises(ZooError, match="l1 compares pairs, and the two folders do not hold videos of the same names"):
+    assert "l1" not in measured.metrics
+    assert measured.protocol.clips == 3  # the same number on both sides
+    with pytest.raises(
+        ZooError, match="l1 compares videos in pairs, but the two folders do not hold videos of the same names"
+    ):
         evaluate(EvaluateSettings(real=str(real), fake=str(fake), frames=8, metrics=["l1"]))
-    with pytest.raises(ZooError, match=r"real=.* has 3 clips of 8 frames; 5 were asked"):
+    with pytest.raises(ZooError, match=r"clips=5, but real=.* has 3 clips of 8 frames"):
         evaluate(EvaluateSettings(real=str(real), fake=str(fake), frames=8, clips=5))
     [more] = evaluate(EvaluateSettings(real=str(real), fake=str(fake), frames=4, clips_per_video=2))
     assert more.protocol.clips == 6
 
 
 def as_images(videos: Path, folder: Path) -> Path:
-    """The same frames, a folder of PNGs each."""
+    """Write the same frames as one folder of PNGs per video."""
     for video in videos.glob("*.mp4"):
         (folder / video.stem).mkdir(parents=True)
         for number, frame in enumerate(read_frames(video, range(probe(video).frames))):
@@ -319,26 +326,28 @@ def as_images(videos: Path, folder: Path) -> Path:
     return folder
 
 
-def test_images_have_no_frame_rate_unless_it_is_typed(tmp_path):
+def test_images_have_no_frame_rate_unless_it_is_given(tmp_path):
     videos = write_folder(tmp_path / "videos")
     real, fake = (str(as_images(videos, tmp_path / name)) for name in ("real", "fake"))
     [unknown] = evaluate(EvaluateSettings(real=real, fake=fake, frames=8))
-    assert (unknown.protocol.fps, unknown.figures["l1"]) == (0, 0)
+    assert (unknown.protocol.fps, unknown.metrics["l1"]) == (0, 0)
     with pytest.raises(ZooError, match=r"holds 3 of 3 videos with fewer than 9 frames: v0 \(8\)"):
         evaluate(EvaluateSettings(real=real, fake=fake, frames=9))
     [typed] = evaluate(EvaluateSettings(real=real, fake=fake, frames=8, fps=12.5))
-    assert unknown.protocol.differences(typed.protocol) == {"fps": (0, 12.5)}
-    with pytest.raises(ZooError, match=r"accuracy: a classifier knows clips of one frame rate.* Type it: fps="):
+    assert unknown.protocol.differing_fields(typed.protocol) == {"fps": (0, 12.5)}
+    with pytest.raises(
+        ZooError, match=r"accuracy uses a classifier, which was trained at one frame rate.* Type the rate: fps="
+    ):
         evaluate(EvaluateSettings(real=real, fake=fake, frames=8, classifier="somewhere"))
-    for one, other in ((str(videos), fake), (fake, str(videos))):  # which frames of the videos are read?
-        with pytest.raises(ZooError, match=r"v0 is a folder of images, .* Type it: fps=25"):
+    for one, other in ((str(videos), fake), (fake, str(videos))):  # the frames of the videos would be ambiguous
+        with pytest.raises(ZooError, match=r"v0 is a folder of images, .* Type the rate: fps=25"):
             evaluate(EvaluateSettings(real=one, fake=other, frames=8))
     [mixed] = evaluate(EvaluateSettings(real=str(videos), fake=fake, frames=8, fps=12.5))
-    assert mixed.figures["l1"] == 0
+    assert mixed.metrics["l1"] == 0
 
 
-def test_height_width_and_rate_are_those_that_are_typed(tmp_path):
-    """Videos of 16 frames at 12.5 a second, 32 pixels wide: at half the rate every other frame is taken."""
+def test_height_width_and_frame_rate_can_be_set(tmp_path):
+    """The real video has 16 frames at 12.5 fps; at half the rate every other frame is used."""
     real = tmp_path / "real"
     shades = (np.arange(16, dtype=np.uint8) * 8)[:, None, None, None]
     write_video(real / "v.mp4", np.broadcast_to(shades, (16, 32, 32, 3)), 12.5)
@@ -349,14 +358,14 @@ def test_height_width_and_rate_are_those_that_are_typed(tmp_path):
     protocol = measured.protocol
     assert (protocol.fps, protocol.height, protocol.width) == (6.25, 16, 24)
     assert protocol.slug == "1x8f-c0-16x24px"
-    assert measured.figures["l1"] == pytest.approx(0, abs=0.01)
-    [usual] = evaluate(EvaluateSettings(real=str(real), fake=str(fake), frames=8, metrics=["l1"]))
-    assert (usual.protocol.fps, usual.protocol.height, usual.protocol.width) == (12.5, 32, 32)
-    assert usual.figures["l1"] > 0.01  # its frames were shown twice each
+    assert measured.metrics["l1"] == pytest.approx(0, abs=0.01)
+    [default] = evaluate(EvaluateSettings(real=str(real), fake=str(fake), frames=8, metrics=["l1"]))
+    assert (default.protocol.fps, default.protocol.height, default.protocol.width) == (12.5, 32, 32)
+    assert default.metrics["l1"] > 0.01  # each fake frame is repeated
     seen = []
-    look = Suite.update
+    update = Suite.update
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Suite, "update", lambda self, clip, made: seen.append(clip["video"]) or look(self, clip, made))
+        patch.setattr(Suite, "update", lambda self, clip, fake: seen.append(clip["video"]) or update(self, clip, fake))
         evaluate(typed)
     assert seen[0].shape == (1, 8, 3, 16, 24)
 
@@ -367,17 +376,17 @@ def test_height_width_and_rate_are_those_that_are_typed(tmp_path):
         ({"fake": None}, "fake= is missing"),
         ({"real": "nowhere"}, "real=nowhere is no folder"),
         ({"real": "EMPTY"}, "holds no video. Searched 1 folders"),
-        ({"frames": 9}, r"holds 3 of 3 videos with fewer than 9 frames at 12.5 a second: v0 \(8\).*Try: frames=8"),
-        ({"metrics": ["label_miou"], "segmenter": "x"}, "label_miou is measured of runs"),
+        ({"frames": 9}, r"holds 3 of 3 videos with fewer than 9 frames at 12.5 per second: v0 \(8\).*Try: frames=8"),
+        ({"metrics": ["label_miou"], "segmenter": "x"}, "label_miou is computed for runs only"),
         ({"metrics": ["memorisation"]}, "memorisation needs the training clips of a run"),
-        ({"flow": "exact"}, "flow=exact is not known of videos alone"),
-        ({"clips": -1}, "clips=-1: one at least"),
-        ({"draws": 4}, "draws= is of samples that a run makes"),
-        ({"clips_per_video": 0}, "clips_per_video=0: one at least"),
+        ({"flow": "exact"}, "flow=exact needs a data set that provides flow"),
+        ({"clips": -1}, "clips is -1, but at least 1 is required"),
+        ({"draws": 4}, "draws=4 applies to the samples of a run only"),
+        ({"clips_per_video": 0}, "clips_per_video is 0, but at least 1 is required"),
         ({"fps": -5.0}, "fps=-5.0 is no frame rate"),
     ],
 )
-def test_what_is_wrong_with_a_folder_is_said(tmp_path, settings, said):
+def test_wrong_folders_and_settings_are_explained(tmp_path, settings, said):
     real, fake = write_folder(tmp_path / "real"), write_folder(tmp_path / "fake")
     (tmp_path / "empty").mkdir()
     known = {key: str(tmp_path / "empty") if value == "EMPTY" else value for key, value in settings.items()}
@@ -386,7 +395,7 @@ def test_what_is_wrong_with_a_folder_is_said(tmp_path, settings, said):
     assert not (fake / "results.jsonl").exists()
 
 
-def test_the_command_shows_a_table(tmp_path):
+def test_command_prints_a_table(tmp_path):
     real, fake = write_folder(tmp_path / "real"), write_folder(tmp_path / "fake")
     words = ["zoo.evaluate", f"real={real}", f"fake={fake}", "frames=8", "metrics=[l1,flicker]"]
     done = run_command(*words, cwd=tmp_path)
@@ -402,6 +411,6 @@ def test_every_setting_is_read(run, tmp_path):
     with recorded_reads(EvaluateSettings) as read:
         evaluate(EvaluateSettings(run=str(run), clips=1))
         evaluate(EvaluateSettings(real=str(real), fake=str(fake), frames=8))
-        with pytest.raises(ZooError, match="is another file than expected"):
+        with pytest.raises(ZooError, match="is not the expected file"):
             evaluate(EvaluateSettings(run=str(run), clips=2, features="lite0", features_sha256="0", metrics=["kvd"]))
     assert {field.name for field in fields(EvaluateSettings)} - read == set()

@@ -383,7 +383,7 @@ def test_a_loss_of_nan_stops_the_run_and_keeps_the_checkpoint(tmp_path, monkeypa
 
     monkeypatch.setattr(Vid2Vid, "flow_losses", torn)
     with pytest.raises(
-        ZooError, match=r"train/loss/.*flow.* was no finite number at 4 clips; .* state is .*last\.ckpt"
+        ZooError, match=r"train/loss/.*flow.* became NaN or infinite at 4 clips; .* checkpoint is .*last\.ckpt"
     ):
         trained(tmp_path, "logger.wandb=disabled", "model.perceptual=none")
     assert all(weight.isfinite().all() for weight in load(str(tmp_path)).parameters())

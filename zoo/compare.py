@@ -1,9 +1,9 @@
-"""Lay runs side by side: ``python -m zoo.compare runs/<run> runs/<run> …``.
+"""Compare runs: ``python -m zoo.compare runs/<run> runs/<run> …``.
 
-Takes run folders, globs and, where wandb is online, its runs as ``<entity>/<project>/<id>``. Writes into a new folder,
-``out=<folder>``, a table (table.md, table.csv), the same clips of every run as one film (grid.mp4), a page that needs
-no server (index.html), and a wandb report, saved in the project of the first run unless ``project=<name>`` is another.
-Numbers of different protocols are refused.
+Takes run folders, globs and, if wandb is online, wandb runs as ``<entity>/<project>/<id>``. Writes a new folder,
+``out=<folder>``, with a table (table.md, table.csv), a video of the same clips of every run (grid.mp4), a page that
+needs no server (index.html), and a wandb report, saved in the project of the first run or in ``project=<name>``. Runs
+that were measured under different protocols are refused.
 """
 
 from __future__ import annotations
@@ -27,28 +27,29 @@ if TYPE_CHECKING:
 SETTINGS = tuple(setting.name for setting in fields(CompareSettings))
 
 
-def compare(words: Sequence[str], out: Path, project: str | None = None) -> Comparison:
-    """Compare runs and write everything into ``out``, a new folder; prints the table and what was written.
+def compare(runs: Sequence[str], out: Path, project: str | None = None) -> Comparison:
+    """Compare runs, write everything into ``out`` and print the table and the files written.
 
-    project: of wandb, where the report is saved; None is that of the first run.
+    runs: run folders, globs or wandb runs. out: new or empty folder. project: wandb project of the report; None is that
+    of the first run. Raises ZooError for runs that cannot be read or compared, and if ``out`` is not empty.
     """
     from rich.console import Console
 
     from zoo.comparison.gather import find_runs, gather
     from zoo.comparison.grid import write_grid
-    from zoo.comparison.online import fetched
+    from zoo.comparison.online import download_wandb_runs
     from zoo.comparison.page import write_page
     from zoo.comparison.report import reports_are_there, write_report
-    from zoo.comparison.table import comma_separated, for_terminal, markdown
+    from zoo.comparison.table import terminal_tables, to_csv, to_markdown
 
     if out.exists() and any(out.iterdir()):
-        raise ZooError(f"out={out} is there and not empty, and nothing is overwritten. Type another folder.")
-    comparison, notes = gather(find_runs(fetched(words, out / "wandb")))
+        raise ZooError(f"out={out} exists and is not empty, and nothing is overwritten. Try: out={out}-2")
+    comparison, notes = gather(find_runs(download_wandb_runs(runs, out / "wandb")))
     out.mkdir(parents=True, exist_ok=True)
-    (out / "table.md").write_text(markdown(comparison))
-    (out / "table.csv").write_text(comma_separated(comparison))
+    (out / "table.md").write_text(to_markdown(comparison))
+    (out / "table.csv").write_text(to_csv(comparison))
     console = Console()
-    for table in for_terminal(comparison):
+    for table in terminal_tables(comparison):
         console.print(table)
     written = {"table": f"{out}/table.md, {out}/table.csv", "page": str(write_page(out, comparison))}
     try:
@@ -59,8 +60,10 @@ def compare(words: Sequence[str], out: Path, project: str | None = None) -> Comp
     if reports_are_there():
         written["report"] = write_report(out / "report.json", comparison, project)
     else:
-        notes.append("There is no wandb report without the extra `reports`: pip install 'video-zoo[reports]'")
-    print("* is better than every other by more than chance: 95 %, over seeds\n")
+        notes.append(
+            "No wandb report was written, since the extra `reports` is missing. Type: pip install 'video-zoo[reports]'"
+        )
+    print("* is significantly better than every other variant of its task (95 %, over seeds)\n")
     for name, where in written.items():
         print(f"{name:8s} {where}")
     for note in notes:
@@ -68,29 +71,32 @@ def compare(words: Sequence[str], out: Path, project: str | None = None) -> Comp
     return comparison
 
 
-def read_words(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """Runs, and settings ``key=value``; a path that is there may hold an equals sign."""
+def parse_arguments(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Split the command line into runs and settings ``key=value``. An existing path may contain an equals sign.
+
+    Raises ZooError for an unknown setting, and if there are no runs.
+    """
     runs, settings = [], {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not equals or Path(word).exists() or "/" in name:
-            runs.append(word)
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if not equals or Path(argument).exists() or "/" in name:
+            runs.append(argument)
         elif name in SETTINGS:
             settings[name] = value
         else:
             raise ZooError(f"There is no setting `{name}`.{nearest(name, SETTINGS)} Known: {listed(SETTINGS)}.")
     if not runs:
-        raise ZooError("Which runs?    Type: python -m zoo.compare runs/<run> runs/<run> … [out=<folder>]")
+        raise ZooError("No runs are given. Type: python -m zoo.compare runs/<run> runs/<run> … [out=<folder>]")
     return runs, settings
 
 
 @command
 def main() -> Comparison | None:
-    """The command."""
+    """Run the command."""
     if asks_for_help(sys.argv[1:]):
         show_help(COMMANDS["compare"], [Section("", "general", settings_of(CompareSettings))])
         return None
-    runs, settings = read_words(sys.argv[1:])
+    runs, settings = parse_arguments(sys.argv[1:])
     out = settings.pop("out", f"comparison-{datetime.now():%Y%m%d-%H%M%S}")
     return compare(runs, Path(out), **settings)
 

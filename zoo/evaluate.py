@@ -1,6 +1,7 @@
-"""Measure a trained model, ``python -m zoo.evaluate run=runs/<run>``, or any two folders of videos, ``real=… fake=…``.
+"""Compute metrics of a trained model, ``python -m zoo.evaluate run=runs/<run>``, or of two folders of videos,
+``real=<folder> fake=<folder>``.
 
-Adds a line for each protocol to results.jsonl, in the run or beside the fake videos.
+Adds one line per protocol to results.jsonl, in the run folder or beside the fake videos.
 """
 
 from __future__ import annotations
@@ -14,50 +15,56 @@ from zoo.errors import ZooError
 from zoo.settings import EvaluateSettings
 
 if TYPE_CHECKING:
-    from zoo.evaluation.of_run import EvaluationResult
+    from zoo.evaluation.evaluate_run import EvaluationResult
 
 
 def evaluate(settings: EvaluateSettings) -> list[EvaluationResult]:
-    """What was measured, a protocol each."""
+    """Compute the metrics and return them, one result per protocol.
+
+    Raises ZooError unless the settings name either a run or two folders, and for what does not fit them.
+    """
     folders = settings.real is not None or settings.fake is not None
     if folders == (settings.run is not None):
-        raise ZooError("Measure a run or two folders. Type: run=runs/<run>, or real=<folder> fake=<folder>")
+        found = "both are given" if folders else "neither is given"
+        raise ZooError(
+            f"A run or two folders can be evaluated, but {found}. Type: run=runs/<run>, or real=<folder> fake=<folder>"
+        )
     if folders:
-        from zoo.evaluation.of_folders import evaluate_folders
+        from zoo.evaluation.evaluate_folders import evaluate_folders
 
         return evaluate_folders(settings)
-    from zoo.evaluation.of_run import evaluate_run
+    from zoo.evaluation.evaluate_run import evaluate_run
 
     return evaluate_run(settings)
 
 
-def show(measured: list[EvaluationResult]) -> None:
-    """A table for each protocol: what was measured of the samples, and the same of the real clips."""
+def show(results: list[EvaluationResult]) -> None:
+    """Print a table per protocol, with the values of the samples and of the real clips."""
     from rich.console import Console
     from rich.table import Table
 
     from zoo.evaluation.catalogue import better
 
     arrows = {"min": "↓", "max": "↑", "": " "}
-    for each in measured:
-        title = f"{each.protocol.split}/…@{each.protocol.slug}, given: {each.given}"
-        view = Table("metric", "", title=title, title_justify="left")
-        view.add_column("samples", justify="right")
-        view.add_column("real clips", justify="right")
-        for name, value in each.figures.items():
+    for result in results:
+        title = f"{result.protocol.split}/…@{result.protocol.slug}, given: {result.given}"
+        table = Table("metric", "", title=title, title_justify="left")
+        table.add_column("samples", justify="right")
+        table.add_column("real clips", justify="right")
+        for name, value in result.metrics.items():
             if not name.startswith("real/"):
-                real = each.figures.get(f"real/{name}")
-                view.add_row(name, arrows[better(name)], f"{value:.4f}", "" if real is None else f"{real:.4f}")
-        Console().print(view)
+                real = result.metrics.get(f"real/{name}")
+                table.add_row(name, arrows[better(name)], f"{value:.4f}", "" if real is None else f"{real:.4f}")
+        Console().print(table)
 
 
 @hydra_command("evaluate")
 def main(config: DictConfig) -> list[EvaluationResult]:
-    """The command."""
+    """Run the command."""
     settings: EvaluateSettings = OmegaConf.to_object(config)  # type: ignore[assignment]
-    measured = evaluate(settings)
-    show(measured)
-    return measured
+    results = evaluate(settings)
+    show(results)
+    return results
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What there is and what fits what: ``python -m zoo.list``. Reads cards only, imports no torch."""
+"""List models, data sets, metrics and feature networks: ``python -m zoo.list``. Reads cards only; imports no torch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from zoo.help.text import asks_for_help, show_help
 
 
 def models_table(pattern: str) -> Table:
-    """A row a model, with the data sets that fit it."""
+    """One row per model whose name matches the pattern, with the data sets that fit it."""
     table = Table("model", "title", "tasks", "needs", "data sets that fit", title="models")
     for name in MODELS.names(pattern):
         card = MODELS.find(name).card
@@ -29,7 +29,7 @@ def models_table(pattern: str) -> Table:
 
 
 def data_table() -> Table:
-    """A row a data set, with all that it can provide."""
+    """One row per data set, with every field that it can provide."""
     table = Table("data", "title", "can provide", "licence", title="data sets")
     for entry in DATA_SETS.entries():
         card = entry.card
@@ -38,30 +38,30 @@ def data_table() -> Table:
 
 
 def metrics_table() -> Table:
-    """A row a metric, with what it needs."""
-    table = Table("metric", "better", "what", "needs", title="metrics, for evaluation.metrics=[…] and zoo.evaluate")
+    """One row per metric, with what it needs."""
+    table = Table("metric", "better", "title", "needs", title="metrics, for evaluation.metrics=[…] and zoo.evaluate")
     for card in METRICS.values():
-        needed = ["pairs"] * card.paired + ["draws"] * card.draws + [card.tool] * bool(card.tool)
+        needed = ["pairs"] * card.paired + ["several draws"] * card.draws + [card.tool] * bool(card.tool)
         table.add_row(card.name, {"min": "lower", "max": "higher", "": ""}[card.better], card.title, listed(needed))
     return table
 
 
 def features_table() -> Table:
-    """A row a network of features."""
-    table = Table("features", "what", "file", title="networks of features; none is ever downloaded")
+    """One row per feature network."""
+    table = Table("features", "title", "file", title="feature networks; none is ever downloaded")
     for card in NETWORKS.values():
         table.add_row(card.name, card.title, card.file)
     return table
 
 
 def needs(card: ModelCard) -> str:
-    """``labels or condition, flow``."""
+    """The fields that every clip must have, for a table: ``labels or condition, flow``."""
     return listed(" or ".join(group) for group in card.needs)
 
 
 @command
 def main() -> None:
-    """The command; takes one pattern, such as ``vid*``."""
+    """Run the command. It takes one pattern, such as ``vid*``."""
     if asks_for_help(sys.argv[1:]):
         show_help(COMMANDS["list"], [])
         return

@@ -28,7 +28,7 @@ from zoo.devices.cuda_graphs import Capture, CapturedNetwork, capture_cuda_graph
 from zoo.errors import ZooError, listed
 from zoo.randomness import generator, mix
 from zoo.settings import Train
-from zoo.types import Clip, ClipSpec, CurriculumStage, Sample, SampleRequest, Verdict
+from zoo.types import AttributeProbabilities, Clip, ClipSpec, CurriculumStage, Sample, SampleRequest
 
 ConfigT = TypeVar("ConfigT")
 CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
@@ -84,7 +84,7 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         """Yield a sample frame by frame at constant memory; its tensors have no axis T."""
         raise NotImplementedError(f"{self.card.name} does not stream")
 
-    def classify(self, video: Tensor) -> Verdict:
+    def classify(self, video: Tensor) -> AttributeProbabilities:
         """Classify clips, (B, T, 3, H, W) in [-1, 1]: attribute -> probabilities of its K values, (B, K)."""
         raise NotImplementedError(f"{self.card.name} does not classify")
 

@@ -195,9 +195,9 @@ def _write(model: VideoModel[Any], request: SampleRequest, path: Path, overwrite
     from torch import stack
 
     from zoo.data.decode import VideoWriter
-    from zoo.visualization.grids import kept_frames, save_grid, to_bytes
+    from zoo.visualization.grids import filmstrip_frames, save_grid, to_bytes
 
-    kept = kept_frames(request.frames)
+    kept = filmstrip_frames(request.frames)
     rows: dict[str, list[Tensor]] = defaultdict(list)
     request = replace(request, given=_watch(request.given, kept, model, rows))  # type: ignore[arg-type]
     made: list[Tensor] = []
@@ -231,11 +231,11 @@ def _watch(
     """Pass the given on to where the model is, and keep the pictures of a few of its frames."""
     from lightning.fabric.utilities import move_data_to_device
 
-    from zoo.visualization.grids import given_film, to_bytes
+    from zoo.visualization.grids import conditioning_film, to_bytes
 
     first = 0
     for piece in pieces:
-        films = {"given": given_film(piece, 0, model.spec, model.source)} if model.source else {}
+        films = {"given": conditioning_film(piece, 0, model.spec, model.source)} if model.source else {}
         if "video" in piece:
             films["real"] = to_bytes(piece["video"][0])
         for name, film in films.items():

@@ -174,5 +174,5 @@ class Sample:
     """Name -> (B, T, C, H, W): what else is worth a look, such as an intermediate image, a mask or a flow."""
 
 
-Verdict: TypeAlias = "dict[str, Tensor]"
-"""What a model that classifies says of clips: attribute -> the probabilities of its values, (B, K)."""
+AttributeProbabilities: TypeAlias = "dict[str, Tensor]"
+"""Predictions of a classifier: attribute -> probabilities of its values, (B, K)."""

@@ -19,7 +19,7 @@ from typing import Any
 import zoo
 from zoo.model import VideoModel
 from zoo.runs.files import CONFIG, OUTCOME
-from zoo.visualization.grids import given_film, save_grid, to_bytes
+from zoo.visualization.grids import conditioning_film, save_grid, to_bytes
 
 PICTURE = Path(__file__).parents[2] / "docs" / "images" / "filmstrip.png"
 RUNS = Path("runs/filmstrip")
@@ -48,7 +48,7 @@ def main() -> None:
     request = zoo.SampleRequest(frames=FRAMES, given=clip, context=1, seed=0)
     samples = {name: model.sample(request).video for name, model in models.items()}
     strips = [
-        {"labels": given_film(clip, index, spec, "labels"), "real": to_bytes(clip["video"][index])}
+        {"labels": conditioning_film(clip, index, spec, "labels"), "real": to_bytes(clip["video"][index])}
         | {MODELS[name]: to_bytes(video[index]) for name, video in samples.items()}
         for index in range(CLIPS)
     ]

@@ -20,13 +20,14 @@ from torch import Tensor
 from torch.utils.data import default_collate
 
 from zoo.data.base import DataConfig, build_set
-from zoo.evaluation.catalogue import METRICS, OF_SAMPLES
+from zoo.evaluation.catalogue import METRICS
+from zoo.evaluation.choice import PAIRED_DEFAULTS
 from zoo.evaluation.metric import Setup
 from zoo.model import build
 from zoo.runs.load import data_config, load
 from zoo.runs.provenance import commit
 from zoo.types import Sample, SampleRequest
-from zoo.visualization.grids import rows_of, save_film, save_grid
+from zoo.visualization.grids import sample_films, save_film, save_grid
 
 HERE = Path(__file__).parent
 CONTEXT = 1
@@ -35,7 +36,7 @@ CONTEXT = 1
 def measure(video: Tensor, real: Tensor) -> dict[str, float]:
     """L1, PSNR and SSIM of a video (1, T, 3, H, W), without the context frames."""
     values: dict[str, float] = {}
-    for name in OF_SAMPLES:
+    for name in PAIRED_DEFAULTS:
         metric = METRICS[name].load()(name, Setup(video.shape[1] - CONTEXT, clips=1))
         metric.update(video[:, None, CONTEXT:], real[:, CONTEXT:])
         values[name] = round(metric.compute()[name], 4)
@@ -79,7 +80,7 @@ def main(run: str) -> None:
     with (HERE / "results.jsonl").open("a") as file:
         file.write(json.dumps(line) + "\n")
     print(json.dumps(line, indent=2))
-    rows = rows_of(clip, Sample(videos["trained"]), 0, model.spec, model.source)
+    rows = sample_films(clip, Sample(videos["trained"]), 0, model.spec, model.source)
     save_grid(HERE / f"{name}.png", [rows])
     save_film(Path(run) / f"{name}.mp4", [rows], model.spec.fps)
 

@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from zoo.comparison.content import Comparison, Run
-from zoo.comparison.gather import lay_side_by_side
-from zoo.comparison.table import ARROWS, by_task, in_words
+from zoo.comparison.content import ComparedRun, Comparison
+from zoo.comparison.gather import compare_results
+from zoo.comparison.table import ARROWS, format_cell, group_by_task
 from zoo.evaluation.catalogue import better
 from zoo.evaluation.results import RESULTS, Result, add_line, read_results
 from zoo.runs.files import CONFIG
@@ -107,22 +107,22 @@ def results() -> list[Result]:
     return read_results(HERE) if (HERE / RESULTS).is_file() else []
 
 
-def compare_results() -> Comparison:
+def comparison_of_results() -> Comparison:
     """The comparison that `zoo.compare` would make of the lines of results.jsonl."""
     by_run: dict[str, list[Result]] = {}
     for result in results():
         by_run.setdefault(f"{result.more['model']}-s{result.more['seed']}", []).append(result)
     runs = [
-        Run(name, RUNS / name, lines[0].more["model"], lines[0].more["seed"], {}, {}, {})
+        ComparedRun(name, RUNS / name, lines[0].more["model"], lines[0].more["seed"], {}, {}, {})
         for name, lines in by_run.items()
     ]
-    return lay_side_by_side(runs, by_run)[0]
+    return compare_results(runs, by_run)[0]
 
 
 def table() -> Iterator[str]:
     """Markdown lines: a table for each task and protocol, with a row for each model."""
-    comparison = compare_results()
-    for task, rows in by_task(comparison.rows):
+    comparison = comparison_of_results()
+    for task, rows in group_by_task(comparison.rows):
         for row_given in dict.fromkeys(row.given for row in rows):
             members = [row for row in rows if row.given == row_given]
             keys = {_metric_name(key): key for row in members for key in row.cells if _metric_name(key) in SHOWN}
@@ -132,7 +132,7 @@ def table() -> Iterator[str]:
             yield f"| model | given | seeds | {' | '.join(name + ARROWS[better(name)] for name in names)} |"
             yield "| --- | --- | --- |" + " ---: |" * len(names)
             for row in members:
-                cells = (in_words(row.cells.get(keys[name])) for name in names)
+                cells = (format_cell(row.cells.get(keys[name])) for name in names)
                 yield f"| `{row.variant}` | {row.given} | {len(row.seeds)} | {' | '.join(cells)} |"
             yield ""
 

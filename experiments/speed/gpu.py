@@ -47,7 +47,7 @@ from zoo.benchmark.measure import Benchmark, trainer_for
 from zoo.benchmark.roofline import Count, roofline, timings
 from zoo.benchmark.split import PARTS, DeviceClock, Split
 from zoo.benchmark.words import planned
-from zoo.callbacks.clock import Clock
+from zoo.callbacks.clips_seen import ClipsSeen
 from zoo.callbacks.ema import MovingAverage
 from zoo.callbacks.non_finite import StopOnNonFinite
 from zoo.cli import hush_libraries
@@ -118,7 +118,7 @@ class Training:
         torch.cuda.reset_peak_memory_stats()
         with tempfile.TemporaryDirectory() as scratch, self.variant.set_up():
             average = MovingAverage(self.plan.settings.callbacks.ema_half_life)
-            callbacks = [StopOnNonFinite(Path(scratch)), average, Clock(), *more_callbacks]
+            callbacks = [StopOnNonFinite(Path(scratch)), average, ClipsSeen(), *more_callbacks]
             trainer = trainer_for(self.plan, Path(scratch), profiler=split, callbacks=callbacks)
             trainer.fit(self.model, clips)
         self.peak = max(self.peak, torch.cuda.max_memory_allocated() / MEBIBYTE)

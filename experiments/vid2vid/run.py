@@ -122,7 +122,8 @@ def evaluate(model: Any, run: str) -> dict[str, float]:
     from torch.utils.data import default_collate
 
     from zoo.data.base import build_set
-    from zoo.evaluation.catalogue import METRICS, OF_SAMPLES
+    from zoo.evaluation.catalogue import METRICS
+    from zoo.evaluation.choice import PAIRED_DEFAULTS
     from zoo.evaluation.metric import Setup
     from zoo.evaluation.metrics.warping import warping_error
     from zoo.flow.occlusion import end_point_error
@@ -133,7 +134,7 @@ def evaluate(model: Any, run: str) -> dict[str, float]:
     config = replace(data_config(run), frames=frames)
     clips = build_set(config, "val", model.card.wanted() | {"flow", "visibility"}, seed=0)
     setup = Setup(frames - context, EVALUATION["clips"])
-    paired = {name: METRICS[name].load()(name, setup) for name in OF_SAMPLES}
+    paired = {name: METRICS[name].load()(name, setup) for name in PAIRED_DEFAULTS}
     values: dict[str, list[float]] = {}
     for index in range(EVALUATION["clips"]):
         clip = default_collate([clips.clip(index, 0, frames)])

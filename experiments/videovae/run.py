@@ -133,7 +133,7 @@ def measure(run: str, classifier_run: str) -> None:
     """
     import torch
 
-    from zoo.evaluation.tools import check_bound, open_classifier
+    from zoo.evaluation.tools import check_classifier_on_real_clips, open_classifier
     from zoo.runs.load import data_config, load
     from zoo.runs.provenance import commit
 
@@ -144,7 +144,7 @@ def measure(run: str, classifier_run: str) -> None:
     clips = held_out_batches(config, model)
     real = [clip["video"][:, 1:] for clip in clips]
     results: dict[str, Any] = {"real": classifier_metrics(classifier, zip(real, clips, strict=True)) | steadiness(real)}
-    check_bound({f"real/{name}": value for name, value in results["real"].items()})
+    check_classifier_on_real_clips({f"real/{name}": value for name, value in results["real"].items()})
     requests: dict[str, tuple[int, dict[str, Any]]] = {REQUESTS[0]: (0, {}), REQUESTS[1]: (1, {})}
     if model.attributes:
         results["read off the first frame"] = inference_accuracy(model, clips)
@@ -163,10 +163,10 @@ def measure(run: str, classifier_run: str) -> None:
 def held_out_batches(config: Any, model: Any) -> list[Any]:
     """The first CLASSIFIED held-out clips, in batches."""
     from zoo.data.base import build_set
-    from zoo.evaluation.of_run import batches
+    from zoo.evaluation.evaluate_run import iter_batches
 
     real = build_set(replace(config, frames=FRAMES + 1), "val", model.card.wanted() | {"attributes"}, seed=0)
-    return list(batches(real, CLASSIFIED, FRAMES + 1, BATCH))
+    return list(iter_batches(real, CLASSIFIED, FRAMES + 1, BATCH))
 
 
 def classifier_metrics(classifier: Any, videos: Any) -> dict[str, float]:
@@ -174,7 +174,7 @@ def classifier_metrics(classifier: Any, videos: Any) -> dict[str, float]:
     import torch
 
     from zoo.evaluation.metric import Setup, Videos
-    from zoo.evaluation.metrics.classified import AttributeScores
+    from zoo.evaluation.metrics.attribute_scores import AttributeScores
 
     metric = AttributeScores("accuracy", Setup(FRAMES, CLASSIFIED, classifier=classifier))
     with torch.no_grad():

@@ -1,3 +1,5 @@
+"""Callbacks of a training: weight averaging, non-finite losses, throughput, signals."""
+
 import time
 from types import SimpleNamespace
 
@@ -16,7 +18,7 @@ from zoo.testing import tiny_clip, tiny_model, train_on
 
 
 class Part(nn.Module):
-    """One weight and one buffer, as a model with one part to average."""
+    """A model with one part to average, which has one weight and one buffer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,17 +31,19 @@ class Part(nn.Module):
 
 
 TRAINER = SimpleNamespace(world_size=2)
-BATCH = {"video": torch.zeros(4, 1, 3, 1, 1)}  # two processes: a step of eight clips
+BATCH = {"video": torch.zeros(4, 1, 3, 1, 1)}  # with two processes, a step has eight clips
 
 
-def test_half_life_is_in_clips():
+def test_half_life_is_counted_in_clips():
     average = MovingAverage(half_life=8)
     assert average.decay(8, 10**9) == 0.5
     assert average.decay(4, 10**9) == pytest.approx(0.5**0.5)
-    assert MovingAverage(half_life=500).decay(4, 100) == pytest.approx(0.5**0.4)  # early on: a tenth of 100 clips
+    assert MovingAverage(half_life=500).decay(4, 100) == pytest.approx(
+        0.5**0.4
+    )  # at most a tenth of the 100 clips seen
 
 
-def test_average_moves_half_way_in_a_half_life():
+def test_average_moves_halfway_in_one_half_life():
     model, average = Part(), MovingAverage(half_life=8)
     average.on_train_start(TRAINER, model)
     for weight, expected in ((4.0, 2.0), (0.0, 1.0), (5.0, 3.0)):
@@ -50,7 +54,7 @@ def test_average_moves_half_way_in_a_half_life():
         assert average.averages["part"]["count"].item() == weight  # buffers are copied
 
 
-def test_validation_sees_the_average_and_training_goes_on_with_the_weights():
+def test_validation_uses_the_average_and_training_the_weights():
     model, average = Part(), MovingAverage(half_life=8)
     average.on_train_start(TRAINER, model)
     model.weight.data.fill_(4.0)
@@ -62,7 +66,7 @@ def test_validation_sees_the_average_and_training_goes_on_with_the_weights():
     assert average.averages["part"]["weight"].item() == 2.0
 
 
-def test_average_survives_a_checkpoint():
+def test_average_is_restored_from_a_checkpoint():
     model, average, checkpoint = Part(), MovingAverage(half_life=8), {}
     average.on_train_start(TRAINER, model)
     model.weight.data.fill_(4.0)
@@ -74,35 +78,37 @@ def test_average_survives_a_checkpoint():
     assert other.averages["part"]["weight"].item() == 2.0
 
 
-def step(finite: StopOnNonFinite, clips: int, batch_idx: int, **losses: float) -> None:
+def step(callback: StopOnNonFinite, clips: int, batch_idx: int, **losses: float) -> None:
     model = SimpleNamespace(losses={k: torch.tensor(v) for k, v in losses.items()}, clips_seen=clips)
-    finite.on_train_batch_end(SimpleNamespace(log_every_n_steps=4), model, None, BATCH, batch_idx)
+    callback.on_train_batch_end(SimpleNamespace(log_every_n_steps=4), model, None, BATCH, batch_idx)
 
 
-def test_first_loss_that_is_no_number_is_named(tmp_path):
-    """It is found when losses are logged next, by then others are NaN, too; the one to blame came first."""
-    finite = StopOnNonFinite(tmp_path)
-    step(finite, 8, 0, warp=1.0, gan=1.0)
-    step(finite, 16, 1, warp=float("inf"), gan=1.0)
-    step(finite, 24, 2, warp=float("nan"), gan=float("nan"))
-    with pytest.raises(ZooError, match=r"^train/loss/warp was no finite number at 16 clips.*Nothing was saved yet"):
-        step(finite, 32, 3, warp=float("nan"), gan=float("nan"))
+def test_first_non_finite_loss_is_named(tmp_path):
+    """It is found when losses are logged next. Other losses are NaN by then, but the first one is the cause."""
+    callback = StopOnNonFinite(tmp_path)
+    step(callback, 8, 0, warp=1.0, gan=1.0)
+    step(callback, 16, 1, warp=float("inf"), gan=1.0)
+    step(callback, 24, 2, warp=float("nan"), gan=float("nan"))
+    with pytest.raises(
+        ZooError, match=r"^train/loss/warp became NaN or infinite at 16 clips.*No checkpoint was saved yet"
+    ):
+        step(callback, 32, 3, warp=float("nan"), gan=float("nan"))
 
 
-def test_nothing_is_saved_after_a_loss_that_is_no_number(tmp_path):
-    """Every checkpoint looks before it is written; and the last good state is named."""
-    finite = StopOnNonFinite(tmp_path)
+def test_nothing_is_saved_after_a_non_finite_loss(tmp_path):
+    """The losses are checked before every checkpoint, and the last good one is named."""
+    callback = StopOnNonFinite(tmp_path)
     (tmp_path / "last.ckpt").write_text("good")
-    step(finite, 8, 0, warp=1.0)
-    finite.on_save_checkpoint(None, None, {})
-    step(finite, 16, 1, warp=float("nan"))
-    with pytest.raises(ZooError, match=r"The last good state is .*last\.ckpt"):
-        finite.on_save_checkpoint(None, None, {})
+    step(callback, 8, 0, warp=1.0)
+    callback.on_save_checkpoint(None, None, {})
+    step(callback, 16, 1, warp=float("nan"))
+    with pytest.raises(ZooError, match=r"The last good checkpoint is .*last\.ckpt"):
+        callback.on_save_checkpoint(None, None, {})
 
 
-def test_what_counts_as_waiting_is_the_wait_for_the_loader_alone(monkeypatch):
-    """Ten seconds by a clock of our own: one waits for the batch, the step takes five, other callbacks take four. The
-    first step, in which caches are filled and wandb is opened, does not count."""
+def test_wait_share_counts_the_wait_for_the_loader_only(monkeypatch):
+    """With a fake clock: waiting for the batch takes 1 s, the step 5 s, other callbacks 4 s. The first step, which
+    includes initialisation, does not count."""
     now, logged = [0.0], {}
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
 
@@ -120,7 +126,7 @@ def test_what_counts_as_waiting_is_the_wait_for_the_loader_alone(monkeypatch):
         now[0] += 5.0
         watch.on_train_batch_end(trainer, model, None, batch, number)
         if number % 2:
-            steps, seconds = {1: (1, 10), 3: (2, 20), 5: (2, 20), 7: (2, 16)}[number]  # at 5 the watch begins anew
+            steps, seconds = {1: (1, 10), 3: (2, 20), 5: (2, 20), 7: (2, 16)}[number]  # after step 5 it restarts
             assert logged["perf/wait_share"] == pytest.approx(steps / seconds)
             assert logged["perf/clips_per_s"] == pytest.approx(2 * steps / seconds)
         now[0] += 4.0
@@ -130,12 +136,12 @@ def test_what_counts_as_waiting_is_the_wait_for_the_loader_alone(monkeypatch):
     assert number == 7
 
 
-def test_no_step_asks_other_ranks_for_a_signal(tmp_path, monkeypatch):
-    """Lightning would, in every step of several ranks, and wait for the answer."""
-    asked = []
-    monkeypatch.setattr(torch.distributed, "broadcast", lambda *_, **__: asked.append(1))
+def test_steps_do_not_broadcast_signals(tmp_path, monkeypatch):
+    """Lightning would broadcast in every step of several ranks, and wait for the answer."""
+    broadcasts = []
+    monkeypatch.setattr(torch.distributed, "broadcast", lambda *_, **__: broadcasts.append(1))
     for callbacks, times in (([], 1), ([StepCheckpoint(tmp_path, 10)], 0)):
         trainer = train_on(tiny_model("classifier"), tiny_clip("classifier"), 1, tmp_path, *callbacks)
         trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor()
-        assert len(asked) == times
-        asked.clear()
+        assert len(broadcasts) == times
+        broadcasts.clear()

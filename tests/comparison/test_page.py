@@ -1,7 +1,7 @@
-"""The page of a comparison: what is written, and what a browser makes of it.
+"""The page of a comparison: the files that are written, and their behaviour in a browser.
 
-The browser is Debian's chromium, driven by Playwright. Without them its tests are skipped; where ``ZOO_BROWSER`` says
-"required" they fail.
+The browser is Debian's chromium, driven by Playwright. Without them the browser tests are skipped, or fail if the
+environment variable ``ZOO_BROWSER`` is "required".
 """
 
 import importlib.util
@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 import pytest
 
-from zoo.comparison.content import Cell, Column, Comparison, Row, Run
-from zoo.comparison.page import PARTS, SCRIPTS, STRETCHES, write_page
+from zoo.comparison.content import Cell, Column, ComparedRun, Comparison, Row
+from zoo.comparison.page import BINS, PARTS, SCRIPTS, write_page
 from zoo.data.decode import write_video
 from zoo.errors import ZooError
 
@@ -28,11 +28,11 @@ PSNR, L1 = "val/psnr@8x20f-c1-64x64px", "val/l1@8x20f-c1-64x64px"
 LOSS = "train/loss/kl"
 
 
-# A comparison: the first run's samples have twice the rate, the second has no curves, the third no films.
+# A comparison of three runs: the first has twice the frame rate, the second no curves, the third no films.
 
 
 def film(path, fps=FPS, frames=FRAMES, tint=(0, 0, 0)):
-    """A film whose grey says how late it is: 10 at the start, 12 more each tenth of a second."""
+    """A film whose grey level shows the time: 10 at the start, 12 more every tenth of a second."""
     pictures = [np.full((64, 64, 3), 10 + 12 * int(t * FPS / fps), np.uint8) for t in range(frames)]
     for picture in pictures:
         picture[:8] = tint
@@ -68,16 +68,16 @@ def comparison(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     config = {"model.name": "videovae", "model.width": 24, "budget.clips": 400, "lr": 0.1}
     runs = (
-        Run(HOSTILE, folder, "wide", 1, config, curves_of(0), films_of(folder, 0)),
-        Run("two", folder, "narrow", 2, config | {"model.width": 16, "lr": math.nan}, {}, films_of(folder, 1)),
-        Run("three", folder, "other", 0, config | {"only.here": "</script>"}, curves_of(2), {}),
+        ComparedRun(HOSTILE, folder, "wide", 1, config, curves_of(0), films_of(folder, 0)),
+        ComparedRun("two", folder, "narrow", 2, config | {"model.width": 16, "lr": math.nan}, {}, films_of(folder, 1)),
+        ComparedRun("three", folder, "other", 0, config | {"only.here": "</script>"}, curves_of(2), {}),
     )
     protocol = {"data": "puppets", "split": "val", "clips": 8}
     columns = (Column(PSNR, "max", protocol), Column(L1, "min", protocol))
     rows = (
-        Row("wide", "predict", "first frame", (1, 2), {PSNR: cell(20.0, half=0.5), L1: cell(0.3, real=0.01)}),
+        Row("wide", "predict", "first frame", (1, 2), {PSNR: cell(20.0, half_width=0.5), L1: cell(0.3, real=0.01)}),
         Row("narrow", "predict", "first frame", (1, 2), {L1: cell(0.1, best=True)}),
-        Row("other", "predict", "two frames", (1, 2), {PSNR: cell(22.5, half=1.25, best=True), L1: cell(0.2)}),
+        Row("other", "predict", "two frames", (1, 2), {PSNR: cell(22.5, half_width=1.25, best=True), L1: cell(0.2)}),
         Row("wide", "generate", "", (1, 2), {PSNR: cell(math.nan)}),
         Row("other", "generate", "", (1, 2), {PSNR: cell(9.0)}),
     )
@@ -90,34 +90,34 @@ def written(comparison, tmp_path_factory):
 
 
 def embedded(page):
-    """The data of a page, as any reader of HTML would find it."""
+    """The data that is embedded in a page."""
     found = re.search(r'<script id="data" type="application/json">(.*?)</script>', page.read_text("utf-8"), re.DOTALL)
     return json.loads(found[1])
 
 
-# What is written
+# Files
 
 
-def test_names_cannot_end_the_data(written, comparison):
+def test_names_cannot_end_the_script_element(written, comparison):
     data = embedded(written)
     assert [run["name"] for run in data["runs"]] == [run.name for run in comparison.runs]
     assert data["runs"][2]["config"]["only.here"] == "</script>"
 
 
-def test_what_json_has_not_travels_as_text(written, comparison, tmp_path):
+def test_non_finite_values_are_strings(written, comparison, tmp_path):
     assert embedded(written)["runs"][0]["curves"][PSNR][1] == [200, "NaN"]
     run = replace(comparison.runs[2], curves={"val/x": [(1.0, math.inf), (2.0, -math.inf)]}, config={"x": [math.inf]})
     data = embedded(write_page(tmp_path, Comparison((run,), (), ())))["runs"][0]
     assert (data["curves"]["val/x"], data["config"]) == ([[1, "Infinity"], [2, "-Infinity"]], {"x": ["Infinity"]})
 
 
-def test_films_lie_beside_the_page_under_plain_names(written):
+def test_films_have_plain_file_names(written):
     films = [path.relative_to(written.parent) for path in written.parent.rglob("*.mp4")]
     assert len(films) == 4 + 3
     assert all(re.fullmatch(r"films/\d{3}-[\w-]+/\d\d-[\w-]+\.mp4", path.as_posix()) for path in films)
 
 
-def test_what_runs_share_stands_once(comparison, tmp_path):
+def test_films_shared_by_runs_are_copied_once(comparison, tmp_path):
     first, second, _ = comparison.runs
     other = film(tmp_path / "other.mp4", tint=(9, 9, 200))
     second = replace(second, films={CLIPS[0]: second.films[CLIPS[0]] | {"given": other}})
@@ -126,32 +126,32 @@ def test_what_runs_share_stands_once(comparison, tmp_path):
     assert [truth["runs"] for truth in clip["given"]] == [[0], [1]]
 
 
-def test_a_missing_film_is_named(comparison, tmp_path):
+def test_missing_film_is_named(comparison, tmp_path):
     run = replace(comparison.runs[0], films={"clip": {"generated": tmp_path / "gone.mp4"}})
     with pytest.raises(ZooError, match=r"gone\.mp4"):
         write_page(tmp_path / "page", Comparison((run,), (), ()))
 
 
-def test_a_long_curve_keeps_its_peaks_and_its_ends(comparison, tmp_path):
+def test_long_curves_keep_peaks_and_ends(comparison, tmp_path):
     curve = [(float(seen), math.sin(seen)) for seen in range(100_000)]
     curve[5_000], curve[7_000], curve[-1] = (5_000.0, 99.0), (7_000.0, math.nan), (99_999.0, 0.5)
     run = replace(comparison.runs[2], curves={"val/x": curve})
     kept = embedded(write_page(tmp_path, Comparison((run,), (), ())))["runs"][0]["curves"]["val/x"]
-    assert len(kept) <= 2 * STRETCHES + 3
+    assert len(kept) <= 2 * BINS + 3
     assert [5_000, 99.0] in kept
     assert [7_000, "NaN"] in kept
     assert (kept[0], kept[-1]) == ([0, 0.0], [99_999, 0.5])
 
 
-def test_parts_cannot_end_their_elements():
+def test_scripts_and_style_cannot_end_their_elements():
     assert not any("</" in (PARTS / name).read_text("utf-8") for name in (*SCRIPTS, "page.css"))
 
 
-def test_a_comparison_of_nothing_is_a_page_too(tmp_path):
+def test_empty_comparison_is_written(tmp_path):
     assert not any(embedded(write_page(tmp_path, Comparison((), (), ()))).values())
 
 
-# What a browser makes of it
+# Behaviour in a browser
 
 FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
 --disable-component-update --disable-sync"""
@@ -190,14 +190,14 @@ def tab(browser):
 
 @pytest.fixture
 def page(tab, written):
-    """The page, just opened, with its films still; whatever it is put through, it may not complain nor fetch."""
-    complaints, requests = [], []
-    tab.on("console", lambda message: complaints.append(message.text))
-    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    """The page after opening, with paused films. It must log no errors and request nothing from the network."""
+    errors, requests = [], []
+    tab.on("console", lambda message: errors.append(message.text))
+    tab.on("pageerror", lambda error: errors.append(str(error)))
     tab.on("request", lambda request: requests.append(request.url))
     open_page(tab, written)
     yield tab
-    assert not complaints
+    assert not errors
     assert requests
     assert all(address.startswith(("file:", "data:")) for address in requests)
 
@@ -210,13 +210,13 @@ def open_page(tab, path):
 
 
 def frames_shown(page):
-    """By the films' own clocks. One film has five frames only and shows the last of them on."""
+    """Tenths of a second shown, by the films' current time. One film has only five frames and keeps the last."""
     page.wait_for_function(SETTLED)
     return sorted(set(page.locator("video[src]").evaluate_all(TENTHS)))
 
 
 def frames_seen(page):
-    """By the colours on the screen."""
+    """Tenths of a second shown, by the grey levels on the screen."""
     page.wait_for_function(SETTLED)
     screen = cv2.imdecode(np.frombuffer(page.screenshot(), np.uint8), cv2.IMREAD_COLOR)
     boxes = [video.bounding_box() for video in page.locator("video").all()]
@@ -233,14 +233,14 @@ def set_frame(page, frame):
     page.locator("#frame").evaluate(slide, frame)
 
 
-def test_hostile_names_are_only_text(page):
+def test_hostile_names_are_shown_as_text(page):
     assert page.locator("#runs .run-name").all_inner_texts() == [HOSTILE, "two", "three"]
     assert page.locator("h3").all_inner_texts() == list(CLIPS)
     assert page.locator("b").count() == 0
     assert page.title() == f"Comparison: {HOSTILE}, two, three"
 
 
-def test_each_clip_has_a_cell_for_every_run(page):
+def test_every_clip_has_a_cell_for_every_run(page):
     assert page.locator("video").count() == 4 + 3
     for row in page.locator(".reel").all():
         assert row.locator(".truths figcaption").all_inner_texts() == ["given", "real"]
@@ -248,10 +248,10 @@ def test_each_clip_has_a_cell_for_every_run(page):
     assert page.locator(".absent").all_inner_texts() == ["–"] * 3
 
 
-def test_slider_sets_every_film_to_one_frame(page):
+def test_slider_seeks_every_film(page):
     assert frames_shown(page) == [0]
     assert frames_seen(page) == {0}
-    for tick, tenth in ((6, 3), (31, 15)):  # of the faster film's frames
+    for tick, tenth in ((6, 3), (31, 15)):  # in frames of the faster film
         set_frame(page, tick)
         assert frames_shown(page) == sorted({min(tenth, 4), tenth})
         assert frames_seen(page) == {min(tenth, 4), tenth}
@@ -259,11 +259,11 @@ def test_slider_sets_every_film_to_one_frame(page):
     assert page.locator("#frame").get_attribute("aria-valuetext") == "frame 31 of 0 to 39"
 
 
-def test_play_moves_all_films_and_pause_stops_them_in_step(page):
+def test_play_and_pause_act_on_all_films(page):
     page.click("#play")
     page.wait_for_function("Number(document.getElementById('frame').value) >= 12")
     assert page.locator("#play").get_attribute("aria-label") == "Pause"
-    assert is_playing(page) >= 6  # the short one may be over
+    assert is_playing(page) >= 6  # the short film may be over
     page.click("#play")
     frame = int(page.input_value("#frame"))
     assert is_playing(page) == 0
@@ -272,8 +272,8 @@ def test_play_moves_all_films_and_pause_stops_them_in_step(page):
     assert int(page.input_value("#frame")) == frame
 
 
-def test_films_that_drift_are_brought_back(page):
-    page.click("[data-speed='0.25']")  # the end, where all begin anew, is eight seconds away
+def test_films_that_drift_are_synchronised(page):
+    page.click("[data-speed='0.25']")  # the end, where films restart, is eight seconds away
     page.click("#play")
     page.wait_for_function(IN_STEP)
     page.locator("video").first.evaluate("video => { video.currentTime += 0.2 }")
@@ -282,7 +282,7 @@ def test_films_that_drift_are_brought_back(page):
     page.wait_for_function(IN_STEP)
 
 
-def test_playing_begins_again_at_the_end(page):
+def test_playing_restarts_at_the_end(page):
     set_frame(page, 36)
     page.keyboard.press("Space")
     page.wait_for_function("Number(document.getElementById('frame').value) < 20")
@@ -329,7 +329,7 @@ def test_a_control_reached_by_tab_keeps_its_keys(page):
     assert is_playing(page)
 
 
-def test_everything_is_reached_by_tab(page):
+def test_every_control_is_reached_by_tab(page):
     reached = set()
     for _ in range(60):
         page.keyboard.press("Tab")
@@ -338,10 +338,10 @@ def test_everything_is_reached_by_tab(page):
         outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
         assert outline != "none" or page.evaluate("document.activeElement === document.body")
     wanted = {"reels", "play", "frame", "log", "plot", "results-table", "settings-table", "all-settings"}
-    assert wanted | {"Films", "¼", "+", "variant", "psnr ↑", "How the numbers were measured"} <= reached
+    assert wanted | {"Films", "¼", "+", "variant", "psnr ↑", "How the values were measured"} <= reached
 
 
-def test_films_play_by_themselves_unless_motion_is_unwanted(page, written):
+def test_films_autoplay_unless_reduced_motion_is_preferred(page, written):
     assert not is_playing(page)
     page.emulate_media(reduced_motion="no-preference")
     page.reload()
@@ -349,7 +349,7 @@ def test_films_play_by_themselves_unless_motion_is_unwanted(page, written):
     assert is_playing(page)
 
 
-def test_films_can_be_larger_and_smaller(page):
+def test_size_of_films_can_be_changed(page):
     def width():
         return page.locator("video").first.bounding_box()["width"]
 
@@ -378,7 +378,7 @@ def test_only_films_near_the_window_are_loaded(page, comparison, tmp_path):
     assert frames_shown(page) == [7]
 
 
-def test_curves_have_a_line_for_each_run_shown(page):
+def test_curves_have_a_line_for_each_shown_run(page):
     lines = page.locator(f"[data-key='{PSNR}'] path")
     assert lines.count() == 2
     assert lines.first.get_attribute("d").count("M") == 2  # a NaN breaks the line
@@ -389,7 +389,7 @@ def test_curves_have_a_line_for_each_run_shown(page):
     assert lines.count() == 2
 
 
-def test_a_run_switched_off_leaves_films_and_tables_too(page):
+def test_hidden_runs_leave_films_and_tables(page):
     page.uncheck("#runs input >> nth=0")
     assert page.locator(".film[data-run='0']:visible").count() == 0
     assert page.locator(".results tbody th[scope=row]:visible").all_inner_texts() == ["narrow", "other", "other"]
@@ -408,14 +408,14 @@ def test_closed_groups_are_not_drawn(page):
     assert page.locator(f"[data-key='{LOSS}'] path").count() == 2
 
 
-def test_log_scale_has_decades(page):
+def test_log_scale_has_logarithmic_ticks(page):
     page.click("text=train/loss")
     page.check("#log")
     page.wait_for_selector(f"[data-key='{LOSS}'] path")
     assert page.locator(f"[data-key='{LOSS}'] .tick.y").all_text_contents() == ["5", "10", "20", "50", "100"]
 
 
-def test_values_are_read_by_mouse_and_keyboard(page):
+def test_values_can_be_read_by_mouse_and_keyboard(page):
     page.hover(".plot", position={"x": 60, "y": 60})
     reading = page.locator(".reading")
     assert reading.inner_text().split("\n")[0] == "at 100 clips"
@@ -441,7 +441,7 @@ def test_results_are_sorted_within_their_task(page):
     assert rows_of(page) == [["predict", "wide", "narrow", "other"], ["generate", "wide", "other"]]
     psnr = page.locator(".results thead th", has_text="psnr")
     psnr.locator("button").click()
-    assert psnr.get_attribute("aria-sort") == "descending"  # the best first
+    assert psnr.get_attribute("aria-sort") == "descending"  # best first
     assert rows_of(page) == [["predict", "other", "wide", "narrow"], ["generate", "other", "wide"]]
     psnr.locator("button").press("Enter")
     assert psnr.get_attribute("aria-sort") == "ascending"
@@ -451,7 +451,7 @@ def test_results_are_sorted_within_their_task(page):
     assert rows_of(page) == [["predict", "narrow", "other", "wide"], ["generate", "other", "wide"]]
 
 
-def test_results_say_what_was_measured_and_how(page):
+def test_results_show_metric_and_protocol(page):
     header = page.locator(".results button", has_text="psnr")
     assert header.get_attribute("title") == f"{PSNR}\nhigher is better\ndata: puppets\nsplit: val\nclips: 8"
     assert header.inner_text().split("\n") == ["psnr ↑", "val 8x20f-c1-64x64px"]
@@ -463,7 +463,7 @@ def test_results_say_what_was_measured_and_how(page):
     assert page.locator(".results tbody >> nth=1").locator(".mean").all_inner_texts()[:2] == ["NaN", "–"]
 
 
-def test_settings_show_what_differs(page):
+def test_settings_show_differences(page):
     def names():
         return page.locator(".settings tbody th").all_inner_texts()
 
@@ -474,7 +474,7 @@ def test_settings_show_what_differs(page):
     assert page.locator(".settings .differs").count() == 3
 
 
-def test_a_telephone_scrolls_no_sideways(page):
+def test_narrow_screens_do_not_scroll_sideways(page):
     page.set_viewport_size({"width": 360, "height": 640})
     page.click("text=train/loss")
     page.click("#protocols summary")
@@ -484,7 +484,7 @@ def test_a_telephone_scrolls_no_sideways(page):
     assert page.locator("#reels").evaluate("node => node.scrollWidth > node.clientWidth")
 
 
-def test_a_page_of_nothing_opens(page, tmp_path):
+def test_empty_page_opens(page, tmp_path):
     open_page(page, write_page(tmp_path, Comparison((), (), ())))
     assert page.locator(".nothing").count() == 3
     page.keyboard.press("Space")

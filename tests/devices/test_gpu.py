@@ -20,7 +20,7 @@ from tests.training.test_resume import cut
 from zoo import list_models
 from zoo.blocks.appearance import region_mean
 from zoo.card import MODELS
-from zoo.evaluation.of_run import evaluate_run
+from zoo.evaluation.evaluate_run import evaluate_run
 from zoo.evaluation.results import read_results
 from zoo.models.videovae.model import VideoVAE
 from zoo.runs.files import CONFIG
@@ -238,7 +238,7 @@ def test_is_evaluated_as_on_the_processor(name, runs):
     there = evaluate_run(replace(settings, accelerator="gpu", cuda_graphs=True))
     assert [each.protocol for each in here] == [each.protocol for each in there]
     for one, other in zip(here, there, strict=True):
-        assert one.figures == pytest.approx(other.figures, rel=0.02, abs=0.01)
+        assert one.metrics == pytest.approx(other.metrics, rel=0.02, abs=0.01)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)

@@ -1,7 +1,7 @@
-"""What every metric keeps: equal clips are ideal, a known change has a known effect, and neither order, batches, ranks,
-devices nor the number of clips matter to how it counts.
+"""The contract of every metric: equal clips have the ideal value, a known change has a known effect, and the result
+does not depend on order, batches, ranks or devices.
 
-A metric of the catalogue needs a case here.
+Every metric of the catalogue needs a case here.
 
 Shapes: B clips, T frames, H x W pixels.
 """
@@ -35,16 +35,16 @@ from zoo.types import Clip
 
 CLIPS = 5
 BRIGHTER = 0.1
-RIGHT = 3  # clips of which the classifier reads what is true
+CORRECT = 3  # clips whose attributes are those that the classifier predicts
 
 
 @dataclass(frozen=True)
 class Case:
-    """figure: by its name. equal: of samples that equal the real clips; None is what the real clips have. brighter: of
-    samples that are brighter by BRIGHTER; None is not known. noisy, shuffled: which way the figure goes with noise, and
-    with frames in another order: -1, 0 or 1; None is either."""
+    """value: name of the value. equal: expected for samples that equal the real clips; None is the value of the real
+    clips. brighter: expected for samples that are brighter by BRIGHTER; None is unknown. noisy, shuffled: direction in
+    which noise, and another order of the frames, move the value: -1, 0 or 1; None is unknown."""
 
-    figure: str
+    value: str
     equal: float | None
     brighter: float | None = None
     noisy: int | None = None
@@ -61,8 +61,8 @@ CASES = {
     "lpips_alex": Case("lpips_alex", 0, None, 1, 1),
     "lpips_vgg": Case("lpips_vgg", 0, None, 1, 1),
     "lpips_squeeze": Case("lpips_squeeze", 0, None, 1, 1),
-    "fvd": Case("fvd", 0, BRIGHTER**2, 1, 1),  # one feature of a clip is its brightness
-    "fid": Case("fid", 0, 3 * BRIGHTER**2, 1, 0),  # three of a frame, whose place in time is not seen
+    "fvd": Case("fvd", 0, BRIGHTER**2, 1, 1),  # brightness is one feature of a clip
+    "fid": Case("fid", 0, 3 * BRIGHTER**2, 1, 0),  # three features of a frame; the order of frames does not matter
     "classifier_frechet": Case("classifier_frechet", 0, None, 1, 1),
     "kvd": Case("kvd", math.nan, None, 1, 1),
     "kid": Case("kid", math.nan, None, 1, 0),
@@ -71,20 +71,20 @@ CASES = {
     "warping_error": Case("warping_error_dis", None, None, 1, 1),
     "flicker": Case("flicker", None, None, 1, 1),
     "motion": Case("motion_dis", None, None, None, 1),
-    "accuracy": Case("accuracy_action", RIGHT / CLIPS),
+    "accuracy": Case("accuracy_action", CORRECT / CLIPS),
     "label_miou": Case("label_miou", None, None, -1, -1),
     "memorisation": Case("memorisation", None, None, 1, None),
 }
-OF_DRAWS = {"diversity"}  # knows no real clips; tests/evaluation/test_set_metrics.py
-UNBIASED = ("kvd", "kid")  # equal sets are nearer to each other than two sets of one kind: below 0
+DRAW_METRICS = {"diversity"}  # uses no real clips, see tests/evaluation/test_set_metrics.py
+UNBIASED = ("kvd", "kid")  # below 0 for equal sets, since 0 is the mean for two sets of one distribution
 
 
-# ---------------------------------------------------------------- what is measured, and with what
+# ---------------------------------------------------------------- clips and tools
 
 
 class Statistics(Features):
-    """Of a clip: brightness, contrast, change from frame to frame, and whether it grows brighter. Of a frame: the mean
-    of each colour, from which the classes are read, and contrast."""
+    """Features of a clip: brightness, contrast, change between frames, trend of brightness. Features of a frame: the
+    mean of each colour, from which the class probabilities follow, and contrast."""
 
     sha256 = "0" * 16
     clip_size, frame_size, classes = 4, 4, 3
@@ -108,8 +108,8 @@ class Statistics(Features):
         return (8 * colours).softmax(-1)
 
 
-class Reader(nn.Module):
-    """A segmenter that tells bright from dark, at another brightness than the labels do."""
+class BrightnessSegmenter(nn.Module):
+    """A segmenter of bright and dark, with another threshold than that of the labels."""
 
     spec = SimpleNamespace(label_names=("dark", "bright"))
 
@@ -117,8 +117,8 @@ class Reader(nn.Module):
         return (video.mean(2) > 0.05).long()
 
 
-class Bank(ClipSet):
-    """Training clips: other textures."""
+class TrainingClips(ClipSet):
+    """Training clips with other textures."""
 
     def __init__(self, side: int) -> None:
         self.side = side
@@ -131,7 +131,7 @@ class Bank(ClipSet):
 
 
 def scrolling(count: int, frames: int, side: int, seed: int = 0) -> Clip:
-    """Soft textures, each of its own colour, that scroll by two pixels a frame."""
+    """Smooth textures of different colours that scroll by two pixels per frame."""
     numbers = torch.Generator().manual_seed(seed)
     texture = torch.rand(count, 3, side // 4, side // 4, generator=numbers) - 0.5
     texture = F.interpolate(texture, (side, side), mode="bicubic").clamp(-0.6, 0.6)
@@ -149,16 +149,16 @@ def classifier() -> nn.Module:
 
 @torch.no_grad()
 def with_attributes(clip: Clip) -> Clip:
-    """The attributes of the first RIGHT clips are what the classifier reads; of the others, they are something else."""
-    verdict = classifier().classify(clip["video"])
-    wrong = (torch.arange(len(clip["video"])) >= RIGHT).long()
-    read = {name: (row.argmax(-1) + wrong) % row.shape[1] for name, row in verdict.items()}
+    """Add attributes: for the first CORRECT clips those that the classifier predicts, for the others different ones."""
+    probabilities = classifier().classify(clip["video"])
+    wrong = (torch.arange(len(clip["video"])) >= CORRECT).long()
+    read = {name: (row.argmax(-1) + wrong) % row.shape[1] for name, row in probabilities.items()}
     return {**clip, "attributes": {name: ids[:, None].expand(clip["video"].shape[:2]) for name, ids in read.items()}}
 
 
 @lru_cache
 def random_backbone(net: str) -> nn.Module:
-    """torchmetrics' LPIPS network with random weights; the classifier behind them is never allocated."""
+    """torchmetrics' LPIPS network with random weights; its last layers are never allocated."""
     from torchmetrics.functional.image.lpips import _LPIPS, ScalingLayer
 
     with torch.device("meta"):
@@ -178,23 +178,28 @@ def real_clip(side: int) -> Clip:
 
 
 def suite(names: Sequence[str], clip: Clip, clips: int = CLIPS) -> Suite:
-    """Of metrics that may share a network of features."""
+    """A suite of metrics that can share one feature network."""
     frames, side = clip["video"].shape[1], clip["video"].shape[-1]
     of = "clips" if "video_is" in names else "frames"
-    tools = {"classifier": classifier(), "segmenter": Reader(), "flow": DisFlow(), "training": Bank(side)}
+    tools = {
+        "classifier": classifier(),
+        "segmenter": BrightnessSegmenter(),
+        "flow": DisFlow(),
+        "training": TrainingClips(side),
+    }
     setup = Setup(frames, clips, features=Statistics(of), **tools)
     return Suite(names, Protocol("set", "val", clips, frames, 0, 25.0, side, side, 0), setup)
 
 
-def some(clip: Clip, rows: Sequence[int]) -> Clip:
-    """Those clips of a batch, in that order."""
+def select(clip: Clip, rows: Sequence[int]) -> Clip:
+    """Select clips of a batch, in that order."""
     cut = {key: value[list(rows)] for key, value in clip.items() if isinstance(value, Tensor)}
     names = {name: ids[list(rows)] for name, ids in clip["attributes"].items()}
     return {**cut, "key": [clip["key"][i] for i in rows], "attributes": names}
 
 
-def figures(suite: Suite) -> dict[str, float]:
-    """Of all protocols; those of the classifier by names of their own."""
+def values_of(suite: Suite) -> dict[str, float]:
+    """Values of all protocols; the classifier\'s Inception score gets a name of its own."""
     return {
         (
             f"classifier:{name}" if protocol.features == "classifier" and name.endswith("inception_score") else name
@@ -205,12 +210,12 @@ def figures(suite: Suite) -> dict[str, float]:
 
 
 def measured(name: str, change: Callable[[Tensor], Tensor], batches: Sequence[Sequence[int]] = (range(CLIPS),)):
-    """The figures of a metric where samples are the real clips, changed."""
+    """Values of a metric for samples that are the real clips after a change."""
     clip = real_clip(CASES[name].side)
     whole = suite([name], clip)
     for rows in batches:
-        whole.update(some(clip, rows), [change(clip["video"])[list(rows)]])
-    return figures(whole)
+        whole.update(select(clip, rows), [change(clip["video"])[list(rows)]])
+    return values_of(whole)
 
 
 def unchanged(video: Tensor) -> Tensor:
@@ -238,29 +243,29 @@ every_metric = pytest.mark.parametrize("name", CASES)
 
 
 def test_every_metric_has_a_case():
-    assert set(CASES) | OF_DRAWS == set(METRICS)
-    assert {name for name, card in METRICS.items() if card.draws} == OF_DRAWS
+    assert set(CASES) | DRAW_METRICS == set(METRICS)
+    assert {name for name, card in METRICS.items() if card.draws} == DRAW_METRICS
 
 
 @every_metric
-def test_equal_clips(name):
+def test_equal_clips_have_the_ideal_value(name):
     case, found = CASES[name], measured(name, unchanged)
     if name in UNBIASED:
-        assert -1 < found[case.figure] < 0
+        assert -1 < found[case.value] < 0
         return
-    expected = found[f"real/{case.figure}"] if case.equal is None else case.equal
-    assert found[case.figure] == pytest.approx(expected, abs=1e-6)
+    expected = found[f"real/{case.value}"] if case.equal is None else case.equal
+    assert found[case.value] == pytest.approx(expected, abs=1e-6)
 
 
 @every_metric
-def test_known_changes(name):
+def test_known_changes_have_known_effects(name):
     case = CASES[name]
-    equal = measured(name, unchanged)[case.figure]
+    equal = measured(name, unchanged)[case.value]
     if case.brighter is not None:
-        brighter = measured(name, lambda video: video + BRIGHTER)[case.figure]
+        brighter = measured(name, lambda video: video + BRIGHTER)[case.value]
         assert brighter == pytest.approx(case.brighter, rel=1e-3)
     for change, direction in ((noisy, case.noisy), (shuffled, case.shuffled)):
-        moved = measured(name, change)[case.figure] - equal
+        moved = measured(name, change)[case.value] - equal
         if direction == 0:
             assert moved == pytest.approx(0, abs=1e-5)
         elif direction is not None:
@@ -268,13 +273,13 @@ def test_known_changes(name):
 
 
 @pytest.mark.parametrize("name", ["warping_error", "flicker"])
-def test_brightness_alone_does_not_shake(name):
+def test_brightness_does_not_change_temporal_metrics(name):
     case = CASES[name]
     found = measured(name, lambda video: video + BRIGHTER)
-    assert found[case.figure] == pytest.approx(found[f"real/{case.figure}"], rel=0.02)
+    assert found[case.value] == pytest.approx(found[f"real/{case.value}"], rel=0.02)
 
 
-def test_time_that_runs_backwards_is_seen_by_features_of_clips_alone():
+def test_only_clip_features_change_when_time_is_reversed():
     backwards = {name: measured(name, lambda video: video.flip(1)) for name in ("fvd", "fid", "flicker")}
     assert backwards["fvd"]["fvd"] > 1e-6
     assert backwards["fid"]["fid"] == pytest.approx(0, abs=1e-8)
@@ -282,32 +287,32 @@ def test_time_that_runs_backwards_is_seen_by_features_of_clips_alone():
 
 
 @pytest.mark.parametrize("name", ["inception_score", "video_is"])
-def test_grey_is_nothing_in_particular(name):
+def test_inception_score_of_grey_frames_is_one(name):
     found = measured(name, torch.zeros_like)
     assert found[name] == pytest.approx(1)
     assert 1.01 < found[f"real/{name}"] < 3
 
 
 @every_metric
-def test_order_and_batches_do_not_matter(name):
+def test_order_and_batches_do_not_change_values(name):
     at_once = measured(name, noisy)
     for batches in ([[0], [1], [2], [3], [4]], [[4, 2, 0], [3, 1]]):
         assert measured(name, noisy, batches) == pytest.approx(at_once, rel=1e-4, abs=1e-6)
 
 
 @every_metric
-def test_states_that_merge_are_one(name):
-    """As ranks do; every state says how, and has the same shape whatever was seen."""
+def test_merged_states_equal_one_state(name):
+    """Ranks merge states. Every state has a reduction, and a shape that does not depend on the clips."""
     clip = real_clip(CASES[name].side)
     parts = [suite([name], clip) for _ in range(3)]
     for part, rows in zip(parts, ([0, 3, 4], [1, 2], []), strict=True):
         if rows:
-            part.update(some(clip, rows), [noisy(clip["video"])[rows]])
+            part.update(select(clip, rows), [noisy(clip["video"])[rows]])
     whole, *others = [part.groups[0].metrics[name] for part in parts]
     for other in others:
         assert all(reduce is not None for reduce in other._reductions.values())
         whole.merge_state(other)
-    assert figures(parts[0]) == pytest.approx(measured(name, noisy), rel=1e-4, abs=1e-6)
+    assert values_of(parts[0]) == pytest.approx(measured(name, noisy), rel=1e-4, abs=1e-6)
 
 
 @every_metric
@@ -317,31 +322,31 @@ def test_memory_does_not_grow_with_clips(name):
     metric, sizes = whole.groups[0].metrics[name], []
     for start in range(0, 40, 4):
         rows = range(start, start + 4)
-        whole.update(some(clip, rows), [clip["video"][list(rows)]])
+        whole.update(select(clip, rows), [clip["video"][list(rows)]])
         sizes.append(sum(state.numel() for state in metric.metric_state.values()))
     assert sizes[0] == sizes[-1]
 
 
 @every_metric
-def test_reset_forgets(name):
+def test_reset_clears_the_state(name):
     clip = real_clip(CASES[name].side)
     whole = suite([name], clip)
     whole.update(clip, [torch.zeros_like(clip["video"])])
     whole.reset()
     whole.update(clip, [noisy(clip["video"])])
-    assert figures(whole) == pytest.approx(measured(name, noisy))
+    assert values_of(whole) == pytest.approx(measured(name, noisy))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @every_metric
-def test_devices_agree(name):
+def test_gpu_and_cpu_agree(name):
     clip = real_clip(CASES[name].side)
     whole = suite([name], clip)
-    made = noisy(clip["video"]).cuda()
+    generated = noisy(clip["video"]).cuda()
     names = {key: ids.cuda() for key, ids in clip["attributes"].items()}
     moved = {key: value.cuda() if isinstance(value, Tensor) else value for key, value in clip.items()}
-    whole.update({**moved, "attributes": names}, [made])
-    assert figures(whole) == pytest.approx(measured(name, noisy), rel=1e-3, abs=1e-4)
+    whole.update({**moved, "attributes": names}, [generated])
+    assert values_of(whole) == pytest.approx(measured(name, noisy), rel=1e-3, abs=1e-4)
 
 
 # ---------------------------------------------------------------- two processes
@@ -351,11 +356,11 @@ GROUPS = [
     [name for name, case in CASES.items() if case.side > 100],
     ["video_is"],
 ]
-SPLITS = [([0, 3, 4], [2, 1]), (range(CLIPS), [])]  # the clips of each rank: uneven, and one that has none
+SPLITS = [([0, 3, 4], [2, 1]), (range(CLIPS), [])]  # clips of each rank: uneven shares, and a rank without clips
 
 
 def measure_rank(folder: str) -> None:
-    """Measure the clips of one rank, and write what all ranks say together."""
+    """Measure the clips of one rank, and write the values over all ranks."""
     rank = int(os.environ["LOCAL_RANK"])
     lpips.perceptual_network = random_backbone
     torch.distributed.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=2)
@@ -366,19 +371,19 @@ def measure_rank(folder: str) -> None:
             clip = real_clip(CASES[names[0]].side)
             whole = suite(names, clip)
             if rows := list(split[rank]):
-                whole.update(some(clip, rows), [noisy(clip["video"])[rows]])
-            found[-1] |= figures(whole)
+                whole.update(select(clip, rows), [noisy(clip["video"])[rows]])
+            found[-1] |= values_of(whole)
     Path(folder, f"{rank}.json").write_text(json.dumps(found))
     torch.distributed.destroy_process_group()
 
 
-def test_two_processes_say_what_one_says(tmp_path):
+def test_two_processes_equal_one(tmp_path):
     expected: dict[str, float] = {}
     for names in GROUPS:
         clip = real_clip(CASES[names[0]].side)
         whole = suite(names, clip)
         whole.update(clip, [noisy(clip["video"])])
-        expected |= figures(whole)
+        expected |= values_of(whole)
     on_ranks(tmp_path / "log", measure_rank, str(tmp_path))
     for rank in (0, 1):
         for found in json.loads((tmp_path / f"{rank}.json").read_text()):

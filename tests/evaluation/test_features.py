@@ -1,4 +1,4 @@
-"""Networks of features: how each is called, and what is said about files that are not what they should be."""
+"""Feature networks: how each is called, and the error messages for wrong files."""
 
 import subprocess
 import sys
@@ -16,9 +16,9 @@ from torchvision.models import get_model, get_model_weights
 from zoo.errors import ZooError
 from zoo.evaluation.features import lite0, videos
 from zoo.evaluation.features.base import Features
+from zoo.evaluation.features.custom import CustomFeatures
 from zoo.evaluation.features.load import load_features
 from zoo.evaluation.features.names import NETWORKS, check_features
-from zoo.evaluation.features.own import OwnFeatures
 from zoo.evaluation.metric import Videos
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit", "ignore::torch.jit.TracerWarning")
@@ -30,7 +30,7 @@ BYTES = ((VIDEO + 1) * 127.5).round()
 
 
 class I3D(nn.Module):
-    """What was given comes back: its shape and its pixels' range, then zeros."""
+    """Returns shape, pixel range and two means of its input, then zeros."""
 
     def forward(self, x: Tensor, rescale: bool = False, resize: bool = False, return_features: bool = False) -> Tensor:
         assert rescale
@@ -66,7 +66,7 @@ class Inception(nn.Module):
         return F.pad(means / 25, (0, 1005)).softmax(-1)
 
 
-class Own(nn.Module):
+class Custom(nn.Module):
     def forward(self, video: Tensor) -> Tensor:
         assert video.shape[2] == 3
         return torch.cat([video.mean((1, 3, 4)), video.amin((1, 2, 3, 4))[:, None]], 1)
@@ -80,7 +80,7 @@ def script(module: nn.Module, path: Path) -> str:
 # ---------------------------------------------------------------- published TorchScript
 
 
-def test_i3d_sees_pixels_up_to_255_channels_first(tmp_path):
+def test_i3d_gets_pixels_from_0_to_255_channels_first(tmp_path):
     features = load_features("i3d", script(I3D(), tmp_path / "any.pt"))
     seen = features.clips(VIDEO)
     assert (features.name, features.size("clips"), seen.shape) == ("i3d", 400, (2, 400))
@@ -92,10 +92,10 @@ def test_i3d_sees_pixels_up_to_255_channels_first(tmp_path):
     assert BYTES.max() == 255
 
 
-def test_i3d_refuses_few_frames(tmp_path):
+def test_i3d_refuses_short_clips(tmp_path):
     features = load_features("i3d", script(I3D(), tmp_path / "any.pt"))
     assert features.check("fvd", "clips", 10) == 400
-    with pytest.raises(ZooError, match="i3d looks at 10 frames at least of a clip, and 9 are measured"):
+    with pytest.raises(ZooError, match="i3d takes clips of at least 10 frames, but 9 are measured"):
         features.check("fvd", "clips", 9)
 
 
@@ -104,11 +104,11 @@ def test_c3d_gives_probabilities_of_sixteen_frames(tmp_path):
     logits = F.pad(BYTES[:, 7].mean((2, 3)), (0, 98)) / 25
     assert torch.allclose(features.probabilities(VIDEO), logits.softmax(-1), atol=1e-6)
     assert features.check("video_is", "probabilities", 16, "clips") == 101
-    with pytest.raises(ZooError, match="exactly 16 frames of a clip, and 17 are measured"):
+    with pytest.raises(ZooError, match="takes clips of exactly 16 frames, but 17 are measured"):
         features.check("video_is", "probabilities", 17, "clips")
 
 
-def test_inception_sees_bytes(tmp_path):
+def test_inception_gets_uint8_images(tmp_path):
     features = load_features("inception", script(Inception(), tmp_path / "any.pt"))
     means = BYTES.mean((3, 4))
     assert torch.allclose(features.frames(VIDEO), F.pad(means, (0, 2045)))
@@ -116,13 +116,13 @@ def test_inception_sees_bytes(tmp_path):
     assert torch.allclose(features.probabilities(VIDEO), expected, atol=1e-6)
 
 
-def test_another_network_is_found_out_when_it_is_opened(tmp_path):
-    own, logits = script(Own(), tmp_path / "own.pt"), script(C3D(probabilities=False), tmp_path / "c3d.pt")
+def test_a_file_with_another_network_is_refused(tmp_path):
+    own, logits = script(Custom(), tmp_path / "own.pt"), script(C3D(probabilities=False), tmp_path / "c3d.pt")
     with pytest.raises(ZooError, match=r"features=i3d does not take clips as it should: .*expected at most 2"):
         load_features("i3d", own)
-    with pytest.raises(ZooError, match="gives 4 numbers of each of the probabilities where c3d has 101"):
+    with pytest.raises(ZooError, match="gives 4 values for each of the probabilities, but c3d has 101"):
         load_features("c3d", script(_Transposed(), tmp_path / "transposed.pt"))
-    with pytest.raises(ZooError, match="should give probabilities of classes, and what it gives sums to 384"):
+    with pytest.raises(ZooError, match="should give class probabilities, but they sum to 384"):
         load_features("c3d", logits)
 
 
@@ -131,33 +131,33 @@ class _Transposed(nn.Module):
         return x[:, 0, :4, 0, 0]
 
 
-# ---------------------------------------------------------------- a user's own
+# ---------------------------------------------------------------- custom networks
 
 
-def test_own_file_sees_clips_as_they_are(tmp_path):
-    features = load_features(script(Own(), tmp_path / "video-mae_v2.pt"))
+def test_custom_file_gets_clips_unchanged(tmp_path):
+    features = load_features(script(Custom(), tmp_path / "video-mae_v2.pt"))
     assert (features.name, features.clip_size) == ("videomaev2", 4)
     assert features.sha256 == sha256((tmp_path / "video-mae_v2.pt").read_bytes()).hexdigest()[:16]
-    assert torch.allclose(features.clips(VIDEO), Own()(VIDEO))
+    assert torch.allclose(features.clips(VIDEO), Custom()(VIDEO))
 
 
-def test_own_file_may_be_traced_or_frozen(tmp_path):
-    torch.jit.trace(Own(), VIDEO).save(tmp_path / "traced.pt")
-    torch.jit.freeze(torch.jit.script(Own().eval())).save(tmp_path / "frozen.pt")
+def test_custom_file_may_be_traced_or_frozen(tmp_path):
+    torch.jit.trace(Custom(), VIDEO).save(tmp_path / "traced.pt")
+    torch.jit.freeze(torch.jit.script(Custom().eval())).save(tmp_path / "frozen.pt")
     for name in ("traced", "frozen"):
         features = load_features(str(tmp_path / f"{name}.pt"))
-        assert torch.allclose(features.clips(VIDEO[:1, :7]), Own()(VIDEO[:1, :7]))
+        assert torch.allclose(features.clips(VIDEO[:1, :7]), Custom()(VIDEO[:1, :7]))
 
 
-def test_own_file_never_takes_the_name_of_another_network(tmp_path):
-    assert load_features(script(Own(), tmp_path / "i3d.pt")).name == "owni3d"
+def test_custom_file_with_the_name_of_a_known_network_gets_a_prefix(tmp_path):
+    assert load_features(script(Custom(), tmp_path / "i3d.pt")).name == "owni3d"
 
 
-def test_own_file_that_is_called_otherwise(tmp_path):
+def test_custom_file_with_another_interface_is_refused(tmp_path):
     path = script(I3D(), tmp_path / "i3d_torchscript.pt")
     with pytest.raises(ZooError, match=f"type its name: features=i3d features_weights={path}"):
         load_features(path)
-    with pytest.raises(ZooError, match=r"gives a tensor of shape \(\) of one clip, where a row of numbers is due"):
+    with pytest.raises(ZooError, match=r"gives a tensor of shape \(\) for one clip, but one row of values is expected"):
         load_features(script(_Mean(), tmp_path / "mean.pt"))
 
 
@@ -166,7 +166,7 @@ class _Mean(nn.Module):
         return video.mean()
 
 
-def test_own_file_that_fails_on_other_clips(tmp_path):
+def test_custom_file_that_fails_on_the_clips_is_refused(tmp_path):
     class Small(nn.Module):
         def forward(self, video: Tensor) -> Tensor:
             assert video.shape[3] == 64, "frames must be small"
@@ -176,11 +176,11 @@ def test_own_file_that_fails_on_other_clips(tmp_path):
     with pytest.raises(
         ZooError, match=r"small does not take these clips, \(2, 16, 3, 24, 32\): .*frames must be small"
     ):
-        features.see("clips", Videos(VIDEO, CLIP))
+        features.extract("clips", Videos(VIDEO, CLIP))
 
 
-def test_own_module_is_frozen_and_known_by_its_weights():
-    one, same, other = (OwnFeatures(_seeded(seed), "my net!") for seed in (0, 0, 1))
+def test_custom_module_is_frozen_and_identified_by_its_weights():
+    one, same, other = (CustomFeatures(_seeded(seed), "my net!") for seed in (0, 0, 1))
     assert one.name == "mynet"
     assert one.sha256 == same.sha256 != other.sha256
     assert len(one.sha256) == 16
@@ -199,7 +199,7 @@ def _seeded(seed: int) -> nn.Module:
 
 @pytest.fixture
 def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> nn.Module:
-    """torchvision's smallest ResNet with random weights, in a torch cache of its own, its checksum in its name."""
+    """torchvision's smallest ResNet with random weights, in a temporary torch cache, under a name with its checksum."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     torch.manual_seed(0)
     network = get_model("mc3_18").eval()
@@ -214,7 +214,7 @@ def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> nn.Module:
 
 @torch.no_grad()
 def test_torchvision_network_without_its_head(cached):
-    """Through its own transform: to 128 x 171, the centre of 112 x 112, the statistics of Kinetics."""
+    """With its own transform: resize to 128 x 171, centre-crop to 112 x 112, normalise as for Kinetics."""
     features = load_features("mc3_18")
     seen = features.clips(VIDEO[:, :4])
     assert (features.name, features.clip_size, seen.shape) == ("mc318", 512, (2, 512))
@@ -225,28 +225,28 @@ def test_torchvision_network_without_its_head(cached):
     assert torch.allclose(F.linear(seen, cached.fc.weight, cached.fc.bias), cached(x), atol=1e-4)
 
 
-def test_torchvision_file_must_be_the_published_one(cached, tmp_path, monkeypatch):
+def test_other_torchvision_files_are_refused(cached, tmp_path, monkeypatch):
     path = next(tmp_path.rglob("mc3_18-*.pth"))
     with path.open("ab") as file:
         file.write(b"more")
-    with pytest.raises(ZooError, match="is another file than expected: its SHA-256 is"):
+    with pytest.raises(ZooError, match="is not the expected file: its SHA-256 is"):
         load_features("mc3_18")
     path.unlink()
     with pytest.raises(ZooError, match=r"there is no file .*/hub/checkpoints/mc3_18-.*or type features_weights=<file>"):
         load_features("mc3_18")
 
 
-def test_published_names_are_torchvisions():
+def test_file_names_are_those_of_torchvision():
     for name in TORCHVISIONS:
         assert get_model_weights(name)["KINETICS400_V1"].url.rpartition("/")[2] == NETWORKS[name].file
 
 
 @pytest.mark.parametrize("name", TORCHVISIONS)
 def test_size_of_every_torchvision_network(name, monkeypatch):
-    """On torch's device without numbers, where a network of any size is free."""
+    """On the meta device, where a network of any size takes no memory."""
     with torch.device("meta"):
         weights = get_model(name).state_dict()
-    monkeypatch.setattr(videos, "checked", lambda path, expected: "")
+    monkeypatch.setattr(videos, "verify_sha256", lambda path, expected: "")
     monkeypatch.setattr(videos, "read_tensors", lambda path, what: weights)
     features = videos.VideoNetwork(NETWORKS[name], Path("none"), "0" * 64)
     sides = features.transform.crop_size
@@ -262,8 +262,8 @@ def classifier() -> Features:
     return load_features("lite0")
 
 
-def test_lite0_knows_a_photograph(classifier):
-    """One that scikit-learn brings; 698 is ImageNet's `palace`, 442 its `bell cote`."""
+def test_lite0_classifies_a_photograph(classifier):
+    """An image of scikit-learn; 698 is ImageNet's `palace`, 442 its `bell cote`."""
     import cv2
     import sklearn
 
@@ -274,13 +274,13 @@ def test_lite0_knows_a_photograph(classifier):
     assert float(seen.sum()) == pytest.approx(1, abs=1e-4)
 
 
-def test_lite0_looks_once_at_the_frames_for_all_views(classifier, monkeypatch):
-    looks = []
+def test_lite0_runs_once_for_all_views(classifier, monkeypatch):
+    calls = []
     frames = type(classifier).frames
-    monkeypatch.setattr(type(classifier), "frames", lambda self, video: (looks.append(1), frames(self, video))[1])
+    monkeypatch.setattr(type(classifier), "frames", lambda self, video: (calls.append(1), frames(self, video))[1])
     clips = Videos(VIDEO[:, :2], CLIP)
-    seen = {view: classifier.see(view, clips) for view in ("clips", "frames", "probabilities")}
-    assert len(looks) == 1
+    seen = {view: classifier.extract(view, clips) for view in ("clips", "frames", "probabilities")}
+    assert len(calls) == 1
     assert {view: tuple(rows.shape) for view, rows in seen.items()} == {
         "clips": (2, 1280),
         "frames": (2, 2, 1280),
@@ -300,71 +300,75 @@ def test_lite0_needs_its_extra(monkeypatch):
         load_features("lite0")
 
 
-# ---------------------------------------------------------------- mistakes
+# ---------------------------------------------------------------- errors
 
 
-def test_a_wrong_name_is_answered_without_torch():
-    words = (
+def test_unknown_name_is_refused_without_importing_torch():
+    code = (
         "import sys\nfrom zoo.evaluation.features.load import load_features\n"
         "try: load_features('r3d_81')\nexcept Exception as problem: print(problem)\nprint('torch' in sys.modules)"
     )
-    said = subprocess.run([sys.executable, "-c", words], check=True, capture_output=True, text=True).stdout
-    assert "There is no network of features `r3d_81`. Did you mean `r3d_18`? Known: i3d, c3d" in said
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert "There is no feature network `r3d_81`. Did you mean `r3d_18`? Known: i3d, c3d" in said
     assert said.endswith("False\n")
 
 
-def test_missing_files():
+def test_missing_files_are_named():
     with pytest.raises(
         ZooError, match=r"i3d needs its TorchScript file, i3d_torchscript.pt, .* features_weights=<file>"
     ):
         check_features("i3d", None)
-    with pytest.raises(ZooError, match=r"no file nowhere\.pt, which features_weights= names"):
+    with pytest.raises(ZooError, match=r"features_weights=nowhere\.pt: there is no such file"):
         check_features("i3d", "nowhere.pt")
-    with pytest.raises(ZooError, match=r"no file a/b\.pt, which features= names"):
+    with pytest.raises(ZooError, match=r"features=a/b\.pt: there is no such file"):
         check_features("a/b.pt", None)
     with pytest.raises(ZooError, match="Leave it out"):
         check_features("a/b.pt", "c.pt")
 
 
-def test_files_that_are_no_torchscript(tmp_path):
+def test_files_other_than_torchscript_are_refused(tmp_path):
     (tmp_path / "text.pt").write_text("hello")
-    torch.save(Own().state_dict(), tmp_path / "weights.pt")
-    torch.save({"model": nn.Linear(2, 2)}, tmp_path / "pickled.pt")  # code that torch.load would run
+    torch.save(Custom().state_dict(), tmp_path / "weights.pt")
+    torch.save({"model": nn.Linear(2, 2)}, tmp_path / "pickled.pt")  # torch.load would run pickled code
     for name in ("text", "weights", "pickled"):
         with pytest.raises(ZooError, match=f"{name}.pt is no TorchScript file: PytorchStreamReader.*torch.jit.script"):
             load_features(str(tmp_path / f"{name}.pt"))
 
 
-def test_checksum_is_compared_before_anything_is_opened(tmp_path):
+def test_checksum_is_compared_before_the_file_is_opened(tmp_path):
     (tmp_path / "text.pt").write_text("hello")
     found = sha256(b"hello").hexdigest()
-    with pytest.raises(ZooError, match=f"its SHA-256 is {found}, and abc123 was asked for"):
+    with pytest.raises(ZooError, match=f"its SHA-256 is {found}, but abc123 was expected"):
         load_features(str(tmp_path / "text.pt"), sha256="ABC123")
-    path = script(Own(), tmp_path / "own.pt")
+    path = script(Custom(), tmp_path / "own.pt")
     known = sha256(Path(path).read_bytes()).hexdigest()
     assert load_features(path, sha256=known[:12].upper()).sha256 == known[:16]
 
 
-def test_a_view_that_is_not_there(classifier, tmp_path):
-    own = load_features(script(Own(), tmp_path / "own.pt"))
-    with pytest.raises(ZooError, match=r"fid looks at frames, and the network own knows none\. Try: features=lite0"):
+def test_missing_views_are_refused(classifier, tmp_path):
+    own = load_features(script(Custom(), tmp_path / "own.pt"))
+    with pytest.raises(
+        ZooError, match=r"fid needs features of frames, which the network own does not give\. Try: features=lite0"
+    ):
         own.check("fid", "frames", 16)
-    with pytest.raises(ZooError, match="video_is looks at classes of clips, and the network lite0 knows none"):
+    with pytest.raises(
+        ZooError, match="video_is needs class probabilities of clips, which the network lite0 does not give"
+    ):
         classifier.check("video_is", "probabilities", 16, "clips")
 
 
-def test_numbers_that_are_not_finite_are_refused():
+def test_non_finite_features_are_refused():
     class Logarithm(nn.Module):
         def forward(self, video: Tensor) -> Tensor:
             return video.amax((1, 3, 4)).log()
 
-    features = OwnFeatures(Logarithm(), "log")
-    with pytest.raises(ZooError, match="numbers that are not finite for clips such as a/0"):
-        features.see("clips", Videos(-VIDEO.abs(), CLIP))
+    features = CustomFeatures(Logarithm(), "log")
+    with pytest.raises(ZooError, match="values that are not finite for clips such as a/0"):
+        features.extract("clips", Videos(-VIDEO.abs(), CLIP))
 
 
-def test_precision_does_not_depend_on_what_surrounds():
-    features = OwnFeatures(_seeded(0), "linear")
+def test_features_are_single_precision_under_autocast():
+    features = CustomFeatures(_seeded(0), "linear")
     with torch.autocast("cpu", torch.bfloat16):
-        seen = features.see("clips", Videos(VIDEO, CLIP))
+        seen = features.extract("clips", Videos(VIDEO, CLIP))
     assert torch.equal(seen, features.clips(VIDEO))

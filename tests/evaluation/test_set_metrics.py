@@ -1,4 +1,4 @@
-"""Metrics of sets of samples: how diverse draws are, and whether samples are training clips."""
+"""Diversity of draws, and memorisation of training clips."""
 
 import pytest
 import torch
@@ -9,29 +9,29 @@ from zoo.data.base import ClipSet, build_set
 from zoo.data.sets.puppets.config import PuppetsConfig
 from zoo.evaluation.metric import Setup, Videos
 from zoo.evaluation.metrics.diversity import Diversity
-from zoo.evaluation.metrics.memorisation import MOST, Memorisation, thumbnails
+from zoo.evaluation.metrics.memorisation import MAX_TRAINING_CLIPS, Memorisation, thumbnails
 
 # ---------------------------------------------------------------- diversity
 
 
 def diversity(*batches: Tensor) -> Diversity:
     metric = Diversity("diversity", Setup(frames=2, clips=4, draws=batches[0].shape[1]))
-    for made in batches:
-        metric.update(made, made[:, 0])
+    for generated in batches:
+        metric.update(generated, generated[:, 0])
     return metric
 
 
-def of_levels(*draws: float) -> Tensor:
-    """One clip whose draws are even pictures of these values, (1, D, T, 3, H, W)."""
+def draws_of(*draws: float) -> Tensor:
+    """One clip whose draws are uniform frames of these values, (1, D, T, 3, H, W)."""
     return torch.tensor(draws).view(1, -1, 1, 1, 1, 1).expand(-1, -1, 2, 3, 4, 4)
 
 
-def test_diversity_by_hand():
-    # Of the pairs: 0.5, 1, 0.5, mean 2/3; then with a clip whose draws are all one, half of that.
-    assert diversity(of_levels(-0.5, 0.0, 0.5)).compute() == {"diversity": pytest.approx(2 / 3)}
-    both = torch.cat([of_levels(-0.5, 0.0, 0.5), of_levels(0.3, 0.3, 0.3)])
+def test_diversity_matches_values_by_hand():
+    # Distances of the pairs: 0.5, 1, 0.5, mean 2/3. A second clip with equal draws halves the mean.
+    assert diversity(draws_of(-0.5, 0.0, 0.5)).compute() == {"diversity": pytest.approx(2 / 3)}
+    both = torch.cat([draws_of(-0.5, 0.0, 0.5), draws_of(0.3, 0.3, 0.3)])
     assert diversity(both).compute()["diversity"] == pytest.approx(1 / 3)
-    half = of_levels(1.0, 1.0).clone()
+    half = draws_of(1.0, 1.0).clone()
     half[:, 1, 0] = -1  # the first of two frames
     assert diversity(half).compute()["diversity"] == 1
 
@@ -40,26 +40,26 @@ def test_equal_draws_have_no_diversity():
     assert diversity(torch.rand(3, 1, 2, 3, 8, 8).expand(-1, 5, -1, -1, -1, -1)).compute()["diversity"] == 0
 
 
-def test_diversity_of_parts_and_ranks():
+def test_diversity_does_not_depend_on_batches_and_ranks():
     torch.manual_seed(0)
-    made = torch.rand(5, 3, 2, 3, 8, 8)
-    at_once = pytest.approx(diversity(made).compute()["diversity"], rel=1e-6)
-    assert diversity(made[[4, 1]], made[[0]], made[[3, 2]]).compute()["diversity"] == at_once
-    one, other = diversity(made[:1], made[1:4]), diversity(made[4:])
+    generated = torch.rand(5, 3, 2, 3, 8, 8)
+    at_once = pytest.approx(diversity(generated).compute()["diversity"], rel=1e-6)
+    assert diversity(generated[[4, 1]], generated[[0]], generated[[3, 2]]).compute()["diversity"] == at_once
+    one, other = diversity(generated[:1], generated[1:4]), diversity(generated[4:])
     one.merge_state(other)
     assert one.compute()["diversity"] == at_once
 
 
-def test_one_draw_has_no_diversity():
+def test_diversity_refuses_one_draw():
     with pytest.raises(ZooError, match=r"draws=1. Try: draws=2"):
-        diversity(of_levels(0.0))
+        diversity(draws_of(0.0))
 
 
 # ---------------------------------------------------------------- memorisation
 
 
-class Even(ClipSet):
-    """Clips of even frames of these values; remembers which were read."""
+class UniformClips(ClipSet):
+    """Clips of uniform frames of these values; records which ones are read."""
 
     def __init__(self, *levels: float) -> None:
         self.levels, self.read = levels, []
@@ -72,7 +72,7 @@ class Even(ClipSet):
         return {"video": torch.full((frames, 3, 32, 32), self.levels[index]), "key": str(index)}
 
 
-def even(*levels: float) -> Videos:
+def uniform(*levels: float) -> Videos:
     video = torch.tensor(levels).view(-1, 1, 1, 1, 1).expand(-1, 8, 3, 32, 32)
     return Videos(video, {"video": video})
 
@@ -81,39 +81,39 @@ def memorisation(training: ClipSet) -> Memorisation:
     return Memorisation("memorisation", Setup(frames=8, clips=4, training=training))
 
 
-def test_memorisation_by_hand():
-    training = Even(-0.5, 0.5)
+def test_memorisation_matches_values_by_hand():
+    training = UniformClips(-0.5, 0.5)
     metric = memorisation(training)
-    metric.update(even(0.1, 0.7, 0.8, 0.5), real=True)  # 0.4, 0.2, 0.3 and 0 from the nearest: 0.225 on average
-    metric.update(even(0.5, -0.6, 0.3, 0.0), real=False)  # 0, 0.1, 0.2, 0.5; two are nearer than 0.1125
+    metric.update(uniform(0.1, 0.7, 0.8, 0.5), real=True)  # distances 0.4, 0.2, 0.3 and 0, mean 0.225
+    metric.update(uniform(0.5, -0.6, 0.3, 0.0), real=False)  # distances 0, 0.1, 0.2, 0.5; two are below 0.1125
     assert metric.compute() == {
         "memorisation": pytest.approx(0.8 / 4),
         "memorisation_share": 2 / 4,
         "real/memorisation": pytest.approx(0.9 / 4),
         "real/memorisation_share": 1 / 4,
     }
-    assert training.read == [(0, 0, 8), (1, 0, 8)]  # once
+    assert training.read == [(0, 0, 8), (1, 0, 8)]  # each clip once
 
 
-def test_given_frames_are_compared_with_nothing():
-    """Training clips are black for as many frames as are given and grey after them; so is what is measured."""
+def test_context_frames_are_not_compared():
+    """Context frames of the training clips are black; the measured frames equal those after them."""
 
-    class Begun(Even):
+    class WithBlackContext(UniformClips):
         def clip(self, index, epoch, frames):
             clip = super().clip(index, epoch, frames)
             clip["video"][:3] = -1
             return clip
 
-    training = Begun(0.25)
+    training = WithBlackContext(0.25)
     metric = Memorisation("memorisation", Setup(frames=8, clips=1, context=3, training=training))
     for real in (True, False):
-        metric.update(even(0.25), real)
+        metric.update(uniform(0.25), real)
     assert metric.compute()["memorisation"] == 0
     assert training.read == [(0, 0, 11)]
 
 
-def test_distance_is_the_root_mean_square():
-    metric = memorisation(Even(0.0))
+def test_memorisation_uses_the_root_mean_square_distance():
+    metric = memorisation(UniformClips(0.0))
     video = torch.zeros(1, 8, 3, 32, 32)
     video[:, :, :, :16] = 0.5  # half of the pixels
     for real in (True, False):
@@ -121,17 +121,17 @@ def test_distance_is_the_root_mean_square():
     assert metric.compute()["memorisation"] == pytest.approx(0.5 * 0.5**0.5)
 
 
-def test_a_thumbnail_is_four_frames_of_means():
+def test_thumbnail_averages_areas_of_four_frames():
     video = torch.arange(7.0).view(1, 7, 1, 1, 1).expand(-1, -1, 3, 32, 32).clone()
     video[..., ::2] += 1
-    video[..., 1::2] -= 1  # stripes that a mean over two pixels does not see
+    video[..., 1::2] -= 1  # stripes that averaging over two pixels removes
     assert torch.equal(
         thumbnails(video).view(4, -1), torch.tensor([[0.0], [2.0], [4.0], [6.0]]).double().expand(-1, 3 * 16 * 16)
     )
     assert thumbnails(video[:, :2]).shape == (1, 2 * 3 * 16 * 16)
 
 
-def test_a_training_clip_is_found():
+def test_training_clips_are_recognised():
     config = PuppetsConfig(frames=5, height=32, width=32, view="person", clips=12)
     training, held_out = (build_set(config, split, frozenset(), seed=0) for split in ("train", "val"))
     metric = Memorisation("memorisation", Setup(frames=5, clips=3, training=training))
@@ -152,12 +152,12 @@ def test_a_training_clip_is_found():
     assert metric.compute()["memorisation"] == metric.compute()["real/memorisation"] == found["real/memorisation"]
 
 
-def test_memorisation_of_parts_and_ranks():
+def test_memorisation_does_not_depend_on_batches_and_ranks():
     torch.manual_seed(0)
     video = torch.rand(6, 8, 3, 32, 32)
 
     def shown(*batches: list[int]) -> Memorisation:
-        metric = memorisation(Even(0.4, 0.6))
+        metric = memorisation(UniformClips(0.4, 0.6))
         for rows in batches:
             metric.update(Videos(video[rows], {"video": video[rows]}), real=False)
             metric.update(Videos(video[rows] * 0.5, {"video": video[rows]}), real=True)
@@ -170,10 +170,10 @@ def test_memorisation_of_parts_and_ranks():
     assert one.compute() == at_once
 
 
-def test_of_many_training_clips_the_first_are_looked_at():
-    training = Even(*[0.0] * MOST, 1.0)
+def test_only_the_first_training_clips_are_compared():
+    training = UniformClips(*[0.0] * MAX_TRAINING_CLIPS, 1.0)
     metric = memorisation(training)
     for real in (True, False):
-        metric.update(even(1.0), real)
+        metric.update(uniform(1.0), real)
     assert metric.compute()["memorisation"] == 1
-    assert len(training.read) == MOST
+    assert len(training.read) == MAX_TRAINING_CLIPS

@@ -12,60 +12,68 @@ from zoo.evaluation.metric import Setup, Videos
 from zoo.evaluation.metrics.warping import warping_error
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import add_result, read_results
-from zoo.evaluation.suite import Suite, without_given
+from zoo.evaluation.suite import Suite, without_context
 from zoo.flow.estimators import build_estimator
 from zoo.runs.metrics_csv import read_curves
 from zoo.testing import tiny_model
 from zoo.types import ClipSpec, Sample
-from zoo.visualization.grids import detail_rows, filmstrip, given_film, kept_frames, palette, side_by_side, to_bytes
+from zoo.visualization.grids import (
+    conditioning_film,
+    detail_rows,
+    filmstrip,
+    filmstrip_frames,
+    palette,
+    side_by_side,
+    to_bytes,
+)
 
 
-def measured(name: str, made: torch.Tensor, real: torch.Tensor) -> dict[str, float]:
-    """A paired metric of (N, 3, H, W): N clips of one frame and one draw."""
-    metric = METRICS[name].load()(name, Setup(frames=1, clips=len(made)))
-    metric.update(made[:, None, None], real[:, None])
+def paired_value(name: str, generated: torch.Tensor, real: torch.Tensor) -> dict[str, float]:
+    """A paired metric of frames (N, 3, H, W), as N clips of one frame and one draw."""
+    metric = METRICS[name].load()(name, Setup(frames=1, clips=len(generated)))
+    metric.update(generated[:, None, None], real[:, None])
     return metric.compute()
 
 
-def test_paired_metrics_by_hand():
+def test_paired_metrics_match_values_by_hand():
     real = torch.linspace(-1, 1, 32 * 32).view(1, 1, 32, 32).expand(2, 3, 32, 32).clamp(-0.5, 0.5)
-    made = real.clone()
-    made[0] += 0.5
-    made[1] -= 0.1
-    assert measured("l1", made, real) == {"l1": pytest.approx(0.3)}
+    generated = real.clone()
+    generated[0] += 0.5
+    generated[1] -= 0.1
+    assert paired_value("l1", generated, real) == {"l1": pytest.approx(0.3)}
     # PSNR of each frame, then the mean: the range is 2, so 20·log10(2 / error)
     psnr = (20 * math.log10(2 / 0.5) + 20 * math.log10(2 / 0.1)) / 2
-    assert measured("psnr", made, real) == {"psnr": pytest.approx(psnr, rel=1e-4)}
-    assert measured("psnr", real, real) == {"psnr": 100}
+    assert paired_value("psnr", generated, real) == {"psnr": pytest.approx(psnr, rel=1e-4)}
+    assert paired_value("psnr", real, real) == {"psnr": 100}
 
 
-def test_ssim_knows_the_range():
+def test_ssim_uses_the_range_of_values():
     """By hand for constants: (2ab + c1) / (a² + b² + c1) with c1 = (0.01·2)²; contrast and structure are 1."""
     a, b, c1 = 0.3, 0.5, 0.02**2
-    found = measured("ssim", torch.full((1, 3, 32, 32), a), torch.full((1, 3, 32, 32), b))
+    found = paired_value("ssim", torch.full((1, 3, 32, 32), a), torch.full((1, 3, 32, 32), b))
     assert found["ssim"] == pytest.approx((2 * a * b + c1) / (a * a + b * b + c1), rel=1e-3)
 
 
-def test_the_best_of_several_draws():
-    """Two clips of two frames; L1 by draw: 0.2 and 0.4 of the first, 0.6 and 0.1 of the second."""
+def test_best_draw_is_chosen_per_clip_and_metric():
+    """Two clips of two frames; the L1 of the draws is 0.2 and 0.4 for the first, 0.6 and 0.1 for the second."""
     real = torch.zeros(2, 2, 3, 8, 8)
-    made = torch.tensor([[0.2, -0.4], [-0.6, 0.1]]).view(2, 2, 1, 1, 1, 1).expand(2, 2, 2, 3, 8, 8)
+    generated = torch.tensor([[0.2, -0.4], [-0.6, 0.1]]).view(2, 2, 1, 1, 1, 1).expand(2, 2, 2, 3, 8, 8)
     metric = METRICS["l1"].load()("l1", Setup(frames=2, clips=2, draws=2))
-    metric.update(made, real)
+    metric.update(generated, real)
     assert metric.compute() == pytest.approx({"l1": 0.325, "l1_best": 0.15})
     psnr = METRICS["psnr"].load()("psnr", Setup(frames=2, clips=2, draws=2))
-    psnr.update(made, real)
+    psnr.update(generated, real)
     assert psnr.compute()["psnr_best"] == pytest.approx((20 * math.log10(2 / 0.2) + 20 * math.log10(2 / 0.1)) / 2)
 
 
-def test_quality_over_time():
-    """Frame t (from 1) is wrong by t / 1000: 8.5, 40.5 and 67.5 are the means of 1 … 16, 17 … 64, 65 … 70."""
+def test_long_clips_have_values_for_windows_of_time():
+    """The error of frame t (from 1) is t / 1000; the means of 1 … 16, 17 … 64, 65 … 70 are 8.5, 40.5 and 67.5."""
     wrong = torch.arange(1, 71).view(1, 1, 70, 1, 1, 1) / 1000
     metric = METRICS["l1"].load()("l1", Setup(frames=70, clips=1))
     metric.update(wrong.expand(1, 1, 70, 3, 2, 2), torch.zeros(1, 70, 3, 2, 2))
     expected = {"l1": 0.0355, "l1/1-16": 0.0085, "l1/17-64": 0.0405, "l1/65-70": 0.0675}
     assert metric.compute() == pytest.approx(expected)
-    # Flicker has no value at the first two frames: 3 … 16 and 17 … 18.
+    # Flicker has no value at the first two frames, so its windows are 3 … 16 and 17 … 18.
     jumps = torch.zeros(1, 18, 3, 2, 2)
     jumps[:, 16:] = 0.5  # frame 17 is brighter and so is 18: |second difference| is 0.5 at 17 and at 18
     flicker = METRICS["flicker"].load()("flicker", Setup(frames=18, clips=1))
@@ -74,8 +82,8 @@ def test_quality_over_time():
     assert flicker.compute() == pytest.approx(expected)
 
 
-def test_motion_by_hand():
-    """A flow of (3, 4) is 5 pixels long; real clips and samples are told apart."""
+def test_motion_matches_values_by_hand():
+    """A flow of (3, 4) is 5 pixels long; real clips have values of their own."""
     flow = torch.tensor([3.0, 4.0]).view(1, 1, 2, 1, 1).expand(1, 2, 2, 4, 4)
     metric = METRICS["motion"].load()("motion", Setup(frames=3, clips=1, flow=build_estimator("exact")))
     clip = {"flow": flow, "visibility": torch.ones(1, 2, 1, 4, 4)}
@@ -98,29 +106,29 @@ def some_clip(keys: tuple[str, ...] = ("a/0", "b/0")) -> dict:
     return {"video": video, "key": list(keys), "flow": flow, "visibility": seen}
 
 
-def test_a_suite_leaves_out_what_was_given():
+def test_suite_does_not_measure_context_frames():
     clip = some_clip()
-    made = clip["video"].clone()
-    made[:, 0] = 0.123  # the given frame, which does not count
-    made[:, 1:] = (made[:, 1:] * 0.9).clamp(-1, 1)
+    generated = clip["video"].clone()
+    generated[:, 0] = 0.123  # the context frame
+    generated[:, 1:] = (generated[:, 1:] * 0.9).clamp(-1, 1)
     suite = suite_of("l1", "warping_error")
-    suite.update(clip, [made])
-    [(protocol, figures)] = suite.compute()
-    assert figures["l1"] == pytest.approx(float(clip["video"][:, 1:].abs().mean()) * 0.1, rel=1e-5)
+    suite.update(clip, [generated])
+    [(protocol, values)] = suite.compute()
+    assert values["l1"] == pytest.approx(float(clip["video"][:, 1:].abs().mean()) * 0.1, rel=1e-5)
     still = (clip["video"][:, 2:] - clip["video"][:, 1:-1]).abs().mean()
-    assert figures["real/warping_error_exact"] == pytest.approx(float(still), rel=1e-5)
-    assert figures["warping_error_exact"] == pytest.approx(float(still) * 0.9, rel=1e-5)
+    assert values["real/warping_error_exact"] == pytest.approx(float(still), rel=1e-5)
+    assert values["warping_error_exact"] == pytest.approx(float(still) * 0.9, rel=1e-5)
     assert protocol == replace(PROTOCOL, clip_keys=protocol.clip_keys)
     suite.reset()
     suite.update(clip, [clip["video"]])
     assert suite.compute()[0][1]["l1"] == 0
 
 
-def test_clip_keys_tell_which_clips_were_seen():
+def test_clip_keys_are_a_checksum_of_clips_and_contents():
     suite = suite_of("l1")
 
     def seen(*batches: tuple[str, ...], **contents: str) -> str:
-        """The checksum of these keys in these batches, and of the contents of the videos where there are some."""
+        """Checksum of these keys in these batches, with the contents of the videos if given."""
         suite.reset()
         for keys in batches:
             clip = some_clip(keys)
@@ -132,55 +140,55 @@ def test_clip_keys_tell_which_clips_were_seen():
     assert seen(("a/0", "b/0")) == seen(("b/0",), ("a/0",)) != seen(("a/0", "b/8"))
     assert seen(("a/0", "b/0"), a="x", b="y") == seen(("b/0",), ("a/0",), a="x", b="y") != seen(("a/0", "b/0"))
     assert seen(("a/0", "b/0"), a="x", b="y") != seen(("a/0", "b/0"), a="y", b="x")
-    # What stands in results.jsonl, by hand: the first 6 bytes of the SHA-256 of each clip, summed.
+    # As in results.jsonl: the sum of the first 6 bytes of the SHA-256 of each clip.
     assert seen(("puppets/val-000000/0",)) == "d4cd06b2099e"
     assert seen(("puppets/val-000000/0", "puppets/val-000001/0")) == "d8a8d2137fb4"
     assert seen(("a/0",), a="0123456789abcdef") == "706274541ce5"
 
 
-def test_every_field_is_cut_where_the_given_frames_end():
+def test_context_is_cut_off_every_field():
     clip = some_clip()
     clip["fps"], clip["content"] = torch.tensor([12.5, 12.5]), ["x", "y"]
     clip["flow"] += torch.arange(3.0).view(3, 1, 1, 1)
     ids = torch.tensor([[0, 1, 2, 3], [4, 5, 6, 7]])
     clip["attributes"], clip["labels"] = {"action": ids}, ids[:, :, None, None].expand(2, 4, 16, 16)
-    cut = without_given(clip, 1)
+    cut = without_context(clip, 1)
     assert torch.equal(cut["video"], clip["video"][:, 1:])
     assert cut["attributes"]["action"].tolist() == cut["labels"][:, :, 0, 0].tolist() == [[1, 2, 3], [5, 6, 7]]
-    assert cut["flow"][:, :, 0, 0, 0].tolist() == [[1, 2], [1, 2]]  # that of frame 2 and on, from the frame before
+    assert cut["flow"][:, :, 0, 0, 0].tolist() == [[1, 2], [1, 2]]  # flow to frames 2 and later
     assert cut["visibility"].shape[1] == 2
     assert {name: cut[name] for name in ("key", "fps", "content")} == {n: clip[n] for n in ("key", "fps", "content")}
 
 
-def test_a_sample_that_is_not_finite_is_refused():
+def test_non_finite_samples_are_refused():
     clip = some_clip()
-    made = clip["video"].clone()
-    made[1, 2, 0, 3, 3] = float("nan")
-    with pytest.raises(ZooError, match="The sample of the clip b/0 has values that are not finite"):
-        suite_of("l1").update(clip, [made])
+    generated = clip["video"].clone()
+    generated[1, 2, 0, 3, 3] = float("nan")
+    with pytest.raises(ZooError, match="The sample of the clip b/0 contains NaN or infinite values"):
+        suite_of("l1").update(clip, [generated])
 
 
-def test_key_carries_the_protocol():
+def test_key_contains_the_protocol():
     protocol = Protocol("puppets", "val", 8, 16, 1, 12.5, 64, 128, 0)
     assert protocol.key("l1") == "val/l1@8x16f-c1-64x128px"
     assert replace(protocol, draws=4, features="r3d18").key("fvd") == "val/fvd@8x16f-c1-64x128px-d4-r3d18"
     assert replace(protocol, options={"temperature": 0.5}).key("l1") == "val/l1@8x16f-c1-64x128px-temperature0.5"
 
 
-def test_protocols_say_in_what_they_differ():
+def test_protocols_name_the_fields_that_differ():
     street = replace(PROTOCOL, settings={"view": "street", "crowd": 0.25})
     person = replace(PROTOCOL, settings={"view": "person", "crowd": 0.25}, clips=3)
-    assert street.differences(person) == {"settings.view": ("street", "person"), "clips": (2, 3)}
+    assert street.differing_fields(person) == {"settings.view": ("street", "person"), "clips": (2, 3)}
     assert Protocol.read(json.loads(json.dumps(asdict(street)))) == street
     old = {name: value for name, value in asdict(street).items() if name != "flow_sha256"}
-    assert Protocol.read(old) == street  # lines from before there was such a field
-    with pytest.raises(ValueError, match="unknown colour"):
+    assert Protocol.read(old) == street  # lines older than the field
+    with pytest.raises(ValueError, match="unknown fields: colour"):
         Protocol.read({"colour": 1})
-    with pytest.raises(ValueError, match="is not whole"):
+    with pytest.raises(ValueError, match="is incomplete"):
         Protocol.read({"data": "puppets"})
 
 
-def test_the_weights_of_a_classifier_are_part_of_the_protocol():
+def test_protocol_contains_the_weights_of_the_classifier():
     classifier = tiny_model("classifier")
 
     def protocol() -> Protocol:
@@ -191,11 +199,11 @@ def test_the_weights_of_a_classifier_are_part_of_the_protocol():
     assert (before.features, len(before.features_sha256)) == ("classifier", 16)
     with torch.no_grad():
         next(classifier.parameters()).add_(1e-3)
-    assert before.differences(protocol()).keys() == {"features_sha256"}
+    assert before.differing_fields(protocol()).keys() == {"features_sha256"}
 
 
-def test_the_weights_of_an_estimator_of_flow_are_part_of_the_protocol():
-    """And `dis`, which has none, is measured under the same protocol as what needs no flow."""
+def test_protocol_contains_the_weights_of_the_flow_estimator():
+    """`dis` has no weights, so it shares the protocol of metrics that need no flow."""
 
     def groups(sha256: str) -> list[tuple[str, list[str]]]:
         flow = build_estimator("dis")
@@ -208,22 +216,22 @@ def test_the_weights_of_an_estimator_of_flow_are_part_of_the_protocol():
     assert replace(PROTOCOL, flow_sha256="0" * 16).key("motion_raft_small") == PROTOCOL.key("motion_raft_small")
 
 
-def test_which_way_is_better():
+def test_better_knows_the_direction_of_derived_names():
     names = ("psnr", "psnr_best", "psnr/17-64", "warping_error_dis", "accuracy_action", "inception_score")
     assert [better(name) for name in names] == ["max", "max", "max", "min", "max", "max"]
     assert [better(name) for name in ("real/psnr", "flicker", "nonsense")] == ["", "", ""]
 
 
-def test_results_are_added_and_never_changed(tmp_path):
+def test_results_are_appended_and_never_changed(tmp_path):
     model = tiny_model("classifier")
     add_result(tmp_path, model, {"l1": 0.5, "psnr": float("nan")}, PROTOCOL, "labels, 1 frame", seed=3)
     file = tmp_path / "results.jsonl"
     with file.open("a") as out:
-        out.write('{"cut of')  # a process that was killed while it wrote
+        out.write('{"cut of')  # a process was killed while writing
     before = file.read_text()
     add_result(tmp_path, model, {"l1": 0.25}, PROTOCOL, "nothing")
     assert file.read_text().startswith(before)
-    with pytest.raises(ZooError, match=r"Line 2 of .*results.jsonl cannot be read: .*Nothing was changed"):
+    with pytest.raises(ZooError, match=r"Line 2 of .*results.jsonl cannot be read: .*The file was not changed"):
         read_results(tmp_path)
     file.write_text("\n".join([before.splitlines()[0], "", file.read_text().splitlines()[-1]]))
     first, second = read_results(tmp_path)
@@ -232,9 +240,9 @@ def test_results_are_added_and_never_changed(tmp_path):
     assert math.isnan(first.metrics["psnr"])
     assert second.protocol == PROTOCOL
     file.write_text('{"metrics": {"l1": 1}}\n')
-    with pytest.raises(ZooError, match="it is no line of results"):
+    with pytest.raises(ZooError, match="it is not a result"):
         read_results(tmp_path)
-    with pytest.raises(ZooError, match=r"holds no results.jsonl. Measure it: python -m zoo.evaluate run="):
+    with pytest.raises(ZooError, match=r"holds no results.jsonl. Evaluate the run: python -m zoo.evaluate run="):
         read_results(tmp_path / "nowhere")
 
 
@@ -244,28 +252,28 @@ def test_ranks_share_the_evaluation_clips():
     assert [list(rank_share(1, rank, 2)) for rank in range(2)] == [[0], []]
 
 
-def test_curves_are_read_against_the_clock(tmp_path):
+def test_curves_are_read_against_clips_seen(tmp_path):
     (tmp_path / "metrics.csv").write_text("step,seen/clips,train/loss/a,val/l1@x\n1,2.0,0.5,\n2,4.0,,0.25\n")
     assert read_curves(tmp_path / "metrics.csv") == {"train/loss/a": [(2.0, 0.5)], "val/l1@x": [(4.0, 0.25)]}
 
 
-def test_bytes_of_a_video():
+def test_to_bytes_maps_and_clamps_values():
     assert to_bytes(torch.tensor([-1.0, 0.0, 1.0, 3.0])).tolist() == [0, 128, 255, 255]
 
 
-def test_given_film_shows_drawings_and_lines():
+def test_conditioning_film_shows_edges_and_drawings():
     def film(*levels: float) -> list[float]:
         condition = torch.tensor(levels).view(1, 1, -1, 1, 1).expand(1, 2, -1, 4, 4)
         spec = ClipSpec(("condition",), 2, 4, 4, 12.5, condition_channels=len(levels))
-        return given_film({"condition": condition}, 0, spec, "condition")[0, :, 0, 0].tolist()
+        return conditioning_film({"condition": condition}, 0, spec, "condition")[0, :, 0, 0].tolist()
 
     assert film(1.0) == [255, 255, 255]  # edges in [0, 1]
     assert film(1.0, 0.0) == [128, 128, 128]  # edges and distance
     assert film(-1.0, 0.0, 1.0) == [0, 128, 255]  # a drawing in [-1, 1]
-    assert film(-1.0, 0.0, 1.0, 1.0, 0.0, 1.0) == [128, 128, 255]  # two, laid over each other
+    assert film(-1.0, 0.0, 1.0, 1.0, 0.0, 1.0) == [128, 128, 255]  # the mean of two drawings
 
 
-def test_details_show_flow_in_colours():
+def test_details_show_masks_and_flow():
     flow = torch.zeros(1, 1, 2, 4, 4)
     flow[:, :, 0, :, :2], flow[:, :, 0, :, 2:] = 4.0, -4.0
     sample = Sample(torch.zeros(1, 1, 3, 4, 4), {"flow": flow, "mask": torch.ones(1, 1, 1, 4, 4)})
@@ -276,8 +284,8 @@ def test_details_show_flow_in_colours():
     assert left[2] == 255 > left[0]  # left is blue
 
 
-def test_warping_error_by_hand():
-    """Frame 2 is frame 1 moved right by one and brighter by 0.2; the first column has no source and is not seen."""
+def test_warping_error_matches_values_by_hand():
+    """Frame 2 is frame 1 moved right by one pixel and brighter by 0.2; the first column has no source."""
     first = torch.arange(4.0).view(1, 1, 1, 4).expand(1, 3, 2, 4) / 10
     second = torch.cat([first[..., :1], first[..., :-1]], -1) + 0.2
     flow = torch.zeros(1, 1, 2, 2, 4)
@@ -286,13 +294,13 @@ def test_warping_error_by_hand():
     seen[..., 0] = 0
     video = torch.stack([first, second], 1)
     assert warping_error(video, flow, seen)[0].tolist() == pytest.approx([0.2])
-    assert abs(warping_error(video, -flow, seen)[0, 0] - 0.2) > 0.1  # the other way round it does not fit
+    assert abs(warping_error(video, -flow, seen)[0, 0] - 0.2) > 0.1  # the opposite flow does not fit
     assert warping_error(video, flow, 0 * seen).isnan().all()
 
 
-def test_frames_in_which_nothing_is_visible_do_not_count():
-    """Two clips of 20 frames that each grow brighter by their own step; of one, frames 2 to 18 are hidden, so its 0.4
-    counts twice and the other's 0.1 nineteen times. In the second window they count twice and four times."""
+def test_frames_without_visible_pixels_do_not_count():
+    """Two clips of 20 frames grow brighter by 0.4 and 0.1 per frame. Frames 2 to 18 of the first are hidden, so 0.4
+    counts twice and 0.1 nineteen times; in the second window they count twice and four times."""
     shades = torch.tensor([0.4, 0.1])[:, None] * torch.arange(20.0)
     video = shades.view(2, 20, 1, 1, 1).expand(2, 20, 3, 4, 4)
     seen = torch.ones(2, 19, 1, 4, 4)
@@ -312,20 +320,23 @@ def test_frames_in_which_nothing_is_visible_do_not_count():
     assert hidden.compute() == {}
 
 
-def test_kept_frames_are_spread_from_first_to_last():
-    assert kept_frames(5) == {0, 1, 2, 3, 4}
-    assert kept_frames(15) == {0, 2, 4, 6, 8, 10, 12, 14}
-    assert kept_frames(1) == {0}
+def test_filmstrip_shows_evenly_spaced_frames():
+    assert filmstrip_frames(5) == {0, 1, 2, 3, 4}
+    assert filmstrip_frames(15) == {0, 2, 4, 6, 8, 10, 12, 14}
+    assert filmstrip_frames(1) == {0}
 
 
-def test_classes_get_colours_of_their_own():
+def test_palette_gives_each_class_its_own_colour():
     colours = palette(35)
     assert len({tuple(colour) for colour in colours.tolist()}) == 35
 
 
-def test_layouts():
-    clip = {"real": torch.zeros(3, 3, 64, 32, dtype=torch.uint8), "made": torch.ones(3, 3, 64, 32, dtype=torch.uint8)}
-    # 64 x 32 is doubled to 128 x 64; two pixels after each picture; 84 for the names
+def test_sizes_of_filmstrips_and_films():
+    clip = {
+        "real": torch.zeros(3, 3, 64, 32, dtype=torch.uint8),
+        "generated": torch.ones(3, 3, 64, 32, dtype=torch.uint8),
+    }
+    # 64 x 32 is doubled to 128 x 64; gaps of two pixels; a margin of 84 for the names
     assert filmstrip(clip).shape == (3, 2 * 130, 84 + 3 * 66)
     film = side_by_side([clip, clip])
     assert film.shape == (3, 3, 2 * 130, 84 + 2 * 66)

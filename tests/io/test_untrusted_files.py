@@ -34,7 +34,7 @@ from tests.helpers.paths import GOLDEN
 from tests.test_compare import make_run
 from zoo.compare import compare
 from zoo.comparison.gather import gather
-from zoo.comparison.online import fetched
+from zoo.comparison.online import download_wandb_runs
 from zoo.convert import convert
 from zoo.data.archives import unpack
 from zoo.data.decode import frame_times, probe, read_image, write_video
@@ -664,7 +664,7 @@ def test_a_server_does_not_say_where_files_go(names, sentence, tmp_path):
     files = [OnServer(name=name, size=size) for name, size in names]
     api = SimpleNamespace(run=lambda path: SimpleNamespace(files=lambda: files))
     with pytest.raises(ZooError, match=sentence):
-        fetched(["me/zoo/abc"], tmp_path / "wandb", api)
+        download_wandb_runs(["me/zoo/abc"], tmp_path / "wandb", api)
 
 
 # ---------------------------------------------------------------- archives

@@ -16,11 +16,11 @@ from zoo.data.base import build_set
 from zoo.data.sets.puppets.config import PuppetsConfig
 from zoo.errors import ZooError
 from zoo.evaluate import evaluate
+from zoo.evaluation.evaluate_run import iter_batches
 from zoo.evaluation.metric import Setup, Videos
-from zoo.evaluation.metrics.classified import AttributeScores
-from zoo.evaluation.of_run import batches
+from zoo.evaluation.metrics.attribute_scores import AttributeScores
 from zoo.evaluation.results import read_results
-from zoo.evaluation.tools import check_bound, open_classifier
+from zoo.evaluation.tools import check_classifier_on_real_clips, open_classifier
 from zoo.runs.load import load
 from zoo.sample import sample
 from zoo.settings import EvaluateSettings, SampleSettings
@@ -120,7 +120,9 @@ def test_a_weak_classifier_measures_nothing(runs):
     with pytest.raises(
         ZooError, match=r"is not accurate enough on the real clips of this run's data: accuracy_action 90.0%"
     ):
-        check_bound({"accuracy_action": 0.2, "real/accuracy_identity": 1.0, "real/accuracy_action": 0.9})
+        check_classifier_on_real_clips(
+            {"accuracy_action": 0.2, "real/accuracy_identity": 1.0, "real/accuracy_action": 0.9}
+        )
 
 
 def test_a_classifier_measures_only_clips_like_its_own(runs):
@@ -148,13 +150,13 @@ def test_evaluate_reports_what_the_classifier_reads(runs, monkeypatch):
     assert read_results(runs / "vae")[-1].protocol.features == ""  # what needs no classifier was kept
     monkeypatch.setattr("zoo.evaluation.tools.LEAST_ACCURACY", 0.0)
     read: list[str] = []
-    for place in ("of_run", "tools"):
+    for place in ("evaluate_run", "tools"):
         monkeypatch.setattr(f"zoo.evaluation.{place}.load", lambda path: read.append(path) or load(path))
     measured = evaluate(settings)
     assert read == [settings.run, settings.classifier]  # each once, for both ways to begin
-    classified = {each.given: each.figures for each in measured if each.protocol.features == "classifier"}
+    classified = {each.given: each.metrics for each in measured if each.protocol.features == "classifier"}
     assert list(classified) == ["attributes", "attributes, 1 frame"]
-    assert [result.metrics for result in read_results(runs / "vae")][-4:] == [each.figures for each in measured]
+    assert [result.metrics for result in read_results(runs / "vae")][-4:] == [each.metrics for each in measured]
     assert {each.protocol.clips for each in measured} == {7}
     assert [each.protocol.frames for each in measured] == [
         4,
@@ -162,11 +164,11 @@ def test_evaluate_reports_what_the_classifier_reads(runs, monkeypatch):
         5,
         5,
     ]  # the classifier sees four, of which none was given
-    assert "l1" not in measured[0].figures  # nothing says which clip attributes alone should give
-    assert "l1" in measured[2].figures
+    assert "l1" not in measured[0].metrics  # nothing says which clip attributes alone should give
+    assert "l1" in measured[2].metrics
     # At once, and without the command.
     config = PuppetsConfig(frames=5, height=32, width=32, view="person")
-    [clip] = batches(build_set(config, "val", frozenset({"attributes"}), 0), 7, 5, 10)
+    [clip] = iter_batches(build_set(config, "val", frozenset({"attributes"}), 0), 7, 5, 10)
     classifier, model = load(str(runs / "classifier")), load(str(runs / "vae"))
     metric = AttributeScores("accuracy", Setup(4, 7, classifier=classifier))
     known = {"attributes": {name: ids[:, 1:] for name, ids in clip["attributes"].items()}}
@@ -176,15 +178,18 @@ def test_evaluate_reports_what_the_classifier_reads(runs, monkeypatch):
     assert classified["attributes, 1 frame"] == pytest.approx(metric.compute(), rel=1e-4)
     cold = evaluate(replace(settings, temperature=0.25, context=0, clips=2))
     assert cold[0].protocol.slug == "2x4f-c0-32x32px-temperature0.25"
-    again = [each.figures for each in evaluate(settings)]
-    assert again == [each.figures for each in measured]
+    again = [each.metrics for each in evaluate(settings)]
+    assert again == [each.metrics for each in measured]
 
 
 def test_pairs_are_compared_where_something_pairs_them(runs):
     vae = str(runs / "vae")
-    with pytest.raises(ZooError, match="psnr compares with a real clip, and nothing says which"):
+    with pytest.raises(
+        ZooError,
+        match="psnr compares each sample with its real clip, but samples of videovae without context frames have no",
+    ):
         evaluate(EvaluateSettings(run=vae, clips=2, metrics=["psnr"], context=0))
-    with pytest.raises(ZooError, match="label_miou is of models that paint labels"):
+    with pytest.raises(ZooError, match="label_miou needs a model that generates from label maps"):
         evaluate(EvaluateSettings(run=vae, clips=2, metrics=["label_miou"], segmenter="x", context=1))
     [measured] = evaluate(
         EvaluateSettings(run=vae, clips=2, metrics=["psnr"])
@@ -195,7 +200,7 @@ def test_pairs_are_compared_where_something_pairs_them(runs):
 @pytest.mark.parametrize("settings", [{"clips": 0}, {"batch_size": 0}])
 def test_evaluating_nothing_is_refused(runs, settings):
     claim(runs / "classifier", 1.0)
-    with pytest.raises(ZooError, match=f"{next(iter(settings))}=0: one at least"):
+    with pytest.raises(ZooError, match=f"{next(iter(settings))} is 0, but at least 1 is required"):
         evaluate(of(runs, **settings))
 
 

@@ -193,7 +193,7 @@ def test_it_makes_no_videos(tmp_path):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"height": 40}, r"segmenter needs a height that is a multiple of 16; it is 40. Try: data.height="),
+        ({"height": 40}, r"segmenter needs a height that is a multiple of 16, but it is 40. Try: data.height="),
         ({"label_names": ()}, "names no classes of its labels"),
     ],
 )

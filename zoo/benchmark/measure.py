@@ -19,7 +19,7 @@ from torch.utils.data import default_collate
 
 from zoo.benchmark.roofline import Count, roofline
 from zoo.benchmark.split import Split, clock_of
-from zoo.callbacks.clock import Clock as ClipsSeen
+from zoo.callbacks.clips_seen import ClipsSeen
 from zoo.callbacks.ema import MovingAverage
 from zoo.callbacks.non_finite import StopOnNonFinite
 from zoo.callbacks.throughput import peak_memory

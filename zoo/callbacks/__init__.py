@@ -1,1 +1,1 @@
-"""What happens around training: averages, galleries, measures, checkpoints. One file each."""
+"""Lightning callbacks: weight averaging, galleries, metrics, checkpoints. One file each."""

@@ -1,9 +1,8 @@
-"""Checkpoints from which a training goes on as if it had never stopped: every few minutes, around every round of
-evaluation, and when it is asked to stop.
+"""Checkpoints from which a training resumes exactly: every few minutes, around every validation round, and on a signal.
 
-A state is whole between two steps: a step's losses are logged and its round of evaluation is over. Lightning offers no
-hook there. `StepCheckpoint` therefore saves when the next batch is at hand, or a round begins, and sets the loops'
-counters, which are a step ahead then, to what is true.
+The state is consistent between two steps: the losses of a step are logged and its validation round is over. Lightning
+has no hook at that moment. `StepCheckpoint` therefore saves when the next batch arrives or a round begins. The counters
+of Lightning's loops are one step ahead by then, so it sets them back in the checkpoint.
 """
 
 from __future__ import annotations
@@ -24,73 +23,69 @@ from zoo.runs.csv_logger import MetricsFile
 from zoo.runs.files import BEST, LAST
 
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-"""SIGUSR1 is what SLURM sends before a job's time is over, where `sbatch --signal=USR1@90` asks for it."""
+"""Signals that stop a training. SLURM sends SIGUSR1 before a job's time is over with `sbatch --signal=USR1@90`."""
 
 
 class StepCheckpoint(Callback):
-    """Writes ``last.ckpt`` at the latest so many minutes after the one before, ahead of each round of evaluation, and
-    on a signal, after which it raises Stopped. Stands before the callbacks that swap weights for a round."""
+    """Writes ``last.ckpt`` every few minutes, before each validation round, and on a signal, after which it raises
+    Stopped. It must come before the callbacks that swap weights for a round.
+
+    run: run folder. minutes: longest time between two writes.
+    """
 
     def __init__(self, run: Path, minutes: float) -> None:
         self.run, self.seconds = run, 60 * minutes
         self.saved_at = time.monotonic()
-        self.asked = 0  # the number of the signal
-        self.round_due: bool | None = None  # while a checkpoint is made between steps: whether a round comes next
-        self.owes_round = False
+        self.stop_signal = 0  # number of the signal that was received
+        self.round_due: bool | None = None  # while this callback saves: whether a round comes next
+        self.round_interrupted = False
         self.handlers: dict[int, Any] = {}
 
-    # ---------------------------------------------------------------- when
-
     def on_train_start(self, trainer: Trainer, model: VideoModel[Any]) -> None:
-        """Listen for signals; Lightning's own handlers save nothing."""
+        """Install signal handlers; Lightning's own handlers save nothing."""
         self.saved_at = time.monotonic()
-        if self.owes_round:  # Lightning knows by now that it has a round to make up for
+        if self.round_interrupted:  # Lightning has read the counters and will repeat the round
             _count_round(trainer.fit_loop.epoch_loop.val_loop.batch_progress.total.__dict__, -1)
-            self.owes_round = False
-        # In every step Lightning's loop would ask all ranks for a signal that it can no longer get, and wait for them.
-        trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = _nothing  # type: ignore[method-assign]
+            self.round_interrupted = False
+        # In every step Lightning asks all ranks for a signal that its handlers no longer receive, and waits for them.
+        trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
         if threading.current_thread() is threading.main_thread():
-            self.handlers = {number: signal.signal(number, self._ask) for number in STOPPING}
+            self.handlers = {number: signal.signal(number, self._request_stop) for number in STOPPING}
 
     def teardown(self, trainer: Trainer, model: VideoModel[Any], stage: str) -> None:
-        """Give the signals back."""
+        """Restore the previous signal handlers."""
         for number, handler in self.handlers.items():
             signal.signal(number, handler)
         self.handlers = {}
 
-    def _ask(self, number: int, frame: Any) -> None:
-        if self.asked and number == signal.SIGINT:
-            raise KeyboardInterrupt  # asked twice at the keyboard: at once
-        self.asked = self.asked or number
+    def _request_stop(self, number: int, frame: Any) -> None:
+        if self.stop_signal and number == signal.SIGINT:
+            raise KeyboardInterrupt  # a second Ctrl+C stops at once
+        self.stop_signal = self.stop_signal or number
 
     def on_train_batch_start(self, trainer: Trainer, model: VideoModel[Any], batch: Any, batch_idx: int) -> None:
-        """The step before is over. Several ranks must agree, which takes time, and so do it more rarely."""
+        """Save or stop after the previous step. Agreement of several ranks takes time, so they check less often."""
         if trainer.world_size > 1 and batch_idx % trainer.log_every_n_steps:  # type: ignore[attr-defined]
             return
-        stop = self._stops(trainer)
+        # All ranks must take the same decision.
+        stop = bool(trainer.strategy.reduce_boolean_decision(bool(self.stop_signal), all=False))
         due = stop or trainer.strategy.broadcast(time.monotonic() - self.saved_at >= self.seconds)
-        if due and batch_idx % (trainer.val_check_batch or 1):  # else a round has just saved
+        if due and batch_idx % (trainer.val_check_batch or 1):  # otherwise a round has just saved
             self._save(trainer, round_due=False)
         if stop:
-            raise Stopped(self.asked or signal.SIGTERM, model.clips_seen)
+            raise Stopped(self.stop_signal or signal.SIGTERM, model.clips_seen)
 
     def on_validation_start(self, trainer: Trainer, model: VideoModel[Any]) -> None:
-        """A round can take long, and may be cut off."""
+        """Save before a round, which can take long and may be interrupted."""
         if not trainer.sanity_checking:
             self._save(trainer, round_due=True)
 
     def on_validation_batch_start(
         self, trainer: Trainer, model: VideoModel[Any], batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """Leave a round; it was saved before."""
-        if trainer.world_size == 1 and self.asked:
-            raise Stopped(self.asked, model.clips_seen)
-
-    def _stops(self, trainer: Trainer) -> bool:
-        """Whether any rank was asked to stop; all of them must say the same."""
-        return bool(trainer.strategy.reduce_boolean_decision(bool(self.asked), all=False))
-
-    # ---------------------------------------------------------------- what
+        """Stop within a round on a signal; the state before the round is saved."""
+        if trainer.world_size == 1 and self.stop_signal:
+            raise Stopped(self.stop_signal, model.clips_seen)
 
     def _save(self, trainer: Trainer, round_due: bool) -> None:
         self.round_due = round_due
@@ -101,7 +96,7 @@ class StepCheckpoint(Callback):
         self.saved_at = time.monotonic()
 
     def on_save_checkpoint(self, trainer: Trainer, model: VideoModel[Any], checkpoint: dict[str, Any]) -> None:
-        """Set the counters of Lightning's loops to those between two steps."""
+        """Set the counters of Lightning's loops back to their values between two steps."""
         rows = [logger.rows for logger in trainer.loggers if isinstance(logger, MetricsFile)]
         checkpoint["zoo"] = {"ranks": trainer.world_size, "round_due": bool(self.round_due), "rows": sum(rows)}
         if self.round_due is None:
@@ -118,42 +113,41 @@ class StepCheckpoint(Callback):
                 loader["position"] = model.clips_seen
 
     def on_load_checkpoint(self, trainer: Trainer, model: VideoModel[Any], checkpoint: dict[str, Any]) -> None:
-        """Clips are shared out among ranks; another number of them would train on other batches."""
+        """Refuse another number of ranks: clips are divided among them, so batches would differ."""
         if (ranks := checkpoint["zoo"]["ranks"]) != trainer.world_size:
             raise ZooError(
-                f"{self.run} was trained by {ranks} processes, and here are {trainer.world_size}; a step would see "
-                f"other clips. Go on with {ranks}, or train anew."
+                f"{self.run} was trained by {ranks} processes, but there are {trainer.world_size} here, so a step "
+                f"would see other clips. Resume with {ranks} processes, or start a new training."
             )
-        self.owes_round = checkpoint["zoo"]["round_due"]
-
-
-def _nothing() -> None:
-    pass
+        self.round_interrupted = checkpoint["zoo"]["round_due"]
 
 
 def _count_round(total: dict[str, int], by: int) -> None:
-    """Let Lightning's counters of a validation say that one has begun and was cut off, for it then repeats it."""
+    """Make Lightning's validation counters say that a round was interrupted, so that it repeats the round."""
     total["ready"] += by
     total["started"] += by
 
 
 def save(trainer: Trainer, path: Path) -> None:
-    """A checkpoint; what was logged before it reaches the disk before it does."""
+    """Write a checkpoint, after everything that was logged before it is on disk."""
     for logger in trainer.loggers:
         logger.save()
     trainer.save_checkpoint(path)
 
 
 class BestCheckpoint(Checkpoint):
-    """Writes ``best.ckpt`` where a round was better than all before by the objective, and ``last.ckpt`` after each;
-    Lightning calls it after all others."""
+    """Writes ``best.ckpt`` after a round that is the best so far, and ``last.ckpt`` after every round.
+
+    objective: key of the monitored metric, and ``min`` or ``max``; None writes no ``best.ckpt``. Lightning calls this
+    callback after all others.
+    """
 
     def __init__(self, run: Path, objective: tuple[str, str] | None) -> None:
         self.run, self.objective = run, objective
         self.best: float | None = None
 
     def on_validation_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:
-        """The best first: what is last knows what was best."""
+        """Write ``best.ckpt`` first, so that ``last.ckpt`` holds the best value."""
         if trainer.sanity_checking:
             return
         if self.objective and self._is_better(value := float(trainer.callback_metrics[self.objective[0]])):
@@ -167,25 +161,26 @@ class BestCheckpoint(Checkpoint):
         return self.best is None or math.isnan(self.best) or sign * value > sign * self.best
 
     def state_dict(self) -> dict[str, Any]:
-        """What was best so far."""
+        """Return the best value so far."""
         return {"best": self.best}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on comparing."""
+        """Restore the best value so far."""
         self.best = state["best"]
 
 
 class FinalValidation(Callback):
-    """Makes Lightning validate after the last step, also where the rounds do not divide the budget."""
+    """Makes Lightning validate after the last step, even if the budget is not a multiple of the round's length."""
 
     def on_train_start(self, trainer: Trainer, model: VideoModel[Any]) -> None:
-        """A training that was cut off in its last round."""
-        self._look(trainer)
+        """Handle a training that was interrupted in its last round."""
+        self._validate_after_last_batch(trainer)
 
     def on_train_batch_start(self, trainer: Trainer, model: VideoModel[Any], batch: Any, batch_idx: int) -> None:
-        """Without a number of batches between rounds, the last batch of the epoch is followed by one."""
-        self._look(trainer)
+        """Handle the last batch."""
+        self._validate_after_last_batch(trainer)
 
-    def _look(self, trainer: Trainer) -> None:
+    def _validate_after_last_batch(self, trainer: Trainer) -> None:
+        """With an infinite number of batches between rounds, Lightning validates at the end of the epoch."""
         if trainer.is_last_batch:
             trainer.val_check_batch = float("inf")

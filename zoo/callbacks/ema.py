@@ -1,4 +1,4 @@
-"""Moving averages of the weights that sampling uses; validation and later sampling work with them."""
+"""Exponential moving averages of the weights that sampling uses; validation and sampling work with the averages."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch import Tensor
 from zoo.devices.sharded_checkpoint import shard_like
 from zoo.model import VideoModel
 
-RAMP = 0.1  # early on the half-life is a tenth of the clips seen, so that the average forgets the beginning
+RAMP = 0.1  # the half-life is at most a tenth of the clips seen, so that the average forgets the first steps
 
 
 class MovingAverage(Callback):
-    """Keeps ``average ← b·average + (1-b)·weights`` of each of ``model.ema_parts()`` after every step.
+    """Updates ``average ← b·average + (1-b)·weights`` for each of ``model.ema_parts()`` after every step.
 
-    half_life: clips after which a weight counts half, whatever the batch size: b = 0.5^(clips of the step / half-life).
-    Sharded weights have sharded averages.
+    half_life: training clips after which old weights count half: b = 0.5^(clips of the step / half-life), whatever the
+    batch size. Averages of sharded weights are sharded in the same way.
     """
 
     def __init__(self, half_life: float) -> None:
@@ -27,21 +27,21 @@ class MovingAverage(Callback):
 
     @torch.no_grad()
     def on_train_start(self, trainer: Trainer, model: VideoModel[Any]) -> None:
-        """Start from the weights as they are, or go on from a checkpoint: where the model is, and as precise."""
+        """Start from the weights, or from the averages of a checkpoint, on the model's device and in its dtype."""
         for name, part in model.ema_parts().items():
             weights = part.state_dict()
             kept = self.averages.get(name, weights)
             self.averages[name] = {key: shard_like(weight, kept[key]).clone() for key, weight in weights.items()}
 
     def decay(self, step_clips: int, clips_seen: int) -> float:
-        """b of one step."""
+        """Return b of one step."""
         return float(0.5 ** (step_clips / max(min(self.half_life, RAMP * clips_seen), 1e-8)))
 
     @torch.no_grad()
     def on_train_batch_end(
         self, trainer: Trainer, model: VideoModel[Any], outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Move every average a step towards the weights; buffers are copied."""
+        """Update every average; buffers are copied."""
         decay = self.decay(len(batch["video"]) * trainer.world_size, model.clips_seen)
         for name, part in model.ema_parts().items():
             trained = {key for key, _ in part.named_parameters()}
@@ -52,16 +52,16 @@ class MovingAverage(Callback):
                     self.averages[name][key].copy_(weight)
 
     def on_validation_start(self, trainer: Trainer, model: VideoModel[Any]) -> None:
-        """Evaluate the averages."""
+        """Swap the averages in."""
         self._swap(model)
 
     def on_validation_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:
-        """Go on training the weights."""
+        """Swap the weights back."""
         self._swap(model)
 
     @torch.no_grad()
     def _swap(self, model: VideoModel[Any]) -> None:
-        """By content: a sharded weight must stay the tensor that it is."""
+        """Swap the contents in place: a sharded weight must remain the same tensor object."""
         for name, part in model.ema_parts().items():
             for key, weight in part.state_dict().items():
                 average = self.averages[name][key]
@@ -70,9 +70,9 @@ class MovingAverage(Callback):
                 average.copy_(before)
 
     def on_save_checkpoint(self, trainer: Trainer, model: VideoModel[Any], checkpoint: dict[str, Any]) -> None:
-        """Keep the averages under ``ema``, part by part, where ``zoo.load`` looks for them."""
+        """Store the averages under ``ema``, part by part, where ``zoo.load`` reads them."""
         checkpoint["ema"] = self.averages
 
     def on_load_checkpoint(self, trainer: Trainer, model: VideoModel[Any], checkpoint: dict[str, Any]) -> None:
-        """Go on from the averages of the checkpoint."""
+        """Restore the averages of the checkpoint."""
         self.averages = dict(checkpoint["ema"])

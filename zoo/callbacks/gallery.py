@@ -1,4 +1,4 @@
-"""The same evaluation clips for every model, under one key and in one order: to look at, side by side."""
+"""Gallery of samples: every model shows the same evaluation clips, under the same keys and in the same order."""
 
 from __future__ import annotations
 
@@ -17,14 +17,17 @@ from zoo.model import VideoModel
 from zoo.runs.files import CLIPS, CLOCK, FILM_KINDS, GALLERY_GRID, GALLERY_VIDEO, INDEX, SAMPLES
 from zoo.runs.wandb_logger import Wandb
 from zoo.types import Clip, Sample
-from zoo.visualization.grids import detail_rows, rows_of, save_film, save_grid
+from zoo.visualization.grids import detail_rows, sample_films, save_film, save_grid
 
 KEY, TABLE = "gallery", "comparison"
 
 
 class Gallery(Callback):
-    """Writes the first clips of every round as ``samples/<clips seen>.*``, the newest as ``gallery.*`` and, a film by
-    itself each, in ``clips/``; in wandb as a video and as a table with a row a clip."""
+    """Writes the first clips of every validation round as ``samples/<clips seen>.*``. Those of the last round are also
+    in ``gallery.*`` and, one video each, in ``clips/``. wandb gets a video and a table with one row per clip.
+
+    run: run folder. clips: number of clips. fps: frames per second of the videos.
+    """
 
     def __init__(self, run: Path, clips: int, fps: float) -> None:
         self.run, self.clips, self.fps = run, clips, fps
@@ -33,7 +36,7 @@ class Gallery(Callback):
         self.details: list[dict[str, Tensor]] = []
 
     def on_validation_epoch_start(self, trainer: Trainer, model: VideoModel[Any]) -> None:
-        """Begin an empty gallery."""
+        """Clear the gallery."""
         self.keys, self.films, self.details = [], [], []
 
     def on_validation_batch_end(
@@ -45,17 +48,17 @@ class Gallery(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Keep the first clips of the round."""
+        """Keep the first clips of the round; ``outputs`` is None on a rank without clips."""
         if outputs is None:
             return
         clip, sample = outputs
         for index in range(min(len(clip["video"]), self.clips - len(self.films))):
             self.keys.append(clip["key"][index])
-            self.films.append(rows_of(clip, sample, index, model.spec, model.source))
+            self.films.append(sample_films(clip, sample, index, model.spec, model.source))
             self.details.append(detail_rows(sample, index))
 
     def on_validation_epoch_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:
-        """Write and log them; of several ranks, the first has the first clips."""
+        """Write and log the gallery. Rank 0 has the first clips."""
         self.keys, self.films, self.details = (
             gather_from_ranks(self.keys)[: self.clips],
             gather_from_ranks(self.films)[: self.clips],
@@ -65,18 +68,18 @@ class Gallery(Callback):
             return
         folder = self.run / SAMPLES
         folder.mkdir(exist_ok=True)
-        film, grid = (folder / f"{model.clips_seen:08d}.{ending}" for ending in ("mp4", "png"))
-        save_film(film, self.films, self.fps)
+        video, grid = (folder / f"{model.clips_seen:08d}.{ending}" for ending in ("mp4", "png"))
+        save_film(video, self.films, self.fps)
         save_grid(grid, [rows | details for rows, details in zip(self.films, self.details, strict=True)])
-        shutil.copyfile(film, self.run / GALLERY_VIDEO)
+        shutil.copyfile(video, self.run / GALLERY_VIDEO)
         shutil.copyfile(grid, self.run / GALLERY_GRID)
-        each = self._write_clips()
+        clips = self._write_clips()
         for logger in trainer.loggers:
             if isinstance(logger, Wandb):
-                _log_to_wandb(logger, film, each, model.clips_seen)
+                _log_to_wandb(logger, video, clips, model.clips_seen)
 
     def _write_clips(self) -> dict[str, dict[str, Path]]:
-        """Clip key to kind to file."""
+        """Write each video of each clip, and their index; returns clip key -> kind -> file."""
         folder = self.run / CLIPS
         written: dict[str, dict[str, Path]] = {}
         for number, (key, films) in enumerate(zip(self.keys, self.films, strict=True)):
@@ -88,11 +91,11 @@ class Gallery(Callback):
         return written
 
 
-def _log_to_wandb(logger: Wandb, film: Path, clips: dict[str, dict[str, Path]], seen: int) -> None:
-    """The gallery as one video, and a table with a row a clip: the same keys and the same order in every run."""
-    import wandb  # takes a second, and not every run has it on
+def _log_to_wandb(logger: Wandb, video: Path, clips: dict[str, dict[str, Path]], seen: int) -> None:
+    """Log the gallery as one video and as a table with one row per clip."""
+    import wandb  # imported late: it takes a second, and not every run uses wandb
 
     table = wandb.Table(columns=["clip", *FILM_KINDS])
     for key, films in clips.items():
         table.add_data(key, *(wandb.Video(str(films[kind])) if kind in films else None for kind in FILM_KINDS))
-    logger.run.log({KEY: wandb.Video(str(film)), TABLE: table, CLOCK: seen})
+    logger.run.log({KEY: wandb.Video(str(video)), TABLE: table, CLOCK: seen})

@@ -1,4 +1,4 @@
-"""Opens the run of wandb when the first step is over."""
+"""Open the wandb run after the first step."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from zoo.runs.wandb_logger import Wandb
 
 
 class LazyWandb(Callback):
-    """Importing wandb and starting its process takes a second and a half, which the first step does not wait for; and a
-    training that fails in it leaves no run. Before the watch of `Throughput`, which starts then."""
+    """Opens the wandb run after the first step.
+
+    Importing wandb and starting its process takes 1.5 s, and a training that fails in its first step leaves no run. It
+    must come before `Throughput`, which starts to measure after the first step.
+    """
 
     def on_train_batch_end(
         self, trainer: Trainer, model: VideoModel[Any], outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Open it, unless it is."""
+        """Open the run, unless it is open."""
         for logger in trainer.loggers:
             if isinstance(logger, Wandb):
                 logger.open()

@@ -1,4 +1,4 @@
-"""Measures the samples of a validation round, under keys that carry the protocol."""
+"""Metrics of the samples of a validation round, under keys that contain the protocol."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from zoo.types import Clip, Sample
 
 
 class SampleMetrics(Callback):
-    """Every metric of a suite, under the averaged weights, over all ranks: logged, and added to ``results.jsonl``."""
+    """Computes every metric of a suite over all ranks, with the averaged weights; logs the values and adds them to
+    ``results.jsonl`` of the run folder."""
 
     def __init__(self, suite: Suite, run: Path) -> None:
         self.suite, self.run = suite, run
@@ -28,18 +29,17 @@ class SampleMetrics(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Measure a batch that was sampled once for all; of a rank without clips, nothing."""
+        """Add a batch of samples; ``outputs`` is None on a rank without clips."""
         if outputs is None:
             return
         clip, sample = outputs
         self.suite.update(clip, [sample.video])
 
     def on_validation_epoch_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:
-        """Log the round."""
+        """Log the values of the round."""
         self.suite.to(model.device)
-        for protocol, figures in self.suite.compute():
-            model.log_dict({protocol.key(name): value for name, value in figures.items()})
+        for protocol, values in self.suite.compute():
+            model.log_dict({protocol.key(name): value for name, value in values.items()})
             if trainer.is_global_zero and not trainer.sanity_checking:
-                given = model.given(protocol.context)
-                add_round(self.run, model, figures, protocol, given)
+                add_round(self.run, model, values, protocol, model.given(protocol.context))
         self.suite.reset()

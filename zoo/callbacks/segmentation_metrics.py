@@ -1,4 +1,4 @@
-"""How well a model that segments reads the labels of the evaluation clips."""
+"""Mean IoU and pixel accuracy of a segmenter on the evaluation clips."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lightning import Callback, Trainer
 from torch import Tensor
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from zoo.evaluation.metrics.labels import check_labels, mean_iou, share_right
+from zoo.evaluation.metrics.labels import check_labels, mean_iou, pixel_accuracy
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import add_round
 from zoo.model import VideoModel
@@ -17,8 +17,11 @@ from zoo.types import Clip
 
 
 class SegmentationMetrics(Callback):
-    """``miou`` of every round, and ``pixel_accuracy``; logged, kept in ``results.jsonl``, and the first told to the
-    model. Every class counts alike that is somewhere in the evaluation clips."""
+    """Logs ``miou`` and ``pixel_accuracy`` of every validation round, adds them to ``results.jsonl`` and stores the
+    first in ``model.accuracy``.
+
+    ``miou`` is the mean over the classes that occur in the evaluation clips.
+    """
 
     def __init__(self, protocol: Protocol, run: Path, classes: int) -> None:
         self.protocol = protocol
@@ -27,7 +30,7 @@ class SegmentationMetrics(Callback):
         self.confusion = MulticlassConfusionMatrix(classes, validate_args=False)
 
     def on_validation_start(self, trainer: Trainer, model: VideoModel[Any]) -> None:
-        """Count where the model is, on every rank."""
+        """Move the state to the device of the model."""
         self.confusion.to(model.device)
 
     def on_validation_batch_end(
@@ -39,18 +42,18 @@ class SegmentationMetrics(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Count pixels; of a rank without clips, none. A ZooError for a label that is no class."""
+        """Add a batch; ``outputs`` is None on a rank without clips. Raises ZooError for a label that is no class."""
         if outputs is None:
             return
-        clip, read = outputs
+        clip, predicted = outputs
         check_labels(clip["labels"], self.classes)
-        self.confusion.update(read, clip["labels"])
+        self.confusion.update(predicted, clip["labels"])
 
     def on_validation_epoch_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:
-        """Log the round."""
-        counted = self.confusion.compute().double()
+        """Log the values of the round."""
+        counts = self.confusion.compute().double()
         self.confusion.reset()
-        values = {"miou": mean_iou(counted), "pixel_accuracy": share_right(counted)}
+        values = {"miou": mean_iou(counts), "pixel_accuracy": pixel_accuracy(counts)}
         model.accuracy = {"miou": values["miou"]}
         model.log_dict({self.protocol.key(name): value for name, value in values.items()})
         if trainer.is_global_zero and not trainer.sanity_checking:

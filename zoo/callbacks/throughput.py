@@ -1,4 +1,4 @@
-"""How fast a training runs, and how long it waits for data."""
+"""Throughput of a training, and its time spent waiting for data."""
 
 from __future__ import annotations
 
@@ -17,23 +17,25 @@ MEBIBYTE = 2**20
 
 
 class Throughput(Callback):
-    """Logs ``perf/clips_per_s``, ``perf/wait_share`` (of the time, waiting for the loader's next batch, in [0, 1]) and
-    ``perf/peak_memory_mib`` (of the GPU if there is one, else of this process). Validation does not count, nor does the
-    first step, in which much is done for the first time."""
+    """Logs ``perf/clips_per_s``, ``perf/wait_share`` (share of the time spent waiting for the loader's next batch, in
+    [0, 1]) and ``perf/peak_memory_mib`` (of the GPU if there is one, else of this process).
+
+    Validation does not count, nor does the first step, which includes initialisation.
+    """
 
     def on_train_start(self, trainer: Trainer, model: VideoModel[Any]) -> None:
-        """Start the watch: the next step is a first one."""
+        """Start measuring after the next step."""
         self.is_warm = False
         self._restart(trainer)
 
     def on_validation_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:
-        """Start the watch anew, without the validation."""
+        """Restart, so that the validation does not count."""
         self._restart(trainer)
 
     def on_train_batch_end(
         self, trainer: Trainer, model: VideoModel[Any], outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Count the step; log where the losses are logged too."""
+        """Count the clips of the step; log when losses are logged."""
         if not self.is_warm:
             self.is_warm = True
             self._restart(trainer)
@@ -52,12 +54,12 @@ class Throughput(Callback):
 
 
 def _wait_seconds(trainer: Trainer) -> float:
-    """Seconds, since the training began."""
+    """Seconds spent waiting for batches since the training began."""
     return cast(ClipLoader, trainer.train_dataloader).wait_seconds
 
 
 def peak_memory() -> float:
-    """MiB: what PyTorch reserved at most on the GPU, or the largest resident size of this process."""
+    """Peak memory in MiB: reserved by PyTorch on the GPU, or the resident set size of this process without a GPU."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_reserved() / MEBIBYTE
     unit = 1 if sys.platform == "darwin" else 1024  # Linux counts in KiB, macOS in bytes

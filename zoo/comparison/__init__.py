@@ -1,1 +1,1 @@
-"""Runs laid side by side: what is compared, and the table, film, page and report of it."""
+"""Comparison of runs: what may be compared, and its table, video, page and report."""

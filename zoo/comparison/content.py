@@ -1,4 +1,4 @@
-"""What a comparison holds: plain data, which the table, the film, the page and the report show. Imports no torch."""
+"""Contents of a comparison as plain data, shown by the table, the video, the page and the report. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,62 +9,104 @@ from typing import Any, Literal
 from zoo.runs.files import WandbRun
 
 Better = Literal["min", "max", ""]
-"""Which way a metric is better; "" where neither is."""
+"""Whether lower or higher values are better; "" where neither is."""
 
 
 @dataclass(frozen=True)
-class Run:
-    """One run folder. curves: key -> (clips seen, value) pairs. films: clip key -> kind -> an mp4, in the order of the
-    clips, which is the same in every run. config: settings by dotted name, `model.width`. wandb: the run of wandb that
-    it was logged to."""
+class ComparedRun:
+    """One run folder."""
 
-    name: str  # unique in a comparison
+    name: str
+    """Name of the run, unique in a comparison."""
+
     folder: Path
-    variant: str  # the row that it belongs to: runs that differ in their seed alone share it
+    """The run folder."""
+
+    variant: str
+    """Row that the run belongs to. Runs that differ in their seed only share it."""
+
     seed: int
+    """Random seed of the training."""
+
     config: dict[str, Any]
+    """Settings by dotted name, such as `model.width`."""
+
     curves: dict[str, list[tuple[float, float]]]
+    """Key -> (clips seen, value) pairs."""
+
     films: dict[str, dict[str, Path]]
+    """Clip key -> kind -> mp4 file, in the order of the clips, which is the same in every run."""
+
     wandb: WandbRun | None = None
+    """The wandb run that it was logged to."""
 
 
 @dataclass(frozen=True)
 class Column:
     """One metric under one protocol."""
 
-    key: str  # val/psnr@8x10f-c1-64x64px
+    key: str
+    """Key of the values, such as ``val/psnr@8x10f-c1-64x64px``."""
+
     better: Better
+    """Whether lower or higher values are better."""
+
     protocol: dict[str, Any]
+    """Fields of the protocol by name."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One variant under one column. values: one for each of ``seeds``. half: half of the 95 % interval of their mean,
-    None with one seed. best: no other variant of the task comes near. real: the same number of the real clips."""
+    """One variant in one column."""
 
     values: tuple[float, ...]
+    """One value for each of ``seeds``."""
+
     mean: float
-    half: float | None = None
+    """Mean over seeds."""
+
+    half_width: float | None = None
+    """Half the width of the 95 % confidence interval of the mean; None with one seed."""
+
     best: bool = False
+    """Significantly better than every other variant of the task."""
+
     real: float | None = None
+    """The metric on real clips, mean over seeds."""
+
     seeds: tuple[int, ...] = ()
+    """Random seeds of the values."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One variant: a model with its settings, all seeds. given: what its samples were made from. cells: by column."""
+    """One variant: a model with its settings, over all seeds."""
 
     variant: str
+    """Model, and the settings that differ between its runs."""
+
     task: str
+    """Task of the model."""
+
     given: str
+    """What the samples were made from."""
+
     seeds: tuple[int, ...]
+    """Random seeds of the runs."""
+
     cells: dict[str, Cell]
+    """Cell by key of its column."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Rows of one task stand together."""
+    """Several runs side by side; rows of one task are consecutive."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[ComparedRun, ...]
+    """The runs, in the user's order."""
+
     columns: tuple[Column, ...]
+    """The metrics that may be compared."""
+
     rows: tuple[Row, ...]
+    """The variants."""

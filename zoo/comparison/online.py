@@ -1,4 +1,4 @@
-"""Runs of wandb as run folders: what a training saved there is fetched, and then it is a run like any other."""
+"""Download runs from wandb: the files that a training saved there form a run folder like any other."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from zoo.runs.files import FETCHED, RESULTS, WANDB
 RUN_ID = re.compile(r"[\w.-]+/[\w.-]+/[\w.-]+")
 
 
-def fetched(words: Sequence[str], folder: Path, api: Any = None) -> list[str]:
-    """The words with every ``<entity>/<project>/<id>`` that is no path here fetched into ``folder``."""
-    return [
-        str(_fetch(word, folder, api)) if RUN_ID.fullmatch(word) and not Path(word).exists() else word for word in words
-    ]
+def download_wandb_runs(runs: Sequence[str], folder: Path, api: Any = None) -> list[str]:
+    """Download every ``<entity>/<project>/<id>`` that is no existing path into ``folder``.
+
+    Returns the runs with the downloaded ones replaced by their folders. Raises ZooError if wandb does not answer, the
+    run holds no run folder of the zoo, or a file of it is too large or lies outside its folder.
+    """
+    return [str(_fetch(run, folder, api)) if RUN_ID.fullmatch(run) and not Path(run).exists() else run for run in runs]
 
 
 def _fetch(path: str, folder: Path, api: Any) -> Path:
@@ -26,22 +28,23 @@ def _fetch(path: str, folder: Path, api: Any) -> Path:
 
     target = folder / path.replace("/", "-")
     try:
-        there = list((api or wandb.Api(timeout=10)).run(path).files())
-        home = next((file.name.rpartition("/")[0] for file in there if file.name.endswith(f"/{RESULTS}")), None)
-        files = [file for file in there if home and file.name.startswith(f"{home}/")]
+        stored = list((api or wandb.Api(timeout=10)).run(path).files())
+        home = next((file.name.rpartition("/")[0] for file in stored if file.name.endswith(f"/{RESULTS}")), None)
+        files = [file for file in stored if home and file.name.startswith(f"{home}/")]
         for file in files:
             _check_inside(file.name, target)
-        _check_room(files, folder)
+        _check_free_space(files, folder)
         for file in files:
             file.download(root=str(target), exist_ok=True)
     except (wandb.errors.Error, ValueError, OSError) as problem:
         raise ZooError(
-            f"{path} is no folder here, and wandb could not be asked for a run of that name: {problem}. "
-            "Type a run folder, or log in: wandb login"
+            f"{path} is no folder, and wandb gave no run of that name: {problem}. Type a run folder, or log in: wandb "
+            "login"
         ) from problem
     if home is None:
         raise ZooError(
-            f"The wandb run {path} holds no run folder of the zoo. Its training did not end, or was another's."
+            f"The wandb run {path} holds no run folder of the zoo: its training did not end, or was not the zoo's. "
+            "Type a run folder, or another wandb run."
         )
     run = target / str(home)
     (run / WANDB).mkdir(exist_ok=True)
@@ -49,14 +52,20 @@ def _fetch(path: str, folder: Path, api: Any) -> Path:
     return run
 
 
-def _check_room(files: Sequence[Any], folder: Path) -> None:
-    """Sizes are the server's; nothing is fetched where they are more than there is room for."""
+def _check_free_space(files: Sequence[Any], folder: Path) -> None:
+    """Raise a ZooError before the download if the files, by the sizes that the server states, exceed the free space."""
     home = next(each for each in (folder, *folder.absolute().parents) if each.is_dir())
     needed, free = sum(file.size for file in files), shutil.disk_usage(home).free
     if needed > free:
-        raise ZooError(f"The wandb run takes {needed:,} bytes, and {free:,} are free in {home}. It is not fetched.")
+        raise ZooError(
+            f"The wandb run needs {needed:,} bytes, but {free:,} are free in {home}, so it was not downloaded. "
+            "Free some space, or type out=<folder> on another disk."
+        )
 
 
 def _check_inside(name: str, target: Path) -> None:
     if not (target / name).resolve().is_relative_to(target.resolve()):
-        raise ZooError(f"A file of the wandb run is named {name}, which lies outside of its folder. It is not fetched.")
+        raise ZooError(
+            f"A file of the wandb run is named {name}, which lies outside of its folder, so the run was not "
+            "downloaded. Compare runs of people whom you trust only."
+        )

@@ -1,6 +1,6 @@
-"""The page of a comparison: one file with everything in it but the films, which lie beside it.
+"""The page of a comparison: one HTML file, with the films beside it.
 
-It is opened from disk, so nothing in it is fetched: style, scripts and data stand in the HTML itself. Imports no torch.
+It is opened from disk, so style, scripts and data are embedded and nothing is fetched. Imports no torch.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from zoo.comparison.content import Comparison, Run
+from zoo.comparison.content import ComparedRun, Comparison
 from zoo.data.decode import probe
 
 PARTS = Path(__file__).parent / "page"
 SCRIPTS = ("page.js", "films.js", "curves.js", "tables.js")
-"""Read by the browser as one script, in this order."""
+"""Scripts of the page; the browser runs them as one script, in this order."""
 
-STRETCHES = 250
-"""A curve is drawn some 300 pixels wide: two points in each of so many stretches show all that can be seen."""
+BINS = 250
+"""Bins of a thinned curve. A curve is drawn about 300 pixels wide, so two points per bin show all that is visible."""
 
 Curve = list[tuple[float, float]]
 
 
 def write_page(folder: Path, comparison: Comparison) -> Path:
-    """Write ``index.html`` and the ``films/`` that it plays into this folder; returns the path of the page.
+    """Write ``index.html`` and its ``films/`` into this folder, and return the path of the page.
 
     Raises ZooError, naming the file, if a film cannot be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
     contents = {
-        "runs": [_run(run) for run in comparison.runs],
+        "runs": [_run_to_dict(run) for run in comparison.runs],
         "clips": _copy_films(folder, comparison.runs),
         "columns": [asdict(column) for column in comparison.columns],
         "rows": [asdict(row) for row in comparison.rows],
@@ -46,20 +46,20 @@ def write_page(folder: Path, comparison: Comparison) -> Path:
         template.substitute(
             style=(PARTS / "page.css").read_text("utf-8"),
             script="\n".join((PARTS / name).read_text("utf-8") for name in SCRIPTS),
-            data=_embedded(contents),
+            data=_to_json(contents),
         ),
         "utf-8",
     )
     return page
 
 
-def _embedded(contents: dict[str, Any]) -> str:
-    """JSON that may stand inside a script element: without any "<", no string in it can end the element."""
+def _to_json(contents: dict[str, Any]) -> str:
+    """Encode as JSON for a script element. Without any "<", no string can end the element."""
     return json.dumps(_finite(contents), default=str, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity: they travel as strings, which JavaScript's ``Number`` turns back."""
+    """Replace NaN and infinity, which JSON lacks, by strings that JavaScript's ``Number`` converts back."""
     if isinstance(value, float) and not math.isfinite(value):
         return json.dumps(value)
     if isinstance(value, dict):
@@ -69,50 +69,54 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def _run(run: Run) -> dict[str, Any]:
+def _run_to_dict(run: ComparedRun) -> dict[str, Any]:
     return {
         "name": run.name,
         "folder": str(run.folder),
         "variant": run.variant,
         "seed": run.seed,
         "config": run.config,
-        "curves": {key: [_short(point) for point in _thinned(curve)] for key, curve in run.curves.items() if curve},
+        "curves": {key: [_round(point) for point in _thin(curve)] for key, curve in run.curves.items() if curve},
     }
 
 
-def _short(point: tuple[float, float]) -> tuple[float, float]:
+def _round(point: tuple[float, float]) -> tuple[float, float]:
+    """Round a point so that it takes few characters."""
     seen, value = point
     return (int(seen) if float(seen).is_integer() else seen), float(f"{value:.6g}")
 
 
-def _thinned(curve: Curve) -> Curve:
-    """The lowest and the highest point of every stretch, the first that is no number, and the curve's two ends."""
-    length = math.ceil(len(curve) / STRETCHES)
+def _thin(curve: Curve) -> Curve:
+    """Keep the minimum, the maximum and the first non-finite point of each bin, and both ends of the curve."""
+    length = math.ceil(len(curve) / BINS)
     if length <= 3:
         return curve
     kept = {0, len(curve) - 1}
     for start in range(0, len(curve), length):
-        stretch = range(start, min(start + length, len(curve)))
-        finite = [index for index in stretch if math.isfinite(curve[index][1])]
+        points = range(start, min(start + length, len(curve)))
+        finite = [index for index in points if math.isfinite(curve[index][1])]
         if finite:
             kept |= {min(finite, key=lambda index: curve[index][1]), max(finite, key=lambda index: curve[index][1])}
-        kept.update([index for index in stretch if not math.isfinite(curve[index][1])][:1])
+        kept.update([index for index in points if not math.isfinite(curve[index][1])][:1])
     return [curve[index] for index in sorted(kept)]
 
 
-def _copy_films(folder: Path, runs: tuple[Run, ...]) -> list[dict[str, Any]]:
-    """The films of every clip. What a clip was made from and what really followed stand once, where runs agree."""
+def _copy_films(folder: Path, runs: tuple[ComparedRun, ...]) -> list[dict[str, Any]]:
+    """Copy the films of every clip. Equal conditioning and real films of several runs are copied once."""
     clips = dict.fromkeys(clip for run in runs for clip in run.films)
-    return [_copy_clip(folder, f"films/{number:03d}-{_slug(clip)}", clip, runs) for number, clip in enumerate(clips)]
+    return [
+        _copy_clip(folder, f"films/{number:03d}-{_file_name(clip)}", clip, runs) for number, clip in enumerate(clips)
+    ]
 
 
-def _copy_clip(folder: Path, place: str, clip: str, runs: tuple[Run, ...]) -> dict[str, Any]:
-    """generated: one film a run, None where the run lacks it. given, real: the different films, and whose they are."""
+def _copy_clip(folder: Path, prefix: str, clip: str, runs: tuple[ComparedRun, ...]) -> dict[str, Any]:
+    """Copy the films of one clip. generated: one film per run, None if the run has none. given, real: the distinct
+    films, each with the runs that share it."""
     content: dict[str, Any] = {"key": clip, "given": [], "real": [], "generated": [None] * len(runs)}
     known: dict[tuple[str, bytes], dict[str, Any]] = {}
     for number, run in enumerate(runs):
         for kind, film in run.films.get(clip, {}).items():
-            copy = f"{place}/{number:02d}-{_slug(run.name)}-{kind}.mp4"
+            copy = f"{prefix}/{number:02d}-{_file_name(run.name)}-{kind}.mp4"
             if kind == "generated":
                 content[kind][number] = _copy_film(film, folder, copy)
                 continue
@@ -124,15 +128,15 @@ def _copy_clip(folder: Path, place: str, clip: str, runs: tuple[Run, ...]) -> di
     return content
 
 
-def _copy_film(film: Path, folder: Path, place: str) -> dict[str, Any]:
-    """Copy it; its address, and what the player must know to find a frame in it."""
+def _copy_film(film: Path, folder: Path, address: str) -> dict[str, Any]:
+    """Copy a film, and return its address with the facts that the player needs: size, frames and frame rate."""
     info = asdict(probe(film))
-    target = folder / place
+    target = folder / address
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(film, target)
-    return {"address": place, **info}
+    return {"address": address, **info}
 
 
-def _slug(name: str) -> str:
-    """A name as a short file name of any system. Different names may share one."""
+def _file_name(name: str) -> str:
+    """Turn a name into a short file name that is valid on any system. Different names may give the same one."""
     return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:40] or "unnamed"

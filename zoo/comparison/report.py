@@ -1,4 +1,4 @@
-"""A wandb report of a comparison: saved where wandb is online, its JSON written where it is not.
+"""A wandb report of a comparison, saved online if wandb is available and written as JSON if not.
 
 Needs the extra `reports` (wandb-workspaces).
 """
@@ -11,23 +11,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from zoo.comparison.content import Comparison, Run
-from zoo.comparison.table import markdown
+from zoo.comparison.content import ComparedRun, Comparison
+from zoo.comparison.table import to_markdown
 from zoo.errors import ZooError
 from zoo.runs.files import CLOCK
 
-MOST_PANELS = 24
+MAX_PANELS = 24
 
 
 def reports_are_there() -> bool:
-    """Whether the extra is installed."""
+    """Whether the extra `reports` is installed."""
     return importlib.util.find_spec("wandb_workspaces") is not None
 
 
 def build_report(comparison: Comparison, project: str | None = None, entity: str | None = None) -> Any:
-    """The report as an object of wandb-workspaces: table, and of the runs that wandb has, films and curves.
+    """Build the report as an object of wandb-workspaces: the table, and films and curves of the runs that wandb has.
 
-    project: where it is saved; None is that of the first run. An ``entity`` of None needs no network.
+    project: where it is saved; None is that of the first run. entity: None needs no network. Raises ZooError without
+    the extra `reports`.
     """
     if not reports_are_there():
         raise ZooError("A wandb report needs the extra `reports`. Type: pip install 'video-zoo[reports]'")
@@ -47,23 +48,25 @@ def build_report(comparison: Comparison, project: str | None = None, entity: str
         key for run in comparison.runs for key in run.curves if key.startswith(("val/", "train/loss"))
     )
     panels: list[Any] = [wr.MediaBrowser(media_keys=["gallery"]), wr.RunComparer(diff_only=True)]
-    panels += [wr.LinePlot(title=key, x=CLOCK, y=[key]) for key in list(curves)[:MOST_PANELS]]
-    grid = [wr.PanelGrid(runsets=runsets, panels=panels)] if runsets else []  # without runs it would show every run
+    panels += [wr.LinePlot(title=key, x=CLOCK, y=[key]) for key in list(curves)[:MAX_PANELS]]
+    grid = (
+        [wr.PanelGrid(runsets=runsets, panels=panels)] if runsets else []
+    )  # a grid without run sets would show all runs
     return wr.Report(
         project=project or project_of(comparison.runs[0]),
         entity=entity or "",
         title="Comparison of " + ", ".join(names[:4]) + (" …" if len(names) > 4 else ""),
-        blocks=[wr.MarkdownBlock(text=markdown(comparison)), *grid],
+        blocks=[wr.MarkdownBlock(text=to_markdown(comparison)), *grid],
     )
 
 
-def project_of(run: Run) -> str:
-    """Of wandb."""
+def project_of(run: ComparedRun) -> str:
+    """Return the wandb project of a run."""
     return (run.wandb and run.wandb.project) or str(run.config.get("logger.project", "zoo"))
 
 
-def ids_by_project(runs: Sequence[Run]) -> dict[tuple[str, str], list[str]]:
-    """The ids of the runs that wandb has, or has once they are synced, by entity ("" is the user's) and project."""
+def ids_by_project(runs: Sequence[ComparedRun]) -> dict[tuple[str, str], list[str]]:
+    """Return the wandb ids of the runs, synced or not, by entity ("" is the user's own) and project."""
     found: dict[tuple[str, str], list[str]] = {}
     for run in runs:
         if run.wandb:
@@ -72,7 +75,7 @@ def ids_by_project(runs: Sequence[Run]) -> dict[tuple[str, str], list[str]]:
 
 
 def write_report(path: Path, comparison: Comparison, project: str | None = None) -> str:
-    """Save the report online where a key is at hand and the server answers; else write its JSON. Says which."""
+    """Save the report online and return its URL. Without an API key or an answer, write its JSON and say why."""
     from zoo.runs.wandb_logger import has_key
 
     if has_key():
@@ -86,7 +89,7 @@ def write_report(path: Path, comparison: Comparison, project: str | None = None)
         except (wandb.errors.Error, OSError, ValueError) as problem:
             why = f"wandb did not answer: {problem}"
     else:
-        why = "no key of wandb is at hand"
+        why = "no wandb API key was found"
     plain = build_report(comparison, project)._to_model().model_dump(by_alias=True, exclude_none=True, mode="json")
     path.write_text(json.dumps(plain, indent=2) + "\n")
     return f"{path} ({why})"

@@ -1,1 +1,1 @@
-"""Metrics and the protocols that their keys carry. Metrics hold no model code."""
+"""Metrics, and the protocols under which they are computed. Metrics contain no model code."""

@@ -1,9 +1,9 @@
-"""What a metric is: torchmetrics' Metric, so that batches, ranks and devices are its business, fed with videos.
+"""Base classes of the metrics. They are torchmetrics' `Metric`, which handles batches, ranks and devices.
 
-Two kinds. A paired metric compares each frame of a sample with the real frame that it should equal. A video metric
-looks at real clips and at samples, each by themselves. Both give figures by name.
+A paired metric compares each frame of a sample with the real frame that it should equal. A video metric looks at real
+clips and at samples separately. Both return their values by name.
 
-Shapes: B clips, D draws, T frames, H x W pixels.
+Shapes: B clips, D draws, T frames, N frames of all clips, H x W pixels.
 """
 
 from __future__ import annotations
@@ -28,55 +28,74 @@ if TYPE_CHECKING:
     from zoo.model import VideoModel
 
 V = TypeVar("V")
-Figures = dict[str, float]
+MetricValues = dict[str, float]
+"""Value by name: ``psnr``, ``psnr/17-64``, ``real/flicker``."""
+
 WINDOWS = ((1, 16), (17, 64), (65, 256))
-"""Frames, counted from 1 after those that were given, of which a figure is also taken by itself: quality over time."""
+"""Windows of time for which a long clip has values of its own: first and last frame, counted from 1 after the context.
+They show how quality changes over time."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What a metric is built for and with. frames: of what is measured, without the ``context`` that was given. clips:
-    how many over all ranks. draws: samples for each. argument: of the metric's card. The rest are the tools, None where
-    there is none."""
+    """What a metric is built with: the size of what is measured, and the tools."""
 
     frames: int
-    clips: int
-    draws: int = 1
-    context: int = 0
-    argument: str = ""
-    features: Features | None = None
-    classifier: VideoModel[Any] | None = None
-    segmenter: VideoModel[Any] | None = None
-    flow: FlowEstimator | None = None
-    training: ClipSet | None = None
+    """Frames of a clip that are measured, without the context."""
 
-    def of(self, argument: str) -> Setup:
-        """The same for a metric whose card has that argument."""
+    clips: int
+    """Number of clips over all ranks."""
+
+    draws: int = 1
+    """Samples for each clip."""
+
+    context: int = 0
+    """Real frames that the model sees first; they are not measured."""
+
+    argument: str = ""
+    """`MetricCard.argument` of the metric."""
+
+    features: Features | None = None
+    """Feature network, if one is given."""
+
+    classifier: VideoModel[Any] | None = None
+    """Classifier, if one is given."""
+
+    segmenter: VideoModel[Any] | None = None
+    """Segmenter, if one is given."""
+
+    flow: FlowEstimator | None = None
+    """Optical flow estimator."""
+
+    training: ClipSet | None = None
+    """Training clips of the model."""
+
+    def with_argument(self, argument: str) -> Setup:
+        """Return the same setup for a metric whose card has that argument."""
         return replace(self, argument=argument)
 
 
 class Videos:
-    """Clips as a video metric sees them, (B, T, 3, H, W); what several metrics need of them is computed once.
+    """A batch of videos as a video metric sees them, (B, T, 3, H, W); results that several metrics need are cached.
 
-    clip: what is known of them, its fields cut to the same frames; of samples, what they were made from.
+    clip: the fields of the clips, cut to the same frames; for samples, those of the clips that they were made from.
     """
 
     def __init__(self, video: Tensor, clip: Clip) -> None:
         self.video, self.clip = video, clip
-        self._known: dict[Any, Any] = {}
+        self._cache: dict[Any, Any] = {}
 
-    def once(self, of: Callable[[Tensor], V]) -> V:
-        """``of(video)``, computed when it is first asked for."""
-        if of not in self._known:
-            self._known[of] = of(self.video)
-        return self._known[of]  # type: ignore[no-any-return]
+    def cached(self, function: Callable[[Tensor], V]) -> V:
+        """Return ``function(video)``, computed on the first call only."""
+        if function not in self._cache:
+            self._cache[function] = function(self.video)
+        return self._cache[function]  # type: ignore[no-any-return]
 
 
 class FrameMeans(Metric):
-    """Base of metrics that are means over frames: over all, and over windows of time where clips are long. Every frame
-    of every clip that has a value counts alike.
+    """Base of metrics that average over frames: over all frames, and over windows of time where clips are long.
 
-    name: of the figures. frames: of what is measured, T.
+    Every frame with a value has the same weight, whichever clip it belongs to. name: of the values. frames: T.
     """
 
     full_state_update = False
@@ -86,27 +105,32 @@ class FrameMeans(Metric):
         self.name, self.frames = name, frames
 
     def add_sum(self, name: str, length: int) -> None:
-        """A sum over clips that ranks add up."""
+        """Add a state of that length that is summed over clips and ranks."""
         self.add_state(name, torch.zeros(length, dtype=torch.float64), dist_reduce_fx="sum")
 
-    def means(self, prefix: str, sums: Tensor, counts: Tensor, first: int) -> Figures:
-        """Figures of sums over clips, (T,), the first of which is of frame ``first`` (from 1); ``counts``: of how many
-        clips each is. What nothing is known of is left out."""
+    def means(self, prefix: str, sums: Tensor, counts: Tensor, first: int) -> MetricValues:
+        """Means over all frames and over each window; a window without values is left out.
+
+        sums: over clips, (T,); entry 0 belongs to frame ``first``, counted from 1. counts: clips in each sum, (T,).
+        """
         last = len(sums) + first - 1
         spans = {prefix: (first, last)}
         if last > WINDOWS[0][1]:
             spans |= {f"{prefix}/{start}-{min(end, last)}": (start, end) for start, end in WINDOWS}
-        figures = {}
+        values = {}
         for name, (start, end) in spans.items():
             part = slice(max(start - first, 0), max(end - first + 1, 0))
             if count := float(counts[part].sum()):
-                figures[name] = float(sums[part].sum()) / count
-        return figures
+                values[name] = float(sums[part].sum()) / count
+        return values
 
 
 class PairedMetric(FrameMeans):
-    """Mean over clips, draws and frames of a comparison of two frames. With several draws also ``<name>_best``, of each
-    clip's best draw, where each metric chooses its own best (Denton and Fergus 2018 choose so for SSIM and PSNR)."""
+    """Mean of a frame-wise comparison over clips, draws and frames.
+
+    With several draws also ``<name>_best``: the mean over clips of the best draw, chosen by this metric itself (Denton
+    and Fergus 2018, for SSIM and PSNR).
+    """
 
     sums: Tensor
     best: Tensor
@@ -120,49 +144,52 @@ class PairedMetric(FrameMeans):
         self.add_sum("clips", 1)
 
     @abstractmethod
-    def compare(self, made: Tensor, real: Tensor) -> Tensor:
-        """(N, 3, H, W) twice, in [-1, 1], to (N,)."""
+    def compare(self, generated: Tensor, real: Tensor) -> Tensor:
+        """Compare frames in [-1, 1] pair by pair: (N, 3, H, W) and (N, 3, H, W) -> (N,)."""
 
-    def update(self, made: Tensor, real: Tensor) -> None:
-        """(B, D, T, 3, H, W), (B, T, 3, H, W)."""
-        truth = real[:, None].expand_as(made)
-        values = self.compare(made.flatten(0, 2), truth.flatten(0, 2)).double().view(made.shape[:3])
+    def update(self, generated: Tensor, real: Tensor) -> None:
+        """Add a batch: samples (B, D, T, 3, H, W) and their real clips (B, T, 3, H, W)."""
+        target = real[:, None].expand_as(generated)
+        values = self.compare(generated.flatten(0, 2), target.flatten(0, 2)).double().view(generated.shape[:3])
         self.sums += values.mean(1).sum(0)
         by_draw = values.mean(2)
         self.best += (by_draw.amax(1) if better(self.name) == "max" else by_draw.amin(1)).sum()
-        self.clips += len(made)
+        self.clips += len(generated)
 
-    def compute(self) -> Figures:
-        """``<name>``, its windows, ``<name>_best``."""
-        figures = self.means(self.name, self.sums, self.clips.expand_as(self.sums), 1)
+    def compute(self) -> MetricValues:
+        """Return ``<name>``, its windows of time and ``<name>_best``."""
+        values = self.means(self.name, self.sums, self.clips.expand_as(self.sums), 1)
         if self.draws > 1 and self.clips:
-            figures[f"{self.name}_best"] = float(self.best / self.clips)
-        return figures
+            values[f"{self.name}_best"] = float(self.best / self.clips)
+        return values
 
 
 class VideoMetric(Metric):
-    """Looks at real clips and at samples, built by ``(name, setup)``. ``compute`` gives ``<name>`` of the samples and,
-    where the real clips have such a number of their own, ``real/<name>``: its floor or bound."""
+    """Base of metrics that look at real clips and at samples separately; built with ``(name, setup)``.
+
+    ``compute`` returns ``<name>`` of the samples and, where the metric is defined for real clips, ``real/<name>``: the
+    best value attainable.
+    """
 
     full_state_update = False
 
     @abstractmethod
     def update(self, videos: Videos, real: bool) -> None:
-        """Look at a batch."""
+        """Add a batch of real clips or of samples."""
 
     @abstractmethod
-    def compute(self) -> Figures:
-        """All that was seen."""
+    def compute(self) -> MetricValues:
+        """Return the values over every batch."""
 
 
-class SteadinessMetric(FrameMeans):
-    """Base of metrics of how frames follow each other: real clips and samples have the same number, side by side.
+class TemporalMetric(FrameMeans):
+    """Base of metrics of consecutive frames, which are defined for samples and for real clips alike.
 
-    skipped: how many of the first frames have no value.
+    skipped: number of first frames that have no value.
     """
 
-    made: Tensor
-    made_counts: Tensor
+    generated: Tensor
+    generated_counts: Tensor
     real: Tensor
     real_counts: Tensor
 
@@ -172,28 +199,29 @@ class SteadinessMetric(FrameMeans):
         super().__init__(name, setup.frames)
         if setup.frames <= self.skipped:
             raise ZooError(
-                f"{name} compares {self.skipped + 1} frames that follow each other; {setup.frames} are made."
+                f"{name} compares {self.skipped + 1} consecutive frames, but only {setup.frames} are measured. "
+                f"Try: frames={setup.context + self.skipped + 1}"
             )
-        for state in ("made", "made_counts", "real", "real_counts"):
+        for state in ("generated", "generated_counts", "real", "real_counts"):
             self.add_sum(state, setup.frames - self.skipped)
 
     @abstractmethod
     def values(self, videos: Videos, real: bool) -> Tensor:
-        """One number a clip and frame, (B, T - skipped); NaN of a frame that does not count."""
+        """One value per clip and frame, (B, T - skipped); NaN for a frame that does not count."""
 
     def update(self, videos: Videos, real: bool) -> None:
-        """Look at a batch."""
+        """Add a batch of real clips or of samples."""
         values = self.values(videos, real).double()
         sums, counts = values.nansum(0), (~values.isnan()).sum(0)
         if real:
             self.real += sums
             self.real_counts += counts
         else:
-            self.made += sums
-            self.made_counts += counts
+            self.generated += sums
+            self.generated_counts += counts
 
-    def compute(self) -> Figures:
-        """``<name>`` and ``real/<name>``, with windows of time."""
-        figures = self.means(self.name, self.made, self.made_counts, 1 + self.skipped)
+    def compute(self) -> MetricValues:
+        """Return ``<name>`` and ``real/<name>``, with windows of time."""
+        values = self.means(self.name, self.generated, self.generated_counts, 1 + self.skipped)
         real = self.means(self.name, self.real, self.real_counts, 1 + self.skipped)
-        return figures | {f"real/{name}": value for name, value in real.items()}
+        return values | {f"real/{name}": value for name, value in real.items()}

@@ -1,4 +1,4 @@
-"""A number carries its protocol: numbers of different protocols never stand under one key."""
+"""The protocol of a measurement. It is part of a value's key, so values of different protocols never share a key."""
 
 from __future__ import annotations
 
@@ -7,81 +7,110 @@ from typing import Any
 
 from zoo.types import Split
 
-MOST = 1 << 53
-"""What JSON can be trusted to keep of a whole number."""
+MAX_INTEGER = 1 << 53
+"""Largest integer that every JSON reader keeps exactly."""
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How something was measured; the whole of it goes into results.jsonl.
+    """How something was measured; results.jsonl holds the whole of it.
 
-    Which clips are evaluated follows from it alone: the first ``clips`` of the ``split`` of the data set ``data`` under
-    the ``settings`` that shape its clips. ``clip_keys`` is a checksum of those that were seen, in any order: of their
-    names and, where they are read from files, of the bytes of these (`zoo.data.sequences.files.content_checksum`), so
-    that neither a decoder nor a machine matters; what is drawn, as puppets are, follows from its name and the settings.
-
-    frames: of each. context: those of them that the model was given; they are left out of what is measured. fps: 0
-    where nothing says it, as of folders of images. draws: samples for each clip. seed: of the samples. options: of the
-    samples, such as a temperature. resize: how frames came to height x width. features: the network whose features or
-    verdicts were compared, with the checksum of its weights; "" where there is none. flow_sha256: the same of an
-    estimator of flow, which the metric's own name tells.
+    It alone determines which clips are evaluated: the first ``clips`` of the split, made under ``settings``.
     """
 
     data: str
+    """Name of the data set, or of the folder of real videos."""
+
     split: Split
+    """Split of the data set."""
+
     clips: int
+    """Number of clips."""
+
     frames: int
+    """Length of a clip in frames, context included."""
+
     context: int
+    """Real frames that the model sees first; they are not measured."""
+
     fps: float
+    """Frames per second; 0 where it is unknown, as for folders of images."""
+
     height: int
+    """Height in pixels."""
+
     width: int
+    """Width in pixels."""
+
     seed: int
+    """Random seed of the samples."""
+
     draws: int = 1
+    """Samples for each clip."""
+
     resize: str = "of the data set"
+    """How frames were resized to height and width."""
+
     features: str = ""
+    """Network that the metric uses: the name of a feature network, classifier or segmenter; "" for none."""
+
     features_sha256: str = ""
+    """First 16 hex digits of the checksum of that network's weights."""
+
     flow_sha256: str = ""
+    """The same of a flow estimator, whose name is part of the metric's name."""
+
     clip_keys: str = ""
+    """Checksum of the clips that were evaluated, in any order: of their names and, if they are read from files, of the
+    bytes of these (`zoo.data.sequences.files.content_checksum`), so that it depends on neither decoder nor machine. Generated
+    clips, such as puppets, are determined by their name and the settings."""
+
     settings: dict[str, Any] = field(default_factory=dict)
+    """Settings of the data set that shape its clips."""
+
     options: dict[str, Any] = field(default_factory=dict)
+    """Options of the samples, such as a temperature."""
 
     @property
     def slug(self) -> str:
-        """The part of a metric's key after the @: ``8x8f-c1-64x128px``, ``512x16f-c0-64x64px-d4-r3d18``."""
+        """The part of a key after the @: ``8x8f-c1-64x128px``, ``512x16f-c0-64x64px-d4-r3d18``."""
         draws = f"-d{self.draws}" if self.draws > 1 else ""
         options = "".join(f"-{name}{value}" for name, value in sorted(self.options.items()))
         features = f"-{self.features}" if self.features else ""
         return f"{self.clips}x{self.frames}f-c{self.context}-{self.height}x{self.width}px{draws}{options}{features}"
 
     def key(self, metric: str) -> str:
-        """``val/l1@8x8f-c1-64x128px``."""
+        """Return the key under which a value is logged: ``val/l1@8x8f-c1-64x128px``."""
         return f"{self.split}/{metric}@{self.slug}"
 
-    def differences(self, other: Protocol) -> dict[str, tuple[Any, Any]]:
-        """Which fields differ, with both values; settings of the data set by name, ``settings.view``."""
+    def differing_fields(self, other: Protocol) -> dict[str, tuple[Any, Any]]:
+        """Return the fields that differ, with both values; settings of the data set as ``settings.<name>``."""
         mine, others = self.flat(), other.flat()
         names = dict.fromkeys([*mine, *others])
         return {n: (mine.get(n), others.get(n)) for n in names if mine.get(n) != others.get(n)}
 
     def flat(self) -> dict[str, Any]:
-        """Every field by name, the settings among them."""
+        """Return every field by name, with ``settings.<name>`` and ``options.<name>``."""
         plain = asdict(self)
         nested = {f"{group}.{name}": v for group in ("settings", "options") for name, v in plain.pop(group).items()}
         return plain | nested
 
     @classmethod
     def read(cls, plain: dict[str, Any]) -> Protocol:
-        """From a line of results.jsonl. A ValueError says what is missing or unknown."""
+        """Read a protocol from a line of results.jsonl.
+
+        Raises ValueError for missing and unknown fields, and for values of the wrong type.
+        """
         known = {each.name for each in fields(cls)}
         if unknown := sorted(set(plain) - known):
-            raise ValueError(f"its protocol has the unknown {', '.join(unknown)}")
+            raise ValueError(f"its protocol has unknown fields: {', '.join(unknown)}")
         if not all(isinstance(plain.get(name, {}), dict) for name in ("settings", "options")):
-            raise ValueError("the settings of its protocol are no settings")
+            raise ValueError("settings and options of its protocol must be dictionaries")
         try:
             read = cls(**plain)
         except TypeError as problem:
-            raise ValueError(f"its protocol is not whole: {problem}") from problem
+            raise ValueError(f"its protocol is incomplete: {problem}") from problem
         for name in ("clips", "frames", "context", "height", "width", "seed", "draws"):
-            if not isinstance(value := getattr(read, name), int) or abs(value) > MOST:
-                raise ValueError(f"its protocol has {name}={value!r:.60}, which is no number of that kind")
+            if not isinstance(value := getattr(read, name), int) or abs(value) > MAX_INTEGER:
+                raise ValueError(f"its protocol has {name}={value!r:.60}, but an integer is expected")
         return read

@@ -1,4 +1,4 @@
-"""``results.jsonl``: a line a measurement, with its whole protocol. Lines are added, never changed."""
+"""``results.jsonl``: one line per measurement, with its whole protocol. Lines are added and never changed."""
 
 from __future__ import annotations
 
@@ -22,18 +22,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Result:
-    """One line. seen: training clips behind the model. given: what samples were made from, in words. metrics: figures
-    by name. more: what else was kept, such as the model."""
+    """One line of results.jsonl."""
 
     seen: int
+    """Training clips that the model had seen."""
+
     task: str
+    """Task of the model, under which the result stands in tables."""
+
     given: str
+    """What samples were made from, such as ``labels, 1 frame``."""
+
     metrics: dict[str, float]
+    """Value by name."""
+
     protocol: Protocol
+    """How they were measured."""
+
     more: dict[str, Any]
+    """Further entries of the line, such as the model."""
 
     def line(self) -> str:
-        """As it stands in the file. JSON knows no NaN and no infinity; they are written as null."""
+        """Return the line as JSON. JSON has no NaN and no infinity; they become null."""
         metrics = {name: value if math.isfinite(value) else None for name, value in self.metrics.items()}
         protocol = asdict(self.protocol)
         plain = {
@@ -47,24 +57,25 @@ class Result:
 
     @classmethod
     def read(cls, line: str) -> Result:
-        """From a line; a ValueError says what is wrong with it."""
+        """Parse a line. Raises ValueError for one that is not a result."""
         try:
             plain = json.loads(line)
             check_plain(plain, "it")
-            found = {
+            metrics = {
                 name: float("nan") if value is None else float(value) for name, value in plain.pop("metrics").items()
             }
             seen, task, given = (plain.pop(name) for name in (CLOCK, "task", "given"))
-            return cls(int(seen), str(task), str(given), found, Protocol.read(plain.pop("protocol")), plain)
+            return cls(int(seen), str(task), str(given), metrics, Protocol.read(plain.pop("protocol")), plain)
         except (KeyError, AttributeError, TypeError, OverflowError, RecursionError, ZooError) as problem:
-            raise ValueError(f"it is no line of results: {problem!r:.300}") from problem
+            raise ValueError(f"it is not a result: {problem!r:.300}") from problem
 
 
 def add_round(
     folder: Path, model: VideoModel[Any], metrics: Mapping[str, float], protocol: Protocol, given: str
 ) -> None:
-    """Append a round of a training to ``folder/results.jsonl``, unless it stands there since before a stop."""
-    line = _line_of(model, metrics, protocol, given)
+    """Append a validation round to ``folder/results.jsonl``, unless the file has the line already: a resumed training
+    repeats the round in which it stopped."""
+    line = _format_line(model, metrics, protocol, given)
     file = folder / RESULTS
     if not file.is_file() or line not in file.read_text().splitlines():
         add_line(file, line)
@@ -74,22 +85,24 @@ def add_result(
     folder: Path, model: VideoModel[Any], metrics: Mapping[str, float], protocol: Protocol, given: str, **more: Any
 ) -> None:
     """Append a measurement of a model's samples to ``folder/results.jsonl``."""
-    add_line(folder / RESULTS, _line_of(model, metrics, protocol, given, **more))
+    add_line(folder / RESULTS, _format_line(model, metrics, protocol, given, **more))
 
 
-def _line_of(model: VideoModel[Any], metrics: Mapping[str, float], protocol: Protocol, given: str, **more: Any) -> str:
+def _format_line(
+    model: VideoModel[Any], metrics: Mapping[str, float], protocol: Protocol, given: str, **more: Any
+) -> str:
     about = {"model": model.card.name} | more
     return Result(model.clips_seen, main_task(model.card), given, dict(metrics), protocol, about).line()
 
 
 def main_task(card: ModelCard) -> str:
-    """The task under which a model's results stand in tables: what it does, not what it can do besides."""
+    """Return the task under which a model's results stand in tables: the first of its tasks in this order."""
     order = ("translate", "generate", "predict", "reconstruct", "classify", "segment")
     return next(task for task in order if task in card.tasks)
 
 
 def add_line(file: Path, line: str) -> None:
-    """Append a line in one write, on a line of its own even after one that was cut off."""
+    """Append a line in one write. If the last line was cut off, the new one still starts on a line of its own."""
     with file.open("ab+") as out:
         end = out.seek(0, os.SEEK_END)
         cut = False
@@ -102,20 +115,23 @@ def add_line(file: Path, line: str) -> None:
 
 
 def read_results(folder: Path) -> list[Result]:
-    """Every line of ``folder/results.jsonl``; a ZooError names one that cannot be read, and leaves the file alone."""
+    """Read every line of ``folder/results.jsonl``.
+
+    Raises ZooError for a missing or empty file, and for a line that cannot be read; the file is left unchanged.
+    """
     file = folder / RESULTS
     if not file.is_file():
-        raise ZooError(f"{folder} holds no {RESULTS}. Measure it: python -m zoo.evaluate run={folder}")
-    found = []
+        raise ZooError(f"{folder} holds no {RESULTS}. Evaluate the run: python -m zoo.evaluate run={folder}")
+    results = []
     for number, line in enumerate(file.read_text(errors="replace").splitlines(), 1):
         if line.strip():
             try:
-                found.append(Result.read(line))
+                results.append(Result.read(line))
             except ValueError as problem:
                 raise ZooError(
-                    f"Line {number} of {file} cannot be read: {problem}. Nothing was changed; take the line out and "
-                    "measure again."
+                    f"Line {number} of {file} cannot be read: {problem}. The file was not changed. Delete the line, "
+                    f"then evaluate again: python -m zoo.evaluate run={folder}"
                 ) from problem
-    if not found:
-        raise ZooError(f"{file} holds no measurement. Measure it: python -m zoo.evaluate run={folder}")
-    return found
+    if not results:
+        raise ZooError(f"{file} holds no measurement. Evaluate the run: python -m zoo.evaluate run={folder}")
+    return results

@@ -1,4 +1,4 @@
-"""Several metrics on the same clips: sample once, measure many.
+"""A suite of metrics on the same clips: each clip is sampled once, whatever the number of metrics.
 
 Shapes: B clips, D draws, T frames, H x W pixels.
 """
@@ -15,26 +15,26 @@ from torchmetrics import Metric
 
 from zoo.errors import ZooError
 from zoo.evaluation.catalogue import METRICS, MetricCard
-from zoo.evaluation.metric import Figures, Setup, Videos
+from zoo.evaluation.metric import MetricValues, Setup, Videos
 from zoo.evaluation.protocol import Protocol
 from zoo.types import Clip
 
 
 @dataclass(frozen=True)
 class Group:
-    """Metrics under one protocol: those that look through a network have one of their own, which names it."""
+    """Metrics of one protocol. Metrics that use a network have a protocol of their own, which names the network."""
 
     protocol: Protocol
     metrics: dict[str, Metric]
 
-    def figures(self) -> Figures:
-        """Those of all its metrics."""
+    def compute(self) -> MetricValues:
+        """Return the values of all metrics of the group."""
         return {name: float(value) for metric in self.metrics.values() for name, value in metric.compute().items()}
 
 
 class ClipKeys(Metric):
-    """Which real clips were shown, as a checksum that does not depend on their order: of their keys and, where they
-    come from files, of what these hold."""
+    """Checksum of the real clips, independent of their order: of their keys and, if they are read from files, of the
+    content of these."""
 
     sum: Tensor
 
@@ -43,7 +43,7 @@ class ClipKeys(Metric):
         self.add_state("sum", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, clip: Clip) -> None:
-        """Add clips; sums wrap around, alike on every machine."""
+        """Add a batch of clips. The int64 sum wraps around, in the same way on every machine."""
         names = clip["key"]
         if "content" in clip:
             names = [f"{key} {content}" for key, content in zip(names, clip["content"], strict=True)]
@@ -51,12 +51,15 @@ class ClipKeys(Metric):
             self.sum += int.from_bytes(sha256(name.encode()).digest()[:6], "big")
 
     def compute(self) -> Tensor:
-        """The sum over all ranks."""
+        """Return the sum over all ranks."""
         return self.sum
 
 
 class Suite:
-    """Built once, fed with batches, asked at the end; then ``reset``. On several ranks each is fed its own clips."""
+    """Several metrics that are updated, computed and reset together. Each rank updates its own with its own clips.
+
+    names: of metrics in the catalogue. Raises ZooError for a metric that the setup does not allow.
+    """
 
     def __init__(self, names: Sequence[str], protocol: Protocol, setup: Setup) -> None:
         self.protocol = protocol
@@ -64,8 +67,8 @@ class Suite:
         self.keys = ClipKeys()
         for name in dict.fromkeys(names):
             card = METRICS[name]
-            metric = card.load()(card.name, setup.of(card.argument))
-            own = _own(protocol, card, setup)
+            metric = card.load()(card.name, setup.with_argument(card.argument))
+            own = _metric_protocol(protocol, card, setup)
             group = next((group for group in self.groups if group.protocol == own), None)
             if group is None:
                 self.groups.append(group := Group(own, {}))
@@ -73,29 +76,29 @@ class Suite:
 
     @torch.no_grad()
     def update(self, clip: Clip, samples: Sequence[Tensor]) -> None:
-        """Real clips, and one video (B, T, 3, H, W) for each draw, the frames that were given in both.
+        """Add a batch of real clips and their samples: one video (B, T, 3, H, W) for each draw, context included.
 
-        Raises a ZooError for a sample that is not finite.
+        Raises ZooError for a sample that is not finite.
         """
-        made = torch.stack([sample.float() for sample in samples], 1)
-        _check_finite(made, clip)
-        with torch.autocast(made.device.type, enabled=False):  # numbers do not depend on how precise a training is
-            self._update(clip, made)
+        generated = torch.stack([sample.float() for sample in samples], 1)
+        _check_finite(generated, clip)
+        with torch.autocast(generated.device.type, enabled=False):  # values must not depend on a training's precision
+            self._update(clip, generated)
 
-    def _update(self, clip: Clip, made: Tensor) -> None:
-        known = without_given(clip, self.protocol.context)
-        made, real = made[:, :, self.protocol.context :], known["video"].float()
+    def _update(self, clip: Clip, generated: Tensor) -> None:
+        measured = without_context(clip, self.protocol.context)
+        generated, real = generated[:, :, self.protocol.context :], measured["video"].float()
         for card, metric in self._metrics():
-            metric.to(made.device)
+            metric.to(generated.device)
             if card.paired or card.draws:
-                metric.update(made, real)
-        self.look(Videos(real, known), real=True)
-        for draw in range(made.shape[1]):
-            self.look(Videos(made[:, draw], known), real=False)
+                metric.update(generated, real)
+        self.update_videos(Videos(real, measured), real=True)
+        for draw in range(generated.shape[1]):
+            self.update_videos(Videos(generated[:, draw], measured), real=False)
 
     @torch.no_grad()
-    def look(self, videos: Videos, real: bool) -> None:
-        """Show clips to the metrics that look at real clips and samples each by themselves."""
+    def update_videos(self, videos: Videos, real: bool) -> None:
+        """Add a batch of real clips, or of samples, to the metrics that look at the two separately."""
         if real:
             self.keys.to(videos.video.device).update(videos.clip)
         for card, metric in self._metrics():
@@ -103,17 +106,17 @@ class Suite:
                 metric.to(videos.video.device).update(videos, real)
 
     def to(self, device: torch.device) -> None:
-        """Where ranks exchange what they have; one that was fed no clips has not gone there yet."""
+        """Move all states to the device on which ranks exchange them; a rank without clips has not moved them yet."""
         for metric in [self.keys, *(metric for _, metric in self._metrics())]:
             metric.to(device)
 
-    def compute(self) -> list[tuple[Protocol, Figures]]:
-        """The figures of all ranks, by protocol."""
+    def compute(self) -> list[tuple[Protocol, MetricValues]]:
+        """Return the values over all ranks, by protocol."""
         keys = f"{int(self.keys.compute()) % 16**12:012x}"
-        return [(replace(group.protocol, clip_keys=keys), group.figures()) for group in self.groups]
+        return [(replace(group.protocol, clip_keys=keys), group.compute()) for group in self.groups]
 
     def reset(self) -> None:
-        """Forget every clip."""
+        """Clear every state."""
         for metric in [self.keys, *(metric for _, metric in self._metrics())]:
             metric.reset()
 
@@ -121,8 +124,8 @@ class Suite:
         return [(METRICS[name], metric) for group in self.groups for name, metric in group.metrics.items()]
 
 
-def without_given(clip: Clip, context: int) -> Clip:
-    """A batch of clips from frame ``context`` on, in every field."""
+def without_context(clip: Clip, context: int) -> Clip:
+    """Cut the first ``context`` frames off every field of a batch of clips."""
     cut = {
         key: value[:, context:] if isinstance(value, Tensor) and value.ndim > 1 else value
         for key, value in clip.items()
@@ -132,17 +135,17 @@ def without_given(clip: Clip, context: int) -> Clip:
     return cut  # type: ignore[return-value]
 
 
-def _check_finite(made: Tensor, clip: Clip) -> None:
-    for video, key in zip(made, clip["key"], strict=True):
+def _check_finite(generated: Tensor, clip: Clip) -> None:
+    for video, key in zip(generated, clip["key"], strict=True):
         if not video.isfinite().all():
             raise ZooError(
-                f"The sample of the clip {key} has values that are not finite numbers, so nothing can be measured. Its "
-                "weights may have gone astray in training: look at the curves, and try an earlier checkpoint."
+                f"The sample of the clip {key} contains NaN or infinite values, so nothing can be measured. The "
+                "training may have diverged: look at its loss curves, and try an earlier checkpoint."
             )
 
 
-def _own(protocol: Protocol, card: MetricCard, setup: Setup) -> Protocol:
-    """The protocol of a metric: it names the network that the metric looks through, and its weights."""
+def _metric_protocol(protocol: Protocol, card: MetricCard, setup: Setup) -> Protocol:
+    """The protocol of a metric: it names the network that the metric uses, and has the checksum of its weights."""
     if card.tool == "features":
         assert setup.features is not None
         return replace(protocol, features=setup.features.name, features_sha256=setup.features.sha256)
@@ -155,7 +158,7 @@ def _own(protocol: Protocol, card: MetricCard, setup: Setup) -> Protocol:
 
 
 def checksum(network: nn.Module) -> str:
-    """The SHA-256 of a network's weights, 16 digits: the same on every machine that loads the same file."""
+    """Return the first 16 hex digits of the SHA-256 of a network's weights, the same on every machine."""
     digest = sha256()
     for name, value in sorted(network.state_dict().items()):
         digest.update(name.encode())

@@ -1,4 +1,4 @@
-"""What metrics measure with: networks of features, a classifier, a segmenter, an estimator of flow, training clips."""
+"""Open what metrics need besides clips: feature network, classifier, segmenter, flow estimator, training clips."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from zoo.settings import EvaluationTools
 from zoo.types import ClipSpec
 
 LEAST_ACCURACY = 0.99
-"""What a classifier must have reached on held-out real clips, for every attribute, before it classifiers anything."""
+"""Accuracy on held-out real clips that a classifier must have for every attribute before it may be used."""
 LEAST_MIOU = 0.5
-"""What a segmenter must have reached. Puppets' limbs are few pixels, mostly border, so it is far from 1."""
+"""Mean IoU on held-out real clips that a segmenter must have before it may be used. Far below 1, since the limbs of
+puppets are a few pixels wide and mostly border."""
 
 
 def open_tools(
@@ -32,10 +33,10 @@ def open_tools(
     seed: int = 0,
     classifier: VideoModel[Any] | None = None,
 ) -> Setup:
-    """Open what these metrics need and nothing else. A ZooError where it is not there, or does not fit the clips.
+    """Open what these metrics need, and nothing else.
 
-    spec: of the clips. data, seed: of the training; None where nothing is known of one. classifier: that of the
-    settings, where it is in memory.
+    spec: of the clips. data, seed: of the training; data is None where there is none. classifier: that of the
+    settings, if it is loaded already. Raises ZooError for a tool that is missing or does not fit the clips.
     """
     needed: set[Tool] = {METRICS[name].tool for name in names}
     setup: dict[str, Any] = {}
@@ -57,61 +58,65 @@ def open_tools(
     return Setup(measured, protocol.clips, protocol.draws, protocol.context, **setup)
 
 
-def given_tools(settings: EvaluationTools, training: bool) -> list[Tool]:
-    """The names of the tools that the settings give."""
-    may: tuple[Tool, ...] = ("features", "classifier", "segmenter", "flow")
-    return [tool for tool in may if getattr(settings, tool)] + (["training"] if training else [])
-
-
 def open_classifier(path: str, spec: ClipSpec, classifier: VideoModel[Any] | None = None) -> VideoModel[Any]:
-    """A classifier that is good enough and has seen such clips; it is read from the path unless it is in memory."""
+    """Return a classifier that is accurate enough and was trained on such clips; loaded from the path unless given.
+
+    Raises ZooError for another model, for an accuracy below LEAST_ACCURACY, and for one trained on other clips.
+    """
     classifier = classifier or load(path)
     if classifier.card.tasks != {"classify"}:
         raise ZooError(
             f"classifier={path} is a {classifier.card.name}, which classifies nothing. Train one: model=classifier"
         )
-    shares = {name: classifier.accuracy.get(name, float("nan")) for name in classifier.spec.attributes}
-    weak = [f"{name} {share:.1%}" for name, share in shares.items() if not share >= LEAST_ACCURACY]
+    accuracies = {name: classifier.accuracy.get(name, float("nan")) for name in classifier.spec.attributes}
+    weak = [f"{name} {accuracy:.1%}" for name, accuracy in accuracies.items() if not accuracy >= LEAST_ACCURACY]
     if weak:
         raise ZooError(
             f"The classifier is not accurate enough on held-out real clips: {listed(weak)}, but {LEAST_ACCURACY:.0%} "
             f"is required for each attribute. Train it longer: budget.clips={4 * classifier.clips_seen}"
         )
-    _check_same(
-        classifier, spec, "classifier", ("height", "width", "fps", *(["attributes"] if spec.attributes else []))
-    )
+    fields = ("height", "width", "fps", *(["attributes"] if spec.attributes else []))
+    _check_same_clips(classifier, spec, "classifier", fields)
     return classifier
 
 
 def open_segmenter(path: str, spec: ClipSpec) -> VideoModel[Any]:
-    """A segmenter that knows the same classes and has seen frames of that size."""
+    """Load a segmenter that is accurate enough and was trained on the same classes and frame size.
+
+    Raises ZooError for another model, for a mean IoU below LEAST_MIOU, and for one trained on other clips.
+    """
     segmenter = load(path)
     if segmenter.card.tasks != {"segment"}:
-        raise ZooError(f"segmenter={path} is a {segmenter.card.name}, which segments nothing. Train: model=segmenter")
+        raise ZooError(
+            f"segmenter={path} is a {segmenter.card.name}, which segments nothing. Train one: model=segmenter"
+        )
     miou = segmenter.accuracy.get("miou", 0.0)
     if not miou >= LEAST_MIOU:
         raise ZooError(
-            f"The segmenter reads held-out real clips too badly to read others: mean IoU {miou:.2f}, where {LEAST_MIOU}"
-            f" is needed. Train it longer: budget.clips={4 * segmenter.clips_seen}"
+            f"The segmenter is not accurate enough on held-out real clips: mean IoU {miou:.2f}, but {LEAST_MIOU} is "
+            f"required. Train it longer: budget.clips={4 * segmenter.clips_seen}"
         )
-    _check_same(segmenter, spec, "segmenter", ("height", "width", "label_names"))
+    _check_same_clips(segmenter, spec, "segmenter", ("height", "width", "label_names"))
     return segmenter
 
 
-def _check_same(tool: VideoModel[Any], spec: ClipSpec, name: str, what: Sequence[str]) -> None:
-    for each in what:
-        seen, made = getattr(tool.spec, each), getattr(spec, each)
-        if seen != made:
-            raise ZooError(f"The {name} was trained on clips of {each} {seen}; those here have {made}. Train another.")
+def _check_same_clips(tool: VideoModel[Any], spec: ClipSpec, name: str, fields: Sequence[str]) -> None:
+    for field in fields:
+        trained, here = getattr(tool.spec, field), getattr(spec, field)
+        if trained != here:
+            raise ZooError(
+                f"The {name} was trained on clips of {field} {trained}; those here have {here}. Train one on this data "
+                f"set: model={name}"
+            )
 
 
-def check_bound(figures: dict[str, float]) -> None:
-    """A ZooError if the classifier does not know the very clips that figures are compared with: it comes from
-    elsewhere."""
+def check_classifier_on_real_clips(values: dict[str, float]) -> None:
+    """Raise a ZooError if the classifier is not accurate on the real clips that the samples are compared with, as one
+    that was trained on other data."""
     weak = [
-        f"{name.removeprefix('real/')} {share:.1%}"
-        for name, share in figures.items()
-        if name.startswith("real/accuracy") and share < LEAST_ACCURACY
+        f"{name.removeprefix('real/')} {accuracy:.1%}"
+        for name, accuracy in values.items()
+        if name.startswith("real/accuracy") and accuracy < LEAST_ACCURACY
     ]
     if weak:
         raise ZooError(

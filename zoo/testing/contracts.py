@@ -18,7 +18,7 @@ from lightning.fabric.utilities import move_data_to_device
 from torch.utils.data import DataLoader
 
 from zoo.callbacks.checkpoints import StepCheckpoint
-from zoo.callbacks.clock import Clock
+from zoo.callbacks.clips_seen import ClipsSeen
 from zoo.callbacks.ema import MovingAverage
 from zoo.callbacks.non_finite import StopOnNonFinite
 from zoo.callbacks.progress import ProgressBar
@@ -26,7 +26,7 @@ from zoo.callbacks.throughput import Throughput
 from zoo.card import MODELS
 from zoo.devices.cuda_graphs import Run
 from zoo.errors import ZooError
-from zoo.evaluation.metrics.labels import confusion, mean_iou
+from zoo.evaluation.metrics.labels import confusion_matrix, mean_iou
 from zoo.help.field_docs import field_docs
 from zoo.model import CHANNELS_LAST
 from zoo.runs.load import load
@@ -152,7 +152,7 @@ class TrainedContract:
             StopOnNonFinite(tmp_path),
             StepCheckpoint(tmp_path, 10),
             MovingAverage(500),
-            Clock(),
+            ClipsSeen(),
             ProgressBar(),
         ]
         clips: Any = DataLoader([tiny_clip(name)] * 2, batch_size=None)  # type: ignore[arg-type]
@@ -264,4 +264,4 @@ class SegmenterContract(TrainedContract):
         model, clip = tiny_model(name), tiny_clip(name)
         train_on(model, clip, 60, tmp_path)
         read = model.eval().segment(clip["video"])
-        assert mean_iou(confusion(clip["labels"], read, len(model.spec.label_names))) > 1 / 3
+        assert mean_iou(confusion_matrix(clip["labels"], read, len(model.spec.label_names))) > 1 / 3

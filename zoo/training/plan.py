@@ -11,7 +11,8 @@ from zoo.card import MODELS, ModelCard
 from zoo.cli import plain
 from zoo.data.base import DATA_SETS, DataConfig
 from zoo.devices.launch import launched
-from zoo.evaluation.catalogue import better, monitored, of_round
+from zoo.evaluation.catalogue import better
+from zoo.evaluation.choice import default_metrics, monitor_choices, training_situation
 from zoo.evaluation.protocol import Protocol
 from zoo.settings import Train
 from zoo.training.preflight import check
@@ -50,7 +51,7 @@ class Plan:
     @property
     def monitor(self) -> str | None:
         """The metric whose best value is kept; None where none says which samples are better."""
-        return self.settings.callbacks.monitor or next(iter(monitored(self.card, self.metrics)), None)
+        return self.settings.callbacks.monitor or next(iter(monitor_choices(self.card, self.metrics)), None)
 
     @property
     def objective(self) -> tuple[str, str] | None:
@@ -60,7 +61,9 @@ class Plan:
     @property
     def metrics(self) -> list[str]:
         """What is measured of the samples of a round."""
-        return list(self.settings.evaluation.metrics or of_round(self.card, self.request.context))
+        situation = training_situation(self.card, self.request.context, self.spec)
+        evaluation = self.settings.evaluation
+        return list(evaluation.metrics or default_metrics(evaluation, situation))
 
     @property
     def protocol(self) -> Protocol:

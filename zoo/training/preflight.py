@@ -1,4 +1,4 @@
-"""Does the model fit the data, the strategy and the evaluation? Each mismatch in a sentence, before torch comes in."""
+"""Preflight: check that model, data set, strategy and evaluation fit each other. Imports no torch."""
 
 from __future__ import annotations
 
@@ -6,29 +6,26 @@ from zoo.card import ModelCard
 from zoo.data.base import DATA_SETS
 from zoo.devices.hardware import machine_problems
 from zoo.errors import ZooError, listed, one_of
-from zoo.evaluation.catalogue import (
-    METRICS,
-    OF_SAMPLES,
-    exact_flow_problems,
-    has_pairs,
-    mistakes,
-    monitored,
-    of_round,
+from zoo.evaluation.choice import (
+    PAIRED_DEFAULTS,
+    Situation,
+    default_metrics,
+    metric_problems,
+    monitor_choices,
+    training_situation,
 )
-from zoo.evaluation.features.names import check_features
-from zoo.flow import ESTIMATORS
 from zoo.settings import Evaluation, Train
 from zoo.types import ClipSpec
 
 
 def check(card: ModelCard, spec: ClipSpec, settings: Train) -> None:
-    """Raise a ZooError with every mismatch that is found, one a line."""
+    """Raise a ZooError with every mismatch, one a line."""
     one_of("logger.wandb", settings.logger.wandb, ("auto", "online", "offline", "disabled"))
     found = [
         *_fields(card, spec, settings.data.name),
         *_shape(card, spec),
         *settings.model.problems(spec),
-        *_labelled(card, settings.data.labelled_fraction),
+        *_labelled_fraction(card, settings.data.labelled_fraction),
         *machine_problems(card, settings),
         *_evaluation(card, spec, settings),
     ]
@@ -43,100 +40,88 @@ def _fields(card: ModelCard, spec: ClipSpec, data: str) -> list[str]:
         sets = [entry.card.name for entry in DATA_SETS.entries() if card.fits(entry.card.fields)]
         sentences.append(
             f"{card.name} needs {names} in every clip; "
-            f"data set `{data}`, as it is set, provides {listed(spec.fields)}.\n"
-            f"{_how_to_get(group, data)}"
+            f"data set `{data}` with these settings provides {listed(spec.fields)}.\n"
+            f"{_setting_that_provides(group, data)}"
             f"Data sets that can provide it: {listed(sets)}.    "
             f"Try: python -m zoo.train model={card.name} data=puppets"
         )
     return sentences
 
 
-def _how_to_get(group: tuple[str, ...], data: str) -> str:
-    """If this very data set could provide a field under another setting, name the setting."""
-    able = [name for name in group if name in DATA_SETS.find(data).card.fields]
-    return f"`{data}` can provide {listed(able)}: set data.{able[-1]}=….\n" if able else ""
+def _setting_that_provides(group: tuple[str, ...], data: str) -> str:
+    """Name the setting, if this data set could provide one of the fields under another setting."""
+    possible = [name for name in group if name in DATA_SETS.find(data).card.fields]
+    return f"`{data}` can provide {listed(possible)}: set data.{possible[-1]}=….\n" if possible else ""
 
 
 def _shape(card: ModelCard, spec: ClipSpec) -> list[str]:
     sentences = []
     if spec.frames < card.min_frames:
         sentences.append(
-            f"{card.name} trains on clips of {card.min_frames} frames or more; data.frames={spec.frames}. "
+            f"{card.name} trains on clips of at least {card.min_frames} frames, but data.frames={spec.frames}. "
             f"Try: data.frames={card.min_frames}"
         )
     for name, pixels in (("height", spec.height), ("width", spec.width)):
         if pixels % card.size_multiple:
-            near = max(round(pixels / card.size_multiple), 1) * card.size_multiple
+            nearest = max(round(pixels / card.size_multiple), 1) * card.size_multiple
             sentences.append(
-                f"{card.name} needs a {name} that is a multiple of {card.size_multiple}; it is {pixels}. "
-                f"Try: data.{name}={near}"
+                f"{card.name} needs a {name} that is a multiple of {card.size_multiple}, but it is {pixels}. "
+                f"Try: data.{name}={nearest}"
             )
     return sentences
 
 
-def _labelled(card: ModelCard, fraction: float) -> list[str]:
+def _labelled_fraction(card: ModelCard, fraction: float) -> list[str]:
     if fraction == 0 and ("attributes",) in card.needs:
-        return [f"{card.name} learns from labels, and data.labelled_fraction=0 leaves none. Leave it out."]
+        return [f"{card.name} learns from labels, but data.labelled_fraction=0 leaves none. Leave it out."]
     if 0 <= fraction <= 1:
         return []
-    return [f"data.labelled_fraction={fraction} is no share of the training clips. Try: data.labelled_fraction=0.1"]
+    return [
+        f"data.labelled_fraction is {fraction}, but a number from 0 to 1 is required. Try: data.labelled_fraction=0.1"
+    ]
 
 
 def _evaluation(card: ModelCard, spec: ClipSpec, settings: Train) -> list[str]:
-    pairs = has_pairs(card, settings.evaluation.context)
-    metrics = settings.evaluation.metrics or list(of_round(card, settings.evaluation.context))
-    if found := _metrics(card, spec, settings.evaluation, metrics):
+    evaluation, monitor = settings.evaluation, settings.callbacks.monitor
+    situation = training_situation(card, evaluation.context, spec)
+    metrics = evaluation.metrics or default_metrics(evaluation, situation)
+    if found := _metrics(card, evaluation, metrics, situation):
         return found
-    if card.samples and not pairs and settings.callbacks.monitor is not None:
+    choices = monitor_choices(card, metrics)
+    if card.samples and not situation.paired and monitor is not None:
         return [
-            f"callbacks.monitor={settings.callbacks.monitor}: samples of {card.name} that begin from nothing are "
-            "compared with no clip, so no state is kept as the best. Leave it out, or type evaluation.context=1"
+            f"callbacks.monitor={monitor}: samples of {card.name} without context frames have no reference clip, so no "
+            "metric can choose best.ckpt. Leave it out, or type evaluation.context=1"
         ]
-    if pairs and not monitored(card, metrics):
-        return [f"best.ckpt is chosen by one of {listed(OF_SAMPLES)}, and evaluation.metrics has none. Add one: l1"]
-    if settings.callbacks.monitor is not None:
-        one_of("callbacks.monitor", settings.callbacks.monitor, monitored(card, metrics))
-    for name in ("clips", "frames"):
-        if (value := getattr(settings.evaluation, name)) is not None and value < 1:
-            return [f"evaluation.{name}={value}: one at least. Try: evaluation.{name}=8"]
-    if settings.evaluation.rounds < 1:
-        return [f"evaluation.rounds={settings.evaluation.rounds}: a training is evaluated at its end at least. Try: 1"]
+    if situation.paired and not choices:
+        return [
+            f"best.ckpt is chosen by a paired metric, such as {listed(PAIRED_DEFAULTS)}, but evaluation.metrics has "
+            f"none. Try: evaluation.metrics=[{','.join([*metrics, 'l1'])}]"
+        ]
+    if monitor is not None:
+        one_of("callbacks.monitor", monitor, choices)
+    for name, example in (("clips", 8), ("frames", 8), ("rounds", 1)):
+        if (value := getattr(evaluation, name)) is not None and value < 1:
+            return [f"evaluation.{name} is {value}, but at least 1 is required. Try: evaluation.{name}={example}"]
     if not card.samples:
         return []
-    frames, least = settings.evaluation.frames or spec.frames, settings.model.least_context
-    if settings.evaluation.context < least:
+    frames, least = evaluation.frames or spec.frames, settings.model.least_context
+    if evaluation.context < least:
         return [
-            f"evaluation.context={settings.evaluation.context}, but {settings.model.name} as it is set begins with "
-            f"{least} real frame at least. Try: evaluation.context={least}"
+            f"evaluation.context={evaluation.context}, but {settings.model.name} with these settings needs at least "
+            f"{least} real frame. Try: evaluation.context={least}"
         ]
-    if settings.evaluation.context < frames:
+    if evaluation.context < frames:
         return []
     return [
-        f"evaluation.context={settings.evaluation.context} leaves nothing to make in a clip of {frames} frames. "
+        f"evaluation.context={evaluation.context} leaves no frame to generate in a clip of {frames} frames. "
         "Try: evaluation.context=1"
     ]
 
 
-def _metrics(card: ModelCard, spec: ClipSpec, evaluation: Evaluation, metrics: list[str]) -> list[str]:
-    if not card.samples:
-        return [
-            f"{card.name} makes no videos, so there is nothing to measure of them. Leave evaluation.metrics out."
-        ] * (evaluation.metrics is not None)
-    given = [tool for tool in ("features", "classifier", "segmenter", "flow") if getattr(evaluation, tool)]
-    if evaluation.features:
-        check_features(evaluation.features, evaluation.features_weights)
-    found = mistakes(metrics, [*given, "training"], "evaluation.")
-    if draws := [name for name in metrics if name in METRICS and METRICS[name].draws]:
-        found.append(f"{listed(draws)} compares several draws, and a training makes one. Later: python -m zoo.evaluate")
-    if any(METRICS[name].tool == "segmenter" for name in metrics if name in METRICS) and "translate" not in card.tasks:
-        found.append(f"label_miou is of models that paint labels, and {card.name} does not. Leave it out.")
-    paired = [name for name in metrics if name in METRICS and METRICS[name].paired]
-    if paired and not has_pairs(card, evaluation.context):
-        found.append(
-            f"{listed(paired)} compares with a real clip, and nothing says which clip a sample of {card.name} is. "
-            "Try: evaluation.context=1"
-        )
-    one_of("evaluation.flow", evaluation.flow, ESTIMATORS)
-    if evaluation.flow == "exact":
-        found += exact_flow_problems("translate" in card.tasks, spec, "evaluation.")
-    return found
+def _metrics(card: ModelCard, evaluation: Evaluation, metrics: list[str], situation: Situation) -> list[str]:
+    if card.samples:
+        return metric_problems(evaluation, metrics, situation)
+    if evaluation.metrics is None:
+        return []
+    return [f"evaluation.metrics measures generated videos, but {card.name} generates none. Leave it out."]

@@ -12,7 +12,7 @@ from lightning.pytorch.plugins.precision import DoublePrecision
 
 from zoo.callbacks.checkpoints import BestCheckpoint, FinalValidation, StepCheckpoint
 from zoo.callbacks.classification_metrics import ClassificationMetrics
-from zoo.callbacks.clock import Clock
+from zoo.callbacks.clips_seen import ClipsSeen
 from zoo.callbacks.ema import MovingAverage
 from zoo.callbacks.gallery import Gallery
 from zoo.callbacks.lazy_wandb import LazyWandb
@@ -96,7 +96,7 @@ def build_callbacks(plan: Plan, run: Path) -> list[Callback]:
         StopOnNonFinite(run),
         StepCheckpoint(run, settings.save_minutes),
         MovingAverage(settings.ema_half_life),
-        Clock(),
+        ClipsSeen(),
         *looks(plan, run),
         LazyWandb(),
         Throughput(),

@@ -1,1 +1,1 @@
-"""Pictures of samples and of training: grids, films and curves."""
+"""Images and videos of samples, and plots of training curves."""

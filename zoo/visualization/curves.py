@@ -1,4 +1,4 @@
-"""The curves of a run as one picture, for those who do not open wandb."""
+"""Plot the curves of a run in one image, for those who do not use wandb."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from zoo.runs.files import CLOCK
 from zoo.runs.metrics_csv import read_curves
 
 
-def draw_curves(metrics: Path, picture: Path) -> None:
-    """A panel of losses and a panel for each validation metric."""
+def draw_curves(metrics: Path, image: Path) -> None:
+    """Plot one panel of losses and one panel per validation metric.
+
+    metrics: ``metrics.csv``. image: file to write. Raises ZooError if ``metrics.csv`` cannot be read.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -31,5 +34,5 @@ def draw_curves(metrics: Path, picture: Path) -> None:
             axis.set_yscale("log")
             axis.legend(fontsize="x-small")
     figure.tight_layout()
-    figure.savefig(picture, dpi=110)
+    figure.savefig(image, dpi=110)
     pyplot.close(figure)

@@ -1,6 +1,6 @@
-"""What a person looks at: clips and samples as rows of pictures, as PNG grids and as videos.
+"""Show clips and samples: rows of frames as PNG grids, and videos side by side.
 
-Shapes: T frames, C channels, H x W pixels; a picture is (3, H, W), a film (T, 3, H, W), both uint8.
+Shapes: T frames, C channels, H x W pixels; an image is (3, H, W), a film (T, 3, H, W), both uint8.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from zoo.errors import ZooError
 from zoo.flow.colour import flow_to_rgb
 from zoo.types import Clip, ClipSpec, Sample
 
-GAP = 2  # pixels between pictures
+GAP = 2  # pixels between images
 MARGIN = 84  # pixels for the names of the rows
-SMALLEST = 128  # pixels a picture is high at least
-MOST_COLUMNS = 8  # frames that a row of a grid shows
+MIN_HEIGHT = 128  # of an image, in pixels
+MAX_COLUMNS = 8  # frames in a row of a grid
 
 
 def to_bytes(video: Tensor) -> Tensor:
-    """[-1, 1] floats to 0 … 255, any shape."""
+    """Convert floats in [-1, 1] to uint8, any shape."""
     return ((video.detach().float().cpu().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
 @lru_cache
 def palette(classes: int) -> Tensor:
-    """A colour a class, (classes, 3) uint8: hues a golden angle apart, so that neighbours differ."""
+    """One colour per class, (classes, 3) uint8: hues a golden angle apart, so that neighbouring ids differ."""
     colours = [
         colorsys.hsv_to_rgb((0.61803398875 * i) % 1.0, 0.45 + 0.2 * (i % 3), 0.95 - 0.2 * (i % 2))
         for i in range(classes)
@@ -44,10 +44,11 @@ def palette(classes: int) -> Tensor:
     return (torch.tensor(colours) * 255).round().to(torch.uint8)
 
 
-def given_film(clip: Clip, index: int, spec: ClipSpec, source: str) -> Tensor:
-    """The conditioning of one clip of a batch: labels in colours, drawings laid over each other, or lines in grey.
+def conditioning_film(clip: Clip, index: int, spec: ClipSpec, source: str) -> Tensor:
+    """Film of the conditioning of one clip of a batch: labels in colours, the mean of drawings, or edges in grey.
 
-    Drawings have three channels each, in [-1, 1]; edges, and the distance to them, have one each, in [0, 1].
+    source: field of the clip, ``labels`` or ``condition``. Drawings have three channels each, in [-1, 1]; edges, and
+    the distance to them, have one channel each, in [0, 1].
     """
     if source == "labels":
         return rearrange(palette(len(spec.label_names))[clip["labels"][index].cpu()], "t h w c -> t c h w")
@@ -58,22 +59,22 @@ def given_film(clip: Clip, index: int, spec: ClipSpec, source: str) -> Tensor:
 
 
 def map_film(video: Tensor) -> Tensor:
-    """(T, C, H, W) in [-1, 1] as a film: colour with three channels, else the mean in grey."""
+    """Convert a map in [-1, 1], (T, C, H, W), to a film: three channels as RGB, else their mean in grey."""
     if video.shape[1] != 3:
         video = repeat(video.mean(1), "t h w -> t 3 h w")
     return to_bytes(video)
 
 
-def rows_of(clip: Clip, sample: Sample, index: int, spec: ClipSpec, source: str | None) -> dict[str, Tensor]:
-    """Name to film: given, real, generated, and below them the details of the sample."""
-    rows = {"given": given_film(clip, index, spec, source)} if source else {}
+def sample_films(clip: Clip, sample: Sample, index: int, spec: ClipSpec, source: str | None) -> dict[str, Tensor]:
+    """Films of one clip of a batch by name: ``given`` (if the model has a source field), ``real`` and ``generated``."""
+    rows = {"given": conditioning_film(clip, index, spec, source)} if source else {}
     rows["real"] = to_bytes(clip["video"][index])
     rows["generated"] = to_bytes(sample.video[index])
     return rows
 
 
 def detail_rows(sample: Sample, index: int) -> dict[str, Tensor]:
-    """Name to film of what a sample was made from: a mask in [0, 1] from black to white, flow as a colour wheel."""
+    """Films of ``sample.details`` by name: one channel is a mask in [0, 1], two are a flow, shown on a colour wheel."""
     films = {}
     for name, video in sample.details.items():
         if video.shape[2] == 2:
@@ -84,13 +85,13 @@ def detail_rows(sample: Sample, index: int) -> dict[str, Tensor]:
 
 
 def enlarge(film: Tensor) -> Tensor:
-    """Small frames by a whole factor, so that a pixel stays a pixel."""
-    factor = -(-SMALLEST // film.shape[-2])
+    """Enlarge small frames by an integer factor, without interpolation."""
+    factor = -(-MIN_HEIGHT // film.shape[-2])
     return repeat(film, "t c h w -> t c (h a) (w b)", a=factor, b=factor)
 
 
 def name_column(names: list[str], height: int) -> Tensor:
-    """The names of rows, each ``height`` pixels high, as a picture at their left."""
+    """Image with the names of the rows, each ``height`` pixels high, for the left margin."""
     canvas = np.full((len(names) * (height + GAP), MARGIN, 3), 255, np.uint8)
     for i, name in enumerate(names):
         at = (4, i * (height + GAP) + height // 2)
@@ -98,33 +99,33 @@ def name_column(names: list[str], height: int) -> Tensor:
     return torch.from_numpy(canvas).permute(2, 0, 1)
 
 
-def tile(films: list[Tensor]) -> Tensor:
-    """Pictures side by side, each (3, H, W)."""
-    return torch.cat([F.pad(film, (0, GAP, 0, GAP), value=255) for film in films], dim=-1)
+def tile(images: list[Tensor]) -> Tensor:
+    """Put images (or films) of equal height side by side, with gaps."""
+    return torch.cat([F.pad(image, (0, GAP, 0, GAP), value=255) for image in images], dim=-1)
 
 
 def side_by_side(clips: Sequence[Mapping[str, Tensor]]) -> Tensor:
-    """A film with a column a clip and a row a name: (T, 3, rows, columns)."""
+    """Film with one column per clip and one row per name, (T, 3, H, W)."""
     names = list(clips[0])
     rows = [tile([enlarge(clip[name]) for clip in clips]) for name in names]
     film = torch.cat(rows, dim=-2)
-    names_picture = name_column(names, rows[0].shape[-2] - GAP)
-    return torch.cat([names_picture.expand(len(film), -1, -1, -1), film], dim=-1)
+    column = name_column(names, rows[0].shape[-2] - GAP)
+    return torch.cat([column.expand(len(film), -1, -1, -1), film], dim=-1)
 
 
 def filmstrip(clip: Mapping[str, Tensor]) -> Tensor:
-    """A picture with a column a frame, at most MOST_COLUMNS evenly spaced ones, and a row a name."""
+    """Image with one column per frame, at most MAX_COLUMNS evenly spaced ones, and one row per name."""
     names = list(clip)
     frames = len(clip[names[0]])
-    chosen = torch.tensor(sorted(kept_frames(frames)))
+    chosen = torch.tensor(sorted(filmstrip_frames(frames)))
     strips = {name: [enlarge(clip[name][chosen])[i] for i in range(len(chosen))] for name in names}
-    picture = torch.cat([tile(strips[name]) for name in names], dim=-2)
-    return torch.cat([name_column(names, picture.shape[-2] // len(names) - GAP), picture], dim=-1)
+    image = torch.cat([tile(strips[name]) for name in names], dim=-2)
+    return torch.cat([name_column(names, image.shape[-2] // len(names) - GAP), image], dim=-1)
 
 
-def kept_frames(frames: int) -> frozenset[int]:
-    """The frames that a filmstrip shows of a film of that length: at most MOST_COLUMNS, evenly spaced."""
-    columns = min(frames, MOST_COLUMNS)
+def filmstrip_frames(frames: int) -> frozenset[int]:
+    """Indices of the frames that a filmstrip of a film of that length shows: at most MAX_COLUMNS, evenly spaced."""
+    columns = min(frames, MAX_COLUMNS)
     return frozenset(round(i * (frames - 1) / max(columns - 1, 1)) for i in range(columns))
 
 
@@ -139,12 +140,12 @@ def write_mp4(video: Tensor, path: str | PathLike[str], fps: float) -> None:
 
 
 def save_film(path: Path, clips: Sequence[Mapping[str, Tensor]], fps: float) -> None:
-    """Write clips side by side as an mp4."""
+    """Write clips side by side as an mp4. fps: frames per second."""
     write_video(path, rearrange(side_by_side(clips), "t c h w -> t h w c").numpy(), fps)
 
 
 def save_grid(path: Path, clips: Sequence[Mapping[str, Tensor]]) -> None:
-    """Write filmstrips below each other as a PNG."""
-    picture = torch.cat([filmstrip(clip) for clip in clips], dim=-2).permute(1, 2, 0).numpy()
-    _, png = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    """Write one filmstrip per clip, below each other, as a PNG."""
+    image = torch.cat([filmstrip(clip) for clip in clips], dim=-2).permute(1, 2, 0).numpy()
+    _, png = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     path.write_bytes(png.tobytes())

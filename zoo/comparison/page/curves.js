@@ -1,9 +1,9 @@
-// Curves: one chart a metric, one line a run. The charts of a closed group are not drawn.
+// Curves: one chart per metric, one line per run. Charts of a closed group are not drawn.
 
 const CHART = { width: 380, height: 200, left: 56, right: 14, top: 8, bottom: 24 };
-const FIRST_GROUPS = [/^val(\/|$)/, /^train\/loss$/, /^train$/]; // then the others, by name
-const DOTTED = 24; // a line of fewer points than this shows where they are
-const MANY = 200; // of more points, a line is noise that wants a thin stroke
+const FIRST_GROUPS = [/^val(\/|$)/, /^train\/loss$/, /^train$/]; // then the others by name
+const DOTTED = 24; // a line of fewer points also shows the points
+const MANY = 200; // a line of more points is noisy and drawn thin
 
 function drawCurves() {
   const order = new Intl.Collator("en", { numeric: true }).compare; // frame9 before frame10
@@ -50,11 +50,11 @@ function chart(key) {
   const figure = html("figure", { class: "chart", "data-key": key }, caption);
   const lines = linesOf(key, byId("log").checked);
   if (lines.some((line) => line.points.length > 0)) figure.append(...plot(key, lines, byId("log").checked));
-  else figure.append(html("p", { class: "nothing" }, "nothing to draw"));
+  else figure.append(html("p", { class: "nothing" }, "no values to draw"));
   return figure;
 }
 
-/** The lines of the runs shown. all: every point, as numbers; points: those that can be drawn. */
+/** Lines of the shown runs. all: every point, as numbers; points: those that can be drawn. */
 function linesOf(key, isLog) {
   const runs = [...shownRuns].sort((one, other) => one - other).filter((run) => key in data.runs[run].curves);
   return runs.map((run) => {
@@ -64,7 +64,7 @@ function linesOf(key, isLog) {
   });
 }
 
-/** A line is broken where a value cannot be drawn: a straight stroke would hide a NaN. */
+/** Split a line where a value cannot be drawn, so that a NaN shows as a gap. */
 function segmentsOf(points, canDraw) {
   const segments = [[]];
   for (const point of points) {
@@ -78,7 +78,7 @@ function plot(key, lines, isLog) {
   const points = lines.flatMap((line) => line.points);
   const x = axis([0, ...lines.flatMap((line) => line.all.map(([seen]) => seen))], CHART.left, CHART.width - CHART.right);
   const y = axis(points.map(([, value]) => value), CHART.height - CHART.bottom, CHART.top, { isLog, margin: 0.05 });
-  const label = `${key} over clips seen; ${plural(lines.length, "run")}`;
+  const label = `${key} against clips seen; ${plural(lines.length, "run")}`;
   const size = { viewBox: `0 0 ${CHART.width} ${CHART.height}`, role: "img", tabindex: 0, "aria-label": label };
   const picture = svg("svg", { class: "plot", ...size }, ...drawnAxes(x, y), ...lines.flatMap((line) => drawnLine(line, x, y)));
   const reading = html("output", { class: "reading", hidden: "" });
@@ -88,7 +88,7 @@ function plot(key, lines, isLog) {
 
 // Axes
 
-/** Where values stand between two edges, in units of the picture, and the values worth a label. */
+/** Map values to positions between two edges, in units of the chart, and choose the labelled values. */
 function axis(values, from, to, { isLog = false, margin = 0 } = {}) {
   const warp = isLog ? Math.log10 : (value) => value;
   const [low, high] = rangeOf(values, isLog, margin);
@@ -97,7 +97,7 @@ function axis(values, from, to, { isLog = false, margin = 0 } = {}) {
   return { at, ticks, labels: isLog ? ticks.map((tick) => brief(tick)) : labelsOf(ticks) };
 }
 
-/** From the lowest to the highest value, and a margin, as a part of that range, on both sides. */
+/** Range of the values plus a margin on both sides, as a fraction of the range. */
 function rangeOf(values, isLog, margin) {
   const low = values.reduce((one, other) => Math.min(one, other));
   const high = values.reduce((one, other) => Math.max(one, other));
@@ -127,11 +127,11 @@ function logTicks(low, high) {
 }
 
 function labelsOf(ticks) {
-  const areTold = new Set(ticks.map((tick) => brief(tick))).size === ticks.length;
-  return alike(ticks, areTold ? 4 : 8);
+  const areDistinct = new Set(ticks.map((tick) => brief(tick))).size === ticks.length;
+  return alike(ticks, areDistinct ? 4 : 8);
 }
 
-/** Numbers in one unit, or with one number of decimals. */
+/** Format numbers with the same unit or the same number of decimals. */
 function alike(numbers, digits = 4) {
   const texts = numbers.map((number) => brief(number, digits));
   if (texts.some((text) => text.includes("e"))) return texts;
@@ -168,14 +168,14 @@ function dot(run, x, y, radius) {
   return svg("circle", { class: "dot", style: lineOf(run).style, "data-run": run, cx: x, cy: y, r: radius });
 }
 
-// Reading values off a chart: with the mouse, a finger, or Tab and the arrow keys.
+// Reading values off a chart with the mouse, a finger, or Tab and the arrow keys.
 
 function connectReading(picture, reading, lines, x, y) {
   const marks = svg("g", { class: "marks" });
   picture.append(marks);
   let current = 0;
   let known = null;
-  // Not before it is asked for: a page has hundreds of charts.
+  // Computed on first use: a page has hundreds of charts.
   const places = () => (known ??= [...new Set(lines.flatMap((line) => line.all.map(([seen]) => seen)))].sort((a, b) => a - b));
 
   const show = (index) => {
@@ -205,7 +205,7 @@ function connectReading(picture, reading, lines, x, y) {
   });
 }
 
-/** The index of the item at the least distance. */
+/** Index of the nearest item. */
 function nearest(items, distance) {
   const distances = items.map(distance);
   return distances.indexOf(distances.reduce((one, other) => Math.min(one, other)));

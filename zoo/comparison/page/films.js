@@ -1,12 +1,12 @@
-// Films in step: one clock drives every film of the page.
+// Synchronised films: one clock drives every film of the page.
 
 const SIZES = [64, 96, 128, 192, 256, 384, 512];
-const TRUTHS = ["given", "real"]; // what a clip has beside its samples
+const TRUTHS = ["given", "real"]; // films of a clip besides the samples
 
 let filmSize = 128;
-const films = []; // those of all cells: {video, run, address, frames, fps, height, width}
-const clock = { fps: 1, lastFrame: 0, frame: 0, speed: 1, isPlaying: false }; // of the films at the highest rate
-const start = { now: 0, seconds: 0 }; // when the clock was last set, and the time of the films then
+const films = []; // of all cells: {video, run, address, frames, fps, height, width}
+const clock = { fps: 1, lastFrame: 0, frame: 0, speed: 1, isPlaying: false }; // in frames of the film with the highest rate
+const start = { now: 0, seconds: 0 }; // when the clock was last set, and the film time at that moment
 
 function drawFilms() {
   for (const clip of data.clips) byId("reels").append(reel(clip));
@@ -17,7 +17,7 @@ function drawFilms() {
   if (films.length === 0) byId("reels").append(html("p", { class: "nothing" }, "None of these runs has films."));
 }
 
-/** Clips have as many cells as the clip with most of them, so that a run stands in one column. */
+/** Every clip has as many cells as the clip with the most, so that each run keeps one column. */
 function truthColumns(kind) {
   return Math.max(0, ...data.clips.map((clip) => clip[kind].length));
 }
@@ -62,7 +62,7 @@ function hideFilms() {
   for (const cell of document.querySelectorAll(".film[data-run]")) cell.hidden = !shownRuns.has(Number(cell.dataset.run));
 }
 
-// Films far from the window are unloaded: every browser has a number that it does not play beyond, telephones a low one.
+// Films far from the window are unloaded: browsers limit the number of playing videos, on phones to a few.
 
 function watchReels() {
   const observer = new IntersectionObserver(
@@ -87,12 +87,12 @@ function setLoaded(article, isNear) {
 
 // The clock
 
-/** Seconds: no rounding leads from the middle of a frame to its neighbours. */
+/** Seconds at the middle of a frame, so that rounding never shows a neighbouring frame. */
 function middleOf(frame) {
   return (frame + 0.5) / clock.fps;
 }
 
-/** Show what a film shows at this time; one that is over keeps its last frame. */
+/** Seek a film to this time; a film that is over keeps its last frame. */
 function place(film, seconds) {
   const frame = Math.min(Math.floor(seconds * film.fps), film.frames - 1);
   film.video.currentTime = (frame + 0.5) / film.fps;
@@ -164,17 +164,17 @@ function tick() {
 }
 
 const FAR = 0.3; // seconds
-const HASTE = 0.15; // seconds a second
+const CATCH_UP = 0.15; // change of the playback rate
 
-/** Keep a playing film with the clock: hurry or wait where it is a little off, as seeking would make it stutter. */
+/** Synchronise a playing film with the clock. Small delays change its rate, since seeking would make it stutter. */
 function follow(film, seconds) {
   const { video, frames, fps } = film;
   if (!video.hasAttribute("src") || seconds >= (frames - 0.5) / fps) return;
   const late = seconds - video.currentTime;
   if (Math.abs(late) > FAR && !video.seeking) place(film, seconds);
-  const rate = clock.speed + (Math.abs(late) < 0.5 / fps ? 0 : Math.sign(late) * HASTE);
+  const rate = clock.speed + (Math.abs(late) < 0.5 / fps ? 0 : Math.sign(late) * CATCH_UP);
   if (video.playbackRate !== rate) video.playbackRate = rate;
-  if (video.paused) video.play().catch(() => {}); // refused when it is paused or unloaded before it began
+  if (video.paused) video.play().catch(() => {}); // rejected if the film is paused or unloaded before it starts
 }
 
 // Controls
@@ -195,7 +195,7 @@ function nextSize(button) {
   return SIZES[SIZES.indexOf(filmSize) + Number(button.dataset.step)];
 }
 
-/** The largest at which all columns stand side by side, within reason. */
+/** The largest size at which all columns fit side by side, within limits. */
 function fittingSize() {
   const columns = data.runs.length + TRUTHS.reduce((sum, kind) => sum + truthColumns(kind), 0);
   const room = byId("reels").clientWidth / columns - 12;
@@ -215,7 +215,7 @@ function scrolls(node) {
   return node.matches(".scroller") && node.scrollWidth > node.clientWidth;
 }
 
-/** The player's keys work everywhere; but who comes to a control by Tab has only the keyboard to work it. */
+/** The player's keys work everywhere, except on a control that was reached by Tab and needs them itself. */
 function isForPlayer(event) {
   if (films.length === 0 || !(event.key in KEYS)) return false;
   if (event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return false;
@@ -226,7 +226,7 @@ function isForPlayer(event) {
 function onKey(event) {
   if (event.key === "Tab") isReachedByTab = true;
   if (!isForPlayer(event)) return;
-  event.preventDefault(); // of the keyup too: it is what presses a button
+  event.preventDefault(); // also for keyup, which is what presses a button
   const isHeld = event.repeat && event.key === " ";
   if (event.type === "keydown" && !isHeld) KEYS[event.key]();
 }

@@ -1,6 +1,6 @@
 "use strict";
 
-// What every part of the page shares: the data, which runs are shown, how nodes are built and numbers written.
+// Shared by every part of the page: the data, the shown runs, building of nodes, formatting of numbers.
 
 const data = JSON.parse(byId("data").textContent);
 const shownRuns = new Set(data.runs.keys());
@@ -38,7 +38,7 @@ function isNumber(value) {
   return Number.isFinite(Number(value ?? NaN));
 }
 
-/** A number in little room: 0.1235, 12.35k, 3e-5. */
+/** Format a number briefly: 0.1235, 12.35k, 3e-5. */
 function brief(value, digits = 4) {
   const size = Math.abs(value);
   if (!Number.isFinite(value) || value === 0) return String(value);
@@ -55,7 +55,7 @@ function plural(count, word) {
   return `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
 }
 
-/** val/psnr@8x10f-c1-64x64px -> its split, its metric, and the rest, which says how it was measured. */
+/** Split a key such as val/psnr@8x10f-c1-64x64px into group, metric and protocol. */
 function partsOfKey(key) {
   const [measured, protocol = ""] = key.split("@");
   const slash = measured.lastIndexOf("/");
@@ -66,7 +66,7 @@ function arrow(better) {
   return { max: " ↑", min: " ↓" }[better] ?? "";
 }
 
-function inWords(better) {
+function directionText(better) {
   return { max: "higher is better", min: "lower is better" }[better] ?? "";
 }
 
@@ -75,7 +75,7 @@ function inWords(better) {
 const COLOURS = 8;
 const DASHES = ["", "6 3", "2 2", "9 3 2 3", "1 4"];
 
-/** The line of a run, everywhere on the page: from the ninth on, colours come again with another dash. */
+/** Line style of a run, everywhere on the page. From the ninth run on, colours repeat with another dash pattern. */
 function lineOf(run) {
   const dash = DASHES[Math.floor(run / COLOURS) % DASHES.length];
   return { class: "line", style: `--colour: var(--line-${run % COLOURS})`, "stroke-dasharray": dash || null };
@@ -103,14 +103,14 @@ function drawRuns() {
     });
     const title = `${run.variant}, seed ${run.seed}\n${run.folder}`;
     const label = html("label", { title }, box, nameOf(index));
-    for (const name of ["pointerenter", "focusin"]) label.addEventListener(name, () => pickOut(index));
-    for (const name of ["pointerleave", "focusout"]) label.addEventListener(name, () => pickOut(null));
+    for (const name of ["pointerenter", "focusin"]) label.addEventListener(name, () => highlight(index));
+    for (const name of ["pointerleave", "focusout"]) label.addEventListener(name, () => highlight(null));
     byId("runs").append(label);
   }
 }
 
-/** Fade the lines of all other runs; of none where run is null. */
-function pickOut(run) {
+/** Fade the lines of all other runs; null fades none. */
+function highlight(run) {
   const isOther = (line) => run !== null && shownRuns.has(run) && Number(line.dataset.run) !== run;
   for (const line of document.querySelectorAll(".plot [data-run]")) line.classList.toggle("faded", isOther(line));
 }

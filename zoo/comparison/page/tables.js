@@ -1,8 +1,8 @@
-// Results: a group of rows for each task, sorted within the group.
+// Results: one group of rows per task; sorting keeps the groups.
 
 const MISSING = "–";
 
-function words(protocol) {
+function protocolTexts(protocol) {
   return Object.entries(protocol).map(([name, value]) => `${name}: ${settingText(value)}`);
 }
 
@@ -17,32 +17,32 @@ function metricColumn(column) {
   return {
     name: metric + arrow(column.better),
     detail: [group, protocol].filter(Boolean).join(" "),
-    title: [column.key, inWords(column.better), ...words(column.protocol)].filter(Boolean).join("\n"),
+    title: [column.key, directionText(column.better), ...protocolTexts(column.protocol)].filter(Boolean).join("\n"),
     isBestHigh: column.better === "max",
     valueOf: (row) => Number(row.cells[column.key]?.mean ?? NaN),
     draw: (row) => numberCell(row.cells[column.key], number),
   };
 }
 
-/** One number of decimals for a column: four digits of its largest number, and one of its smallest interval. */
+/** Decimals of a column: four digits of its largest value, and one digit of its smallest interval. */
 function numberFormat(key) {
   const cells = data.rows.map((row) => row.cells[key]).filter(Boolean);
   const sizes = cells.map((cell) => Math.abs(Number(cell.mean))).filter((size) => size > 0 && Number.isFinite(size));
-  const halves = cells.map((cell) => Number(cell.half)).filter((half) => half > 0 && Number.isFinite(half));
+  const widths = cells.map((cell) => Number(cell.half_width)).filter((width) => width > 0 && Number.isFinite(width));
   const largest = Math.max(...sizes, 0);
-  if (largest >= 1e6 || (largest > 0 && largest < 1e-3)) return { text: brief, hasHalves: halves.length > 0 };
+  if (largest >= 1e6 || (largest > 0 && largest < 1e-3)) return { text: brief, hasIntervals: widths.length > 0 };
   const decimalsOf = (size, digits) => digits - 1 - Math.floor(Math.log10(size));
-  const wanted = Math.max(decimalsOf(largest || 1, 4), halves.length ? decimalsOf(Math.min(...halves), 1) : 0);
+  const wanted = Math.max(decimalsOf(largest || 1, 4), widths.length ? decimalsOf(Math.min(...widths), 1) : 0);
   const decimals = Math.min(Math.max(wanted, 0), 6);
   const text = (value) => (Number.isFinite(value) ? value.toFixed(decimals) : String(value));
-  return { text, hasHalves: halves.length > 0 };
+  return { text, hasIntervals: widths.length > 0 };
 }
 
 function numberCell(cell, number) {
   const part = (tag, name, text) => html(tag, { class: name }, text);
   const parts = [part(cell?.best ? "strong" : "span", "mean", cell ? number.text(Number(cell.mean)) : MISSING)];
-  if (isNumber(cell?.half)) parts.push(part("span", "half", `± ${number.text(Number(cell.half))}`));
-  else if (number.hasHalves) parts.push(html("span", { class: "half no-half", "aria-hidden": "true" }, `± ${number.text(0)}`));
+  if (isNumber(cell?.half_width)) parts.push(part("span", "half", `± ${number.text(Number(cell.half_width))}`));
+  else if (number.hasIntervals) parts.push(html("span", { class: "half no-half", "aria-hidden": "true" }, `± ${number.text(0)}`));
   if (isNumber(cell?.real)) parts.push(part("small", "real", `real ${number.text(Number(cell.real))}`));
   const title = cell?.values.map((value, index) => `seed ${cell.seeds[index] ?? "?"}: ${value}`).join("\n");
   return html("td", { class: "number", title }, html("div", {}, ...parts));
@@ -74,7 +74,7 @@ function taskGroup(task, rows, columns) {
   return { body: html("tbody", {}, heading, ...drawn.map(({ node }) => node)), drawn };
 }
 
-/** A row is the mean of its runs: it goes when the last of them does. */
+/** A row is the mean of its runs; it is hidden when all of them are. */
 function hideRows({ body, drawn }) {
   for (const { row, node } of drawn) {
     const runs = [...data.runs.keys()].filter((run) => data.runs[run].variant === row.variant);
@@ -107,11 +107,11 @@ function sorted(drawn, column, order) {
   });
 }
 
-/** The same words as the headers' titles: those cannot be seen with a finger or the keyboard. */
+/** List the protocols: the headers' titles, which show them, need a mouse. */
 function drawProtocols() {
   const entries = data.columns.flatMap((column) => [
     html("dt", {}, column.key),
-    html("dd", {}, [inWords(column.better), ...words(column.protocol)].filter(Boolean).join(", ")),
+    html("dd", {}, [directionText(column.better), ...protocolTexts(column.protocol)].filter(Boolean).join(", ")),
   ]);
   byId("protocols").append(html("dl", {}, ...entries));
 }

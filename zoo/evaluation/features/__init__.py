@@ -1,1 +1,1 @@
-"""Networks whose features are compared; none is ever downloaded."""
+"""Feature networks, whose features of real and generated videos are compared. None is ever downloaded."""

@@ -1,6 +1,6 @@
-"""What a network of features is to the metrics that compare distributions.
+"""The interface of a feature network, as the metrics of distributions see it.
 
-Shapes: B clips, T frames, D features, K classes.
+Shapes: B clips, T frames, D features, K classes, N clips or frames.
 """
 
 from __future__ import annotations
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from zoo.evaluation.metric import Videos
 
 View = Literal["clips", "frames", "probabilities"]
+"""What a network gives: features of clips, features of frames, or class probabilities."""
+
+NAMES = {
+    "clips": "features of clips",
+    "frames": "features of frames",
+    "classes of clips": "class probabilities of clips",
+    "classes of frames": "class probabilities of frames",
+}
 TRY = {
     "clips": "features=r3d_18",
     "frames": "features=lite0",
@@ -28,11 +36,11 @@ TRY = {
 class Features(nn.Module):
     """A network in evaluation mode, without gradients, that takes videos (B, T, 3, H, W) in [-1, 1].
 
-    It resizes and rescales by itself, always in the same way. A subclass gives one or several of the three views.
+    It resizes and rescales by itself, always in the same way. A subclass implements one or more of the three views.
 
-    name: of a metric's key, short, letters and digits: ``r3d18``. sha256: of the weights, 16 digits. least_frames,
-    most_frames: of a clip; None is no end. clip_size, frame_size, classes: of what the views give, 0 where there is no
-    such view. classifies: what it gives probabilities of.
+    name: part of a metric's key, letters and digits only: ``r3d18``. sha256: first 16 hex digits of the checksum of the
+    weights. least_frames, most_frames: length of a clip that it takes; None is no limit. clip_size, frame_size,
+    classes: size D or K of each view, 0 where it does not exist. classifies: what the probabilities are of.
     """
 
     name: str
@@ -53,105 +61,111 @@ class Features(nn.Module):
         raise NotImplementedError
 
     def probabilities(self, video: Tensor) -> Tensor:
-        """Of classes, (N, K), N clips or frames."""
+        """Class probabilities, (N, K), of clips or frames."""
         raise NotImplementedError
 
     def size(self, view: View) -> int:
-        """How many numbers a view gives of a clip or frame, 0 where there is none."""
+        """Return the size D or K of a view, 0 where it does not exist."""
         return {"clips": self.clip_size, "frames": self.frame_size, "probabilities": self.classes}[view]
 
     def check(self, metric: str, view: View, frames: int, of: Literal["clips", "frames"] | None = None) -> int:
-        """The size of a view for a metric of clips with so many frames; a ZooError where there is none.
+        """Return the size of a view for a metric of clips of that many frames.
 
-        of: for probabilities, of what they must be.
+        of: for probabilities, what they must be of. Raises ZooError if the view does not exist or the clips are too
+        short or too long for the network.
         """
         what = f"classes of {of}" if of else view
         if not self.size(view) or (of and of != self.classifies):
-            raise ZooError(f"{metric} looks at {what}, and the network {self.name} knows none. Try: {TRY[what]}")
+            raise ZooError(
+                f"{metric} needs {NAMES[what]}, which the network {self.name} does not give. Try: {TRY[what]}"
+            )
         if frames < self.least_frames or (self.most_frames and frames > self.most_frames):
             least, most = self.least_frames, self.most_frames
-            range_ = f"exactly {least} frames" if least == most else f"{least} frames at least"
+            required = f"exactly {least} frames" if least == most else f"at least {least} frames"
             raise ZooError(
-                f"The network {self.name} looks at {range_} of a clip, and {frames} are measured. "
-                f"Try: frames={least}, and as many more as are given (context=)."
+                f"The network {self.name} takes clips of {required}, but {frames} are measured. "
+                f"Try: frames={least}, plus the context frames."
             )
         return self.size(view)
 
-    def see(self, view: View, videos: Videos) -> Tensor:
-        """A view of clips, computed once for all metrics, and in single precision whatever the model is in.
+    def extract(self, view: View, videos: Videos) -> Tensor:
+        """Compute a view of clips, once for all metrics and in single precision whatever the precision of the model.
 
-        Raises a ZooError where a TorchScript file fails, and for numbers that are not finite.
+        Raises ZooError if a TorchScript file fails, and for values that are not finite.
         """
         try:
             with torch.autocast(videos.video.device.type, enabled=False):
-                seen = self._once(view, videos)
+                values = self._cached_view(view, videos)
         except torch.jit.Error as problem:
             raise ZooError(
                 f"The network {self.name} does not take these clips, {tuple(videos.video.shape)}: {_reason(problem)}"
             ) from problem
-        if not seen.isfinite().all():
+        if not values.isfinite().all():
             raise ZooError(
-                f"The network {self.name} gives numbers that are not finite for clips such as {videos.clip['key'][0]}, "
-                "though their frames are. Take another: features=r3d_18"
+                f"The network {self.name} gives values that are not finite for clips such as {videos.clip['key'][0]}, "
+                "whose frames are finite. Try another network: features=r3d_18"
             )
-        return seen
+        return values
 
-    def _once(self, view: View, videos: Videos) -> Tensor:
-        look: Callable[[Tensor], Tensor] = getattr(self, view)
-        return videos.once(look)
+    def _cached_view(self, view: View, videos: Videos) -> Tensor:
+        function: Callable[[Tensor], Tensor] = getattr(self, view)
+        return videos.cached(function)
 
     def freeze(self) -> None:
-        """No gradients, and evaluation mode for good."""
+        """Switch to evaluation mode and turn gradients off, for good."""
         self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> Self:
-        """It stays in evaluation mode, whoever holds it."""
+        """Stay in evaluation mode, even as part of a module that is trained."""
         return super().train(False)
 
 
-def in_bytes(video: Tensor) -> Tensor:
-    """[-1, 1] to whole numbers from 0 to 255, still float: as they would be read from a file."""
+def to_byte_range(video: Tensor) -> Tensor:
+    """Map [-1, 1] to the integers 0 to 255, still float, as if the frames were read from a file."""
     return ((video.float().clamp(-1, 1) + 1) * 127.5).round()
 
 
-def try_out(features: Features, shape: tuple[int, int, int]) -> None:
-    """Show a grey clip (frames, height, width) to every view; a ZooError for one that is not as it should be."""
+def check_views(features: Features, shape: tuple[int, int, int]) -> None:
+    """Run every view on a grey clip of this shape (frames, height, width).
+
+    Raises ZooError for a view of another size, and for probabilities that do not sum to 1.
+    """
     grey = torch.zeros(1, shape[0], 3, *shape[1:])
     views: tuple[View, ...] = ("clips", "frames", "probabilities")
     for view in views:
         if size := features.size(view):
-            seen = tried(features, view, grey)
-            if seen.shape[-1] != size:
+            values = run_view(features, view, grey)
+            if values.shape[-1] != size:
                 raise ZooError(
-                    f"The file of features={features.name} gives {seen.shape[-1]} numbers of each of the {view} where "
-                    f"{features.name} has {size}. It holds another network."
+                    f"The file of features={features.name} gives {values.shape[-1]} values for each of the {view}, but "
+                    f"{features.name} has {size}. The file holds another network."
                 )
-            total = float(seen.flatten(0, -2)[0].sum())
-            if view == "probabilities" and (seen.min() < 0 or abs(total - 1) > 1e-3):
+            total = float(values.flatten(0, -2)[0].sum())
+            if view == "probabilities" and (values.min() < 0 or abs(total - 1) > 1e-3):
                 raise ZooError(
-                    f"The file of features={features.name} should give probabilities of classes, and what it gives "
-                    f"sums to {total:.4g}. It holds another network."
+                    f"The file of features={features.name} should give class probabilities, but they sum to "
+                    f"{total:.4g}. The file holds another network."
                 )
 
 
 @torch.no_grad()
-def tried(features: Features, view: View, video: Tensor) -> Tensor:
-    """A view of a clip; a ZooError that quotes what goes wrong inside."""
+def run_view(features: Features, view: View, video: Tensor) -> Tensor:
+    """Compute a view of a clip. Raises ZooError, quoting the cause, if the network fails or gives no row per clip."""
     try:
-        seen: Any = getattr(features, view)(video)
+        values: Any = getattr(features, view)(video)
     except (torch.jit.Error, RuntimeError, TypeError, ValueError, IndexError, NotImplementedError) as problem:
         raise ZooError(
             f"The file of features={features.name} does not take clips as it should: {_reason(problem)}"
         ) from problem
-    if not isinstance(seen, Tensor) or seen.ndim < 2 or len(seen) != len(video):
-        found = f"tensor of shape {tuple(seen.shape)}" if isinstance(seen, Tensor) else type(seen).__name__
+    if not isinstance(values, Tensor) or values.ndim < 2 or len(values) != len(video):
+        found = f"tensor of shape {tuple(values.shape)}" if isinstance(values, Tensor) else type(values).__name__
         raise ZooError(
-            f"The file of features={features.name} gives a {found} of one clip, where a row of numbers is due."
+            f"The file of features={features.name} gives a {found} for one clip, but one row of values is expected."
         )
-    return seen
+    return values
 
 
 def _reason(problem: Exception) -> str:
-    """The last line of what torch says; those before it show the script."""
+    """The last line of torch's message; those before it show the script."""
     lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
     return lines[-1] if lines else type(problem).__name__

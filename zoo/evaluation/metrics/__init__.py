@@ -1,1 +1,1 @@
-"""One file a metric; `zoo.evaluation.catalogue` lists them."""
+"""One file per metric; `zoo.evaluation.catalogue` lists them."""

@@ -1,9 +1,9 @@
 """Fréchet distance of two sets of features, each taken for a Gaussian.
 
-FVD: Unterthiner et al. 2018, arXiv 1812.01717. FID: Heusel et al., NeurIPS 2017. And the same on the zoo's own
-classifier.
+FVD: Unterthiner et al. 2018, arXiv 1812.01717. FID: Heusel et al., NeurIPS 2017. `ClassifierFrechet` is the same
+distance on the features of the zoo's own classifier.
 
-Covariances divide by N - 1. Everything is summed as it comes, in double precision: memory does not grow with the clips.
+Covariances divide by N - 1. Sums are accumulated in double precision, so memory does not grow with the number of clips.
 
 Shapes: B clips, T frames, N clips or frames, D features.
 """
@@ -18,22 +18,25 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zoo.errors import ZooError
-from zoo.evaluation.metric import Figures, Setup, VideoMetric, Videos
-from zoo.evaluation.metrics.halves import halves
+from zoo.evaluation.metric import MetricValues, Setup, VideoMetric, Videos
+from zoo.evaluation.metrics.key_hash_split import key_hash_split
 
 if TYPE_CHECKING:
     from zoo.models.classifier.model import Classifier
 
 
-def moments(features: Tensor) -> Tensor:
-    """Σ (1, x)ᵀ (1, x): how many, their sum, and the sum of their outer products; (N, D) -> (1 + D, 1 + D)."""
+def gaussian_statistics(features: Tensor) -> Tensor:
+    """Sufficient statistics of a Gaussian, Σ (1, x)ᵀ (1, x): the count, the sum, and the sum of outer products.
+
+    (N, D) -> (1 + D, 1 + D). Statistics of several batches add up.
+    """
     rows = F.pad(features.double(), (1, 0), value=1.0)
     return rows.T @ rows
 
 
-def mean_and_covariance(moments: Tensor) -> tuple[Tensor, Tensor]:
-    """Of what was summed, (1 + D, 1 + D) -> (D,), (D, D)."""
-    count, total, outer = moments[0, 0], moments[0, 1:], moments[1:, 1:]
+def mean_and_covariance(statistics: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and covariance from accumulated statistics, (1 + D, 1 + D) -> (D,), (D, D)."""
+    count, total, outer = statistics[0, 0], statistics[0, 1:], statistics[1:, 1:]
     mean = total / count
     return mean, (outer - mean.outer(total)) / (count - 1).clamp(min=1)
 
@@ -41,8 +44,8 @@ def mean_and_covariance(moments: Tensor) -> tuple[Tensor, Tensor]:
 def frechet_distance(mean: Tensor, covariance: Tensor, mean2: Tensor, covariance2: Tensor) -> float:
     """|m₁ - m₂|² + Tr(S₁ + S₂ - 2 (S₁ S₂)^½), Dowson and Landau 1982.
 
-    With S = A Aᵀ, the trace of the root is the sum of the singular values of A₁ᵀ A₂. That is real and exact where a
-    covariance is nearly singular, and the square root of the product is neither.
+    With S = A Aᵀ, the trace of the root is the sum of the singular values of A₁ᵀ A₂. It is real and exact even where a
+    covariance is nearly singular, unlike the square root of the product.
     """
     shared = torch.linalg.svdvals(_root(covariance).T @ _root(covariance2)).sum()
     distance = (mean - mean2).square().sum() + covariance.trace() + covariance2.trace() - 2 * shared
@@ -56,89 +59,97 @@ def _root(covariance: Tensor) -> Tensor:
 
 
 class Frechet(VideoMetric):
-    """``<name>``, and ``real/<name>``: the distance of two halves of the real clips (by video), where each has more
-    clips than there are features. That is a high floor: the distance of few clips is larger than that of many.
+    """``<name>``, and ``real/<name>``: the distance between two halves of the real clips (split by video), where each
+    half has more clips than there are features. This floor is a high one: the distance grows as clips get fewer.
 
-    size: features. clips: measured. counted: of each clip, 1 or its frames. instead: what else a user may type.
+    size: number of features D. clips: that are measured. per_clip: feature vectors of a clip, 1 or its frames.
+    alternative: end of the error message. Raises ZooError for too few clips.
     """
 
-    made: Tensor
+    generated: Tensor
     even: Tensor
     odd: Tensor
 
-    def __init__(self, name: str, size: int, clips: int, counted: int = 1, instead: str = "") -> None:
+    def __init__(self, name: str, size: int, clips: int, per_clip: int = 1, alternative: str = "") -> None:
         super().__init__()
         self.name, self.size = name, size
-        if clips * counted <= size:
+        if clips * per_clip <= size:
             raise ZooError(
                 f"{name} compares covariances of {size} features, for which more than {size} "
-                f"{'clips' if counted == 1 else 'frames'} are needed; {clips * counted} are measured. "
-                f"Try: clips={size // counted + 1}{instead}"
+                f"{'clips' if per_clip == 1 else 'frames'} are needed; {clips * per_clip} are measured. "
+                f"Try: clips={size // per_clip + 1}{alternative}"
             )
-        for state in ("made", "even", "odd"):
+        for state in ("generated", "even", "odd"):
             self.add_state(state, torch.zeros(1 + size, 1 + size, dtype=torch.float64), dist_reduce_fx="sum")
 
     @abstractmethod
     def features(self, videos: Videos) -> Tensor:
-        """(B, D) or (B, T, D)."""
+        """Features of clips (B, D) or of frames (B, T, D)."""
 
     def update(self, videos: Videos, real: bool) -> None:
-        """Add the moments."""
+        """Add the statistics of a batch."""
         features = self.features(videos)
         if not real:
-            self.made += moments(features.flatten(0, -2))
+            self.generated += gaussian_statistics(features.flatten(0, -2))
             return
-        odd = halves(videos.clip["key"]).to(features.device)
-        self.even += moments(features[~odd].flatten(0, -2))
-        self.odd += moments(features[odd].flatten(0, -2))
+        odd = key_hash_split(videos.clip["key"]).to(features.device)
+        self.even += gaussian_statistics(features[~odd].flatten(0, -2))
+        self.odd += gaussian_statistics(features[odd].flatten(0, -2))
 
-    def compute(self) -> Figures:
-        """Of the samples, and of the halves of the real clips."""
-        made, even, odd = (state.cpu() for state in (self.made, self.even, self.odd))
-        figures = {self.name: self._distance(made, even + odd)} if made[0, 0] and even[0, 0] + odd[0, 0] else {}
+    def compute(self) -> MetricValues:
+        """Return the distance of samples and real clips, and of the two halves of the real clips."""
+        generated, even, odd = (state.cpu() for state in (self.generated, self.even, self.odd))
+        values = {}
+        if generated[0, 0] and even[0, 0] + odd[0, 0]:
+            values[self.name] = self._distance(generated, even + odd)
         if min(even[0, 0], odd[0, 0]) > self.size:
-            figures[f"real/{self.name}"] = self._distance(even, odd)
-        return figures
+            values[f"real/{self.name}"] = self._distance(even, odd)
+        return values
 
     def _distance(self, one: Tensor, other: Tensor) -> float:
         return frechet_distance(*mean_and_covariance(one), *mean_and_covariance(other))
 
 
 class NetworkFrechet(Frechet):
-    """Of one view of a network of features."""
+    """Fréchet distance on one view of a feature network."""
 
     view: Literal["clips", "frames"]
-    instead: str
+    alternative: str
 
     def __init__(self, name: str, setup: Setup) -> None:
         assert setup.features is not None
         size = setup.features.check(name, self.view, setup.frames)
-        counted = setup.frames if self.view == "frames" else 1
-        super().__init__(name, size, setup.clips, counted, f", or metrics={self.instead}, which has no such need")
+        per_clip = setup.frames if self.view == "frames" else 1
+        super().__init__(
+            name, size, setup.clips, per_clip, f", or metrics={self.alternative}, which works with any number of clips"
+        )
         self.network = setup.features
 
     def features(self, videos: Videos) -> Tensor:
-        """What the network sees."""
-        return self.network.see(self.view, videos)
+        """Features of the network."""
+        return self.network.extract(self.view, videos)
 
 
 class FVD(NetworkFrechet):
-    """Of features of clips. It is FVD proper with I3D alone; the name of the network is in its key."""
+    """Fréchet distance of clip features. It is the published FVD with I3D only; the key names the network."""
 
     view = "clips"
-    instead = "kvd"
+    alternative = "kvd"
 
 
 class FID(NetworkFrechet):
-    """Of features of frames. It is FID proper with Inception alone."""
+    """Fréchet distance of frame features. It is the published FID with Inception only; the key names the network."""
 
     view = "frames"
-    instead = "kid"
+    alternative = "kid"
 
 
 class ClassifierFrechet(Frechet):
-    """Of what the classifier reads the attributes from: features of this data, and not of photographs. Never to be
-    compared with FVD, nor with another classifier's."""
+    """Fréchet distance of the features from which the classifier predicts the attributes.
+
+    They were learnt on this data set, not on photographs. The values are comparable neither with FVD nor with those of
+    another classifier.
+    """
 
     def __init__(self, name: str, setup: Setup) -> None:
         classifier = cast("Classifier", setup.classifier)
@@ -146,5 +157,5 @@ class ClassifierFrechet(Frechet):
         self.classifier = classifier
 
     def features(self, videos: Videos) -> Tensor:
-        """What the classifier sees."""
-        return videos.once(self.classifier.features)
+        """Features of the classifier, (B, D)."""
+        return videos.cached(self.classifier.features)

@@ -1,8 +1,8 @@
-"""Kernel distance of two sets of features: KID (Bińkowski et al. 2018), and KVD, the same of clips (Unterthiner et al.
+"""Kernel distance of two sets of features: KID (Bińkowski et al. 2018), and KVD, the same for clips (Unterthiner et al.
 2018).
 
-Unbiased: 0 on average for two sets of the same kind, however few, and below 0 by chance. No Gaussian is assumed, and no
-number of clips is too small to be comparable; few make it noisy.
+The estimate is unbiased: its mean is 0 for two sets of one distribution, whatever their size, so it can fall below 0 by
+chance. It assumes no Gaussian, and values of different numbers of clips are comparable; few clips make it noisy.
 
 Shapes: B clips, T frames, N and M clips or frames, D features.
 """
@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from zoo.errors import ZooError
-from zoo.evaluation.metric import Figures, Setup, VideoMetric, Videos
-from zoo.evaluation.metrics.halves import halves
+from zoo.evaluation.metric import MetricValues, Setup, VideoMetric, Videos
+from zoo.evaluation.metrics.key_hash_split import key_hash_split
 from zoo.randomness import number_of
 
-MOST = 2048
-"""Clips or frames of a side that are compared; of more, those whose names give the lowest numbers."""
+MAX_ROWS = 2048
+"""Clips or frames that are compared on each side; of more, those whose keys have the lowest hashes."""
 
 
 def kernel(one: Tensor, other: Tensor) -> Tensor:
@@ -29,7 +29,10 @@ def kernel(one: Tensor, other: Tensor) -> Tensor:
 
 
 def squared_mmd(one: Tensor, other: Tensor) -> float:
-    """Unbiased maximum mean discrepancy, squared; (N, D), (M, D), two rows at least. Gretton et al. 2012, Eq. 3."""
+    """Unbiased estimate of the squared maximum mean discrepancy, Gretton et al. 2012, Eq. 3.
+
+    (N, D), (M, D), at least two rows each.
+    """
     within = 0.0
     for rows in (one, other):
         values = kernel(rows, rows)
@@ -37,21 +40,25 @@ def squared_mmd(one: Tensor, other: Tensor) -> float:
     return within - 2 * float(kernel(one, other).mean())
 
 
-def lowest(rows: Tensor) -> Tensor:
-    """Of rows (..., 2 + D) the MOST whose numbers are lowest; where these are equal, as of draws, by their features."""
+def keep_lowest(rows: Tensor) -> Tensor:
+    """Keep the MAX_ROWS rows with the lowest hashes, (..., 2 + D) -> (MAX_ROWS, 2 + D).
+
+    Rows of equal hashes, such as several draws of a clip, are ordered by their features.
+    """
     rows = rows.flatten(0, -2)
     rows = rows[rows[:, 2:].sum(1).argsort()]
-    return rows[rows[:, 0].argsort(stable=True)[:MOST]]
+    return rows[rows[:, 0].argsort(stable=True)[:MAX_ROWS]]
 
 
 class KernelDistance(VideoMetric):
-    """``<name>``, and ``real/<name>``: of two halves of the real clips (by video), which is how far from 0 chance goes.
+    """``<name>``, and ``real/<name>``: the distance between two halves of the real clips (split by video), which shows
+    how far from 0 chance alone leads.
 
-    A state is a table of constant size. A row: the number of a clip or frame, infinite where there is none yet; 1 for
-    the second half; its features.
+    A state is a table of constant size. Each row holds the hash of a clip or frame (infinite in an empty row), 1 for
+    the second half of the clips, and the features. Raises ZooError for fewer than two clips.
     """
 
-    made: Tensor
+    generated: Tensor
     real: Tensor
 
     view: Literal["clips", "frames"]
@@ -62,30 +69,30 @@ class KernelDistance(VideoMetric):
         self.name, self.network = name, setup.features
         size = setup.features.check(name, self.view, setup.frames)
         if setup.clips < 2:
-            raise ZooError(f"{name} compares clips with each other, which takes two at least. Try: clips=16")
-        empty = torch.zeros(MOST, 2 + size, dtype=torch.float64)
+            raise ZooError(f"{name} compares clips with each other and needs at least 2, but clips=1. Try: clips=16")
+        empty = torch.zeros(MAX_ROWS, 2 + size, dtype=torch.float64)
         empty[:, 0] = torch.inf
-        for state in ("made", "real"):
-            self.add_state(state, empty, dist_reduce_fx=lowest)
+        for state in ("generated", "real"):
+            self.add_state(state, empty, dist_reduce_fx=keep_lowest)
 
     def update(self, videos: Videos, real: bool) -> None:
-        """Keep the features of some."""
-        features = self.network.see(self.view, videos)
-        features = features.double().view(len(features), -1, features.shape[-1])  # one row a clip, or one a frame
+        """Add the features of a batch, and keep the rows of the lowest hashes."""
+        features = self.network.extract(self.view, videos)
+        features = features.double().view(len(features), -1, features.shape[-1])  # one row per clip or per frame
         keys, times = videos.clip["key"], range(features.shape[1])
-        numbers = torch.tensor([[number_of(key, time) for time in times] for key in keys], dtype=torch.float64)
-        names = torch.stack([numbers, halves(keys)[:, None].expand_as(numbers)], -1).to(features.device)
-        rows = torch.cat([names, features], -1).flatten(0, 1)
+        hashes = torch.tensor([[number_of(key, time) for time in times] for key in keys], dtype=torch.float64)
+        halves = key_hash_split(keys)[:, None].expand_as(hashes)
+        rows = torch.cat([torch.stack([hashes, halves], -1).to(features.device), features], -1).flatten(0, 1)
         if real:
-            self.real = lowest(torch.cat([self.real, rows]))
+            self.real = keep_lowest(torch.cat([self.real, rows]))
         else:
-            self.made = lowest(torch.cat([self.made, rows]))
+            self.generated = keep_lowest(torch.cat([self.generated, rows]))
 
-    def compute(self) -> Figures:
-        """Of the samples, and of the halves of the real clips."""
-        made, real = (state[state[:, 0].isfinite()].cpu() for state in (self.made, self.real))
+    def compute(self) -> MetricValues:
+        """Return the distance of samples and real clips, and of the two halves of the real clips."""
+        generated, real = (state[state[:, 0].isfinite()].cpu() for state in (self.generated, self.real))
         odd = real[:, 1] == 1
-        pairs = {self.name: (made, real), f"real/{self.name}": (real[~odd], real[odd])}
+        pairs = {self.name: (generated, real), f"real/{self.name}": (real[~odd], real[odd])}
         return {
             name: squared_mmd(one[:, 2:], other[:, 2:])
             for name, (one, other) in pairs.items()
@@ -94,12 +101,12 @@ class KernelDistance(VideoMetric):
 
 
 class KVD(KernelDistance):
-    """Of features of clips."""
+    """Kernel distance of clip features."""
 
     view = "clips"
 
 
 class KID(KernelDistance):
-    """Of features of frames."""
+    """Kernel distance of frame features."""
 
     view = "frames"

@@ -1,6 +1,6 @@
-"""The labels that a sample was painted from against those that a segmenter reads off it.
+"""Agreement of the label maps that a sample was generated from with those that a segmenter predicts from it.
 
-A matrix of confusion counts pixels, a row a given label and a column a read one.
+A confusion matrix counts pixels: one row per given class, one column per predicted class.
 
 Shapes: B clips, T frames, H x W pixels, K classes.
 """
@@ -12,40 +12,47 @@ from torch import Tensor
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from zoo.errors import ZooError
-from zoo.evaluation.metric import Figures, Setup, VideoMetric, Videos
+from zoo.evaluation.metric import MetricValues, Setup, VideoMetric, Videos
 
 
 def check_labels(given: Tensor, classes: int) -> None:
-    """A ZooError for a given label that is no class."""
+    """Raise a ZooError for a given label outside 0 … K - 1."""
     low, high = (int(value) for value in torch.aminmax(given))
     if low < 0 or high >= classes:
         raise ZooError(
-            f"The clips have labels from {low} to {high}; the segmenter knows {classes}, 0 to {classes - 1}."
+            f"The clips have labels from {low} to {high}, but the segmenter knows {classes} classes, 0 to "
+            f"{classes - 1}. Train a segmenter on this data set: model=segmenter"
         )
 
 
-def confusion(given: Tensor, read: Tensor, classes: int) -> Tensor:
-    """Two maps of one shape to pixels counted, (K, K) float64. A ZooError for a given label that is no class."""
+def confusion_matrix(given: Tensor, predicted: Tensor, classes: int) -> Tensor:
+    """Confusion matrix of two label maps of one shape, (K, K) float64.
+
+    Raises ZooError for a given label outside 0 … K - 1.
+    """
     check_labels(given, classes)
-    return multiclass_confusion_matrix(read, given, classes, validate_args=False).double()
+    return multiclass_confusion_matrix(predicted, given, classes, validate_args=False).double()
 
 
 def mean_iou(confusion: Tensor) -> float:
-    """Intersection over union, each over all pixels, then the mean over the classes that are given somewhere."""
-    right, given, read = confusion.diag(), confusion.sum(1), confusion.sum(0)
-    return float((right / (given + read - right))[given > 0].mean())
+    """Intersection over union over all pixels, averaged over the classes that occur among the given labels."""
+    correct, given, predicted = confusion.diag(), confusion.sum(1), confusion.sum(0)
+    return float((correct / (given + predicted - correct))[given > 0].mean())
 
 
-def share_right(confusion: Tensor) -> float:
-    """Of pixels."""
+def pixel_accuracy(confusion: Tensor) -> float:
+    """Share of pixels whose predicted label is the given one."""
     return float(confusion.trace() / confusion.sum())
 
 
 class LabelMIoU(VideoMetric):
-    """``label_miou`` and ``label_accuracy``, the share of pixels that are read as given; of real clips, the bounds: a
-    segmenter errs, too. Labels are read off each frame by itself."""
+    """``label_miou``, and ``label_accuracy``: the share of pixels whose predicted label is the given one.
 
-    made: Tensor
+    ``real/…`` shows how well the segmenter does on real clips: the best value attainable. Each frame is segmented by
+    itself.
+    """
+
+    generated: Tensor
     real: Tensor
 
     def __init__(self, name: str, setup: Setup) -> None:
@@ -53,27 +60,27 @@ class LabelMIoU(VideoMetric):
         assert setup.segmenter is not None
         self.name, self.segmenter = name, setup.segmenter
         self.classes = len(self.segmenter.spec.label_names)
-        for state in ("made", "real"):
+        for state in ("generated", "real"):
             self.add_state(state, torch.zeros(self.classes, self.classes, dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, videos: Videos, real: bool) -> None:
-        """Read, and count."""
+        """Segment a batch, and add its confusion matrix. Raises ZooError for clips without labels."""
         if "labels" not in videos.clip:
             raise ZooError(
-                f"{self.name} compares the labels that are given with those that are read, and these clips have none. "
-                "Leave it out, or evaluate on a data set that has labels."
+                f"{self.name} compares given labels with predicted ones, but these clips have no labels. Leave it out, "
+                "or evaluate on a data set with labels."
             )
-        counted = confusion(videos.clip["labels"], videos.once(self.segmenter.segment), self.classes)
+        counts = confusion_matrix(videos.clip["labels"], videos.cached(self.segmenter.segment), self.classes)
         if real:
-            self.real += counted
+            self.real += counts
         else:
-            self.made += counted
+            self.generated += counts
 
-    def compute(self) -> Figures:
-        """Of the samples, and of the real clips."""
+    def compute(self) -> MetricValues:
+        """Return the values of the samples and of the real clips."""
         return {
-            self.name: mean_iou(self.made),
-            "label_accuracy": share_right(self.made),
+            self.name: mean_iou(self.generated),
+            "label_accuracy": pixel_accuracy(self.generated),
             f"real/{self.name}": mean_iou(self.real),
-            "real/label_accuracy": share_right(self.real),
+            "real/label_accuracy": pixel_accuracy(self.real),
         }

@@ -1,4 +1,4 @@
-"""How much moves, and how much shakes. Neither is better or worse by itself: compare with the real clips' number.
+"""Amount of motion, and flicker. Neither direction is better: compare with the value of the real clips.
 
 Shapes: B clips, T frames, H x W pixels.
 """
@@ -7,22 +7,22 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from zoo.evaluation.metric import Setup, SteadinessMetric, Videos
-from zoo.evaluation.metrics.warping import estimated
+from zoo.evaluation.metric import Setup, TemporalMetric, Videos
+from zoo.evaluation.metrics.warping import estimate_flow
 
 
-class Flicker(SteadinessMetric):
-    """Mean |x_{t+1} − 2 x_t + x_{t−1}| over pixels and RGB: what steady motion of smooth pictures has little of."""
+class Flicker(TemporalMetric):
+    """Mean |x_{t+1} − 2 x_t + x_{t−1}| over pixels and RGB: small for steady motion of smooth images."""
 
     skipped = 2
 
     def values(self, videos: Videos, real: bool) -> Tensor:
-        """For each frame but the first two."""
+        """One value for each frame but the first two, (B, T-2)."""
         video = videos.video
         return (video[:, 2:] - 2 * video[:, 1:-1] + video[:, :-2]).abs().mean((2, 3, 4))
 
 
-class Motion(SteadinessMetric):
+class Motion(TemporalMetric):
     """``motion_<estimator>``: mean length of the flow from one frame to the next, in pixels."""
 
     def __init__(self, name: str, setup: Setup) -> None:
@@ -31,6 +31,6 @@ class Motion(SteadinessMetric):
         self.estimator = setup.flow
 
     def values(self, videos: Videos, real: bool) -> Tensor:
-        """For each frame but the first."""
-        flow, _ = estimated(videos, self.estimator)
+        """One value for each frame but the first, (B, T-1)."""
+        flow, _ = estimate_flow(videos, self.estimator)
         return (flow * flow).sum(2).sqrt().mean((2, 3))

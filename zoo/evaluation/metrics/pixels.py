@@ -1,4 +1,7 @@
-"""Distances of values: L1 and PSNR. Values are in [-1, 1], so their range is 2."""
+"""Paired metrics of pixel values.
+
+Shapes: N frames, H x W pixels.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +16,17 @@ VALUE_RANGE = (-1.0, 1.0)
 class L1(PairedMetric):
     """Mean absolute error, 0 to 2."""
 
-    def compare(self, made: Tensor, real: Tensor) -> Tensor:
-        """Over pixels and colours."""
-        return (made - real).abs().mean((1, 2, 3))
+    def compare(self, generated: Tensor, real: Tensor) -> Tensor:
+        """Mean over pixels and colours, (N, 3, H, W) twice -> (N,)."""
+        return (generated - real).abs().mean((1, 2, 3))
 
 
 class PSNR(PairedMetric):
-    """10 log10(4 / mean squared error) in dB, of each; equal frames count as 100 dB, since theirs has no end."""
+    """10 log10(4 / mean squared error) in dB, of each frame; equal frames count as 100 dB instead of infinity."""
 
-    MOST = 100.0
+    MAX_DB = 100.0
 
-    def compare(self, made: Tensor, real: Tensor) -> Tensor:
-        """Over pixels and colours."""
-        each = peak_signal_noise_ratio(made, real, data_range=VALUE_RANGE, dim=(1, 2, 3), reduction="none")
-        return each.clamp(max=self.MOST)
+    def compare(self, generated: Tensor, real: Tensor) -> Tensor:
+        """Over pixels and colours, (N, 3, H, W) twice -> (N,)."""
+        each = peak_signal_noise_ratio(generated, real, data_range=VALUE_RANGE, dim=(1, 2, 3), reduction="none")
+        return each.clamp(max=self.MAX_DB)

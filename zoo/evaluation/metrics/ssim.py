@@ -1,4 +1,7 @@
-"""Structural similarity (Wang et al. 2004) and its multi-scale form (Wang et al. 2003), over all three colours."""
+"""Structural similarity (Wang et al. 2004) and its multi-scale form (Wang et al. 2003), over all three colours.
+
+Shapes: N frames, H x W pixels.
+"""
 
 from __future__ import annotations
 
@@ -12,30 +15,30 @@ from zoo.errors import ZooError
 from zoo.evaluation.metric import PairedMetric
 from zoo.evaluation.metrics.pixels import VALUE_RANGE
 
-SMALLEST = 176  # pixels: halved four times, an 11 px window still fits
+MIN_SIDE = 176  # pixels: halved four times, it still holds an 11 px window
 
 
 class SSIM(PairedMetric):
-    """1 for equal frames; a Gaussian window of 11 px, sigma 1.5, and the range of values told (they are in [-1, 1])."""
+    """SSIM with a Gaussian window of 11 px, sigma 1.5, for pixels in [-1, 1]; 1 for equal frames."""
 
-    def compare(self, made: Tensor, real: Tensor) -> Tensor:
-        """Mean over pixels and colours."""
-        each = structural_similarity_index_measure(made, real, data_range=VALUE_RANGE, reduction="none")
+    def compare(self, generated: Tensor, real: Tensor) -> Tensor:
+        """Mean over pixels and colours, (N, 3, H, W) twice -> (N,)."""
+        each = structural_similarity_index_measure(generated, real, data_range=VALUE_RANGE, reduction="none")
         assert isinstance(each, Tensor)
-        return each.reshape(len(made))
+        return each.reshape(len(generated))
 
 
 class MSSSIM(PairedMetric):
-    """At five scales, with the weights of the paper. A ZooError for frames too small for the fifth."""
+    """SSIM at five scales, with the weights of the paper."""
 
-    def compare(self, made: Tensor, real: Tensor) -> Tensor:
-        """Mean over pixels and colours."""
-        height, width = made.shape[-2:]
-        if min(height, width) < SMALLEST:
+    def compare(self, generated: Tensor, real: Tensor) -> Tensor:
+        """Mean over pixels and colours, (N, 3, H, W) twice -> (N,). Raises ZooError for frames below MIN_SIDE."""
+        height, width = generated.shape[-2:]
+        if min(height, width) < MIN_SIDE:
             raise ZooError(
-                f"ms_ssim looks at five scales and needs {SMALLEST} px at least; frames are {height} x {width}. "
-                "Leave it out, or ask for ssim."
+                f"ms_ssim uses five scales and needs frames of at least {MIN_SIDE} px, but these are {height} x "
+                f"{width}. Leave it out, or use ssim instead."
             )
         return multiscale_structural_similarity_index_measure(
-            made, real, data_range=VALUE_RANGE, reduction="none"
-        ).reshape(len(made))
+            generated, real, data_range=VALUE_RANGE, reduction="none"
+        ).reshape(len(generated))

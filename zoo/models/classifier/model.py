@@ -14,7 +14,7 @@ from zoo.blocks.attributes import AttributeHeads, clip_label, cross_entropy
 from zoo.model import VideoModel
 from zoo.models.classifier.config import CARD, ClassifierConfig
 from zoo.models.classifier.networks import ClipEncoder
-from zoo.types import Clip, ClipSpec, Verdict
+from zoo.types import AttributeProbabilities, Clip, ClipSpec
 
 
 class Classifier(VideoModel[ClassifierConfig]):
@@ -52,11 +52,11 @@ class Classifier(VideoModel[ClassifierConfig]):
         """Features that the attributes are predicted from: (B, T, 3, H, W) in [-1, 1] -> (B, F)."""
         return self.encoder(video)  # type: ignore[no-any-return]
 
-    def classify(self, video: Tensor) -> Verdict:
+    def classify(self, video: Tensor) -> AttributeProbabilities:
         """Probabilities of the attributes: (B, T, 3, H, W) in [-1, 1] -> attribute -> (B, K)."""
         return {name: logits.softmax(-1) for name, logits in self.heads(self.encoder(video)).items()}
 
-    def validation_step(self, clip: Clip, batch_idx: int) -> tuple[Clip, Verdict]:  # type: ignore[override]
+    def validation_step(self, clip: Clip, batch_idx: int) -> tuple[Clip, AttributeProbabilities]:  # type: ignore[override]
         """Clip and predicted probabilities, for the callback that computes the accuracy."""
         return clip, self.classify(clip["video"])
 

@@ -1,4 +1,4 @@
-"""Puts the clock of every curve, clips seen over all ranks, beside whatever is logged."""
+"""The x-axis of every curve: training clips seen, over all ranks."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ from zoo.model import VideoModel
 from zoo.runs.files import CLOCK
 
 
-class Clock(Callback):
-    """Logs ``seen/clips``; Lightning takes ``step`` as the x-axis of its loggers in place of its own count."""
+class ClipsSeen(Callback):
+    """Logs ``seen/clips`` beside everything else. It also logs ``step``, which Lightning's loggers use as the x-axis
+    instead of the count of optimizer steps."""
 
     def on_train_batch_end(
         self, trainer: Trainer, model: VideoModel[Any], outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Log the clock with the losses of the step; the model has counted the step when it began."""
+        """Log the clips seen with the losses of the step; the model counted its clips when the step began."""
         self._log(model)
 
     def on_validation_epoch_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:
-        """Log the clock with the metrics of the round."""
+        """Log the clips seen with the metrics of the round."""
         self._log(model)
 
     def _log(self, model: VideoModel[Any]) -> None:
-        seen = torch.tensor(float(model.clips_seen))  # a number would be copied to the device, and back for the bar
+        seen = torch.tensor(
+            float(model.clips_seen)
+        )  # a float would be copied to the device, and back for the progress bar
         model.log(CLOCK, seen, prog_bar=True)
         model.log("step", seen)

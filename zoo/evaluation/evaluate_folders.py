@@ -1,0 +1,209 @@
+"""Evaluate any two folders of videos, of whatever model or origin.
+
+Shapes: T frames, H x W pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import torch
+from lightning.fabric.utilities import move_data_to_device
+from torch import Tensor
+from torch.utils.data import default_collate
+
+from zoo.data.decode import probe, read_image
+from zoo.data.model_input import count_input_frames, read_model_input
+from zoo.data.sequences.files import content_checksum, files_in
+from zoo.data.sequences.find import find_videos
+from zoo.data.sets.folder.footage import frame_files
+from zoo.devices.hardware import find_device
+from zoo.errors import ZooError, listed
+from zoo.evaluation.choice import Situation, check_metrics, default_metrics
+from zoo.evaluation.evaluate_run import EvaluationResult, check_counts
+from zoo.evaluation.metric import Videos
+from zoo.evaluation.protocol import Protocol
+from zoo.evaluation.results import Result, add_line
+from zoo.evaluation.suite import Suite
+from zoo.evaluation.tools import open_tools
+from zoo.runs.files import RESULTS
+from zoo.settings import EvaluateSettings
+from zoo.types import Clip, ClipSpec
+
+DEFAULT_FRAMES = 16
+RESIZE = "scaled to cover, centre-cropped (area)"
+MAX_NAMES = 5  # names of videos in one message
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A clip cut from a video. Segments of the same name and start, in two folders, form a pair and are equal."""
+
+    path: Path = field(compare=False)
+    """The video, or a folder of images."""
+
+    name: str
+    """Path of the video relative to its folder, without the suffix."""
+
+    start: int
+    """First frame, at the frame rate of the protocol."""
+
+
+def evaluate_folders(settings: EvaluateSettings) -> list[EvaluationResult]:
+    """Evaluate ``settings.fake`` against ``settings.real`` and add a line per protocol to results.jsonl in ``fake``.
+
+    If the folders hold videos of the same names, these are also compared in pairs. Raises ZooError for settings of
+    runs, for folders without videos or with videos that are too short, and for metrics that do not apply.
+    """
+    check_counts(settings, ("clips", "frames", "height", "width", "clips_per_video", "batch_size"))
+    for name, default in (("draws", 1), ("context", None), ("temperature", None), ("seed", 0)):
+        if getattr(settings, name) != default:
+            raise ZooError(
+                f"{name}={getattr(settings, name)} applies to the samples of a run only, but two folders of videos are "
+                "given. Leave it out."
+            )
+    if settings.fps is not None and settings.fps <= 0:
+        raise ZooError(f"fps={settings.fps} is no frame rate. Try: fps=25")
+    real, fake = (_folder(name, value) for name, value in (("real", settings.real), ("fake", settings.fake)))
+    videos = _find(real, "real"), _find(fake, "fake")
+    spec = _spec(settings, videos[0][0], _frame_rate(settings, [*videos[0], *videos[1]]))
+    all_real, all_fake = (
+        _segments(root, paths, spec, settings) for root, paths in zip((real, fake), videos, strict=True)
+    )
+    pairs = _pairs(all_real, all_fake)
+    segments = {"real": [s for s in all_real if s in pairs], "fake": [s for s in all_fake if s in pairs]}
+    if not pairs:
+        segments = {"real": all_real, "fake": all_fake}
+    clips = settings.clips or min(len(side) for side in segments.values())
+    for side, found in segments.items():
+        if len(found) < clips:
+            raise ZooError(
+                f"clips={clips}, but {side}={getattr(settings, side)} has {len(found)} clips of {spec.frames} frames. "
+                f"Try: clips={len(found)}, or clips_per_video={settings.clips_per_video + 1}"
+            )
+    situation = Situation("folders", paired=bool(pairs), spec=spec)
+    names = settings.metrics or default_metrics(settings, situation)
+    check_metrics(settings, names, situation)
+    protocol = Protocol(
+        data=real.resolve().name,
+        split="val",
+        clips=clips,
+        frames=spec.frames,
+        context=0,
+        fps=spec.fps,
+        height=spec.height,
+        width=spec.width,
+        seed=0,
+        resize=RESIZE,
+        settings={"clips_per_video": settings.clips_per_video},
+    )
+    suite = Suite(names, protocol, open_tools(settings, names, protocol, spec, None))
+    device = find_device(settings.accelerator)
+    batches = [_batches(segments[side][:clips], spec, settings.batch_size, device) for side in ("real", "fake")]
+    for real_clip, fake_clip in zip(*batches, strict=True):
+        if pairs:
+            suite.update(real_clip, [fake_clip["video"]])
+        else:
+            suite.update_videos(Videos(real_clip["video"], real_clip), real=True)
+            suite.update_videos(Videos(fake_clip["video"], fake_clip), real=False)
+    results = [EvaluationResult("not known", protocol, values) for protocol, values in suite.compute()]
+    for each in results:
+        more = {"model": fake.name, "real": str(settings.real), "fake": str(settings.fake)}
+        add_line(fake / RESULTS, Result(0, "any", each.given, each.metrics, each.protocol, more).line())
+    return results
+
+
+def _folder(name: str, value: str | None) -> Path:
+    if value is None:
+        raise ZooError(f"Two folders are compared, but {name}= is missing. Type: real=<folder> fake=<folder>")
+    if not Path(value).is_dir():
+        raise ZooError(f"{name}={value} is no folder. A folder of videos is expected.")
+    return Path(value)
+
+
+def _find(root: Path, side: str) -> list[Path]:
+    found = find_videos(root)
+    if not found.videos:
+        raise ZooError(f"{side}={root} holds no video. {found.describe()}")
+    return found.videos
+
+
+def _frame_rate(settings: EvaluateSettings, videos: list[Path]) -> float:
+    """Frames per second: the user's, else that of the first real video; 0 (unknown) if all videos are folders of
+    images.
+
+    Raises ZooError if only some are: images have no frame rate, and all videos must be read at the same one.
+    """
+    images = [path for path in videos if path.is_dir()]
+    if settings.fps is not None or not images:
+        return settings.fps or probe(videos[0]).fps
+    if len(images) == len(videos):
+        return 0.0
+    raise ZooError(
+        f"{images[0]} is a folder of images, which has no frame rate, but the videos beside it are read at one. "
+        "Type the rate: fps=25"
+    )
+
+
+def _spec(settings: EvaluateSettings, first: Path, fps: float) -> ClipSpec:
+    """Form of the clips: height and width are the user's, else those of the first real video."""
+    if first.is_dir():
+        height, width = read_image(files_in(first)[0]).shape[:2]
+    else:
+        info = probe(first)
+        height, width = info.height, info.width
+    frames = settings.frames or DEFAULT_FRAMES
+    return ClipSpec(("video",), frames, settings.height or height, settings.width or width, fps)
+
+
+def _segments(root: Path, videos: list[Path], spec: ClipSpec, settings: EvaluateSettings) -> list[Segment]:
+    """The clips of every video, one after another from its start.
+
+    Raises ZooError for videos that are too short: leaving them out silently would change what is measured.
+    """
+    segments, short = [], []
+    for path in videos:
+        name = str(path.relative_to(root).with_suffix("") if path.is_file() else path.relative_to(root))
+        frames = count_input_frames(path, spec, None)
+        if frames < spec.frames:
+            short.append((frames, name))
+        count = min(frames // spec.frames, settings.clips_per_video)
+        segments += [Segment(path, name, number * spec.frames) for number in range(count)]
+    if short:
+        rate = f" at {spec.fps:g} per second" if spec.fps else ""
+        some = listed(f"{name} ({count})" for count, name in short[:MAX_NAMES])
+        more = f" and {len(short) - MAX_NAMES} more" if len(short) > MAX_NAMES else ""
+        raise ZooError(
+            f"{root} holds {len(short)} of {len(videos)} videos with fewer than {spec.frames} frames{rate}: "
+            f"{some}{more}. Try: frames={min(short)[0]}, or move these videos elsewhere."
+        )
+    return segments
+
+
+def _pairs(real: list[Segment], fake: list[Segment]) -> set[Segment]:
+    """The clips that both folders have; none unless both have videos of exactly the same names."""
+    names, others = ({segment.name for segment in side} for side in (real, fake))
+    if names == others:
+        return set(real) & set(fake)
+    if names & others:
+        unmatched = sorted(names ^ others)
+        print(f"No pairs are compared, since only one of the two folders holds {listed(unmatched[:MAX_NAMES])}.")
+    return set()
+
+
+def _batches(segments: list[Segment], spec: ClipSpec, batch_size: int, device: torch.device) -> Iterator[Clip]:
+    for first in range(0, len(segments), batch_size):
+        batch = default_collate([_read(segment, spec) for segment in segments[first : first + batch_size]])
+        yield move_data_to_device(batch, device)
+
+
+def _read(segment: Segment, spec: ClipSpec) -> Clip:
+    """Read one clip, video (T, 3, H, W) in [-1, 1]."""
+    start, end = segment.start, segment.start + spec.frames
+    frames = islice(read_model_input(segment.path, spec, None), start, end)
+    video: Tensor = torch.cat([frame["video"][0] for frame in frames])
+    content = content_checksum(frame_files(segment.path, range(start, end)))
+    return {"video": video, "fps": torch.tensor(spec.fps), "key": f"{segment.name}/{start}", "content": content}  # type: ignore[typeddict-item]

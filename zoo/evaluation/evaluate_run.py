@@ -1,0 +1,190 @@
+"""Evaluate a trained model: sample every held-out clip once (or once a draw), and compute many metrics of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lightning.fabric.utilities import move_data_to_device
+from torch.utils.data import default_collate
+
+from zoo.data.base import ClipSet, DataConfig, build_set
+from zoo.devices.hardware import find_device
+from zoo.errors import ZooError
+from zoo.evaluation.catalogue import METRICS
+from zoo.evaluation.choice import Situation, check_metrics, default_metrics, has_pairs
+from zoo.evaluation.metric import MetricValues
+from zoo.evaluation.protocol import Protocol
+from zoo.evaluation.results import add_result
+from zoo.evaluation.suite import Suite
+from zoo.evaluation.tools import check_classifier_on_real_clips, open_tools
+from zoo.model import VideoModel
+from zoo.runs.load import data_config, find_checkpoint, load, read_config, training_seed
+from zoo.runs.wandb_logger import log_evaluation
+from zoo.settings import EvaluateSettings
+from zoo.types import Clip, SampleRequest
+
+MAX_DEFAULT_CLIPS = 256
+"""Number of clips where the user gives none and the data set has as many."""
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """Metrics under one protocol."""
+
+    given: str
+    """What the samples were made from, such as ``labels, 1 frame``."""
+
+    protocol: Protocol
+    """How they were measured."""
+
+    metrics: MetricValues
+    """Value by name."""
+
+
+def evaluate_run(settings: EvaluateSettings) -> list[EvaluationResult]:
+    """Evaluate ``settings.run`` and add a line per protocol to its results.jsonl.
+
+    Raises ZooError for a model that generates no videos, and for settings and metrics that do not fit it.
+    """
+    model, config = load(str(settings.run)), data_config(str(settings.run))
+    if not model.card.samples:
+        raise ZooError(
+            f"{settings.run} is a {model.card.name}: it makes no videos to measure. Type the run of a model that "
+            "generates videos: run=runs/<run>"
+        )
+    if settings.temperature is not None and "temperature" not in model.card.options:
+        raise ZooError(f"temperature={settings.temperature}, but {model.card.name} has no temperature. Leave it out.")
+    model.to(find_device(settings.accelerator))
+    if settings.cuda_graphs:
+        model.capture_cuda_graphs()
+    classifier = load(settings.classifier) if settings.classifier else None
+    results = []
+    for context in _contexts(settings, model):
+        results += _evaluate(settings, model, config, context, classifier)
+    folder = find_checkpoint(str(settings.run)).parent.resolve()
+    values = {each.protocol.key(name): value for each in results for name, value in each.metrics.items()}
+    log_evaluation(folder, read_config(folder).get("logger", {}).get("project"), model.clips_seen, values)
+    return results
+
+
+def _contexts(settings: EvaluateSettings, model: VideoModel[Any]) -> list[int]:
+    """Numbers of context frames, one protocol each: the user's, else 1, and also 0 for an unconditional model, unless
+    a paired metric is requested."""
+    if settings.context is not None:
+        return [settings.context]
+    paired = any(METRICS[name].paired for name in settings.metrics or () if name in METRICS)
+    return [0, 1] if "generate" in model.card.tasks and not paired else [max(1, model.config.least_context)]
+
+
+def _evaluate(
+    settings: EvaluateSettings,
+    model: VideoModel[Any],
+    config: DataConfig,
+    context: int,
+    classifier: VideoModel[Any] | None,
+) -> list[EvaluationResult]:
+    situation = Situation(
+        "run",
+        paired=has_pairs(model.card, context),
+        translates="translate" in model.card.tasks,
+        from_labels=model.source == "labels",
+        draws=settings.draws,
+        spec=model.spec,
+        model=model.card.name,
+    )
+    names = settings.metrics or default_metrics(settings, situation)
+    _check_settings(settings, model, context)
+    check_metrics(settings, names, situation)
+    frames = settings.frames or _default_frames(model, context, classifier)
+    if frames <= context:
+        raise ZooError(f"frames={frames} with context={context} leaves no frame to generate. Try: frames={context + 8}")
+    fields = (
+        model.card.wanted() | {"attributes", "labels"} | ({"flow", "visibility"} if settings.flow == "exact" else set())
+    )
+    real = build_set(replace(config, frames=frames), "val", fields, seed=0)
+    clips = _clip_count(settings.clips, real, config.name, frames)
+    spec = model.spec
+    protocol = Protocol(
+        data=config.name,
+        split="val",
+        clips=clips,
+        frames=frames,
+        context=context,
+        fps=spec.fps,
+        height=spec.height,
+        width=spec.width,
+        seed=settings.seed,
+        draws=settings.draws,
+        settings=config.shaping(),
+        options={} if settings.temperature in (None, 1.0) else {"temperature": settings.temperature},
+    )
+    setup = open_tools(settings, names, protocol, spec, config, training_seed(str(settings.run)), classifier)
+    suite = Suite(names, protocol, setup)
+    for clip in iter_batches(real, clips, frames, settings.batch_size):
+        clip = move_data_to_device(clip, model.device)
+        requests = [
+            SampleRequest(frames, clip, context, settings.seed, d, protocol.options) for d in range(settings.draws)
+        ]
+        suite.update(clip, [model.sample(request).video for request in requests])
+    return _write_results(settings, model, suite, context)
+
+
+def _write_results(
+    settings: EvaluateSettings, model: VideoModel[Any], suite: Suite, context: int
+) -> list[EvaluationResult]:
+    """Add the results to results.jsonl. The classifier's come last: they are kept only if it is accurate on the real
+    clips, and the others are kept in any case."""
+    folder, given = find_checkpoint(str(settings.run)).parent, model.given(context)
+    results = sorted(suite.compute(), key=lambda pair: pair[0].features == "classifier")
+    for protocol, values in results:
+        check_classifier_on_real_clips(values)
+        add_result(folder, model, values, protocol, given)
+    return [EvaluationResult(given, protocol, values) for protocol, values in results]
+
+
+def _check_settings(settings: EvaluateSettings, model: VideoModel[Any], context: int) -> None:
+    """Check the settings that are not about metrics, before anything is sampled."""
+    check_counts(settings, ("clips", "frames", "draws", "batch_size"))
+    for name, default in (("height", None), ("width", None), ("fps", None), ("clips_per_video", 1)):
+        if getattr(settings, name) != default:
+            raise ZooError(
+                f"{name}={getattr(settings, name)} applies to two folders only; a run is evaluated as it was trained. "
+                "Leave it out."
+            )
+    if settings.temperature is not None and settings.temperature < 0:
+        raise ZooError(f"temperature={settings.temperature} is negative. Try: temperature=0")
+    least = model.config.least_context
+    if context < least:
+        raise ZooError(
+            f"context={context}, but this {model.card.name} needs at least {least} real frame. Try: context={least}"
+        )
+
+
+def check_counts(settings: EvaluateSettings, names: Sequence[str]) -> None:
+    """Raise a ZooError for the first of these settings that is below 1."""
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and value < 1:
+            raise ZooError(f"{name} is {value}, but at least 1 is required. Try: {name}=16")
+
+
+def _default_frames(model: VideoModel[Any], context: int, classifier: VideoModel[Any] | None) -> int:
+    """Length of a training clip; with a classifier, as many generated frames as it was trained on."""
+    return model.spec.frames if classifier is None else classifier.spec.frames + context
+
+
+def _clip_count(requested: int | None, real: ClipSet, data: str, frames: int) -> int:
+    if requested is not None and requested > len(real):
+        raise ZooError(
+            f"clips={requested}, but the data set `{data}` has {len(real)} evaluation clips of {frames} frames. "
+            f"Try: clips={len(real)}"
+        )
+    return requested or min(MAX_DEFAULT_CLIPS, len(real))
+
+
+def iter_batches(clips: ClipSet, count: int, frames: int, batch_size: int) -> Iterator[Clip]:
+    """Yield the first ``count`` clips in order, in batches."""
+    for first in range(0, count, batch_size):
+        yield default_collate([clips.clip(i, 0, frames) for i in range(first, min(first + batch_size, count))])

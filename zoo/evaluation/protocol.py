@@ -62,8 +62,8 @@ class Protocol:
 
     clip_keys: str = ""
     """Checksum of the clips that were evaluated, in any order: of their names and, if they are read from files, of the
-    bytes of these (`zoo.data.sequences.files.content_checksum`), so that it depends on neither decoder nor machine. Generated
-    clips, such as puppets, are determined by their name and the settings."""
+    bytes of these (`zoo.data.sequences.files.content_checksum`), so that it depends on neither decoder nor machine.
+    Generated clips, such as puppets, are determined by their name and the settings."""
 
     settings: dict[str, Any] = field(default_factory=dict)
     """Settings of the data set that shape its clips."""

@@ -1,4 +1,4 @@
-"""Lightning's own launcher, torchrun and SLURM's srun lead to the same run folder and the same result."""
+"""Lightning's launcher, torchrun and SLURM's srun give one run folder and the same result."""
 
 import os
 import subprocess
@@ -9,9 +9,9 @@ import pytest
 
 from tests.helpers.commands import run_command
 from tests.runs.test_run_folder import TINY
-from zoo.testing.rerun import unlike
+from zoo.testing.rerun import differing_files
 
-WORDS = [
+OVERRIDES = [
     *TINY,
     "budget.clips=16",
     "data.batch_size=1",
@@ -19,7 +19,7 @@ WORDS = [
     "strategy=ddp",
     "strategy.accelerator=cpu",
 ]
-ZOO = ["-m", "zoo.train", *WORDS]
+ZOO = ["-m", "zoo.train", *OVERRIDES]
 
 
 def by_lightning(folder: Path) -> None:
@@ -32,7 +32,7 @@ def by_torchrun(folder: Path) -> None:
 
 
 def by_srun(folder: Path) -> None:
-    """What srun sets for each of two tasks on one machine."""
+    """Set the variables that srun sets for each of two tasks on one machine."""
     job = {
         "SLURM_JOB_ID": "4711",
         "SLURM_STEP_ID": "0",
@@ -55,7 +55,7 @@ def by_srun(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def usual(tmp_path_factory) -> Path:
+def lightning_run(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("lightning")
     by_lightning(folder)
     return run_in(folder)
@@ -67,8 +67,8 @@ def run_in(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("launch", [by_torchrun, by_srun], ids=["torchrun", "srun"])
-def test_one_run_folder_and_the_same_training(launch, usual, tmp_path):
+def test_launchers_give_one_run_folder_and_the_same_training(launch, lightning_run, tmp_path):
     launch(tmp_path)
-    assert unlike(run_in(tmp_path), usual) == []
+    assert differing_files(run_in(tmp_path), lightning_run) == []
     if launch is by_srun:
         assert run_in(tmp_path).name == "segmenter-puppets-s1-slurm4711.0"

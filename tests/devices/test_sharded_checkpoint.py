@@ -1,4 +1,4 @@
-"""Checkpoints in shards: whole again in one process, whole at any moment, and nothing of them is run."""
+"""Sharded checkpoints: merged in one process, complete at any moment, and read without running code."""
 
 import json
 import pickle
@@ -12,12 +12,12 @@ from torch import nn
 from torch.distributed.tensor import DTensor
 
 import zoo
-from tests.devices.test_strategies import COMMON, trained, two, words_for
+from tests.devices.test_strategies import COMMON, overrides_for, train_in, two_processes
 from tests.helpers.ranks import on_ranks
 from zoo import ZooError
 from zoo.config.compose import conf_dir, prepare_hydra
 from zoo.data.module import VideoData
-from zoo.devices.sharded_checkpoint import INDEX, read_checkpoint, read_sharded, shard_state, write_sharded
+from zoo.devices.sharded_checkpoint import INDEX, read_sharded, shard_state, write_sharded
 from zoo.model import build
 from zoo.runs.load import find_checkpoint
 from zoo.training.plan import plan
@@ -29,17 +29,17 @@ def write(folder: Path, ranks: int = 1, **state: object) -> None:
         write_sharded(state, folder, rank, 1)
 
 
-def test_what_is_written_is_read(tmp_path):
+def test_a_checkpoint_is_read_as_it_was_written(tmp_path):
     weight = torch.arange(6.0).view(3, 2)
     write(tmp_path / "last.ckpt", state_dict={"weight": weight}, clips_seen=8, names=["a", {"b": torch.ones(2)}])
-    read = read_checkpoint(tmp_path / "last.ckpt")
+    read = read_sharded(tmp_path / "last.ckpt")
     assert torch.equal(read["state_dict"]["weight"], weight)
     assert read["clips_seen"] == 8
     assert torch.equal(read["names"][1]["b"], torch.ones(2))
 
 
-def test_a_kill_while_writing_leaves_the_old_one_whole(tmp_path, monkeypatch):
-    """At each of the files that are written, and before the index takes the place of the old one."""
+def test_a_kill_while_writing_leaves_the_old_checkpoint(tmp_path, monkeypatch):
+    """Killed while a file is written, and before the index is replaced."""
     folder = tmp_path / "last.ckpt"
     write(folder, value=1)
     for moment in ("save", "replace"):
@@ -53,7 +53,7 @@ def test_a_kill_while_writing_leaves_the_old_one_whole(tmp_path, monkeypatch):
         assert read_sharded(folder) == {"value": 1}
     write(folder, value=3)
     assert read_sharded(folder) == {"value": 3}
-    assert len(list(folder.iterdir())) == 2  # what was left behind is gone
+    assert len(list(folder.iterdir())) == 2  # leftover files are deleted
 
 
 class Evil:
@@ -74,40 +74,40 @@ def test_code_in_a_shard_does_not_run(tmp_path, monkeypatch):
         zoo.load(str(tmp_path))
     assert not Path("ran").exists()
     pickle.loads(pickle.dumps(Evil()))
-    assert Path("ran").exists()  # it would have
+    assert Path("ran").exists()  # unpickling would have run it
 
 
 @pytest.mark.parametrize(
     "index",
     ["[]", "{}", '{"files": []}', '{"files": ["../other.pt"]}', '{"files": [7]}', "no json", '{"files": ["/x"]}'],
 )
-def test_an_index_that_names_no_files_of_the_folder_is_refused(index, tmp_path):
+def test_an_index_that_does_not_name_files_of_its_folder_is_refused(index, tmp_path):
     write(tmp_path / "last.ckpt", value=1)
     (tmp_path / "last.ckpt" / INDEX).write_text(index)
-    with pytest.raises(ZooError, match="names no files in it"):
+    with pytest.raises(ZooError, match="does not name files of this folder"):
         read_sharded(tmp_path / "last.ckpt")
 
 
-def test_shards_that_do_not_belong_together_are_refused(tmp_path):
+def test_shards_of_different_checkpoints_are_refused(tmp_path):
     folder = tmp_path / "last.ckpt"
     folder.mkdir()
     torch.save({"a": {"__rows_of_a_rank__": torch.ones(2, 2)}}, folder / "0.pt")
     torch.save({"b": 1}, folder / "1.pt")
     (folder / INDEX).write_text(json.dumps({"files": ["0.pt", "1.pt"]}))
-    with pytest.raises(ZooError, match="do not belong together"):
+    with pytest.raises(ZooError, match="are not parts of one checkpoint"):
         read_sharded(folder)
 
 
 def test_a_state_of_another_model_is_refused():
-    with pytest.raises(ZooError, match=r"of another model: .*weight"):
+    with pytest.raises(ZooError, match=r"belongs to another model; names that differ: .*weight"):
         shard_state(nn.Linear(2, 2), {"bias": torch.zeros(2), "other.weight": torch.zeros(2)})
 
 
-def go_on(run: Path, words: list[str], kept: Path) -> None:
-    """On these ranks: build the training of ``words``, take up the checkpoint, and leave what it then holds."""
+def load_and_save(run: Path, overrides: list[str], kept: Path) -> None:
+    """On each rank: build the training of some overrides, load the checkpoint of a run, and save it again."""
     prepare_hydra()
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-        planned = plan(compose("train", overrides=[*COMMON, *words]))
+        planned = plan(compose("train", overrides=[*COMMON, *overrides]))
     model = build(asdict(planned.settings.model), planned.spec)
     trainer = build_trainer(planned, kept / "again")
     data = VideoData(planned.data, planned.card.wanted(), planned.budget, 1, 3, 4, model.curriculum_stage)
@@ -133,11 +133,11 @@ def same(one, other) -> bool:
 
 
 @pytest.mark.parametrize("name", ["videovae", "pix2pixhd"])
-def test_a_sharded_run_is_loaded_in_one_process_and_goes_on_on_two(name, tmp_path):
-    """Weights, averages and the states of every optimizer, bit for bit."""
-    words = words_for(name, "budget.clips=24")
-    short = [word for word in words if word != "budget.clips=24"]
-    on_ranks(tmp_path / "log", trained, tmp_path, *short, *two("fsdp"))
+def test_a_sharded_run_is_loaded_by_one_process_and_resumed_by_two(name, tmp_path):
+    """Weights, averages and optimizer states are equal bit for bit."""
+    overrides = overrides_for(name, "budget.clips=24")
+    short = [override for override in overrides if override != "budget.clips=24"]
+    on_ranks(tmp_path / "log", train_in, tmp_path, *short, *two_processes("fsdp"))
     assert find_checkpoint(str(tmp_path)) == tmp_path / "last.ckpt"
     assert (tmp_path / "last.ckpt").is_dir()
     model = zoo.load(str(tmp_path))
@@ -146,7 +146,7 @@ def test_a_sharded_run_is_loaded_in_one_process_and_goes_on_on_two(name, tmp_pat
     for part, module in model.ema_parts().items():
         for key, weight in module.state_dict().items():
             assert torch.equal(weight, whole["ema"][part][key].to(weight)), (part, key)
-    on_ranks(tmp_path / "log", go_on, tmp_path, [*words, *two("fsdp")], tmp_path / "two")
+    on_ranks(tmp_path / "log", load_and_save, tmp_path, [*overrides, *two_processes("fsdp")], tmp_path / "two")
     kept = read_sharded(tmp_path / "two" / "kept.ckpt")
     for part in ("state_dict", "optimizer_states", "ema", "lr_schedulers", "clips_seen"):
         assert same(kept[part], whole[part]), part

@@ -1,4 +1,4 @@
-"""Processes and hardware: launchers, collectives, strategies, sharded checkpoints, CUDA graphs, what a machine can do.
+"""Processes and hardware: launchers, collectives, strategies, sharded checkpoints, CUDA graphs, hardware checks.
 
 Import from the modules; `launch` and `hardware` import no torch.
 """

@@ -1,4 +1,6 @@
-"""Batch norm over the batches of all ranks. PyTorch's own is for GPUs alone, and would replace the zoo's in evaluation.
+"""Batch norm over the batches of all ranks.
+
+PyTorch's own SyncBatchNorm runs on GPUs only, and would replace the zoo's layers, which differ in evaluation.
 
 Shapes: N samples, C channels, any further axes.
 """
@@ -15,10 +17,10 @@ from zoo.devices.collectives import mean_over_ranks, ranks
 
 
 class SyncedBatchNorm(_BatchNorm):
-    """A batch norm that in training normalises by the statistics of the whole batch, whichever rank has its parts."""
+    """Batch norm that in training normalises by the statistics of the batch of all ranks."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, ...) -> (N, C, ...); every rank has as many samples."""
+        """(N, C, ...) -> (N, C, ...). Every rank must have the same number of samples."""
         if not self.training or ranks() == 1:
             return super().forward(x)
         self._check_input_dim(x)  # type: ignore[no-untyped-call]
@@ -27,25 +29,25 @@ class SyncedBatchNorm(_BatchNorm):
         mean = mean_over_ranks(values.mean(axes))
         centred = values - mean.view(shape)
         variance = mean_over_ranks(centred.square().mean(axes))
-        self._remember(mean.detach(), variance.detach(), x.numel() // x.shape[1] * ranks())
+        self._update_running_statistics(mean.detach(), variance.detach(), x.numel() // x.shape[1] * ranks())
         normed = centred * (variance + self.eps).rsqrt().view(shape)
         if self.affine:
             normed = normed * self.weight.view(shape) + self.bias.view(shape)
         return normed.to(x.dtype)
 
     @torch.no_grad()
-    def _remember(self, mean: Tensor, variance: Tensor, count: int) -> None:
-        """Move the running statistics; the variance is that of a sample of so many values."""
+    def _update_running_statistics(self, mean: Tensor, variance: Tensor, count: int) -> None:
+        """Update the running statistics. variance: biased, over ``count`` values a channel."""
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
             return
         self.num_batches_tracked += 1
-        share = 1.0 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
-        self.running_mean.lerp_(mean.to(self.running_mean), share)
-        self.running_var.lerp_((variance * count / (count - 1)).to(self.running_var), share)
+        weight = 1.0 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean.to(self.running_mean), weight)
+        self.running_var.lerp_((variance * count / (count - 1)).to(self.running_var), weight)
 
 
 def sync_batch_norm(module: nn.Module) -> None:
-    """Make every batch norm of a module a synced one, in place: its parameters, buffers and their names stay."""
+    """Turn every batch norm of a module into a synced one, in place. Parameters, buffers and their names stay."""
     for layer in module.modules():
         kind: Any = type(layer)
         if isinstance(layer, _BatchNorm) and not isinstance(layer, SyncedBatchNorm):

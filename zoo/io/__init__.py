@@ -1,1 +1,1 @@
-"""Files that may come from anybody: written atomically, read without running what is in them."""
+"""Safe file access: files are written atomically, and files from untrusted sources are read without running code."""

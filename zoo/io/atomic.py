@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all, also when the process or the machine dies while they are written."""
+"""Write files atomically: a reader sees the old file or the new one, also after a crash of the process or machine."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from pathlib import Path
 from typing import BinaryIO
 
 
-def partial(path: Path) -> Path:
-    """Where the file ``path`` stands while it is being written."""
+def partial_path(path: Path) -> Path:
+    """The temporary file that ``path`` is written to before it is renamed."""
     return path.with_name(f".{path.name}.partial")
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """``write`` into a file beside ``path``, wait until the disk has it, and give it its name in one step.
+    """Call ``write`` with a temporary file beside ``path``, sync it to disk, and rename it to ``path``.
 
-    Raises what ``write`` raises, and OSError; the file that was there before is untouched then.
+    Raises what ``write`` raises, and OSError; then an existing file is left as it was.
     """
-    beside = partial(path)
+    temporary = partial_path(path)
     try:
-        with beside.open("wb") as out:
+        with temporary.open("wb") as out:
             write(out)
             out.flush()
             os.fsync(out.fileno())
-        beside.replace(path)
+        temporary.replace(path)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:
-    """A text file, whole."""
+    """Write a text file atomically, as UTF-8. Raises OSError."""
     write_atomically(path, lambda out: out.write(text.encode()))
 
 
 def sync_folder(folder: Path) -> None:
-    """Wait until the disk knows the names in a folder."""
+    """Sync a folder to disk: afterwards a rename in it survives a crash."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

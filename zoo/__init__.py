@@ -1,7 +1,11 @@
-"""Video-generation models behind one interface: ``python -m zoo.train model=vid2vid data=puppets``."""
+"""Video-generation models behind one interface: ``python -m zoo.train model=vid2vid data=puppets``.
+
+Messages go to the logger ``zoo``.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
     from zoo.model import VideoModel
     from zoo.training.session import FinishedRun
     from zoo.types import Split
+
+logging.getLogger("zoo").addHandler(logging.NullHandler())  # a library prints nothing unless its user asks
 
 list_models = MODELS.names
 
@@ -58,7 +64,7 @@ def clips(
     >>> zoo.clips("puppets", frames=8, batch=2, height=64)["video"].shape
     torch.Size([2, 8, 3, 64, 64])
     """
-    from zoo.data.batch import read_batch  # torch comes in here, not at `import zoo`
+    from zoo.data.batch import read_batch  # imports torch, which `import zoo` does not
 
     return read_batch({"name": data, **settings}, split, frames, range(first, first + batch))
 
@@ -79,21 +85,27 @@ def fit(*overrides: str) -> FinishedRun:
 
 
 def build(model: Mapping[str, Any], spec: ClipSpec) -> VideoModel[Any]:
-    """Build a model from plain data for clips of a form: ``build({"name": "vid2vid"}, spec)``."""
-    from zoo.model import build  # torch comes in here, not at `import zoo`
+    """Build a model from plain settings, for clips of a given spec: ``build({"name": "vid2vid"}, spec)``.
+
+    Raises ZooError for an unknown model or setting.
+    """
+    from zoo.model import build  # imports torch, which `import zoo` does not
 
     return build(model, spec)
 
 
 def load(run: str | PathLike[str]) -> VideoModel[Any]:
-    """Rebuild a trained model, ready to sample, from a run folder or a checkpoint."""
-    from zoo.runs.load import load  # torch comes in here, not at `import zoo`
+    """Load a trained model from a run folder or a checkpoint, in evaluation mode on the CPU.
+
+    Raises ZooError if there is no checkpoint, or if it cannot be read.
+    """
+    from zoo.runs.load import load  # imports torch, which `import zoo` does not
 
     return load(str(run))
 
 
 def save_video(video: Tensor, path: str | PathLike[str], fps: float) -> None:
     """Write a video (T, 3, H, W) in [-1, 1], such as ``sample.video[0]``, as an MP4 file."""
-    from zoo.visualization.grids import write_mp4  # torch comes in here, not at `import zoo`
+    from zoo.visualization.grids import write_mp4  # imports torch, which `import zoo` does not
 
     write_mp4(video, path, fps)

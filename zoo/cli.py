@@ -1,4 +1,4 @@
-"""What the commands share: a user's mistakes printed as sentences, quiet libraries. Imports no torch."""
+"""What the commands share: errors printed without a stack trace, log messages in the terminal. Imports no torch."""
 
 from __future__ import annotations
 
@@ -23,35 +23,52 @@ ENGINES = {
     "hydra/launcher/ray": ("hydra-ray-launcher", "ray"),
     "hydra/sweeper/optuna": ("hydra-optuna-sweeper", "optuna"),
 }
-"""Hydra's launchers and sweepers that are packages of their own, and the extras that bring them."""
+"""Launchers and sweepers of Hydra that are separate packages -> (package, extra of video-zoo that installs it)."""
 
 
 def command(main: Callable[[], Any]) -> Callable[[], Any]:
-    """Print a ZooError as its sentences and exit with 1; anything else is a bug and keeps its stack trace."""
+    """Turn ``main`` into a command: a ZooError is printed and exits with 1, other exceptions keep their trace."""
 
     @functools.wraps(main)
     def run() -> Any:
+        log_to_terminal()
         try:
             return main()
-        except ZooError as mistake:
-            print(f"\n{mistake}", file=sys.stderr)
+        except ZooError as error:
+            print(f"\n{error}", file=sys.stderr)
             sys.exit(1)
 
     return run
 
 
+class TerminalHandler(logging.Handler):
+    """Prints log messages as they are: warnings to stderr, everything else to stdout."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one message."""
+        print(self.format(record), file=sys.stderr if record.levelno >= logging.WARNING else sys.stdout, flush=True)
+
+
+def log_to_terminal() -> None:
+    """Print messages of the logger ``zoo`` from level INFO on. Commands call it; library users configure logging."""
+    logger = logging.getLogger("zoo")
+    if not any(isinstance(handler, TerminalHandler) for handler in logger.handlers):
+        logger.addHandler(TerminalHandler())
+        logger.setLevel(logging.INFO)
+
+
 HARMLESS = (
-    ".*isinstance\\(treespec, LeafSpec\\).*",  # Lightning 2.6 with torch 2.14, at each fit
-    ".*exists and is not empty.*",  # the run folder holds the config before the trainer comes
-    ".*does not have many workers.*",  # evaluation clips are few
-    "`broadcast_buffers` is deprecated.*",  # what the other word does is not the same
-    ".*You have overridden `on_before_batch_transfer`.*",  # a model's check of a batch is one for every data module
-    ".*no pre-optimization state was saved.*",  # of manual optimization: the state after the step is right
+    ".*isinstance\\(treespec, LeafSpec\\).*",  # Lightning 2.6 with torch 2.14, in every fit
+    ".*exists and is not empty.*",  # the run folder contains the config before the trainer starts
+    ".*does not have many workers.*",  # there are few validation clips
+    "`broadcast_buffers` is deprecated.*",  # the replacement behaves differently
+    ".*You have overridden `on_before_batch_transfer`.*",  # the model checks batches of every data module
+    ".*no pre-optimization state was saved.*",  # with manual optimization, the state after the step is right
 )
 
 
 def hush_libraries() -> None:
-    """Leave the terminal to the zoo: silence Lightning's tips and the warnings that concern no user."""
+    """Silence Lightning's tips, and warnings of libraries that no user needs to act on."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     for message in HARMLESS:
@@ -59,8 +76,10 @@ def hush_libraries() -> None:
 
 
 def import_lightning() -> None:
-    """Import torch and lightning, of which nothing is ever garbage: to look for some meanwhile takes 0.6 of 4 seconds,
-    and more each time it is looked for later."""
+    """Import torch and lightning without garbage collection, which finds nothing in them and takes 0.6 of 4 s.
+
+    Their objects are frozen, so that later collections skip them, too.
+    """
     gc.disable()
     importlib.import_module("lightning")
     gc.freeze()
@@ -68,12 +87,12 @@ def import_lightning() -> None:
 
 
 def plain(config: Any) -> Any:
-    """A composed config as plain data, interpolations resolved."""
+    """Convert a composed config to plain data, with interpolations resolved."""
     return OmegaConf.to_container(config, resolve=True, throw_on_missing=True, enum_to_str=True)
 
 
 def explain(problem: BaseException) -> str:
-    """What Hydra or OmegaConf found wrong, as a sentence that names the nearest right thing."""
+    """Turn an error of Hydra or OmegaConf into a message with a suggestion."""
     if isinstance(problem, MissingConfigException) and problem.missing_cfg_file:
         return _explain_option(str(problem.missing_cfg_file), problem.options or [])
     cause = problem.__cause__ if isinstance(problem, ConfigCompositionException) else problem
@@ -86,10 +105,10 @@ def explain(problem: BaseException) -> str:
     return str(problem)
 
 
-def _explain_option(asked: str, options: Iterable[str]) -> str:
-    if wanted := not_installed(asked):
-        return wanted
-    group, _, option = asked.rpartition("/")
+def _explain_option(path: str, options: Iterable[str]) -> str:
+    if hint := install_hint(path):
+        return hint
+    group, _, option = path.rpartition("/")
     options = list(options)
     return f"There is no {group} `{option}`.{nearest(option, options)} Known: {listed(options)}."
 
@@ -100,8 +119,8 @@ def _explain_key(cause: OmegaConfBaseException) -> str:
     return f"There is no setting {where}.{nearest(str(cause.key), known)} Known: {listed(known)}."
 
 
-def not_installed(option: str) -> str | None:
-    """What to install for an option of Hydra's; None where that is not what is missing."""
+def install_hint(option: str) -> str | None:
+    """How to install a launcher or sweeper of Hydra; None if the option is not one of ENGINES."""
     if option not in ENGINES:
         return None
     package, extra = ENGINES[option]

@@ -1,4 +1,4 @@
-"""The one exception for mistakes that a user can mend, and the one for a wish to stop."""
+"""The exception for errors that a user can fix, and the one that stops a training after a signal."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from collections.abc import Iterable
 
 
 class ZooError(Exception):
-    """What was asked, what was found, what to type: the commands print it without a stack trace."""
+    """An error that a user can fix. The message says what was found, what was expected, and what to type.
+
+    Commands print it without a stack trace.
+    """
 
 
-class Stopped(Exception):  # noqa: N818 - nothing went wrong
-    """A training was asked to stop by a signal, and its state is saved."""
+class Stopped(Exception):  # noqa: N818 - not an error
+    """A signal has stopped a training, and a checkpoint is saved. number: of the signal."""
 
     def __init__(self, number: int, clips_seen: int) -> None:
         super().__init__(number, clips_seen)
@@ -19,18 +22,18 @@ class Stopped(Exception):  # noqa: N818 - nothing went wrong
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """`` Did you mean `…`?`` with the nearest known word; an empty string when none is near."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f" Did you mean `{near[0]}`?" if near else ""
+    """Suggest the most similar known word: `` Did you mean `…`?``, or an empty string if none is similar."""
+    matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f" Did you mean `{matches[0]}`?" if matches else ""
 
 
 def listed(words: Iterable[str]) -> str:
-    """Words for a sentence: ``a, b, c``."""
+    """Join words for a message: ``a, b, c``."""
     return ", ".join(words)
 
 
 def one_of(setting: str, value: str, choices: Iterable[str]) -> None:
-    """Raise a ZooError unless ``value`` is one of ``choices``; ``setting`` is what a user types, `data.view`."""
+    """Raise ZooError unless ``value`` is one of ``choices``. setting: as the user types it, such as `data.view`."""
     known = list(choices)
     if value not in known:
         raise ZooError(f"{setting}={value} is not a choice.{nearest(value, known)} Choices: {listed(known)}.")

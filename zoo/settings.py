@@ -62,7 +62,7 @@ class TrainerSettings:
     """CPU threads for PyTorch. None: PyTorch's own default."""
 
     progress: bool = True
-    """Show a progress bar."""
+    """Show progress: a bar in a terminal, else a line in the log every 30 seconds and after each validation round."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Every config composes, every default has one owner, and a mistake gets a sentence."""
+"""Every config composes, every default is defined once, and errors have a message with a suggestion."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from zoo.card import MODELS
 from zoo.cli import explain
-from zoo.config.compose import conf_dir, prepare_hydra, refuse_unknown
+from zoo.config.compose import check_keys, conf_dir, prepare_hydra
 from zoo.data.base import DATA_SETS
 from zoo.errors import ZooError
 from zoo.training.plan import Plan, plan
@@ -30,7 +30,7 @@ OVERLAYS = sorted(
 )
 
 
-def composed(*overrides: str, name: str = "train") -> DictConfig:
+def compose_config(*overrides: str, name: str = "train") -> DictConfig:
     prepare_hydra()
     with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
         return compose(name, overrides=list(overrides))
@@ -39,34 +39,34 @@ def composed(*overrides: str, name: str = "train") -> DictConfig:
 @pytest.mark.parametrize("choice", [*CHOICES, *OVERLAYS])
 def test_every_choice_composes(choice):
     try:
-        config = composed(choice)
+        config = compose_config(choice)
     except MissingConfigException as problem:
         if "not installed" in explain(problem):
             pytest.skip(explain(problem))
         raise
-    refuse_unknown(config)
+    check_keys(config)
     group, _, option = choice.partition("=")
     if group in ("model", "data"):
         assert config[group].name == option
 
 
-def test_every_registered_name_has_a_yaml_and_the_other_way_round():
+def test_registered_names_and_yaml_files_are_the_same():
     assert {path.stem for path in CONF.glob("model/*.yaml")} == set(MODELS.names())
     assert {path.stem for path in CONF.glob("data/*.yaml")} == set(DATA_SETS.names())
 
 
 def test_yaml_repeats_no_default():
-    """What a dataclass owns, conf/ must not say again."""
+    """A default of a dataclass is not repeated in conf/."""
     for group, registry in (("model", MODELS), ("data", DATA_SETS)):
         for entry in registry.entries():
-            written = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{entry.card.name}.yaml"))
-            owned = OmegaConf.to_container(OmegaConf.structured(entry.config))
-            again = {k for k, v in written.items() if k not in ("defaults", "name") and owned.get(k) == v}
-            assert again == set(), f"conf/{group}/{entry.card.name}.yaml repeats {again}"
+            in_yaml = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{entry.card.name}.yaml"))
+            defaults = OmegaConf.to_container(OmegaConf.structured(entry.config))
+            repeated = {k for k, v in in_yaml.items() if k not in ("defaults", "name") and defaults.get(k) == v}
+            assert repeated == set(), f"conf/{group}/{entry.card.name}.yaml repeats {repeated}"
 
 
-def test_plan_leaves_no_choice_open():
-    planned: Plan = plan(composed())
+def test_a_plan_resolves_every_default():
+    planned: Plan = plan(compose_config())
     assert planned.spec.width == 2 * planned.spec.height
     assert planned.config()["data"]["view"] == "street"
     assert planned.request.frames == planned.spec.frames
@@ -83,15 +83,15 @@ def test_plan_leaves_no_choice_open():
         ("budget.clips=many", "`budget.clips`: Value 'many' of type 'str' could not be converted to Integer."),
     ],
 )
-def test_mistakes_get_a_sentence(override, sentence):
-    with pytest.raises(Exception) as problem:  # noqa: PT011 -- Hydra's and OmegaConf's have no common ancestor
-        composed(override)
+def test_wrong_overrides_are_explained(override, sentence):
+    with pytest.raises(Exception) as problem:  # noqa: PT011 -- the errors of Hydra and OmegaConf have no common base
+        compose_config(override)
     assert explain(problem.value).startswith(sentence)
 
 
-def test_forced_keys_are_refused():
+def test_unknown_keys_added_with_plus_are_refused():
     with pytest.raises(ZooError, match=r"no setting `budget\.clip`\. Did you mean `clips`\?"):
-        refuse_unknown(composed("+budget.clip=3"))
+        check_keys(compose_config("+budget.clip=3"))
 
 
 @pytest.mark.parametrize(
@@ -112,21 +112,21 @@ def test_forced_keys_are_refused():
         (["data=folder", "data.root=/no/such"], "/no/such"),
     ],
 )
-def test_preflight_sentences(overrides, sentence):
+def test_preflight_errors(overrides, sentence):
     with pytest.raises(ZooError) as mistake:
-        plan(composed(*overrides))
+        plan(compose_config(*overrides))
     assert sentence in str(mistake.value)
 
 
 def test_missing_value_is_named():
     with pytest.raises(OmegaConfBaseException) as problem:
-        OmegaConf.to_container(composed(name="sample"), throw_on_missing=True)
+        OmegaConf.to_container(compose_config(name="sample"), throw_on_missing=True)
     assert explain(problem.value) == "`run` has no value. Type run=<value>."
 
 
-def test_command_prints_a_sentence_and_leaves_nothing(tmp_path: Path):
-    words = [sys.executable, "-m", "zoo.train", "model.norm=layer"]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+def test_command_prints_an_error_and_leaves_no_files(tmp_path: Path):
+    command = [sys.executable, "-m", "zoo.train", "model.norm=layer"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.strip() == "model.norm=layer is not a choice. Choices: instance, batch."
     assert list(tmp_path.rglob("*")) in ([], [tmp_path / "runs"])

@@ -1,4 +1,4 @@
-"""A run folder: one training at a time, nothing overwritten, and whatever happens a sentence and a whole checkpoint."""
+"""A run folder: one training at a time, nothing overwritten; failures leave an error message and a checkpoint."""
 
 import json
 import os
@@ -15,22 +15,22 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from tests.helpers.commands import run_command
-from tests.training.test_resume import CLIPS, cut
+from tests.training.test_resume import CLIPS, kill_at
 from zoo import ZooError
 from zoo.callbacks.checkpoints import StepCheckpoint
 from zoo.config.compose import conf_dir, prepare_hydra
 from zoo.devices.launch import is_main_process, run_folder, start_label, was_restarted
 from zoo.errors import Stopped
-from zoo.io.atomic import partial, write_atomically, write_text
-from zoo.runs.csv_logger import MetricsFile
+from zoo.io.atomic import partial_path, write_atomically, write_text
+from zoo.runs.csv_logger import MetricsCsvLogger
 from zoo.runs.load import read_checkpoint
 from zoo.runs.lock import clear_run_folder, locked
 from zoo.runs.metrics_csv import read_rows
 from zoo.runs.outcome import read_outcome
-from zoo.testing.rerun import go_on, tiny_plan, unlike
-from zoo.training.failures import told
+from zoo.testing.rerun import differing_files, resume_training, tiny_plan
+from zoo.training.failures import explain_failures
 from zoo.training.plan import plan
-from zoo.training.resume import resumed
+from zoo.training.resume import load_resumed
 from zoo.training.signals import exit_after_signal
 from zoo.training.trainer import train
 
@@ -41,58 +41,56 @@ TINY = [
 ]
 
 
-def command(*words: str) -> subprocess.CompletedProcess:
-    return run_command("zoo.train", *words)
+def run_training(*overrides: str) -> subprocess.CompletedProcess:
+    return run_command("zoo.train", *overrides)
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Path:
     run = tmp_path_factory.mktemp("finished") / "run"
-    done = command(*TINY, "budget.clips=8", f"hydra.run.dir={run}")
+    done = run_training(*TINY, "budget.clips=8", f"hydra.run.dir={run}")
     assert done.returncode == 0, done.stderr
     return run
 
 
-# -------------------------------------------------------------------- one training, nothing overwritten
+# -------------------------------------------------------------------- lock and overwriting
 
 
-def test_a_folder_is_held_by_one_process(tmp_path):
-    hold = (
-        "import sys; from zoo.runs.lock import claimed\nwith locked(__import__('pathlib').Path(sys.argv[1])): input()"
-    )
+def test_a_folder_is_locked_by_one_process(tmp_path):
+    hold = "import sys; from zoo.runs.lock import locked\nwith locked(__import__('pathlib').Path(sys.argv[1])): input()"
     other = subprocess.Popen([sys.executable, "-c", hold, tmp_path], stdin=subprocess.PIPE)
     while not (tmp_path / ".lock").exists() or not (tmp_path / ".lock").read_text():
         time.sleep(0.02)
-    with pytest.raises(ZooError, match=rf"is being trained in by process {other.pid} on"), locked(tmp_path):
+    with pytest.raises(ZooError, match=rf"is in use by process {other.pid} on"), locked(tmp_path):
         pass
     other.kill()
     other.wait()
-    with locked(tmp_path):  # the dead hold nothing
+    with locked(tmp_path):  # the lock ended with its process
         pass
 
 
-def test_a_run_is_replaced_only_when_asked(tmp_path):
+def test_a_run_is_replaced_only_with_overwrite(tmp_path):
     clear_run_folder(tmp_path, overwrite=False)
     (tmp_path / "notes.txt").write_text("mine")
     clear_run_folder(tmp_path, overwrite=False)
     (tmp_path / "config.yaml").write_text("seed: 1")
     (tmp_path / "samples").mkdir()
-    with pytest.raises(ZooError, match=r"holds a run already: config.yaml, samples. To go on .* resume="):
+    with pytest.raises(ZooError, match=r"already contains a run: config.yaml, samples. To resume it: .* resume="):
         clear_run_folder(tmp_path, overwrite=False)
     assert (tmp_path / "config.yaml").exists()
     clear_run_folder(tmp_path, overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
-def test_the_same_folder_twice_is_refused_and_a_finished_run_is_left_alone(finished):
+def test_training_twice_in_a_folder_is_refused_and_a_finished_run_is_not_resumed(finished):
     before = (finished / "last.ckpt").read_bytes()
-    again = command(*TINY, "budget.clips=8", f"hydra.run.dir={finished}")
+    again = run_training(*TINY, "budget.clips=8", f"hydra.run.dir={finished}")
     assert again.returncode == 1
-    assert "holds a run already" in again.stderr
+    assert "already contains a run" in again.stderr
     assert "Traceback" not in again.stderr
-    done = command(f"resume={finished}")
+    done = run_training(f"resume={finished}")
     assert done.returncode == 0
-    assert "has finished its training already" in done.stdout
+    assert "has already finished training" in done.stdout
     assert (finished / "last.ckpt").read_bytes() == before
     outcome = read_outcome(finished)
     assert outcome["finished"]
@@ -100,42 +98,42 @@ def test_the_same_folder_twice_is_refused_and_a_finished_run_is_left_alone(finis
     assert outcome["value"] == outcome["metrics"][outcome["objective"]]
 
 
-def test_only_what_changes_no_number_may_be_typed_anew(finished, tmp_path):
+def test_a_resumed_training_refuses_settings_that_change_results(finished, tmp_path):
     for word in ("seed=2", "model=vid2vid", "+data.crowd=1", "resumee=x"):
-        with pytest.raises(ZooError, match=rf"^{re.escape(word)}: a training goes on with the settings"):
-            resumed(finished, None, (f"resume={finished}", word))
+        with pytest.raises(ZooError, match=rf"^{re.escape(word)}: a training resumes with the settings"):
+            load_resumed(finished, None, (f"resume={finished}", word))
     typed = OmegaConf.create({"data": {"workers": 3}, "trainer": {"progress": False}})
-    config, start = resumed(finished, typed, ("data.workers=3",))
+    config, start = load_resumed(finished, typed, ("data.workers=3",))
     assert config.data.workers == 3
     assert config.model.width == 4
     assert start.clips_seen == 8
-    gone = command(f"resume={tmp_path / 'nothing'}")
-    assert gone.returncode == 1
-    assert "holds no config.yaml, so there is no training to go on with" in gone.stderr
-    assert "Traceback" not in gone.stderr
+    missing = run_training(f"resume={tmp_path / 'nothing'}")
+    assert missing.returncode == 1
+    assert "contains no config.yaml, so there is no training to resume" in missing.stderr
+    assert "Traceback" not in missing.stderr
     assert not (tmp_path / "nothing").exists()
 
 
 # -------------------------------------------------------------------- signals
 
 
-def test_a_signal_saves_and_the_command_it_names_goes_on(tmp_path):
-    """Sent when there is a first row of numbers; a loading process gets it, too."""
-    run, whole = tmp_path / "run", tmp_path / "whole"
+def test_a_signal_saves_and_prints_the_command_that_resumes(tmp_path):
+    """The signal is sent after the first logged row, and reaches a loading process, too."""
+    run, uninterrupted = tmp_path / "run", tmp_path / "uninterrupted"
     words = [*TINY, "budget.clips=60", "data.workers=1", "callbacks.save_minutes=100"]
-    typed = [sys.executable, "-m", "zoo.train", *words, f"hydra.run.dir={run}"]
-    training = subprocess.Popen(typed, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    command = [sys.executable, "-m", "zoo.train", *words, f"hydra.run.dir={run}"]
+    training = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     wait_for_rows(run, training)
     os.killpg(training.pid, signal.SIGTERM)
-    said = training.communicate()[0]
+    output = training.communicate()[0]
     assert training.returncode == 128 + signal.SIGTERM
-    assert "Stopped by SIGTERM at" in said
+    assert "Stopped by SIGTERM after" in output
     assert 0 < read_checkpoint(run / "last.ckpt")["clips_seen"] < 60
-    assert command(*said.split("python -m zoo.train ")[1].split()).returncode == 0
+    assert run_training(*output.split("python -m zoo.train ")[1].split()).returncode == 0
     prepare_hydra()
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-        train(plan(compose("train", overrides=words)), whole)
-    assert unlike(run, whole) == []
+        train(plan(compose("train", overrides=words)), uninterrupted)
+    assert differing_files(run, uninterrupted) == []
     assert len(json.loads((run / "environment.json").read_text())["resumed"]) == 1
     assert (run / "command.txt").read_text().splitlines()[1] == f"python -m zoo.train resume={run}"
 
@@ -148,7 +146,7 @@ def wait_for_rows(run: Path, training: subprocess.Popen) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 @pytest.mark.parametrize(("hook", "clips"), [("on_train_batch_end", 2), ("on_validation_batch_end", 6)])
-def test_a_signal_ends_the_step_or_leaves_the_round(number, hook, clips, tmp_path, monkeypatch):
+def test_a_signal_ends_the_step_or_interrupts_the_round(number, hook, clips, tmp_path, monkeypatch):
     from zoo.callbacks.segmentation_metrics import SegmentationMetrics
 
     monkeypatch.setattr(SegmentationMetrics, hook, lambda *_, **__: os.kill(os.getpid(), number))
@@ -160,39 +158,40 @@ def test_a_signal_ends_the_step_or_leaves_the_round(number, hook, clips, tmp_pat
     assert read_checkpoint(tmp_path / "last.ckpt")["clips_seen"] == clips
 
 
-def test_slurm_is_asked_to_run_the_job_again(tmp_path, monkeypatch, capsys):
-    """A scontrol that writes down its words."""
-    (tmp_path / "scontrol").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
+def test_sigusr1_requeues_the_slurm_job(tmp_path, monkeypatch, caplog):
+    """With an scontrol that writes its arguments to a file."""
+    caplog.set_level("INFO", "zoo")
+    (tmp_path / "scontrol").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/requeued\n')
     (tmp_path / "scontrol").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv("SLURM_JOB_ID", "17")
-    for number, asked in ((signal.SIGTERM, False), (signal.SIGUSR1, True)):
+    for number, requeues in ((signal.SIGTERM, False), (signal.SIGUSR1, True)):
         with pytest.raises(SystemExit) as end:
             exit_after_signal(Stopped(number, 8), tmp_path)
         assert end.value.code == 128 + number
-        assert (tmp_path / "asked").exists() == asked
-    assert (tmp_path / "asked").read_text() == "requeue 17\n"
-    assert f"resume={tmp_path}" in capsys.readouterr().out
+        assert (tmp_path / "requeued").exists() == requeues
+    assert (tmp_path / "requeued").read_text() == "requeue 17\n"
+    assert f"resume={tmp_path}" in caplog.text
 
 
-# -------------------------------------------------------------------- who starts it
+# -------------------------------------------------------------------- launchers
 
 
-def test_who_is_first(monkeypatch):
+def test_the_main_process_by_environment_variables(monkeypatch):
     for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK", "NODE_RANK"):
         monkeypatch.delenv(name, raising=False)
     assert is_main_process()
-    for name, rank, first in (
+    for name, rank, is_main in (
         ("LOCAL_RANK", "0", True),
-        ("NODE_RANK", "1", False),  # the first process of another machine
+        ("NODE_RANK", "1", False),  # first process of the second machine
         ("SLURM_PROCID", "0", True),  # counts over all machines
         ("RANK", "3", False),
     ):
         monkeypatch.setenv(name, rank)
-        assert is_main_process() == first, name
+        assert is_main_process() == is_main, name
 
 
-def test_a_restarted_job_finds_its_folder_again(monkeypatch):
+def test_a_restarted_job_finds_its_folder(monkeypatch):
     monkeypatch.delenv("SLURM_STEP_ID", raising=False)
     assert not was_restarted()
     assert run_folder("runs/old", "runs/new") == "runs/old"
@@ -205,76 +204,79 @@ def test_a_restarted_job_finds_its_folder_again(monkeypatch):
 
 
 def test_processes_of_torchrun_agree_on_a_folder(tmp_path):
-    """The second asks a second later."""
-    say = (
+    """The second process starts a second later."""
+    script = (
         "import os, time; from zoo.devices.launch import start_label; time.sleep(1.2 * int(os.environ['RANK']))\n"
         f"open(f'{tmp_path}/{{os.environ[\"RANK\"]}}', 'w').write(start_label())"
     )
-    (tmp_path / "say.py").write_text(say)
+    (tmp_path / "label.py").write_text(script)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    subprocess.run([*torchrun, str(tmp_path / "say.py")], check=True, capture_output=True)
+    subprocess.run([*torchrun, str(tmp_path / "label.py")], check=True, capture_output=True)
     assert (tmp_path / "0").read_text() == (tmp_path / "1").read_text()
 
 
-# -------------------------------------------------------------------- what can go wrong
+# -------------------------------------------------------------------- failures
 
 
-def test_a_file_is_whole_or_not_there(tmp_path):
+def test_a_failed_write_leaves_the_old_file(tmp_path):
     file = tmp_path / "a.txt"
     write_text(file, "old")
 
-    def torn(out):
+    def write_and_fail(out):
         out.write(b"ne")
         raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space"):
-        write_atomically(file, torn)
+        write_atomically(file, write_and_fail)
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
     assert file.read_text() == "old"
 
 
-def test_a_full_disk_is_told_and_the_last_checkpoint_stays(tmp_path):
-    """The second checkpoint goes to a device that is always full; with room again the training goes on."""
-    with cut("on_train_batch_start", 3):
+def test_a_full_disk_is_explained_and_the_last_checkpoint_stays(tmp_path):
+    """The second checkpoint is written to a device that is always full; afterwards the training resumes."""
+    with kill_at("on_train_batch_start", 3):
         train(tiny_plan("segmenter", CLIPS), tmp_path)
     before = (tmp_path / "last.ckpt").read_bytes()
-    partial(tmp_path / "last.ckpt").symlink_to("/dev/full")
-    with pytest.raises(ZooError, match=r"No space left on device. The last good checkpoint is whole.*resume="):
-        go_on(tmp_path)
+    partial_path(tmp_path / "last.ckpt").symlink_to("/dev/full")
+    with pytest.raises(ZooError, match=r"No space left on device. The last checkpoint is intact.*resume="):
+        resume_training(tmp_path)
     assert (tmp_path / "last.ckpt").read_bytes() == before
-    go_on(tmp_path)
+    resume_training(tmp_path)
     assert read_checkpoint(tmp_path / "last.ckpt")["clips_seen"] == 14
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+def test_write_errors_and_lost_processes_are_explained(tmp_path):
     (tmp_path / "file").write_text("")
     with (
-        pytest.raises(ZooError, match=r"Nothing can be written to .*: Not a directory"),
+        pytest.raises(ZooError, match=r"run cannot be written: Not a directory"),
         locked(tmp_path / "file/run"),
     ):
         pass
-    with pytest.raises(ZooError, match=r"config.yaml could not be written: Read-only file system"), told(tmp_path):
+    with (
+        pytest.raises(ZooError, match=r"config.yaml could not be written: Read-only file system"),
+        explain_failures(tmp_path),
+    ):
         raise OSError(30, "Read-only file system", "config.yaml")
     gloo = "[/build/pair.cc:561] Connection closed by peer [127.0.0.1]:32663. This is typically caused by …"
-    lost = pytest.raises(ZooError, match=r"died: Connection closed by peer \[127.0.0.1\]:32663. What it said")
-    with lost, told(tmp_path):
+    lost = pytest.raises(ZooError, match=r"died: Connection closed by peer \[127.0.0.1\]:32663. Its own error")
+    with lost, explain_failures(tmp_path):
         raise RuntimeError(gloo)
-    with pytest.raises(KeyError), told(tmp_path):
-        raise KeyError("a mistake of ours keeps its stack trace")
+    with pytest.raises(KeyError), explain_failures(tmp_path):
+        raise KeyError("a bug keeps its stack trace")
 
 
-def test_a_lost_loading_process_is_told(tmp_path):
-    """Killed from outside, as the kernel does where memory is short."""
+def test_a_killed_loading_process_is_explained(tmp_path):
+    """Killed as by the kernel when memory is short."""
     words = [*TINY, "budget.clips=4000", "data.workers=1", "callbacks.save_minutes=100", f"hydra.run.dir={tmp_path}"]
     training = subprocess.Popen([sys.executable, "-m", "zoo.train", *words], stderr=subprocess.PIPE, text=True)
     wait_for_rows(tmp_path, training)
     children = Path(f"/proc/{training.pid}/task/{training.pid}/children").read_text().split()
     loading = [child for child in children if "zoo.train" in Path(f"/proc/{child}/cmdline").read_text()]
     os.kill(int(loading[0]), signal.SIGKILL)
-    said = training.communicate()[1]
+    error = training.communicate()[1]
     assert training.returncode == 1
-    assert "A process that loads clips died" in said
-    assert "Traceback" not in said
+    assert "A data loading process died" in error
+    assert "Traceback" not in error
 
 
 def test_another_number_of_processes_is_refused(tmp_path):
@@ -285,37 +287,37 @@ def test_another_number_of_processes_is_refused(tmp_path):
         StepCheckpoint(tmp_path, 1.0).on_load_checkpoint(Two(), None, {"zoo": {"ranks": 1, "round_due": False}})
 
 
-def test_a_checkpoint_that_is_damaged_is_told(tmp_path):
-    with cut("on_train_batch_start", 3):
+def test_a_damaged_checkpoint_is_refused(tmp_path):
+    with kill_at("on_train_batch_start", 3):
         train(tiny_plan("segmenter", CLIPS), tmp_path)
     (tmp_path / "last.ckpt").write_bytes((tmp_path / "last.ckpt").read_bytes()[:5000])
     with pytest.raises(ZooError, match=r"last.ckpt cannot be read as a checkpoint"):
-        go_on(tmp_path)
+        resume_training(tmp_path)
 
 
 # -------------------------------------------------------------------- metrics.csv
 
 
-def test_rows_after_a_checkpoint_are_logged_again(tmp_path):
-    file = MetricsFile(tmp_path / "m.csv")
+def test_rows_after_a_checkpoint_are_dropped_on_resuming(tmp_path):
+    file = MetricsCsvLogger(tmp_path / "m.csv")
     file.log_metrics({"a": 1.5}, 2)
     file.log_metrics({"b": 2.5}, 4)
     file.log_metrics({"a": 3.5, "c": 0.25}, 6)
     assert (tmp_path / "m.csv").read_text().splitlines() == ["a,step,b,c", "1.5,2,,", ",4,2.5,", "3.5,6,,0.25"]
     with (tmp_path / "m.csv").open("a") as out:
-        out.write("4.5,8")  # cut off
-    kept = MetricsFile(tmp_path / "m.csv", keep=2)
+        out.write("4.5,8")  # truncated
+    kept = MetricsCsvLogger(tmp_path / "m.csv", keep=2)
     assert kept.rows == 2
     kept.log_metrics({"a": 3.5}, 6)
     assert (tmp_path / "m.csv").read_text().splitlines() == ["a,step,b", "1.5,2,", ",4,2.5", "3.5,6,"]
-    assert MetricsFile(tmp_path / "m.csv").rows == 0  # a new training begins an empty file
+    assert MetricsCsvLogger(tmp_path / "m.csv").rows == 0  # a new training starts with an empty file
 
 
-def test_weights_alone_are_no_training(tmp_path):
-    with cut("on_train_batch_start", 3):
+def test_a_checkpoint_of_weights_cannot_be_resumed(tmp_path):
+    with kill_at("on_train_batch_start", 3):
         train(tiny_plan("segmenter", CLIPS), tmp_path)
     weights = read_checkpoint(tmp_path / "last.ckpt")
     del weights["zoo"]
     torch.save(weights, tmp_path / "last.ckpt")
-    with pytest.raises(ZooError, match=r"holds weights only"):
-        go_on(tmp_path)
+    with pytest.raises(ZooError, match=r"contains only weights"):
+        resume_training(tmp_path)

@@ -1,4 +1,4 @@
-"""A training that was cut off anywhere goes on as if it had never stopped."""
+"""A training that was killed at any moment resumes to the same result as one without interruption."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -11,20 +11,22 @@ from lightning.pytorch.trainer import call
 from tests.helpers.ranks import on_ranks
 from zoo import list_models
 from zoo.settings import Strategy
-from zoo.testing.rerun import begin_or_go_on, go_on, tiny_plan, unlike
+from zoo.testing.rerun import differing_files, resume_training, start_or_resume, tiny_plan
 from zoo.training.trainer import train
 
-CLIPS = 14  # of two each step: rounds after steps 3 and 6, and after the last, which is 7
+CLIPS = 14  # two per step: validation rounds after steps 3 and 6, and after the last one, 7
 
 
 class Killed(BaseException):
-    """What nothing catches, as a kill."""
+    """Raised in place of a kill; nothing catches it."""
 
 
 @contextmanager
-def cut(hook: str, nth: int) -> Iterator[None]:
-    """Kill the training when Lightning has called the callbacks' hook so many times; writing a checkpoint counts, too,
-    as the hook `write`, and then half of it is on the disk."""
+def kill_at(hook: str, nth: int) -> Iterator[None]:
+    """Kill the training at the nth call of a hook of callbacks.
+
+    The hook `write` is the writing of a checkpoint, of which half is on disk by then.
+    """
     left, call_hooks, save = [nth], call._call_callback_hooks, torch.save
 
     def count(name: str) -> None:
@@ -33,14 +35,14 @@ def cut(hook: str, nth: int) -> Iterator[None]:
             left[0] = -1
             raise Killed
 
-    def counted(trainer, name, *words, **more):
-        answer = call_hooks(trainer, name, *words, **more)
+    def call_and_count(trainer, name, *args, **kwargs):
+        result = call_hooks(trainer, name, *args, **kwargs)
         count(name)
-        return answer
+        return result
 
-    def half(checkpoint, out, **more):
-        if more:  # a tensor on its way to another rank
-            return save(checkpoint, out, **more)
+    def save_half(checkpoint, out, **kwargs):
+        if kwargs:  # a tensor that is sent to another rank
+            return save(checkpoint, out, **kwargs)
         save(checkpoint, out)
         out.truncate(out.tell() // 2)
         count("write")
@@ -48,8 +50,8 @@ def cut(hook: str, nth: int) -> Iterator[None]:
         return save(checkpoint, out)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(call, "_call_callback_hooks", counted)
-        patch.setattr(torch, "save", half)
+        patch.setattr(call, "_call_callback_hooks", call_and_count)
+        patch.setattr(torch, "save", save_half)
         try:
             yield
         except Killed:
@@ -58,8 +60,8 @@ def cut(hook: str, nth: int) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> dict[str, Path]:
-    """Trainings that nothing stopped, by model, made when first asked for."""
+def uninterrupted(tmp_path_factory) -> dict[str, Path]:
+    """Uninterrupted trainings by model, run on first use."""
 
     class Runs(dict):
         def __missing__(self, name: str) -> Path:
@@ -71,10 +73,10 @@ def undisturbed(tmp_path_factory) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize("name", list_models())
-def test_every_model_goes_on_to_the_same_bits(name, undisturbed, tmp_path):
-    """Killed before its first checkpoint, between steps, in a round, while a checkpoint is written, after the last
-    step: weights, optimizers, averages, every logged number and every result are those of a training in one go."""
-    with cut("on_train_batch_end", 1):
+def test_every_model_resumes_bit_for_bit(name, uninterrupted, tmp_path):
+    """Killed before the first checkpoint, between steps, in a validation round, while writing a checkpoint, and after
+    the last step: weights, optimizers, averages, logged metrics and results are those of an uninterrupted training."""
+    with kill_at("on_train_batch_end", 1):
         train(tiny_plan(name, CLIPS), tmp_path)
     for hook, nth in (
         ("on_train_batch_start", 2),
@@ -82,13 +84,13 @@ def test_every_model_goes_on_to_the_same_bits(name, undisturbed, tmp_path):
         ("write", 2),
         ("on_validation_end", 2),
     ):
-        with cut(hook, nth):
-            go_on(tmp_path)
-    go_on(tmp_path)
-    assert unlike(tmp_path, undisturbed[name]) == []
+        with kill_at(hook, nth):
+            resume_training(tmp_path)
+    resume_training(tmp_path)
+    assert differing_files(tmp_path, uninterrupted[name]) == []
 
 
-CUTS = [
+KILLS = [
     *(("on_train_batch_start", nth) for nth in range(1, 8)),
     *(("on_train_batch_end", nth) for nth in range(1, 8)),
     *(("on_validation_start", nth) for nth in range(1, 4)),
@@ -100,37 +102,37 @@ CUTS = [
 ]
 
 
-@pytest.mark.parametrize(("hook", "nth"), CUTS, ids=str)
-def test_no_moment_matters(hook, nth, undisturbed, tmp_path):
+@pytest.mark.parametrize(("hook", "nth"), KILLS, ids=str)
+def test_a_kill_at_any_hook_changes_nothing(hook, nth, uninterrupted, tmp_path):
     """The model that trains fastest, killed at every hook of its training."""
-    with cut(hook, nth):
+    with kill_at(hook, nth):
         train(tiny_plan("classifier", CLIPS), tmp_path)
-    go_on(tmp_path)
-    assert unlike(tmp_path, undisturbed["classifier"]) == []
+    resume_training(tmp_path)
+    assert differing_files(tmp_path, uninterrupted["classifier"]) == []
 
 
-def on_two(run: Path, name: str, strategy: str, stop: tuple[str, int] | None) -> None:
-    """Begin or go on, on each of two ranks, until a hook is reached."""
+def train_until(run: Path, name: str, strategy: str, stop: tuple[str, int] | None) -> None:
+    """Start or resume a training on two ranks, until a hook is reached."""
     planned = tiny_plan(name, 2 * CLIPS)
     planned.settings.strategy = Strategy(strategy, "cpu", "2")
-    with cut(*stop) if stop else nullcontext():
-        begin_or_go_on(planned, run)
+    with kill_at(*stop) if stop else nullcontext():
+        start_or_resume(planned, run)
 
 
 @pytest.mark.parametrize(("name", "strategy"), [*((name, "ddp") for name in list_models()), ("classifier", "fsdp")])
-def test_two_processes_go_on_to_the_same_bits(name, strategy, tmp_path):
+def test_two_processes_resume_bit_for_bit(name, strategy, tmp_path):
     whole, run = tmp_path / "whole", tmp_path / "run"
-    on_ranks(tmp_path / "log", on_two, whole, name, strategy, None)
+    on_ranks(tmp_path / "log", train_until, whole, name, strategy, None)
     for stop in (("on_train_batch_start", 3), ("on_validation_epoch_end", 1), ("on_train_batch_end", 2), None):
-        on_ranks(tmp_path / "log", on_two, run, name, strategy, stop)
-    assert unlike(run, whole) == []
+        on_ranks(tmp_path / "log", train_until, run, name, strategy, stop)
+    assert differing_files(run, whole) == []
 
 
-def test_loading_processes_make_no_difference(undisturbed, tmp_path):
-    """Clips come from two other processes, which are ahead of the training when it is cut off."""
+def test_loading_processes_change_nothing(uninterrupted, tmp_path):
+    """Two loading processes have prefetched clips when the training is killed."""
     planned = tiny_plan("segmenter", CLIPS)
     planned.data.workers = 2
-    with cut("on_train_batch_start", 4):
+    with kill_at("on_train_batch_start", 4):
         train(planned, tmp_path)
-    go_on(tmp_path)
-    assert unlike(tmp_path, undisturbed["segmenter"]) == []
+    resume_training(tmp_path)
+    assert differing_files(tmp_path, uninterrupted["segmenter"]) == []

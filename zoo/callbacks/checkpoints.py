@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from zoo.errors import Stopped, ZooError
 from zoo.model import VideoModel
-from zoo.runs.csv_logger import MetricsFile
+from zoo.runs.csv_logger import MetricsCsvLogger
 from zoo.runs.files import BEST, LAST
 
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
@@ -97,7 +97,7 @@ class StepCheckpoint(Callback):
 
     def on_save_checkpoint(self, trainer: Trainer, model: VideoModel[Any], checkpoint: dict[str, Any]) -> None:
         """Set the counters of Lightning's loops back to their values between two steps."""
-        rows = [logger.rows for logger in trainer.loggers if isinstance(logger, MetricsFile)]
+        rows = [logger.rows for logger in trainer.loggers if isinstance(logger, MetricsCsvLogger)]
         checkpoint["zoo"] = {"ranks": trainer.world_size, "round_due": bool(self.round_due), "rows": sum(rows)}
         if self.round_due is None:
             return

@@ -15,7 +15,7 @@ from zoo.data.decode import write_video
 from zoo.devices.collectives import gather_from_ranks
 from zoo.model import VideoModel
 from zoo.runs.files import CLIPS, CLOCK, FILM_KINDS, GALLERY_GRID, GALLERY_VIDEO, INDEX, SAMPLES
-from zoo.runs.wandb_logger import Wandb
+from zoo.runs.wandb_logger import LazyWandbLogger
 from zoo.types import Clip, Sample
 from zoo.visualization.grids import detail_rows, sample_films, save_film, save_grid
 
@@ -75,7 +75,7 @@ class Gallery(Callback):
         shutil.copyfile(grid, self.run / GALLERY_GRID)
         clips = self._write_clips()
         for logger in trainer.loggers:
-            if isinstance(logger, Wandb):
+            if isinstance(logger, LazyWandbLogger):
                 _log_to_wandb(logger, video, clips, model.clips_seen)
 
     def _write_clips(self) -> dict[str, dict[str, Path]]:
@@ -91,7 +91,7 @@ class Gallery(Callback):
         return written
 
 
-def _log_to_wandb(logger: Wandb, video: Path, clips: dict[str, dict[str, Path]], seen: int) -> None:
+def _log_to_wandb(logger: LazyWandbLogger, video: Path, clips: dict[str, dict[str, Path]], seen: int) -> None:
     """Log the gallery as one video and as a table with one row per clip."""
     import wandb  # imported late: it takes a second, and not every run uses wandb
 

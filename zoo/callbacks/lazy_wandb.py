@@ -7,7 +7,7 @@ from typing import Any
 from lightning import Callback, Trainer
 
 from zoo.model import VideoModel
-from zoo.runs.wandb_logger import Wandb
+from zoo.runs.wandb_logger import LazyWandbLogger
 
 
 class LazyWandb(Callback):
@@ -22,5 +22,5 @@ class LazyWandb(Callback):
     ) -> None:
         """Open the run, unless it is open."""
         for logger in trainer.loggers:
-            if isinstance(logger, Wandb):
+            if isinstance(logger, LazyWandbLogger):
                 logger.open()

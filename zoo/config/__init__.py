@@ -1,1 +1,1 @@
-"""Composing settings with Hydra. Imports no torch."""
+"""Compose settings with Hydra. Imports no torch."""

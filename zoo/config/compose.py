@@ -1,4 +1,4 @@
-"""Settings composed by Hydra: where conf/ is, what it may hold, and a command around ``main(config)``."""
+"""Compose settings with Hydra: find conf/, register schemas, and turn ``main(config)`` into a command."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from zoo.card import MODELS
 from zoo.cli import command, explain
-from zoo.config.overrides import digest
+from zoo.config.overrides import sweep_digest
 from zoo.data.base import DATA_SETS
 from zoo.devices.launch import run_folder
 from zoo.errors import ZooError, listed, nearest
@@ -37,11 +37,11 @@ from zoo.settings import BenchmarkSettings, EvaluateSettings, SampleSettings, Tr
 
 GROUPS = ("model", "data", "strategy", "experiment", "debug", "launcher", "sweep")
 """Groups of conf/ with several options, in the order of `--help`."""
-LAST = ("strategy", "trainer", "logger", "callbacks", "evaluation", "budget", "data", "model")
+LAST_SECTIONS = ("strategy", "trainer", "logger", "callbacks", "evaluation", "budget", "data", "model")
 """Groups of settings in the order of `--help`; the end is what a terminal shows."""
 
 Sweep = Callable[[str, Sequence[str]], bool]
-"""Runs a sweep of a command, by its name, if its arguments ask for one; returns whether they did."""
+"""Takes the name and arguments of a command, runs a sweep if they request one, and returns whether they did."""
 
 
 def conf_dir() -> Path:
@@ -52,7 +52,7 @@ def conf_dir() -> Path:
 
 
 class PluginConf(SearchPathPlugin):
-    """Lets Hydra find the conf folders of installed plug-ins, editable or not."""
+    """Adds the conf folders of installed plug-ins, editable or not, to Hydra's search path."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Append each plug-in's ``conf``."""
@@ -61,10 +61,10 @@ class PluginConf(SearchPathPlugin):
 
 
 def prepare_hydra() -> None:
-    """Tell Hydra the names and types of every setting, and where plug-ins keep their YAML."""
-    OmegaConf.register_new_resolver("zoo.digest", digest, replace=True)
+    """Register the schemas of all settings, the resolvers, and the conf folders of plug-ins with Hydra."""
+    OmegaConf.register_new_resolver("zoo.digest", sweep_digest, replace=True)
     OmegaConf.register_new_resolver("zoo.run_folder", run_folder, replace=True, use_cache=True)
-    ConfigStore.__deepcopy__ = _itself  # type: ignore[attr-defined]
+    ConfigStore.__deepcopy__ = _share_store  # type: ignore[attr-defined]
     store = ConfigStore.instance()
     store.store(group="schema", name="train", node=Train)
     store.store(group="schema", name="sample", node=SampleSettings)
@@ -78,26 +78,29 @@ def prepare_hydra() -> None:
         Plugins.instance().register(PluginConf)
 
 
-def _itself(store: ConfigStore, memo: dict[int, Any]) -> ConfigStore:
-    """Hydra copies every setting there is for each of 130 groups that `--help` looks into, which took 2 of its 2.6
-    seconds. Whatever it loads from the store it copies once more, so that nothing there is ever changed."""
+def _share_store(store: ConfigStore, memo: dict[int, Any]) -> ConfigStore:
+    """Return the store itself from a deep copy.
+
+    For `--help` Hydra copies the whole store once for each of 130 groups, which took 2 of 2.6 s. Sharing it is safe:
+    Hydra copies every node that it loads from the store.
+    """
     return store
 
 
 def hydra_command(name: str, sweep: Sweep | None = None) -> Callable[[Callable[[DictConfig], Any]], Callable[[], Any]]:
-    """Make ``main(config)`` a command whose settings are composed by Hydra from ``conf/<name>.yaml``.
+    """Decorator that turns ``main(config)`` into a command with settings from ``conf/<name>.yaml``.
 
-    sweep: what runs the jobs of ``-m``, for a command that has them: `zoo.sweep.command.run_sweep`.
+    sweep: `zoo.sweep.command.run_sweep` for a command that supports ``-m``.
     """
 
     def decorate(main: Callable[[DictConfig], Any]) -> Callable[[], Any]:
         @command
         @functools.wraps(main)
         def run() -> Any:
-            sys.argv[1:] = [free_key(word) for word in sys.argv[1:]]
-            os.environ["HYDRA_FULL_ERROR"] = "1"  # let mistakes through to us instead of printing and exiting
-            mistakes: list[ZooError] = []
-            task = _quiet(main, mistakes)
+            sys.argv[1:] = [quote_attribute(word) for word in sys.argv[1:]]
+            os.environ["HYDRA_FULL_ERROR"] = "1"  # raise errors instead of printing them and exiting
+            errors: list[ZooError] = []
+            task = _collect_errors(main, errors)
             try:
                 prepare_hydra()
                 if asks_for_help(sys.argv[1:]):
@@ -108,8 +111,8 @@ def hydra_command(name: str, sweep: Sweep | None = None) -> Callable[[Callable[[
                 result = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=name)(task)()
             except (HydraException, OmegaConfBaseException) as problem:
                 raise ZooError(explain(problem)) from problem
-            if mistakes:
-                raise mistakes[0]
+            if errors:
+                raise errors[0]
             return result
 
         return run
@@ -118,40 +121,40 @@ def hydra_command(name: str, sweep: Sweep | None = None) -> Callable[[Callable[[
 
 
 def compose_settings(name: str, overrides: Sequence[str]) -> DictConfig:
-    """The settings of a command, as `hydra_command` composes them; raises ZooError for a wrong override."""
+    """Compose the settings of a command as `hydra_command` does. Raises ZooError for an invalid override."""
     return compose_run(name, overrides)[0]
 
 
 def compose_run(name: str, overrides: Sequence[str]) -> tuple[DictConfig, Path]:
-    """The same, and the folder that the command would run in."""
+    """Compose the settings of a command, and the folder in which it would run. Raises ZooError as above."""
     prepare_hydra()
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir()), job_name=name):
-            config = compose(name, [free_key(word) for word in overrides], return_hydra_config=True)
+            config = compose(name, [quote_attribute(override) for override in overrides], return_hydra_config=True)
         folder = Path(config.hydra.run.dir)
     except (HydraException, OmegaConfBaseException) as problem:
         raise ZooError(explain(problem)) from problem
     settings = without_hydra(config)
-    refuse_unknown(settings)
+    check_keys(settings)
     return settings, folder
 
 
 def without_hydra(config: DictConfig) -> DictConfig:
-    """The settings of a command without Hydra's own."""
+    """Copy a config without Hydra's own settings."""
     settings = config.copy()
     with open_dict(settings):
         del settings["hydra"]
     return settings
 
 
-def show_composed_help(name: str, words: Sequence[str]) -> None:
-    """Print ``--help``: the settings as the other words compose them, so with those of the chosen model."""
-    arguments = get_args_parser().parse_args(words)
-    given = zip(arguments.overrides, OverridesParser.create().parse_overrides(arguments.overrides), strict=True)
-    overrides = [word for word, override in given if not override.is_sweep_override()]
-    folder = Path(arguments.config_path or conf_dir()).absolute()
+def show_composed_help(name: str, arguments: Sequence[str]) -> None:
+    """Print ``--help`` with the settings that the other arguments compose, such as those of the chosen model."""
+    parsed = get_args_parser().parse_args(arguments)
+    given = zip(parsed.overrides, OverridesParser.create().parse_overrides(parsed.overrides), strict=True)
+    overrides = [text for text, override in given if not override.is_sweep_override()]
+    folder = Path(parsed.config_path or conf_dir()).absolute()
     with initialize_config_dir(version_base="1.3", config_dir=str(folder), job_name=name):
-        config = compose(arguments.config_name or name, overrides, return_hydra_config=True)
+        config = compose(parsed.config_name or name, overrides, return_hydra_config=True)
         chosen = config.hydra.runtime.choices
         loader = GlobalHydra.instance().config_loader()
         options = {group: loader.get_group_options(group) for group in loader.list_groups("")}
@@ -161,43 +164,43 @@ def show_composed_help(name: str, words: Sequence[str]) -> None:
         if group in chosen
     }
     hidden = [f"{group}.name" for group in choices]
-    show_help(COMMANDS[name], sections_of(config, hidden, last=LAST), choices)
+    show_help(COMMANDS[name], sections_of(config, hidden, last=LAST_SECTIONS), choices)
 
 
-def free_key(word: str) -> str:
-    """An attribute on the command line as Hydra takes it: a new key, and commas that belong to the value."""
-    key, equals, value = word.partition("=")
+def quote_attribute(override: str) -> str:
+    """Make an override of ``attributes.<name>`` valid for Hydra: add the new key, and quote commas in the value."""
+    key, equals, value = override.partition("=")
     if not (equals and key.startswith("attributes.")) or value[:1] in ("'", '"'):
-        return word
+        return override
     return f"++{key}='{value}'"
 
 
-def _quiet(main: Callable[[DictConfig], Any], mistakes: list[ZooError]) -> Callable[[DictConfig], Any]:
-    """Carry a user's mistake past Hydra, which would print around it, and take back the folder Hydra made.
+def _collect_errors(main: Callable[[DictConfig], Any], errors: list[ZooError]) -> Callable[[DictConfig], Any]:
+    """Append a ZooError to ``errors`` instead of raising it in Hydra, which would print its own text around it.
 
-    In a sweep Hydra is left to do what it does: the other jobs go on.
+    The empty folder that Hydra has created is removed. In a sweep the error is raised, and Hydra runs the other jobs.
     """
 
     @functools.wraps(main)
     def task(config: DictConfig) -> Any:
         try:
-            refuse_unknown(config)
+            check_keys(config)
             return main(config)
-        except ZooError as mistake:
+        except ZooError as error:
             hydra_config = HydraConfig.get()
             folder = Path(hydra_config.runtime.output_dir)
             if folder != Path.cwd() and folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
             if hydra_config.mode == RunMode.MULTIRUN:
                 raise
-            mistakes.append(mistake)
+            errors.append(error)
             return None
 
     return task
 
 
-def refuse_unknown(config: DictConfig, where: str = "") -> None:
-    """Refuse keys that were forced in with ``+`` and that nothing would read."""
+def check_keys(config: DictConfig, where: str = "") -> None:
+    """Raise ZooError for keys that were added with ``+`` and that nothing reads. where: prefix of the keys."""
     kind = OmegaConf.get_type(config)
     if kind is not None and dataclasses.is_dataclass(kind):
         known = [field.name for field in dataclasses.fields(kind)]
@@ -206,4 +209,4 @@ def refuse_unknown(config: DictConfig, where: str = "") -> None:
                 raise ZooError(f"There is no setting `{where}{key}`.{nearest(key, known)} Known: {listed(known)}.")
     for key in map(str, config):
         if isinstance(child := config._get_node(key), DictConfig) and not child._is_missing():
-            refuse_unknown(child, f"{where}{key}.")
+            check_keys(child, f"{where}{key}.")

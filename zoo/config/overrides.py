@@ -1,24 +1,24 @@
-"""The words of a sweep's command line: which say what its jobs are, and which say how it is run."""
+"""Overrides of a sweep: which belong to its jobs, and which configure the sweep itself."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
 
-OF_SWEEPS = ("launcher", "slots", "sweep")
-"""Settings that say how a sweep is run, and nothing about its jobs."""
+SWEEP_SETTINGS = ("launcher", "slots", "sweep")
+"""Settings that configure how a sweep runs, and not its jobs."""
 
 
-def key_of(word: str) -> str:
-    """What an override is about."""
-    return word.lstrip("+~").partition("=")[0]
+def override_key(override: str) -> str:
+    """The key of an override: ``+model.width=8`` -> ``model.width``."""
+    return override.lstrip("+~").partition("=")[0]
 
 
-def of_job(words: Iterable[str]) -> list[str]:
-    """A sweep's overrides without those that say how it is run."""
-    return [word for word in words if key_of(word) not in OF_SWEEPS]
+def job_overrides(overrides: Iterable[str]) -> list[str]:
+    """The overrides of a sweep that belong to its jobs."""
+    return [override for override in overrides if override_key(override) not in SWEEP_SETTINGS]
 
 
-def digest(words: Iterable[str]) -> str:
-    """A sweep's name, which follows from what its jobs are: the same command goes on in the same folder."""
-    return hashlib.sha256("\n".join(of_job(words)).encode()).hexdigest()[:8]
+def sweep_digest(overrides: Iterable[str]) -> str:
+    """Hash of the overrides of the jobs, which names the sweep: the same command resumes in the same folder."""
+    return hashlib.sha256("\n".join(job_overrides(overrides)).encode()).hexdigest()[:8]

@@ -1,4 +1,4 @@
-"""How Lightning writes and reads checkpoints here: whole or not at all, and nothing is unpickled."""
+"""Write Lightning's checkpoints atomically, and read them without unpickling."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from zoo.runs.load import read_checkpoint
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """A kill at any moment leaves the old file or the new one."""
+    """Checkpoint IO of Lightning's Trainer: a crash at any moment leaves the old file or the new one."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write beside, sync, rename."""
+        """Write to a temporary file, sync, rename."""
         write_atomically(Path(path), lambda out: torch.save(checkpoint, out))
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """As `zoo.load` does."""
+        """Read and check a checkpoint as `zoo.load` does. Raises ZooError for one that is damaged or unsafe."""
         return read_checkpoint(Path(path))

@@ -1,6 +1,6 @@
-"""``metrics.csv``: every number that is logged, a row at a time, there as soon as it is logged.
+"""Write ``metrics.csv``: every logged metric, row by row, without buffering.
 
-Lightning's own CSV logger deletes what a run logged before it was stopped.
+Lightning's own CSV logger deletes the rows of a run that is resumed.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from zoo.io.atomic import write_text
 from zoo.runs.metrics_csv import read_rows
 
 
-class MetricsFile(Logger):
-    """Rows of numbers with the column ``step``. Where a new column turns up the file is written anew, as a whole.
+class MetricsCsvLogger(Logger):
+    """Writes rows of metrics with a column ``step``. The file is rewritten when a new column appears.
 
-    keep: of a training that goes on, how many rows its checkpoint knows of; what came after them is logged again.
+    keep: number of rows to keep of a resumed training, those before its checkpoint; later rows are logged again.
     """
 
     def __init__(self, path: Path, keep: int = 0) -> None:
@@ -32,19 +32,19 @@ class MetricsFile(Logger):
         self.rows = 0
         self.writes = is_main_process()
         if self.writes:
-            self._begin(keep)
+            self._open(keep)
 
     @property
     def name(self) -> str:
-        """Lightning asks for it."""
+        """Required by Lightning."""
         return "metrics"
 
     @property
     def version(self) -> str:
-        """Lightning asks for it."""
+        """Required by Lightning."""
         return ""
 
-    def _begin(self, keep: int) -> None:
+    def _open(self, keep: int) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         rows = read_rows(self.path)[:keep] if self.path.is_file() else []
         self.columns = list(dict.fromkeys(column for row in rows for column in row))
@@ -52,10 +52,10 @@ class MetricsFile(Logger):
         self._write_all(rows)
 
     def log_hyperparams(self, *_: Any, **__: Any) -> None:
-        """They stand in config.yaml."""
+        """Do nothing: hyperparameters are in config.yaml."""
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Add a row; one process does."""
+        """Append a row; only the main process writes."""
         if not self.writes:
             return
         row = {**metrics, "step": step}
@@ -66,11 +66,11 @@ class MetricsFile(Logger):
             self._write_all([*rows, row])
         else:
             with self.path.open("a", newline="") as out:
-                out.write(self._text([row]))
+                out.write(self._format([row]))
         self.rows += 1
 
     def save(self) -> None:
-        """Wait until the disk has every row."""
+        """Sync the file to disk."""
         if self.writes:
             with self.path.open("rb") as file:
                 os.fsync(file.fileno())
@@ -78,9 +78,9 @@ class MetricsFile(Logger):
     def _write_all(self, rows: Iterable[Mapping[str, Any]]) -> None:
         header = io.StringIO()
         csv.writer(header).writerow(self.columns)
-        write_text(self.path, header.getvalue() + self._text(rows))
+        write_text(self.path, header.getvalue() + self._format(rows))
 
-    def _text(self, rows: Iterable[Mapping[str, Any]]) -> str:
+    def _format(self, rows: Iterable[Mapping[str, Any]]) -> str:
         text = io.StringIO()
         csv.DictWriter(text, self.columns).writerows(rows)
         return text.getvalue()

@@ -1,4 +1,4 @@
-"""The files of a run folder, by name: who writes them and who reads them must agree. Imports no torch."""
+"""Names of the files in a run folder, shared by the code that writes and reads them. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,34 +9,37 @@ from pathlib import Path
 CONFIG, COMMAND, ENVIRONMENT = "config.yaml", "command.txt", "environment.json"
 LAST, BEST = "last.ckpt", "best.ckpt"
 CHECKPOINTS = (LAST, BEST)
-"""In the order in which a run is loaded from them."""
+"""Checkpoints of a run; the first one that exists is loaded."""
 RESULTS = "results.jsonl"
 METRICS = "metrics.csv"
 OUTCOME = "outcome.json"
 CLIPS, INDEX = "clips", "index.json"
-"""The folder that holds the newest round of evaluation clips, a folder a clip, and the file in it that says which is
-which: clip key -> kind -> film."""
+"""Folder with the evaluation clips of the latest validation round, one folder a clip, and the index in it: clip key ->
+kind -> video file."""
 FILM_KINDS = ("given", "real", "generated")
-"""The films of a clip. Not every model is given something that can be shown."""
+"""Kinds of videos of a clip. Some models have no ``given``: their input cannot be shown."""
 SAMPLES = "samples"
-"""The folder of samples: those of each round of evaluation, and those of `zoo.sample`."""
+"""Folder with the samples of every validation round, and those of `zoo.sample`."""
 GALLERY_VIDEO, GALLERY_GRID, CURVES = "gallery.mp4", "gallery.png", "curves.png"
 LOCK = ".lock"
 JOB, OUTPUT = "job.json", "output.txt"
-"""What a sweep notes of a job, and what the job printed."""
+"""Record of a job of a sweep, and the output of the job."""
 WANDB, FETCHED = "wandb", "fetched.txt"
-"""wandb's own folder; and the file in it that says which run of wandb was fetched into this folder."""
+"""wandb's folder, and the file in it that names the wandb run downloaded into this folder."""
 
 CLOCK = "seen/clips"
-"""The axis of every curve: training clips consumed over all ranks."""
+"""X-axis of every curve: number of training clips consumed, over all ranks."""
 
 WANDB_FOLDER = re.compile(r"(?P<offline>offline-)?run-(?P<time>\d+_\d+)-(?P<id>.+)")
 
 
 @dataclass(frozen=True)
 class WandbRun:
-    """The run of wandb that a training was logged to. online: whether it went there by itself. entity, project: ""
-    where the folder does not say: the user's own, and that of the run's settings."""
+    """The wandb run that a training was logged to.
+
+    online: whether it was logged to the server directly. entity, project: "" if the folder does not name them; then the
+    user's default entity and the project in the settings apply.
+    """
 
     id: str
     online: bool
@@ -45,8 +48,10 @@ class WandbRun:
 
 
 def wandb_run(run: Path) -> WandbRun | None:
-    """By the name of the newest folder that wandb has left, since a training that began online goes on offline where no
-    server answers; or that which was fetched. None where wandb was off."""
+    """Find the wandb run of a run folder: the downloaded one, else that of wandb's newest folder; None without wandb.
+
+    A training that started online is resumed offline if the server does not answer, so the newest folder counts.
+    """
     fetched = run / WANDB / FETCHED
     if fetched.is_file():
         entity, project, name = fetched.read_text().strip().split("/")

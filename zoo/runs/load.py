@@ -1,4 +1,4 @@
-"""Read a run folder or a checkpoint: the model with its weights, and the settings that it was trained with."""
+"""Load a model from a run folder or a checkpoint, and read the settings that it was trained with."""
 
 from __future__ import annotations
 
@@ -12,28 +12,35 @@ from zoo.io.safe_load import read_tensors
 from zoo.io.safe_settings import read_settings
 from zoo.model import VideoModel, build
 from zoo.runs.files import CHECKPOINTS, CONFIG
-from zoo.runs.validate import check_model, typed_data
+from zoo.runs.validate import check_model, parse_data_config
 from zoo.types import ClipSpec
 
 
 def find_checkpoint(path: str) -> Path:
-    """The checkpoint that a path means: itself, or the last one in a run folder."""
-    asked = Path(path)
-    if asked.is_file() or is_sharded(asked):
-        return asked
-    if not asked.exists():
-        raise ZooError(f"There is no {path}. A run folder or a checkpoint is expected: run=runs/<run>")
+    """The checkpoint that a path refers to: the path itself, or the checkpoint in a run folder.
+
+    Raises ZooError if there is none.
+    """
+    place = Path(path)
+    if place.is_file() or is_sharded(place):
+        return place
+    if not place.exists():
+        raise ZooError(f"{path} does not exist; expected a run folder or a checkpoint. Type: run=runs/<run>")
     for name in CHECKPOINTS:
-        if (asked / name).is_file() or is_sharded(asked / name):
-            return asked / name
-    found = ", ".join(sorted(p.name for p in asked.iterdir())[:8]) or "nothing"
+        if (place / name).is_file() or is_sharded(place / name):
+            return place / name
+    found = ", ".join(sorted(p.name for p in place.iterdir())[:8]) or "nothing"
     raise ZooError(
-        f"{path} holds no {' or '.join(CHECKPOINTS)}; it holds {found}. A training writes them at each round."
+        f"{path} contains no {' or '.join(CHECKPOINTS)}; found {found}. A training writes them in every validation "
+        "round. Type the folder of a trained run: run=runs/<run>"
     )
 
 
 def load(path: str) -> VideoModel[Any]:
-    """Rebuild a model with its averaged weights, in evaluation mode; nothing is unpickled."""
+    """Build a model from a run folder or checkpoint, with its averaged weights, in evaluation mode.
+
+    Nothing is unpickled. Raises ZooError for a checkpoint that is missing, damaged or unsafe.
+    """
     checkpoint = read_checkpoint(find_checkpoint(path))
     settings = checkpoint["hyper_parameters"]
     model = build(settings["model"], ClipSpec(**settings["spec"]))
@@ -45,30 +52,37 @@ def load(path: str) -> VideoModel[Any]:
 
 
 def read_checkpoint(file: Path) -> dict[str, Any]:
-    """What a checkpoint of the zoo holds, on the processor; a ZooError for a file that is none or should not be
-    trusted."""
+    """Read the content of a checkpoint of the zoo to the CPU.
+
+    Raises ZooError for a file that is no checkpoint, is damaged, or is unsafe.
+    """
     checkpoint: dict[str, Any] = read_sharded(file) if file.is_dir() else read_tensors(file, "a checkpoint")
     check_model(file, checkpoint)
     return checkpoint
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The settings of a run folder; a ZooError where they cannot be read."""
+    """Read the settings of a run folder. Raises ZooError if they cannot be read."""
     return read_settings(folder / CONFIG)
 
 
 def training_seed(path: str) -> int:
-    """The seed that a run was trained with."""
+    """Random seed that a run was trained with."""
     return int(read_config(find_checkpoint(path).parent).get("seed", 0))
 
 
 def data_config(path: str) -> DataConfig:
-    """The data settings that a run was trained with."""
+    """Data settings that a run was trained with.
+
+    Raises ZooError for a run without any, such as converted weights.
+    """
     folder = find_checkpoint(path).parent
     file = folder / CONFIG
     if not file.is_file():
-        raise ZooError(f"{folder} holds no {CONFIG}, so its data set is not known. Type given=<video or folder>.")
+        raise ZooError(f"{folder} contains no {CONFIG}, so its data set is unknown. Type given=<video or folder>.")
     config = read_config(folder)
     if "data" not in config:
-        raise ZooError(f"{folder} was converted, and not trained on a data set. Type given=<folder of maps>.")
-    return typed_data(config["data"], file)
+        raise ZooError(
+            f"{folder} holds converted weights, so it has no data set to sample from. Type given=<folder of maps>."
+        )
+    return parse_data_config(config["data"], file)

@@ -1,4 +1,4 @@
-"""A run folder belongs to one training at a time, and nothing in it is overwritten unless that is asked for."""
+"""Lock a run folder for one training at a time, and refuse to overwrite a run."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ from zoo.runs.files import (
     WANDB,
 )
 
-PATIENCE = 2.0  # seconds that a process may take to die
-OF_A_RUN = (
+LOCK_TIMEOUT = 2.0  # seconds that a killed process may take to end
+RUN_FILES = (
     *(CONFIG, COMMAND, ENVIRONMENT, METRICS, CURVES, RESULTS, OUTCOME, *CHECKPOINTS),
     *(GALLERY_VIDEO, GALLERY_GRID, SAMPLES, CLIPS, WANDB),
 )
-"""What a training writes."""
+"""Everything that a training writes."""
 
 
 @contextlib.contextmanager
 def locked(run: Path) -> Iterator[None]:
-    """Hold a run folder, made where there is none; raises a ZooError while another process has it.
+    """Create a run folder if there is none, and lock it. The lock ends with the process, however that ends.
 
-    The operating system gives it back when the process ends, however it ends.
+    Raises ZooError if another process holds the lock, or the folder cannot be written.
     """
     try:
         run.mkdir(parents=True, exist_ok=True)
         file = (run / LOCK).open("a+")
     except OSError as problem:
-        raise ZooError(f"Nothing can be written to {run}: {problem.strerror}. Try: runs=<another folder>") from problem
+        raise ZooError(f"{run} cannot be written: {problem.strerror}. Try: runs=<another folder>") from problem
     with file:
         _lock(file.fileno(), run)
         file.truncate(0)
@@ -59,7 +59,7 @@ def locked(run: Path) -> Iterator[None]:
 
 
 def _lock(descriptor: int, run: Path) -> None:
-    until = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + LOCK_TIMEOUT
     while True:
         try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -68,24 +68,23 @@ def _lock(descriptor: int, run: Path) -> None:
                 raise ZooError(f"{run} cannot be locked: {problem.strerror}. Try: runs=<another folder>") from problem
         else:
             return
-        if time.monotonic() > until:
+        if time.monotonic() > deadline:
             owner = (run / LOCK).read_text().strip() or "another process"
             raise ZooError(
-                f"{run} is being trained in by {owner}. Wait for it, stop it, or train into another folder: "
-                "hydra.run.dir=<folder>"
+                f"{run} is in use by {owner}. Wait for it, stop it, or use another folder: hydra.run.dir=<folder>"
             )
         time.sleep(0.2)
 
 
 def clear_run_folder(run: Path, overwrite: bool) -> None:
-    """Refuse a folder that holds a run, or take that away if ``overwrite``; files of others stay."""
-    there = [name for name in OF_A_RUN if (run / name).exists()]
-    if there and not overwrite:
+    """Delete the run in a folder; other files stay. Raises ZooError if there is a run and ``overwrite`` is False."""
+    existing = [name for name in RUN_FILES if (run / name).exists()]
+    if existing and not overwrite:
         raise ZooError(
-            f"{run} holds a run already: {listed(there[:4])}. To go on with it: python -m zoo.train resume={run}. "
-            "To put another in its place: overwrite=true. Or choose another folder: hydra.run.dir=<folder>"
+            f"{run} already contains a run: {listed(existing[:4])}. To resume it: python -m zoo.train resume={run}. "
+            "To replace it: overwrite=true. Or choose another folder: hydra.run.dir=<folder>"
         )
-    for name in there:
+    for name in existing:
         path = run / name
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

@@ -1,4 +1,4 @@
-"""Read ``metrics.csv``, the file that holds every logged number of a run. Imports no torch."""
+"""Read ``metrics.csv``, the file with every logged metric of a run. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zoo.runs.files import CLOCK
 
 
 def read_rows(metrics: Path) -> list[dict[str, str]]:
-    """Every complete row, without its empty cells; a last line that was cut off is left out.
+    """Read every complete row, without its empty cells; a truncated last line is skipped.
 
     Raises ZooError for a file that is not CSV.
     """
@@ -22,9 +22,9 @@ def read_rows(metrics: Path) -> list[dict[str, str]]:
 
 
 def read_curves(metrics: Path) -> dict[str, list[tuple[float, float]]]:
-    """Each key with its (clips seen, value) pairs; cells that hold no number are left out.
+    """Map each key to its (clips seen, value) pairs; cells without a number are skipped.
 
-    Raises ZooError for a file that is not CSV, and for keys that are no plain text.
+    Raises ZooError for a file that is not CSV, and for keys with control characters.
     """
     curves: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for row in _parse(metrics, _read_text(metrics)):
@@ -52,7 +52,7 @@ def _parse(metrics: Path, text: str) -> list[dict[str, str]]:
 
 
 def _point(seen: str | None, value: str) -> tuple[float, float] | None:
-    """None where a cell holds no number, as in a line that was cut off when a training was killed."""
+    """Parse two cells; None if one is not a number, as in a line that was truncated when a training was killed."""
     try:
         return float(seen or ""), float(value)
     except ValueError:

@@ -1,4 +1,4 @@
-"""How a training ended: ``outcome.json``, which is there when it has finished and not before. Imports no torch."""
+"""The outcome of a training, ``outcome.json``, which is written when it has finished. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from zoo.runs.files import OUTCOME
 
 
 def write_outcome(run: Path, metrics: dict[str, float], objective: tuple[str, str] | None) -> None:
-    """objective: the metric that best.ckpt was chosen by, and whether its ``max`` or ``min`` is best."""
+    """Write the outcome. objective: key of the metric that selects best.ckpt, and its best, ``max`` or ``min``."""
     key, mode = objective or (None, None)
     value = metrics.get(key) if key else None
-    told = {"finished": True, "metrics": metrics, "objective": key, "value": value, "mode": mode}
-    write_text(run / OUTCOME, json.dumps(told, indent=2) + "\n")
+    outcome = {"finished": True, "metrics": metrics, "objective": key, "value": value, "mode": mode}
+    write_text(run / OUTCOME, json.dumps(outcome, indent=2) + "\n")
 
 
 def read_outcome(run: Path) -> dict[str, Any] | None:
-    """What was written; None for a training that has not finished."""
+    """Read the outcome; None for a training that has not finished."""
     file = run / OUTCOME
     return json.loads(file.read_text()) if file.is_file() else None

@@ -1,4 +1,4 @@
-"""Where a run comes from: its settings, the command, versions, commit and hardware, written into its folder."""
+"""Record how a run was made: settings, command, versions, commit and hardware."""
 
 from __future__ import annotations
 
@@ -34,25 +34,25 @@ def write_provenance(run: Path, config: dict[str, Any], module: str = "zoo.train
     """Write the composed config, the command ``python -m <module>`` and the environment into a new run folder."""
     run.mkdir(parents=True, exist_ok=True)
     write_text(run / COMMAND, _command_line(module))
-    write_text(run / ENVIRONMENT, json.dumps(environment(), indent=2) + "\n")
+    write_text(run / ENVIRONMENT, json.dumps(describe_environment(), indent=2) + "\n")
     write_text(run / CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
 
 
 def note_resumption(run: Path, clips_seen: int) -> None:
-    """Note in the run folder that its training went on from there: the command, and where it ran."""
+    """Record a resumption in the run folder: the command, and the environment it ran in."""
     with (run / COMMAND).open("a") as file:
         file.write(_command_line("zoo.train"))
-    told = json.loads((run / ENVIRONMENT).read_text())
-    told.setdefault("resumed", []).append({CLOCK: clips_seen, **environment()})
-    write_text(run / ENVIRONMENT, json.dumps(told, indent=2) + "\n")
+    recorded = json.loads((run / ENVIRONMENT).read_text())
+    recorded.setdefault("resumed", []).append({CLOCK: clips_seen, **describe_environment()})
+    write_text(run / ENVIRONMENT, json.dumps(recorded, indent=2) + "\n")
 
 
 def _command_line(module: str) -> str:
     return shlex.join(["python", "-m", module, *sys.argv[1:]]) + "\n"
 
 
-def environment() -> dict[str, Any]:
-    """Versions, commit and hardware."""
+def describe_environment() -> dict[str, Any]:
+    """Collect versions, commit and hardware as plain data."""
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {
         "python": platform.python_version(),
@@ -60,13 +60,13 @@ def environment() -> dict[str, Any]:
         "processor": platform.processor() or platform.machine(),
         "threads": torch.get_num_threads(),
         "gpus": gpus,
-        "commit": commit(),
+        "commit": find_commit(),
         "versions": {name: version(name) for name in VERSIONS},
     }
 
 
-def commit() -> str | None:
-    """The commit that the zoo's code stands at, with a + if it was changed since; None outside a checkout."""
+def find_commit() -> str | None:
+    """Hash of the commit of the zoo's code, followed by + if files were changed since; None outside a checkout."""
     here = Path(__file__).parent
     try:
         git = ["git", "-C", str(here)]

@@ -1,4 +1,4 @@
-"""Where numbers go: always to CSV, and to wandb, which never stops or delays a run by more than seconds."""
+"""Loggers of a run: metrics.csv always, and wandb, which delays a training by seconds at most and never stops it."""
 
 from __future__ import annotations
 
@@ -14,73 +14,74 @@ from typing import TYPE_CHECKING, Any
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 
-from zoo.runs.csv_logger import MetricsFile
+from zoo.runs.csv_logger import MetricsCsvLogger
 from zoo.runs.files import CLIPS, CLOCK, CONFIG, INDEX, METRICS, RESULTS, wandb_run
 from zoo.settings import Train
 
 if TYPE_CHECKING:
     from wandb.sdk.wandb_run import Run
 
-KEPT = (CONFIG, RESULTS, METRICS, f"{CLIPS}/{INDEX}", f"{CLIPS}/*/*.mp4")
-"""The files of a run folder that wandb keeps: what `zoo.compare` needs where there is no run folder."""
-PATIENCE = 5  # seconds; wandb takes about ten more of its own before it gives up
+UPLOADED = (CONFIG, RESULTS, METRICS, f"{CLIPS}/{INDEX}", f"{CLIPS}/*/*.mp4")
+"""Files of a run folder that are uploaded to wandb: what `zoo.compare` needs without the run folder."""
+TIMEOUT = 5  # seconds; wandb adds about ten of its own before it gives up
 
 
 def build_loggers(settings: Train, config: dict[str, Any], run: Path, rows: int = 0) -> list[Logger]:
-    """The loggers of a run: ``metrics.csv`` in its folder, of which ``rows`` are kept, and wandb unless it is off."""
-    loggers: list[Logger] = [MetricsFile(run / METRICS, keep=rows)]
+    """Build the loggers of a run: ``metrics.csv``, of which ``rows`` rows are kept, and wandb unless it is disabled."""
+    loggers: list[Logger] = [MetricsCsvLogger(run / METRICS, keep=rows)]
     if settings.logger.wandb != "disabled":
-        loggers.append(Wandb(description(settings, config, run), settings.logger.wandb))
+        loggers.append(LazyWandbLogger(wandb_arguments(settings, config, run), settings.logger.wandb))
     return loggers
 
 
-class Wandb(Logger):
-    """The run of wandb that a training is logged to, on the first rank. It is opened when it is first used.
+class LazyWandbLogger(Logger):
+    """Logs a training to wandb, on the main process. The wandb run is opened on first use.
 
-    Lightning's own opens it before the first step, and importing wandb and starting its process take a second and a
-    half.
+    Lightning's own logger opens it before the first step, and importing wandb and starting its process take 1.5 s.
+
+    arguments: of ``wandb.init``. mode: auto, online or offline.
     """
 
-    def __init__(self, description: dict[str, Any], mode: str) -> None:
+    def __init__(self, arguments: dict[str, Any], mode: str) -> None:
         super().__init__()
-        self.description, self.mode = description, mode
+        self.arguments, self.mode = arguments, mode
 
     @cached_property
     def run(self) -> Run:
-        """wandb's own object."""
-        return _open(self.description, self.mode)
+        """The run object of wandb; opened on first access."""
+        return _open(self.arguments, self.mode)
 
     @property
     def name(self) -> str:
-        """Lightning asks for it."""
+        """Required by Lightning."""
         return "wandb"
 
     @property
     def version(self) -> str:
-        """Lightning asks for it."""
+        """Required by Lightning."""
         return ""
 
     @property
     def is_open(self) -> bool:
-        """Whether it was used."""
+        """Whether the wandb run has been opened."""
         return "run" in self.__dict__
 
     @rank_zero_only
     def open(self) -> None:
-        """Open it now, unless it is."""
+        """Open the wandb run unless it is open."""
         _ = self.run
 
     def log_hyperparams(self, *_: Any, **__: Any) -> None:
-        """They stand in the description."""
+        """Do nothing: hyperparameters are among the arguments of ``wandb.init``."""
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Add a row; among the metrics is the clock."""
+        """Log a row; the metrics include the clips seen."""
         self.run.log({**metrics, "trainer/global_step": step})
 
 
-def description(settings: Train, config: dict[str, Any], run: Path) -> dict[str, Any]:
-    """What `wandb.init` is told of a training."""
+def wandb_arguments(settings: Train, config: dict[str, Any], run: Path) -> dict[str, Any]:
+    """Arguments of `wandb.init` for a training."""
     return {
         "project": settings.logger.project,
         "group": settings.logger.group or settings.data.name,
@@ -89,26 +90,26 @@ def description(settings: Train, config: dict[str, Any], run: Path) -> dict[str,
         "tags": [settings.model.name, settings.data.name],
         "config": config,
         "dir": str(run),
-        "id": before.id if (before := wandb_run(run)) else None,
+        "id": previous.id if (previous := wandb_run(run)) else None,
         "resume": "allow",
     }
 
 
-def _open(description: dict[str, Any], mode: str) -> Run:
-    """Open a wandb run: online where asked or where a key is at hand, offline where the server does not answer."""
+def _open(arguments: dict[str, Any], mode: str) -> Run:
+    """Open a wandb run: online if requested or if an API key is available, offline if the server does not answer."""
     import wandb
 
     run = None
     if mode == "online" or (mode == "auto" and has_key()):
         try:
-            patient = wandb.Settings(init_timeout=PATIENCE, silent=True)
-            run = wandb.init(mode="online", settings=patient, **description)
+            settings = wandb.Settings(init_timeout=TIMEOUT, silent=True)
+            run = wandb.init(mode="online", settings=settings, **arguments)
         except wandb.errors.Error as problem:
             rank_zero_warn(
                 f"wandb did not answer ({problem}); this run is logged offline. "
-                "Later: wandb sync <run>/wandb/offline-run-*"
+                "To upload it later: wandb sync <run>/wandb/offline-run-*"
             )
-    run = run or wandb.init(mode="offline", settings=wandb.Settings(silent=True), **description)
+    run = run or wandb.init(mode="offline", settings=wandb.Settings(silent=True), **arguments)
     _set_axis(run)
     return run
 
@@ -119,50 +120,54 @@ def _set_axis(run: Run) -> None:
 
 
 def close_loggers(loggers: list[Logger], run: Path) -> None:
-    """Write what is still in memory, which wandb would do only when the process ends, and give wandb the files of the
-    run folder that `zoo.compare` needs."""
+    """Upload the files of the run folder that `zoo.compare` needs, and finish the wandb run.
+
+    wandb would otherwise flush what is in memory only when the process ends.
+    """
     for logger in loggers:
-        if isinstance(logger, Wandb) and logger.is_open:
-            keep_files(logger, run)
+        if isinstance(logger, LazyWandbLogger) and logger.is_open:
+            upload_files(logger, run)
             logger.run.finish()
 
 
-def keep_files(logger: Wandb, run: Path) -> None:
-    """Under the name of the run folder."""
-    with redirect_stderr(StringIO()):  # it would tell the user how many files it linked
-        for pattern in KEPT:
+def upload_files(logger: LazyWandbLogger, run: Path) -> None:
+    """Upload files under the name of the run folder."""
+    with redirect_stderr(StringIO()):  # wandb prints how many files it linked
+        for pattern in UPLOADED:
             if any(run.glob(pattern)):
                 logger.run.save(str(run / pattern), base_path=str(run.parent), policy="now")
 
 
-def log_evaluation(run: Path, project: str, seen: int, figures: Mapping[str, float]) -> None:
-    """Add an evaluation, figures by key, to the wandb run of its training, and its lines of ``results.jsonl``: where
-    the training was logged online and a key is at hand. A server that does not answer costs seconds, and no number.
+def log_evaluation(run: Path, project: str, seen: int, metrics: Mapping[str, float]) -> None:
+    """Log the metrics of an evaluation, by key, to the wandb run of its training, and upload ``results.jsonl``.
 
-    An offline run is left alone: wandb cannot go on with it before it is synced.
+    Does nothing unless the training was logged online and an API key is available: wandb cannot resume an offline run
+    before it is synced. A server that does not answer costs seconds, and no result.
     """
-    there = wandb_run(run)
-    if there is None or not there.online or not has_key():
+    existing = wandb_run(run)
+    if existing is None or not existing.online or not has_key():
         return
     import wandb
 
-    patience: dict[str, Any] = {"init_timeout": PATIENCE}
-    if "finish_timeout" in wandb.Settings.model_fields:  # not in older ones
-        patience["finish_timeout"] = PATIENCE
+    timeouts: dict[str, Any] = {"init_timeout": TIMEOUT}
+    if "finish_timeout" in wandb.Settings.model_fields:  # older versions have none
+        timeouts["finish_timeout"] = TIMEOUT
     try:
-        settings = wandb.Settings(silent=True, **patience)
-        opened = wandb.init(mode="online", id=there.id, resume="must", project=project, dir=str(run), settings=settings)
+        settings = wandb.Settings(silent=True, **timeouts)
+        opened = wandb.init(
+            mode="online", id=existing.id, resume="must", project=project, dir=str(run), settings=settings
+        )
         _set_axis(opened)
-        opened.log({CLOCK: seen, **figures})
+        opened.log({CLOCK: seen, **metrics})
         with redirect_stderr(StringIO()):
             opened.save(str(run / RESULTS), base_path=str(run.parent), policy="now")
         opened.finish()
-    except Exception as problem:  # whatever goes wrong there, the measurement is made and kept
-        rank_zero_warn(f"The evaluation is in {run / RESULTS}; wandb did not take it ({problem}).")
+    except Exception as problem:  # whatever fails in wandb, the results are on disk
+        rank_zero_warn(f"The results are in {run / RESULTS}, but logging them to wandb failed: {problem}")
 
 
 def has_key() -> bool:
-    """Whether wandb could log in without asking: a key in the environment or in the user's netrc."""
+    """Whether wandb can log in without a prompt: an API key in the environment or in the user's netrc."""
     if os.environ.get("WANDB_API_KEY"):
         return True
     host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").split("://")[-1].split("/")[0]

@@ -1,4 +1,4 @@
-"""What happens around a training: plan, preflight, trainer, resuming, and failures explained.
+"""Around a training: plan, preflight checks, trainer, resuming, and error messages for external failures.
 
 `plan`, `preflight` and `resume` import no torch.
 """

@@ -1,4 +1,4 @@
-"""What can befall a training from outside, told in a sentence: a full disk, a lost process."""
+"""Turn external failures of a training, such as a full disk or a lost process, into error messages."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from pathlib import Path
 from zoo.errors import ZooError
 from zoo.runs.files import LAST
 
-DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG}
-PLACE = re.compile(r"^\[[^\]]*\] ")  # a line of somebody's source
-LOST = {
-    "DataLoader worker": "A process that loads clips died: {}. It may have been short of memory; with fewer of them, "
-    "data.workers=0 at least, there is more.",
-    "Connection closed by peer": "Another process of this training died: {}. What it said stands above.",
-    "Connection reset by peer": "Another process of this training died: {}. What it said stands above.",
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG}
+SOURCE_LINE = re.compile(r"^\[[^\]]*\] ")  # such as [/pytorch/gloo/pair.cc:561]
+LOST_PROCESSES = {
+    "DataLoader worker": "A data loading process died: {}. It may have run out of memory; fewer processes need less. "
+    "Try: data.workers=0.",
+    "Connection closed by peer": "Another process of this training died: {}. Its own error message is above.",
+    "Connection reset by peer": "Another process of this training died: {}. Its own error message is above.",
 }
 
 
 @contextlib.contextmanager
-def told(run: Path) -> Iterator[None]:
-    """Raise a ZooError that says what happened and how to go on, instead of an error of the system."""
+def explain_failures(run: Path) -> Iterator[None]:
+    """Context that raises a ZooError with the cause and how to resume, in place of an operating-system error."""
     try:
         yield
     except OSError as problem:
-        if problem.errno not in DISK:
+        if problem.errno not in DISK_ERRORS:
             raise
         where = problem.filename or run
-        raise ZooError(f"{where} could not be written: {problem.strerror}. {how_to_go_on(run)}") from problem
+        raise ZooError(f"{where} could not be written: {problem.strerror}. {resume_hint(run)}") from problem
     except RuntimeError as problem:
-        for sign, sentence in LOST.items():
+        for sign, sentence in LOST_PROCESSES.items():
             if sign in str(problem):
-                reason = PLACE.sub("", str(problem).splitlines()[0]).partition(". ")[0].rstrip(".")
-                raise ZooError(f"{sentence.format(reason)} {how_to_go_on(run)}") from problem
+                reason = SOURCE_LINE.sub("", str(problem).splitlines()[0]).partition(". ")[0].rstrip(".")
+                raise ZooError(f"{sentence.format(reason)} {resume_hint(run)}") from problem
         raise
 
 
-def how_to_go_on(run: Path) -> str:
-    """What is left, and what to type."""
-    kept = "The last good checkpoint is whole" if (run / LAST).exists() else "Nothing was saved yet"
-    return f"{kept}. Then: python -m zoo.train resume={run}"
+def resume_hint(run: Path) -> str:
+    """State whether a checkpoint was saved, and the command that resumes the training."""
+    saved = "The last checkpoint is intact" if (run / LAST).exists() else "No checkpoint was saved yet"
+    return f"{saved}. When this is fixed, resume: python -m zoo.train resume={run}"

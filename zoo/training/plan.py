@@ -1,16 +1,16 @@
-"""What a training is going to do: settings that have passed preflight, and what follows from them. Imports no torch."""
+"""The plan of a training: settings that have passed preflight, and what is derived from them. Imports no torch."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from zoo.card import MODELS, ModelCard
 from zoo.cli import plain
 from zoo.data.base import DATA_SETS, DataConfig
-from zoo.devices.launch import launched
+from zoo.devices.launch import launched_processes
 from zoo.evaluation.catalogue import better
 from zoo.evaluation.choice import default_metrics, monitor_choices, training_situation
 from zoo.evaluation.protocol import Protocol
@@ -18,13 +18,10 @@ from zoo.settings import Train
 from zoo.training.preflight import check
 from zoo.types import ClipSpec, SampleRequest
 
-if TYPE_CHECKING:
-    pass
-
 
 @dataclass(frozen=True)
 class Plan:
-    """A training that has passed preflight: the settings, and what follows from them."""
+    """A training that has passed preflight: its settings, and what is derived from them."""
 
     settings: Train
     card: ModelCard
@@ -33,41 +30,41 @@ class Plan:
 
     @property
     def request(self) -> SampleRequest:
-        """What is sampled from every evaluation clip."""
+        """The request that is sampled from every validation clip."""
         evaluation = self.settings.evaluation
         context = evaluation.context if self.card.samples else 0
         return SampleRequest(evaluation.frames or self.spec.frames, context=context, seed=evaluation.seed)
 
     @property
     def budget(self) -> int:
-        """Training clips over all ranks."""
+        """Number of training clips, over all ranks."""
         return self.settings.budget.clips or self.card.budget_clips
 
     @property
     def evaluation_clips(self) -> int:
-        """Clips of a round of evaluation."""
+        """Number of clips of a validation round."""
         return self.settings.evaluation.clips or self.card.evaluation_clips
 
     @property
     def monitor(self) -> str | None:
-        """The metric whose best value is kept; None where none says which samples are better."""
+        """Name of the metric that selects best.ckpt; None if no metric says which samples are better."""
         return self.settings.callbacks.monitor or next(iter(monitor_choices(self.card, self.metrics)), None)
 
     @property
     def objective(self) -> tuple[str, str] | None:
-        """That metric as it is logged, and whether the ``min`` or the ``max`` is best."""
+        """The logged key of ``monitor``, and whether its ``min`` or ``max`` is best."""
         return (self.protocol.key(self.monitor), better(self.monitor)) if self.monitor else None
 
     @property
     def metrics(self) -> list[str]:
-        """What is measured of the samples of a round."""
+        """Names of the metrics of a validation round."""
         situation = training_situation(self.card, self.request.context, self.spec)
         evaluation = self.settings.evaluation
         return list(evaluation.metrics or default_metrics(evaluation, situation))
 
     @property
     def protocol(self) -> Protocol:
-        """How a round is measured."""
+        """The protocol of a validation round."""
         request = self.request
         return Protocol(
             data=self.data.name,
@@ -83,23 +80,23 @@ class Plan:
         )
 
     def config(self) -> dict[str, Any]:
-        """The whole as plain data, every choice made: what the run folder and wandb keep."""
+        """All settings as plain data, with every default resolved; stored in the run folder and in wandb."""
         settings = asdict(self.settings)
         settings["budget"]["clips"], settings["evaluation"]["clips"] = self.budget, self.evaluation_clips
         settings["callbacks"]["monitor"] = self.monitor
         settings["resume"], settings["overwrite"] = None, False
-        del settings["slots"]  # of a sweep, not of its runs
+        del settings["slots"]  # a setting of sweeps, not of their runs
         return settings | {"data": asdict(self.data), "model": asdict(MODELS.config(settings["model"]))}
 
 
 def plan(config: DictConfig) -> Plan:
-    """Check a composed config; a ZooError says what does not fit."""
+    """Check a composed config and plan its training. Raises ZooError for settings that do not fit each other."""
     settings: Train = OmegaConf.to_object(config)  # type: ignore[assignment]
     card = MODELS.find(config.model.name).card
     data = DATA_SETS.config(plain(config.data)).suited_to(card)
     settings.model, settings.data = MODELS.config(plain(config.model)), data
     spec = data.spec()
-    if settings.strategy.devices == "auto" and (started := launched()):
+    if settings.strategy.devices == "auto" and (started := launched_processes()):
         settings.strategy.devices, settings.trainer.num_nodes = str(started[0]), started[1]
     check(card, spec, settings)
     return Plan(settings, card, data, spec)

@@ -1,6 +1,6 @@
-"""Going on with a training: `python -m zoo.train resume=runs/<run>` needs nothing but the run folder.
+"""Resume a training: `python -m zoo.train resume=runs/<run>` needs only the run folder.
 
-The settings are those that the run was begun with. Only what changes no number may be typed anew.
+The settings are those that the run was started with. Only settings that do not change results may be typed again.
 """
 
 from __future__ import annotations
@@ -12,18 +12,22 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from zoo.config.overrides import override_key
 from zoo.errors import ZooError, listed
 from zoo.runs.files import CONFIG, LAST
 from zoo.settings import Train
 
-FREE = ("trainer.progress", "data.workers", "logger.wandb", "callbacks.save_minutes")
-"""Settings that change no number."""
+CHANGEABLE = ("trainer.progress", "data.workers", "logger.wandb", "callbacks.save_minutes")
+"""Settings that do not change results."""
 
 
 @dataclass(frozen=True)
-class Start:
-    """Where a training goes on. checkpoint: None for one that was stopped before its first. rows: of metrics.csv that
-    belong to it."""
+class ResumePoint:
+    """Where a training resumes.
+
+    checkpoint: None if the training was stopped before its first one. rows: number of rows of metrics.csv that were
+    logged before it.
+    """
 
     checkpoint: Path | None
     clips_seen: int
@@ -31,36 +35,38 @@ class Start:
 
 
 def check_resumable(run: Path) -> None:
-    """Raise a ZooError for a folder that holds no run; cheap, and told before the folder is touched."""
+    """Raise ZooError for a folder without a run; cheap, so it comes before the folder is locked."""
     if not (run / CONFIG).is_file():
-        raise ZooError(f"{run} holds no {CONFIG}, so there is no training to go on with. Try: resume=runs/<run>")
+        raise ZooError(f"{run} contains no {CONFIG}, so there is no training to resume. Try: resume=runs/<run>")
 
 
-def resumed(run: Path, typed: DictConfig, words: Sequence[str]) -> tuple[DictConfig, Start]:
-    """The settings of a run, and where it stopped. typed: what was composed now; words: what a user typed of it.
+def load_resumed(run: Path, typed: DictConfig, overrides: Sequence[str]) -> tuple[DictConfig, ResumePoint]:
+    """The settings of a run, and the point where it resumes.
 
-    Raises a ZooError for a checkpoint that cannot be read, and for settings that would make another training of it.
+    overrides: what the user typed. typed: the config that was composed from them.
+
+    Raises ZooError for a checkpoint that cannot be read, and for overrides of settings that change results.
     """
     from zoo.runs.load import read_checkpoint, read_config
 
-    for word in words:
-        key = word.lstrip("+~").partition("=")[0]
-        if key not in ("resume", *FREE) and not key.startswith("hydra."):
+    for override in overrides:
+        key = override_key(override)
+        if key not in ("resume", *CHANGEABLE) and not key.startswith("hydra."):
             raise ZooError(
-                f"{word}: a training goes on with the settings that it was begun with, in {run / CONFIG}. "
-                f"Beside resume you may type {listed(FREE)}."
+                f"{override}: a training resumes with the settings that it was started with, in {run / CONFIG}. "
+                f"Only these may be typed besides resume: {listed(CHANGEABLE)}."
             )
     settings: dict[str, Any] = read_config(run)
-    start = Start(None, 0, 0)
+    start = ResumePoint(None, 0, 0)
     if (run / LAST).exists():
         state = read_checkpoint(run / LAST)
         if "zoo" not in state:
-            raise ZooError(f"{run / LAST} holds weights only, so no training can go on from it.")
-        settings["model"] = state["hyper_parameters"]["model"]  # with what was taken from other runs
-        start = Start(run / LAST, state["clips_seen"], state["zoo"]["rows"])
+            raise ZooError(f"{run / LAST} contains only weights, so the training cannot be resumed. Start a new one.")
+        settings["model"] = state["hyper_parameters"]["model"]  # including settings that were taken from other runs
+        start = ResumePoint(run / LAST, state["clips_seen"], state["zoo"]["rows"])
     config = OmegaConf.merge(OmegaConf.structured(Train), settings)
-    for key in FREE:
-        if any(word.partition("=")[0] == key for word in words):
+    for key in CHANGEABLE:
+        if any(override.partition("=")[0] == key for override in overrides):
             OmegaConf.update(config, key, OmegaConf.select(typed, key))
     assert isinstance(config, DictConfig)
     return config, start

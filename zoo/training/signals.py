@@ -1,7 +1,8 @@
-"""What a training does after SIGTERM, SIGINT or SIGUSR1. Imports no torch."""
+"""End a training after SIGTERM, SIGINT or SIGUSR1. Imports no torch."""
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -12,15 +13,20 @@ from typing import NoReturn
 from zoo.devices.launch import is_main_process
 from zoo.errors import Stopped
 
+logger = logging.getLogger(__name__)
+
 
 def exit_after_signal(stop: Stopped, run: Path) -> NoReturn:
-    """End the process after a signal, as a shell would say it: 128 and the number. Ask SLURM to run the job again if
-    the signal was its warning that the time is over."""
+    """End the process with exit code 128 + the number of the signal, as shells do.
+
+    After SIGUSR1, which SLURM sends before the time limit, the job is requeued.
+    """
     if not is_main_process():
-        sys.exit(0)  # the first one speaks for all; Lightning takes another code for an accident
+        sys.exit(0)  # Lightning would take any other code for a crash; the main process reports the signal
     name = signal.Signals(stop.number).name
-    print(
-        f"\nStopped by {name} at {stop.clips_seen} clips; the state is saved. Go on: python -m zoo.train resume={run}"
+    logger.info(
+        f"\nStopped by {name} after {stop.clips_seen} clips; a checkpoint is saved. "
+        f"Resume: python -m zoo.train resume={run}"
     )
     if stop.number == signal.SIGUSR1 and "SLURM_JOB_ID" in os.environ:
         requeue = ["scontrol", "requeue", os.environ.get("SLURM_ARRAY_JOB_ID", os.environ["SLURM_JOB_ID"])]
@@ -29,5 +35,5 @@ def exit_after_signal(stop: Stopped, run: Path) -> NoReturn:
         try:
             subprocess.run(requeue, check=True)
         except (OSError, subprocess.CalledProcessError) as problem:
-            print(f"SLURM did not take the job back: {problem}", file=sys.stderr)
+            logger.warning(f"SLURM did not requeue the job: {problem}")
     sys.exit(128 + stop.number)

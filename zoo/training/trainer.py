@@ -1,7 +1,8 @@
-"""Train as planned: Lightning's trainer with the zoo's callbacks, loggers and strategy."""
+"""Run a planned training: Lightning's trainer with the zoo's callbacks, loggers and strategy."""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from zoo.callbacks.ema import MovingAverage
 from zoo.callbacks.gallery import Gallery
 from zoo.callbacks.lazy_wandb import LazyWandb
 from zoo.callbacks.non_finite import StopOnNonFinite
-from zoo.callbacks.progress import ProgressBar
+from zoo.callbacks.progress import build_progress
 from zoo.callbacks.sample_metrics import SampleMetrics
 from zoo.callbacks.segmentation_metrics import SegmentationMetrics
 from zoo.callbacks.throughput import Throughput
@@ -36,13 +37,19 @@ from zoo.runs.checkpoint_io import AtomicCheckpointIO
 from zoo.runs.provenance import note_resumption, write_provenance
 from zoo.runs.wandb_logger import build_loggers, close_loggers
 from zoo.settings import Train
-from zoo.training.failures import told
+from zoo.training.failures import explain_failures
 from zoo.training.plan import Plan
-from zoo.training.resume import Start
+from zoo.training.resume import ResumePoint
+
+logger = logging.getLogger(__name__)
 
 
-def train(plan: Plan, run: Path, start: Start | None = None) -> dict[str, float]:
-    """Train as planned, in ``run``, from the beginning or from ``start``; returns the metrics of the last round."""
+def train(plan: Plan, run: Path, start: ResumePoint | None = None) -> dict[str, float]:
+    """Train in the folder ``run``, from the beginning or from ``start``; returns the metrics of the last round.
+
+    The metrics are empty on all processes but the main one. Raises ZooError for failures that a user can fix, and
+    Stopped after a signal.
+    """
     hush_libraries()
     settings = plan.settings
     if settings.evaluation.clips is None:
@@ -59,20 +66,20 @@ def train(plan: Plan, run: Path, start: Start | None = None) -> dict[str, float]
     if settings.trainer.compile:
         model.compile_networks()
     for note in model.notes() if is_main_process() else ():
-        print(note)
+        logger.info(note)
     clips, frames = plan.evaluation_clips, plan.request.frames
     data = VideoData(plan.data, plan.card.wanted(), plan.budget, settings.seed, clips, frames, model.curriculum_stage)
     trainer = build_trainer(plan, run, start.rows if start else 0)
     try:
-        with told(run):
+        with explain_failures(run):
             trainer.fit(model, data, ckpt_path=start.checkpoint if start else None, weights_only=True)
     finally:
         close_loggers(trainer.loggers, run)
-    return figures(run, model.clips_seen) if is_main_process() else {}
+    return round_metrics(run, model.clips_seen) if is_main_process() else {}
 
 
 def build_trainer(plan: Plan, run: Path, rows: int = 0) -> Trainer:
-    """Lightning's trainer: one pass over the budget, validated in rounds. rows: of metrics.csv that are kept."""
+    """Build Lightning's trainer: one pass over the budget, with validation rounds. rows: kept rows of metrics.csv."""
     settings = plan.settings
     return Trainer(
         default_root_dir=run,
@@ -90,36 +97,36 @@ def build_trainer(plan: Plan, run: Path, rows: int = 0) -> Trainer:
 
 
 def build_callbacks(plan: Plan, run: Path) -> list[Callback]:
-    """Everything around training; the average early, so that those after it see its samples."""
+    """Build the callbacks. MovingAverage comes early: the callbacks after it see samples of the averaged weights."""
     settings = plan.settings.callbacks
     callbacks: list[Callback] = [
         StopOnNonFinite(run),
         StepCheckpoint(run, settings.save_minutes),
         MovingAverage(settings.ema_half_life),
         ClipsSeen(),
-        *looks(plan, run),
+        *evaluation_callbacks(plan, run),
         LazyWandb(),
         Throughput(),
         FinalValidation(),
         BestCheckpoint(run, plan.objective),
     ]
-    return [*callbacks, ProgressBar()] if plan.settings.trainer.progress else callbacks
+    return [*callbacks, build_progress(plan.budget)] if plan.settings.trainer.progress else callbacks
 
 
-def looks(plan: Plan, run: Path) -> list[Callback]:
-    """What looks at a validation round: of videos, or of what a model reads off them."""
+def evaluation_callbacks(plan: Plan, run: Path) -> list[Callback]:
+    """Build the callbacks that evaluate a validation round: samples, segmentations or classifications."""
     protocol, spec = plan.protocol, plan.spec
     if "segment" in plan.card.tasks:
         return [SegmentationMetrics(protocol, run, len(spec.label_names))]
     if not plan.card.samples:
         return [ClassificationMetrics(protocol, run, tuple(spec.attributes))]
-    setup = open_tools(plan.settings.evaluation, plan.metrics, protocol, spec, plan.data, plan.settings.seed)
-    suite = Suite(plan.metrics, protocol, setup)
+    tools = open_tools(plan.settings.evaluation, plan.metrics, protocol, spec, plan.data, plan.settings.seed)
+    suite = Suite(plan.metrics, protocol, tools)
     return [SampleMetrics(suite, run), Gallery(run, plan.settings.callbacks.gallery_clips, spec.fps)]
 
 
 def trainer_arguments(settings: Train, card: ModelCard) -> dict[str, Any]:
-    """What Lightning's trainer takes of the choices of strategy, precision and devices."""
+    """Arguments of Lightning's trainer for the chosen strategy, precision and devices."""
     strategy, trainer = settings.strategy, settings.trainer
     arguments: dict[str, Any] = {
         "accelerator": strategy.accelerator,
@@ -130,14 +137,14 @@ def trainer_arguments(settings: Train, card: ModelCard) -> dict[str, Any]:
         "plugins": [AtomicCheckpointIO()],
     }
     if strategy.name == "fsdp":
-        arguments["inference_mode"] = False  # what it gathers for a round of evaluation, training goes on with
-        if arguments["precision"] == "64-true":  # Lightning refuses the word, and not what it stands for
+        arguments["inference_mode"] = False  # weights gathered in validation are used in training afterwards
+        if arguments["precision"] == "64-true":  # Lightning refuses the name for this strategy, but not the plug-in
             del arguments["precision"]
             arguments["plugins"] += [DoublePrecision()]
     return arguments
 
 
-def figures(run: Path, clips_seen: int) -> dict[str, float]:
-    """The metrics of the round at so many clips, by key."""
-    lines = [result for result in read_results(run) if result.seen == clips_seen and result.protocol.split == "val"]
-    return {result.protocol.key(name): value for result in lines for name, value in result.metrics.items()}
+def round_metrics(run: Path, clips_seen: int) -> dict[str, float]:
+    """Metrics of the validation round after ``clips_seen`` training clips, by logged key."""
+    results = [result for result in read_results(run) if result.seen == clips_seen and result.protocol.split == "val"]
+    return {result.protocol.key(name): value for result in results for name, value in result.metrics.items()}

@@ -1,4 +1,4 @@
-"""Hydra finds launchers and sweepers in the packages ``hydra_plugins.*`` alone. The zoo's are written in zoo/sweep."""
+"""Registers the zoo's launcher and sweeper: Hydra finds them only in packages ``hydra_plugins.*``. Code: zoo/sweep."""
 
 from zoo.sweep.grid import GridSweeper
 from zoo.sweep.local import LocalLauncher

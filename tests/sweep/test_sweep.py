@@ -1,6 +1,6 @@
-"""Sweeps: each job once, in a process and a folder of its own, whatever becomes of the others or of the sweep.
+"""Sweeps: every job runs once, in its own process and folder, whatever happens to the others or to the sweep.
 
-Most tests run the command itself, with a stand-in for the training that it starts.
+Most tests run the command itself, with a fake training program.
 """
 
 import json
@@ -17,24 +17,24 @@ from hydra.errors import MissingConfigException
 
 from tests.test_train import TINY
 from zoo.cli import explain
-from zoo.config.overrides import digest
+from zoo.config.overrides import sweep_digest
 from zoo.devices.launch import is_main_task, without_launcher_environment
 from zoo.errors import ZooError
 from zoo.sweep import slots
-from zoo.sweep.command import asked
-from zoo.sweep.jobs import FAILED, RUNNING, Job, differences, quoted, read_record
-from zoo.sweep.slots import divide
-from zoo.sweep.summary import last_words
+from zoo.sweep.command import parse_sweep_arguments
+from zoo.sweep.jobs import FAILED, RUNNING, Job, changed_settings, quote, read_record
+from zoo.sweep.slots import parse_slots
+from zoo.sweep.summary import failure_message
 
 TRAINING = """
 import json, os, pathlib, signal, subprocess, sys, time
-words = dict(word.split("=", 1) for word in sys.argv[1:])
-run = pathlib.Path(words["hydra.run.dir"].strip('"'))
+overrides = dict(word.split("=", 1) for word in sys.argv[1:])
+run = pathlib.Path(overrides["hydra.run.dir"].strip('"'))
 (run / "environment.json").write_text(json.dumps(dict(os.environ)))
-(run / "words.json").write_text(json.dumps([*json.loads((run / "words.json").read_text()), sys.argv[1:]]
-    if (run / "words.json").exists() else [sys.argv[1:]]))
+(run / "arguments.json").write_text(json.dumps([*json.loads((run / "arguments.json").read_text()), sys.argv[1:]]
+    if (run / "arguments.json").exists() else [sys.argv[1:]]))
 (run / "config.yaml").write_text("")
-seed = int(words.get("seed", 0))
+seed = int(overrides.get("seed", 0))
 if seed == 13:
     print("working\\n\\nThere is no luck\\nin this.")
     sys.exit(1)
@@ -50,17 +50,17 @@ if seed == 66:  # trains until it is stopped, with a worker that would outlive i
     time.sleep(600)
 if seed >= 100:  # one of two that wait for each other
     until = time.monotonic() + 20
-    while len(list(run.parent.glob("*/words.json"))) < 2:
+    while len(list(run.parent.glob("*/arguments.json"))) < 2:
         assert time.monotonic() < until, "alone"
         time.sleep(0.05)
-told = {"finished": True, "metrics": {}, "objective": "val/l1@x", "value": 0.5 + seed, "mode": "min"}
-(run / "outcome.json").write_text(json.dumps(told))
+outcome = {"finished": True, "metrics": {}, "objective": "val/l1@x", "value": 0.5 + seed, "mode": "min"}
+(run / "outcome.json").write_text(json.dumps(outcome))
 print("trained")
 """
 SWEEP = """
 import sys
-from zoo.sweep import running
-running.COMMAND = (sys.executable, sys.argv.pop(1))
+from zoo.sweep import processes
+processes.COMMAND = (sys.executable, sys.argv.pop(1))
 from zoo.train import main
 main()
 """
@@ -68,7 +68,7 @@ main()
 
 @pytest.fixture
 def start(tmp_path):
-    """Start a sweep of stand-ins in a folder of its own."""
+    """Start a sweep of fake trainings in a temporary folder."""
     (tmp_path / "training.py").write_text(TRAINING)
     started = []
 
@@ -106,38 +106,42 @@ def runs(folder: Path) -> list[Path]:
     return sorted(folder.glob("runs/sweep-*/[0-9]*/"))
 
 
-def said(run: Path) -> list[list[str]]:
-    return json.loads((run / "words.json").read_text())
+def recorded_arguments(run: Path) -> list[list[str]]:
+    return json.loads((run / "arguments.json").read_text())
 
 
 # ---------------------------------------------------------------- the command
 
 
-def test_a_failed_job_stops_no_other_and_is_told(swept, tmp_path):
+def test_a_failed_job_is_reported_and_the_others_run(swept, tmp_path):
     code, output = swept("seed=1,13,2", "budget.clips=7")
     assert code == 1
     assert [run.name for run in runs(tmp_path)] == ["0", "1", "2"]
-    assert [len(said(run)) for run in runs(tmp_path)] == [1, 1, 1]
-    assert said(runs(tmp_path)[2])[0] == ["seed=2", "budget.clips=7", f"hydra.run.dir={quoted(str(runs(tmp_path)[2]))}"]
+    assert [len(recorded_arguments(run)) for run in runs(tmp_path)] == [1, 1, 1]
+    assert recorded_arguments(runs(tmp_path)[2])[0] == [
+        "seed=2",
+        "budget.clips=7",
+        f"hydra.run.dir={quote(str(runs(tmp_path)[2]))}",
+    ]
     lines = [" ".join(line.split()) for line in output.splitlines()]
     assert "0 seed=1 done val/l1@x = 1.5000" in lines
     assert "1 seed=13 failed There is no luck in this." in lines
     assert "2 seed=2 done val/l1@x = 2.5000" in lines
     assert (runs(tmp_path)[1] / "output.txt").read_text().startswith("working\n")
-    assert output.count("working") == 1  # live
+    assert output.count("working") == 1  # printed while the job runs
 
 
-def test_the_same_command_goes_on(swept, tmp_path):
+def test_the_same_command_resumes(swept, tmp_path):
     swept("seed=1,13")
     code, output = swept("seed=1,13", "slots=2x0", "launcher=local")
     assert code == 1
     assert "1 skipped (done before), 1 failed" in output
     done, failed = runs(tmp_path)
-    assert len(said(done)) == 1
-    assert said(failed)[1] == ["seed=13", "overwrite=true", f"hydra.run.dir={quoted(str(failed))}"]
+    assert len(recorded_arguments(done)) == 1
+    assert recorded_arguments(failed)[1] == ["seed=13", "overwrite=true", f"hydra.run.dir={quote(str(failed))}"]
 
 
-def test_jobs_that_cannot_be_leave_the_others_their_numbers(swept, tmp_path):
+def test_invalid_jobs_are_left_out_and_the_others_keep_their_numbers(swept, tmp_path):
     assert swept("model=vid2vidd,videovae", "data.height=33,64")[0] == 1
     assert [run.name for run in runs(tmp_path)] == ["0", "1", "2", "3"]
     assert [(run / "outcome.json").exists() for run in runs(tmp_path)] == [False, False, False, True]
@@ -151,11 +155,11 @@ def test_jobs_that_cannot_be_leave_the_others_their_numbers(swept, tmp_path):
         (["model=vid2vidd", "seed=1,2"], "There is no model `vid2vidd`. Did you mean `vid2vid`?"),
         (["model.widht=1,2"], "There is no setting `model.widht`. Did you mean `width`?"),
         (["model.norm=layer", "seed=1,2"], "model.norm=layer is not a choice. Choices: instance, batch."),
-        (["slots=many"], "slots=many is not understood."),
-        (["slots=2x1"], "slots=2x1 needs 2 GPUs; none can be seen here. Try: slots=2x0"),
+        (["slots=many"], "slots=many is not valid; expected <jobs at a time>x<GPUs for each>."),
+        (["slots=2x1"], "slots=2x1 needs 2 GPUs, but none can be used here. Try: slots=2x0"),
     ],
 )
-def test_a_mistake_of_all_jobs_is_told_once(swept, tmp_path, words, sentence):
+def test_an_error_in_all_jobs_is_printed_once(swept, tmp_path, words, sentence):
     code, output = swept(*words, CUDA_VISIBLE_DEVICES="")
     assert code == 1
     assert output.count(sentence) == 1
@@ -173,21 +177,21 @@ def test_two_slots_run_two_jobs_at_a_time(swept, tmp_path, monkeypatch):
         assert not {"RANK", "MASTER_PORT", "SLURM_NTASKS"} & set(environment)
 
 
-def test_another_run_in_a_folder_is_not_mixed(swept, tmp_path):
+def test_a_folder_with_another_run_is_refused(swept, tmp_path):
     swept("seed=1,2", "hydra.sweep.dir=here")
     code, output = swept("seed=1,3", "hydra.sweep.dir=here")
     assert code == 1
     assert "1 skipped (done before), 1 failed" in output
     refused = tmp_path / "here/1"
-    assert "holds a run with other settings: `seed` is 2 there and 3 here." in read_record(refused).sentence
-    assert len(said(refused)) == 1
-    assert "2 skipped" in swept("seed=1,2", "hydra.sweep.dir=here")[1]  # it is still what it was
+    assert "contains a run with other settings: `seed` is 2 there and 3 here." in read_record(refused).sentence
+    assert len(recorded_arguments(refused)) == 1
+    assert "2 skipped" in swept("seed=1,2", "hydra.sweep.dir=here")[1]  # the run is unchanged
     (refused / "job.json").unlink()
     swept("seed=1,2", "hydra.sweep.dir=here")
-    assert "holds a run that no sweep has begun" in read_record(refused).sentence
+    assert "contains a run that was not started by a sweep" in read_record(refused).sentence
 
 
-# ---------------------------------------------------------------- when it is killed
+# ---------------------------------------------------------------- interruptions
 
 
 def until(condition, seconds: float = 60.0) -> bool:
@@ -209,7 +213,7 @@ def alive(process: int) -> bool:
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks at processes through /proc")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_no_job_outlives_its_sweep_and_the_same_command_goes_on(start, swept, tmp_path, number):
+def test_no_job_outlives_its_sweep_and_the_same_command_resumes(start, swept, tmp_path, number):
     sweep = start("seed=66,1")
     assert until(lambda: list(tmp_path.glob("runs/*/0/ready")))
     processes = [int(p) for p in next(tmp_path.glob("runs/*/0/processes")).read_text().split()]
@@ -218,37 +222,37 @@ def test_no_job_outlives_its_sweep_and_the_same_command_goes_on(start, swept, tm
     output = sweep.communicate()[0]
     assert sweep.returncode == {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}[number]
     if number != signal.SIGKILL:
-        assert not any(map(alive, processes))  # it waited for them
+        assert not any(map(alive, processes))  # the sweep has waited for them
         assert "It was stopped with the sweep." in output
-        assert "It was not begun." in output
+        assert "It was not started." in output
     assert until(lambda: not any(map(alive, processes)))
     first = runs(tmp_path)[0]
-    assert (first / "last.ckpt").exists()  # there was time to save
+    assert (first / "last.ckpt").exists()  # the job had time to save
     assert not (first / "outcome.json").exists()
     assert swept("seed=66,1")[0] == 0
-    assert said(first)[1] == [f"resume={quoted(str(first))}", f"hydra.run.dir={quoted(str(first))}"]
-    assert [len(said(run)) for run in runs(tmp_path)] == [2, 1]
+    assert recorded_arguments(first)[1] == [f"resume={quote(str(first))}", f"hydra.run.dir={quote(str(first))}"]
+    assert [len(recorded_arguments(run)) for run in runs(tmp_path)] == [2, 1]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells a process of its parent's death")
-def test_a_job_ends_with_its_keeper(tmp_path):
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals a process when its parent dies")
+def test_a_job_ends_with_its_supervisor(tmp_path):
     job = "import pathlib, os, time; pathlib.Path('job').write_text(str(os.getpid())); time.sleep(600)"
-    keeper = subprocess.Popen(
-        [sys.executable, "-m", "zoo.sweep.keeper", sys.executable, "-c", job], cwd=tmp_path, stdin=subprocess.PIPE
+    supervisor = subprocess.Popen(
+        [sys.executable, "-m", "zoo.sweep.supervisor", sys.executable, "-c", job], cwd=tmp_path, stdin=subprocess.PIPE
     )
     assert until(lambda: (tmp_path / "job").exists() and (tmp_path / "job").read_text())
     process = int((tmp_path / "job").read_text())
     assert alive(process)
-    keeper.kill()
-    keeper.communicate()
+    supervisor.kill()
+    supervisor.communicate()
     assert until(lambda: not alive(process))
 
 
-# ---------------------------------------------------------------- its parts
+# ---------------------------------------------------------------- functions
 
 
 @pytest.mark.parametrize(
-    ("asked_for", "gpus", "devices"),
+    ("slots_setting", "gpus", "devices"),
     [
         (None, "0123", None),
         ("4x1", "0123", ["0", "1", "2", "3"]),
@@ -259,25 +263,27 @@ def test_a_job_ends_with_its_keeper(tmp_path):
         ("2", "", ["", ""]),
     ],
 )
-def test_slots_share_out_the_gpus(monkeypatch, asked_for, gpus, devices):
+def test_slots_divide_the_gpus(monkeypatch, slots_setting, gpus, devices):
     monkeypatch.setattr(slots, "visible_gpus", lambda: list(gpus))
-    divided = divide(asked_for)
-    assert [slot.get("CUDA_VISIBLE_DEVICES") for slot in divided] == (devices or [None])
+    parsed = parse_slots(slots_setting)
+    assert [slot.get("CUDA_VISIBLE_DEVICES") for slot in parsed] == (devices or [None])
 
 
-@pytest.mark.parametrize(("asked_for", "advice"), [("3x1", "2x1"), ("1x3", "1x2"), ("4", "2x1")])
-def test_more_slots_than_gpus_are_refused(monkeypatch, asked_for, advice):
+@pytest.mark.parametrize(("slots_setting", "advice"), [("3x1", "2x1"), ("1x3", "1x2"), ("4", "2x1")])
+def test_more_slots_than_gpus_are_refused(monkeypatch, slots_setting, advice):
     monkeypatch.setattr(slots, "visible_gpus", lambda: ["4", "7"])
-    with pytest.raises(ZooError, match=rf"slots={asked_for} needs . GPUs; 2 can be seen here \(4, 7\)\. .*{advice}"):
-        divide(asked_for)
+    with pytest.raises(
+        ZooError, match=rf"slots={slots_setting} needs . GPUs, but 2 can be used here \(4, 7\)\. .*{advice}"
+    ):
+        parse_slots(slots_setting)
 
 
-def test_threads_are_shared_out_unless_the_user_did(monkeypatch):
+def test_slots_divide_the_threads_unless_omp_num_threads_is_set(monkeypatch):
     monkeypatch.setattr(slots, "processors", lambda: 8)
     monkeypatch.delenv("OMP_NUM_THREADS")
-    assert divide("3x0")[0]["OMP_NUM_THREADS"] == "2"
+    assert parse_slots("3x0")[0]["OMP_NUM_THREADS"] == "2"
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
-    assert "OMP_NUM_THREADS" not in divide("3x0")[0]
+    assert "OMP_NUM_THREADS" not in parse_slots("3x0")[0]
 
 
 def test_tasks_of_submitit_are_the_processes_of_a_job():
@@ -289,30 +295,30 @@ def test_tasks_of_submitit_are_the_processes_of_a_job():
     assert is_main_task({**several, "SLURM_NTASKS": "1"})
 
 
-def test_a_sweep_is_named_by_its_jobs():
-    assert digest(["seed=1,2", "launcher=slurm", "slots=2"]) == digest(["seed=1,2"])
-    assert digest(["seed=1,2"]) != digest(["seed=1,2,3"])
+def test_the_digest_depends_on_the_jobs_only():
+    assert sweep_digest(["seed=1,2", "launcher=slurm", "slots=2"]) == sweep_digest(["seed=1,2"])
+    assert sweep_digest(["seed=1,2"]) != sweep_digest(["seed=1,2,3"])
 
 
 def test_settings_of_sweeps_are_refused_in_a_single_run():
-    with pytest.raises(ZooError, match=r"Type -m for one: python -m zoo\.train -m slots=2"):
-        asked(["slots=2"])
-    assert asked(["seed=1", "launcher=local"]) is None
-    assert asked(["-m", "--help"]) is None
-    assert asked(["-m", "slots=2"]).overrides == ["slots=2"]
+    with pytest.raises(ZooError, match=r"Type -m for a sweep: python -m zoo\.train -m slots=2"):
+        parse_sweep_arguments(["slots=2"])
+    assert parse_sweep_arguments(["seed=1", "launcher=local"]) is None
+    assert parse_sweep_arguments(["-m", "--help"]) is None
+    assert parse_sweep_arguments(["-m", "slots=2"]).overrides == ["slots=2"]
 
 
 @pytest.mark.parametrize(
     ("option", "extra"),
     [("hydra/launcher/submitit_slurm", "slurm"), ("hydra/launcher/ray", "ray"), ("hydra/sweeper/optuna", "optuna")],
 )
-def test_what_is_not_installed_is_named(option, extra):
+def test_an_engine_that_is_not_installed_is_explained(option, extra):
     problem = MissingConfigException("Could not find it", missing_cfg_file=option, options=["local"])
     assert f"pip install 'video-zoo[{extra}]'" in explain(problem)
 
 
-@pytest.mark.skipif(find_spec("ray") is not None, reason="it is installed")
-def test_an_engine_that_is_not_installed_is_told_before_anything_runs(swept, tmp_path):
+@pytest.mark.skipif(find_spec("ray") is not None, reason="Ray is installed")
+def test_an_engine_that_is_not_installed_stops_the_sweep_before_any_job(swept, tmp_path):
     code, output = swept("launcher=ray", "seed=1,2")
     assert (code, output.strip()) == (
         1,
@@ -321,28 +327,28 @@ def test_an_engine_that_is_not_installed_is_told_before_anything_runs(swept, tmp
     assert list(tmp_path.glob("runs/*")) == []
 
 
-def test_last_words_are_a_sentence():
-    assert last_words("1 of 2\n2 of 2\n\nThere is no x.\nType y.\n", 1) == "There is no x. Type y."
+def test_failure_messages():
+    assert failure_message("1 of 2\n2 of 2\n\nThere is no x.\nType y.\n", 1) == "There is no x. Type y."
     trace = "Traceback (most recent call last):\n  File x\n    y\nRuntimeError: out of memory\n"
-    assert last_words(trace, 1) == "RuntimeError: out of memory"
-    assert last_words("1 of 2\n", 137) == "It was ended by SIGKILL. 1 of 2"
-    assert last_words("", 3) == "It ended with code 3 and said nothing."
+    assert failure_message(trace, 1) == "RuntimeError: out of memory"
+    assert failure_message("1 of 2\n", 137) == "It was ended by SIGKILL. 1 of 2"
+    assert failure_message("", 3) == "It ended with code 3 and printed nothing."
 
 
-def test_every_setting_that_differs_is_named():
+def test_every_changed_setting_is_named():
     there, here = {"model": {"width": 16, "name": "a"}, "old": 1}, {"model": {"width": 8, "name": "a"}, "new": 2}
-    assert differences(there, here) == [
+    assert changed_settings(there, here) == [
         "`model.width` is 16 there and 8 here",
         "`old` is 1 there and None here",
         "`new` is None there and 2 here",
     ]
 
 
-def test_a_refused_job_leaves_the_settings_of_the_run(tmp_path):
+def test_a_refused_job_keeps_the_settings_of_the_run(tmp_path):
     first = Job("a", tmp_path / "0", ("seed=1",), {"seed": 1})
-    first.note(RUNNING)
+    first.write_record(RUNNING)
     (tmp_path / "0/config.yaml").write_text("")
-    Job("b", tmp_path / "0", ("seed=2",), {"seed": 2}).note(FAILED, "refused")
+    Job("b", tmp_path / "0", ("seed=2",), {"seed": 2}).write_record(FAILED, "refused")
     record = read_record(tmp_path / "0")
     assert (record.session, record.settings, record.sentence) == ("b", {"seed": 1}, "refused")
 
@@ -367,7 +373,7 @@ def train(folder: Path, *words: str) -> str:
     return done.stdout
 
 
-def outcomes(folder: Path) -> list[dict]:
+def read_outcomes(folder: Path) -> list[dict]:
     return [json.loads((run / "outcome.json").read_text()) for run in runs(folder)]
 
 
@@ -375,10 +381,10 @@ def test_jobs_of_one_and_of_two_processes(tmp_path):
     words = ["strategy=ddp", "strategy.devices='1','2'", "slots=2x0"]
     output = train(tmp_path, *words)
     assert "2 done" in output
-    one, two = outcomes(tmp_path)
+    one, two = read_outcomes(tmp_path)
     assert one["finished"]
     assert one["value"] == one["metrics"][one["objective"]] != two["value"]
-    assert len((runs(tmp_path)[1] / "results.jsonl").read_text().splitlines()) == 1  # trained once, by two
+    assert len((runs(tmp_path)[1] / "results.jsonl").read_text().splitlines()) == 1  # one training, by two processes
     assert "2 skipped" in train(tmp_path, *words)
 
 
@@ -387,12 +393,12 @@ def test_optuna_gets_the_objective_through_submitit(tmp_path):
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     search = ["sweep=optuna", "model.lr=interval(1e-4,1e-2)", "hydra.sweeper.n_trials=1"]
     assert "1 done" in train(tmp_path, "launcher=slurm_local", *search)
-    best = outcomes(tmp_path)[0]["value"]
-    told = next(tmp_path.glob("runs/*/optimization_results.yaml")).read_text()
-    assert f"best_value: {best}" in told
+    best = read_outcomes(tmp_path)[0]["value"]
+    results = next(tmp_path.glob("runs/*/optimization_results.yaml")).read_text()
+    assert f"best_value: {best}" in results
 
 
 def test_ray_runs_the_jobs(tmp_path):
     pytest.importorskip("hydra_plugins.hydra_ray_launcher")
     assert "1 done" in train(tmp_path, "launcher=ray", "+hydra.launcher.ray.init.num_cpus=1", "seed=3")
-    assert outcomes(tmp_path)[0]["finished"]
+    assert read_outcomes(tmp_path)[0]["finished"]

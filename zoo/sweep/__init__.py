@@ -1,5 +1,5 @@
-"""``python -m zoo.train -m …``: many trainings from one command, each in a process and a folder of its own.
+"""Sweeps, ``python -m zoo.train -m …``: many trainings from one command, each in its own process and folder.
 
-Hydra composes the jobs and hands them to a launcher; whichever that is, it calls a `Task`, which takes up one job.
-Imports no torch.
+Hydra composes the jobs and passes them to a launcher. Every launcher calls a `Task`, which runs one job. Imports no
+torch.
 """

@@ -1,4 +1,4 @@
-"""The command ``python -m zoo.train -m …`` as a whole: what is checked, where the sweep stands, how it ends."""
+"""The command ``python -m zoo.train -m …``: check its arguments, run the sweep, print the summary."""
 
 from __future__ import annotations
 
@@ -19,46 +19,46 @@ from omegaconf import DictConfig
 
 from zoo.cli import explain
 from zoo.config.compose import conf_dir
-from zoo.config.overrides import OF_SWEEPS, key_of
+from zoo.config.overrides import SWEEP_SETTINGS, override_key
 from zoo.errors import ZooError
-from zoo.sweep.jobs import quoted
-from zoo.sweep.slots import divide
-from zoo.sweep.summary import records, summarize
+from zoo.sweep.jobs import quote
+from zoo.sweep.slots import parse_slots
+from zoo.sweep.summary import print_summary, read_records
 from zoo.sweep.task import Task
 
 
-def run_sweep(name: str, words: Sequence[str]) -> bool:
-    """Run the sweep of a command if its arguments ask for one; returns whether they did."""
-    arguments = asked(words)
-    if arguments is not None:
-        sweep(name, arguments)
-    return arguments is not None
+def run_sweep(name: str, arguments: Sequence[str]) -> bool:
+    """Run the sweep of a command if its arguments request one; returns whether they did."""
+    parsed = parse_sweep_arguments(arguments)
+    if parsed is not None:
+        sweep(name, parsed)
+    return parsed is not None
 
 
-def asked(words: Sequence[str]) -> Namespace | None:
-    """The arguments of a sweep; None where a single run, help or the like is asked for.
+def parse_sweep_arguments(arguments: Sequence[str]) -> Namespace | None:
+    """Parse the arguments of a sweep; None for a single run, help or the like.
 
-    Raises a ZooError for a single run with settings that only a sweep has.
+    Raises ZooError for a single run with settings that only a sweep has.
     """
-    arguments = get_args_parser().parse_args(words)
-    overrides = arguments.overrides
-    if arguments.help or arguments.hydra_help or arguments.cfg or arguments.info or arguments.shell_completion:
+    parsed = get_args_parser().parse_args(arguments)
+    if parsed.help or parsed.hydra_help or parsed.cfg or parsed.info or parsed.shell_completion:
         return None
-    if arguments.multirun or "hydra.mode=MULTIRUN" in overrides:
-        return arguments
-    for word in overrides:
-        if key_of(word) in OF_SWEEPS and word != "launcher=local":
+    if parsed.multirun or "hydra.mode=MULTIRUN" in parsed.overrides:
+        return parsed
+    for override in parsed.overrides:
+        if override_key(override) in SWEEP_SETTINGS and override != "launcher=local":
             raise ZooError(
-                f"{word} says how the jobs of a sweep are run. Type -m for one: python -m zoo.train -m {word}"
+                f"{override} is a setting of sweeps, and this is a single run. Type -m for a sweep: "
+                f"python -m zoo.train -m {override}"
             )
     return None
 
 
 def sweep(name: str, arguments: Namespace) -> None:
-    """Run the sweep and tell what became of it; exits with 1 if any job has no result."""
-    words, flags = list(arguments.overrides), []
+    """Run a sweep and print its summary; exits with 1 if any job has no result."""
+    overrides, flags = list(arguments.overrides), []
     if arguments.config_dir:
-        words.append(f"hydra.searchpath=[{quoted(f'file://{Path(arguments.config_dir).absolute()}')}]")
+        overrides.append(f"hydra.searchpath=[{quote(f'file://{Path(arguments.config_dir).absolute()}')}]")
     if arguments.config_name:
         flags.append(f"--config-name={arguments.config_name}")
     conf = Path(arguments.config_path or conf_dir()).absolute()
@@ -69,45 +69,48 @@ def sweep(name: str, arguments: Namespace) -> None:
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
         name = arguments.config_name or name
-        folder = checked(hydra.compose_config(name, words, RunMode.MULTIRUN))
+        folder = check_sweep(hydra.compose_config(name, overrides, RunMode.MULTIRUN))
         print(f"sweep    {folder}")
-        signal.signal(signal.SIGTERM, _leave)
+        signal.signal(signal.SIGTERM, _exit_on_signal)
         try:
-            hydra.multirun(name, task, [*words, f"hydra.sweep.dir={quoted(str(folder))}"])
+            hydra.multirun(name, task, [*overrides, f"hydra.sweep.dir={quote(str(folder))}"])
         except (Exception, KeyboardInterrupt, SystemExit) as problem:
-            if not records(folder, task.session):
-                _tidy(folder)
+            if not read_records(folder, task.session):
+                _remove_empty(folder)
                 raise
-            summarize(folder, task.session)
-            _end(problem)
-        sys.exit(1 if summarize(folder, task.session) else 0)
+            print_summary(folder, task.session)
+            _report_and_exit(problem)
+        sys.exit(1 if print_summary(folder, task.session) else 0)
 
 
-def checked(config: DictConfig) -> Path:
-    """The folder of a sweep whose settings can be carried out; a ZooError says why they cannot."""
+def check_sweep(config: DictConfig) -> Path:
+    """Return the folder of a sweep. Raises ZooError for slots that this machine or the launcher does not support."""
     launcher = config.hydra.runtime.choices.get("hydra/launcher")
     if launcher == "local":
-        divide(config.slots)
+        parse_slots(config.slots)
     elif config.slots is not None:
-        raise ZooError(f"slots={config.slots} divides this machine; {launcher} has its own ways. Type launcher=local")
+        raise ZooError(
+            f"slots={config.slots} divides this machine among jobs, and launcher={launcher} does not use it. "
+            "Leave slots out, or type launcher=local"
+        )
     return Path(config.hydra.sweep.dir).absolute()
 
 
-def _leave(number: int, _: Any) -> NoReturn:
+def _exit_on_signal(number: int, _: Any) -> NoReturn:
     sys.exit(128 + number)
 
 
-def _end(problem: BaseException) -> NoReturn:
-    """After the summary: what ended the sweep, in a line."""
+def _report_and_exit(problem: BaseException) -> NoReturn:
+    """Print what ended the sweep, after the summary."""
     if isinstance(problem, KeyboardInterrupt | SystemExit):
-        print("\nStopped. The same command goes on.", file=sys.stderr)
+        print("\nStopped. The same command resumes the sweep.", file=sys.stderr)
         sys.exit(problem.code if isinstance(problem, SystemExit) else 128 + signal.SIGINT)
     print(f"\nThe sweep ended early: {type(problem).__name__}: {explain(problem)}", file=sys.stderr)
     sys.exit(1)
 
 
-def _tidy(folder: Path) -> None:
-    """Take back what Hydra wrote before any job was taken up."""
+def _remove_empty(folder: Path) -> None:
+    """Remove what Hydra wrote before any job was started."""
     (folder / "multirun.yaml").unlink(missing_ok=True)
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()

@@ -1,5 +1,4 @@
-"""``sweep=grid``: every combination of what was listed, as Hydra's own sweeper has it, but a job that cannot be is
-left out and the others run."""
+"""``sweep=grid``: every combination of the listed values. Jobs with invalid settings are left out, the others run."""
 
 from __future__ import annotations
 
@@ -14,57 +13,61 @@ from omegaconf.errors import OmegaConfBaseException
 
 from zoo.cli import explain
 from zoo.config.compose import without_hydra
-from zoo.config.overrides import of_job
+from zoo.config.overrides import job_overrides
 from zoo.errors import ZooError
 from zoo.sweep.jobs import FAILED, Job
-from zoo.sweep.task import Task, settings
+from zoo.sweep.task import Task, job_settings
 
 
 class GridSweeper(BasicSweeper):
-    """Refuses the sweep where no job can be. A job that is left out keeps its number, and its folder says why."""
+    """Hydra's basic sweeper, which leaves out invalid jobs: each keeps its number, and its folder the error message.
 
-    __module__ = "hydra_plugins.zoo"  # where Hydra finds it
+    Raises ZooError if all jobs are invalid.
+    """
+
+    __module__ = "hydra_plugins.zoo"  # where Hydra looks for plug-ins
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """As Hydra asks of a sweeper."""
+        """Called by Hydra before the sweep."""
         assert isinstance(task_function, Task)
         self.task, self.numbered = task_function, 0
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def get_job_batch(self) -> Sequence[Sequence[str]]:
-        """The next jobs, without those that cannot be."""
+        """The overrides of the next valid jobs."""
         batch = super().get_job_batch()
         first, self.numbered = self.numbered, self.numbered + len(batch)
-        mistakes = [self._mistake(job) for job in batch]
-        if all(mistakes):
-            raise ZooError("\n".join(dict.fromkeys(mistakes)))
-        if not any(mistakes):
+        errors = [self._find_error(overrides) for overrides in batch]
+        if all(errors):
+            raise ZooError("\n".join(dict.fromkeys(errors)))
+        if not any(errors):
             return batch
         kept = []
-        for number, (job, mistake) in enumerate(zip(batch, mistakes, strict=True), first):
-            if mistake:
-                self._leave_out(job, number, mistake)
+        for number, (overrides, error) in enumerate(zip(batch, errors, strict=True), first):
+            if error:
+                self._record_error(overrides, number, error)
             else:
-                kept.append([*job, f"hydra.sweep.subdir={number}"])
+                kept.append([*overrides, f"hydra.sweep.subdir={number}"])
         return kept
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        """It is, by now."""
+        """Do nothing: ``get_job_batch`` has checked the jobs."""
 
-    def _mistake(self, job: Sequence[str]) -> str:
+    def _find_error(self, overrides: Sequence[str]) -> str:
+        """Error message of an invalid job, else an empty string."""
         assert self.hydra_context is not None
         assert self.config is not None
         try:
-            config = self.hydra_context.config_loader.load_sweep_config(self.config, list(job))
-            settings(without_hydra(config), config.hydra.sweeper)
+            config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
+            job_settings(without_hydra(config), config.hydra.sweeper)
         except (HydraException, OmegaConfBaseException) as problem:
             return explain(problem)
-        except ZooError as mistake:
-            return str(mistake)
+        except ZooError as error:
+            return str(error)
         return ""
 
-    def _leave_out(self, job: Sequence[str], number: int, mistake: str) -> None:
+    def _record_error(self, overrides: Sequence[str], number: int, error: str) -> None:
         assert self.config is not None
         folder = Path(self.config.hydra.sweep.dir, str(number))
-        Job(self.task.session, folder, tuple(of_job(job)), mistake=mistake).note(FAILED, mistake)
-        print(f"job {number}: failed    {mistake}")
+        Job(self.task.session, folder, tuple(job_overrides(overrides)), mistake=error).write_record(FAILED, error)
+        print(f"job {number}: failed    {error}")

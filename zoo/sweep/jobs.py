@@ -1,6 +1,6 @@
-"""One job of a sweep: what it is, what is known of it, and what is to be done with it now.
+"""One job of a sweep: its settings, its recorded state, and what is left to do.
 
-A sweep that is given anew finds the folders that it left: what has finished is skipped, the rest goes on.
+When a sweep is run again it finds its folders: finished jobs are skipped, the others are resumed.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ DONE, FAILED, SKIPPED, RUNNING, STOPPED = "done", "failed", "skipped", "running"
 
 
 @dataclass(frozen=True)
-class Record:
-    """What a job's folder says of it, in ``job.json``.
+class JobRecord:
+    """The content of ``job.json`` in a job's folder.
 
-    session: the sweep that took it up last. settings: of the run that the folder holds; None before there is one.
-    state: done, failed, skipped (done before), running or stopped. sentence: what it failed with.
+    session: the sweep process that ran the job last. settings: of the run in the folder; None before there is one.
+    state: done, failed, skipped (done before), running or stopped. sentence: the error message of a failure.
     """
 
     session: str
@@ -36,8 +36,11 @@ class Record:
 
 @dataclass(frozen=True)
 class Job:
-    """overrides: those of a single run. settings: what they amount to; mistake: why they cannot be. flags: Hydra's.
-    home: the folder that the sweep was started in."""
+    """One training of a sweep.
+
+    overrides: those of a single run. settings: what they compose to; mistake: the error message if they cannot be
+    composed. flags: Hydra's. home: the folder in which the sweep was started.
+    """
 
     session: str
     folder: Path
@@ -49,70 +52,70 @@ class Job:
 
     @property
     def name(self) -> str:
-        """The number that its folder is called by."""
+        """The number of the job, which is the name of its folder."""
         return self.folder.name
 
     @property
     def objective(self) -> float | None:
-        """The value of what the run was to be good at; None before it has finished."""
+        """Value of the monitored metric; None before the run has finished."""
         value = (read_outcome(self.folder) or {}).get("value")
         return None if value is None else float(value)
 
-    def words(self) -> list[str] | None:
-        """What `python -m zoo.train` is to be given now; None where there is nothing to do.
+    def arguments(self) -> list[str] | None:
+        """Arguments of `python -m zoo.train` that start or resume the job; None if it has finished.
 
-        Raises a ZooError for a job that cannot be, and for a folder that holds another run than the job's.
+        Raises ZooError for settings that cannot be composed, and for a folder that contains another run.
         """
         if self.mistake:
             raise ZooError(self.mistake)
-        here = f"hydra.run.dir={quoted(str(self.folder))}"
+        run_dir = f"hydra.run.dir={quote(str(self.folder))}"
         if not (self.folder / CONFIG).exists():
-            return [*self.flags, *self.overrides, here]
-        self._refuse_another(read_record(self.folder))
+            return [*self.flags, *self.overrides, run_dir]
+        self._check_settings(read_record(self.folder))
         if read_outcome(self.folder):
             return None
         if (self.folder / LAST).exists():
-            return [f"resume={quoted(str(self.folder))}", here]
-        return [*self.flags, *self.overrides, "overwrite=true", here]
+            return [f"resume={quote(str(self.folder))}", run_dir]
+        return [*self.flags, *self.overrides, "overwrite=true", run_dir]
 
-    def _refuse_another(self, record: Record | None) -> None:
-        other = "Type hydra.sweep.dir=<another folder>, or take that one away."
+    def _check_settings(self, record: JobRecord | None) -> None:
+        hint = "Type hydra.sweep.dir=<another folder>, or move that one away."
         if record is None or record.settings is None:
-            raise ZooError(f"{self.folder} holds a run that no sweep has begun. {other}")
-        if differing := differences(record.settings, as_json(self.settings)):
-            raise ZooError(f"{self.folder} holds a run with other settings: {'; '.join(differing[:3])}. {other}")
+            raise ZooError(f"{self.folder} contains a run that was not started by a sweep. {hint}")
+        if changed := changed_settings(record.settings, to_json(self.settings)):
+            raise ZooError(f"{self.folder} contains a run with other settings: {'; '.join(changed[:3])}. {hint}")
 
-    def note(self, state: str, sentence: str = "") -> None:
-        """Write down what became of the job. A run of other settings, which was refused, keeps its own."""
+    def write_record(self, state: str, message: str = "") -> None:
+        """Record the state of the job. If its folder contains a run with other settings, those settings stay."""
         before = read_record(self.folder)
-        settings = as_json(self.settings) if self.settings is not None else None
+        settings = to_json(self.settings) if self.settings is not None else None
         if (self.folder / CONFIG).exists():
             settings = before.settings if before else None
         self.folder.mkdir(parents=True, exist_ok=True)
-        record = Record(self.session, list(self.overrides), settings, state, sentence)
+        record = JobRecord(self.session, list(self.overrides), settings, state, message)
         write_text(self.folder / JOB, json.dumps(asdict(record), indent=2) + "\n")
 
 
-def read_record(folder: Path) -> Record | None:
-    """What a job's folder says of it; None where no sweep has written there."""
+def read_record(folder: Path) -> JobRecord | None:
+    """Read the record in a job's folder; None if no sweep has written one."""
     file = folder / JOB
-    return Record(**json.loads(file.read_text())) if file.is_file() else None
+    return JobRecord(**json.loads(file.read_text())) if file.is_file() else None
 
 
-def as_json(settings: Any) -> Any:
-    """Settings as they would be read back from JSON."""
+def to_json(settings: Any) -> Any:
+    """Settings as they are read back from JSON: tuples become lists."""
     return json.loads(json.dumps(settings))
 
 
-def differences(there: Any, here: Any, where: str = "") -> list[str]:
-    """`` `model.width` is 16 there and 8 here ``, for every setting that differs."""
+def changed_settings(there: Any, here: Any, where: str = "") -> list[str]:
+    """Describe every setting that differs: `` `model.width` is 16 there and 8 here ``."""
     if isinstance(there, dict) and isinstance(here, dict):
         keys = [*there, *(key for key in here if key not in there)]
         pairs = [(there.get(key), here.get(key), f"{where}.{key}".lstrip(".")) for key in keys]
-        return [told for pair in pairs for told in differences(*pair)]
+        return [change for pair in pairs for change in changed_settings(*pair)]
     return [] if there == here else [f"`{where}` is {there} there and {here} here"]
 
 
-def quoted(text: str) -> str:
-    """A text as Hydra's command line takes it, whatever is in it."""
+def quote(text: str) -> str:
+    """Quote a text for Hydra's command line."""
     return '"' + text.replace('"', '\\"') + '"'

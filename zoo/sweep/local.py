@@ -1,4 +1,4 @@
-"""``launcher=local``: the jobs of a sweep on this machine, one at a time or, with ``slots``, several."""
+"""``launcher=local``: run the jobs of a sweep on this machine, one at a time, or several with ``slots``."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from zoo.sweep.jobs import Job
-from zoo.sweep.running import run_all
-from zoo.sweep.slots import divide
+from zoo.sweep.processes import run_jobs
+from zoo.sweep.slots import parse_slots
 from zoo.sweep.task import Task
 
 
 class LocalLauncher(Launcher):
-    """Waits for the jobs that it starts; ends them when it is ended. slots: see `zoo.sweep.slots.divide`."""
+    """Runs jobs in processes of their own, and stops them when it is stopped. slots: see `parse_slots`."""
 
-    __module__ = "hydra_plugins.zoo"  # where Hydra finds it
+    __module__ = "hydra_plugins.zoo"  # where Hydra looks for plug-ins
 
     def __init__(self, slots: str | None) -> None:
         self.slots = slots
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """As Hydra asks of a launcher."""
+        """Called by Hydra before the sweep."""
         assert isinstance(task_function, Task)
         self.context, self.task, self.config = hydra_context, task_function, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Run the jobs; a failed one returns None."""
+        """Run the jobs. The result of each is its objective, None if it failed."""
         setup_globals()
         prepared = [self._prepare(overrides, initial_job_idx + i) for i, overrides in enumerate(job_overrides)]
         jobs: list[Job] = [result.return_value for result in prepared]
-        run_all(jobs, divide(self.slots))
+        run_jobs(jobs, parse_slots(self.slots))
         for result, job in zip(prepared, jobs, strict=True):
             result.return_value = job.objective
         return prepared

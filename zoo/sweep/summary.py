@@ -1,4 +1,4 @@
-"""What became of a sweep: a line a job, read from the jobs' folders."""
+"""The summary of a sweep: one line per job, read from the folders of the jobs."""
 
 from __future__ import annotations
 
@@ -10,70 +10,73 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from zoo.runs.files import OUTPUT
+from zoo.runs.files import JOB, OUTPUT
 from zoo.runs.outcome import read_outcome
-from zoo.sweep.jobs import DONE, FAILED, RUNNING, SKIPPED, STOPPED, Record, read_record
+from zoo.sweep.jobs import DONE, FAILED, RUNNING, SKIPPED, STOPPED, JobRecord, read_record
 
-SAID = {SKIPPED: "skipped (done before)", RUNNING: "unfinished"}
-BAD = (FAILED, STOPPED, RUNNING)
+STATE_NAMES = {SKIPPED: "skipped (done before)", RUNNING: "unfinished"}
+WITHOUT_RESULT = (FAILED, STOPPED, RUNNING)
 
 
-def last_words(output: str, code: int) -> str:
-    """What a process that ended with ``code`` said last: a mistake's sentences, or the last line of a stack trace."""
+def failure_message(output: str, code: int) -> str:
+    """The end of the output of a process that ended with ``code``: its error message or the end of its stack trace."""
     paragraph = output.rstrip().rpartition("\n\n")[2].strip()
     lines = [line.strip() for line in paragraph.splitlines() if line.strip()]
     if "Traceback (most recent call last)" in output:
         lines = lines[-1:]
     if code > 128 and code - 128 in set(signal.Signals):
         lines = [f"It was ended by {signal.Signals(code - 128).name}.", *lines[-1:]]
-    return " ".join(lines[-4:]) or f"It ended with code {code} and said nothing."
+    return " ".join(lines[-4:]) or f"It ended with code {code} and printed nothing."
 
 
-def told(folder: Path) -> str:
-    """What became of the job in a folder, in a few words."""
+def describe_outcome(folder: Path) -> str:
+    """State of the job in a folder, with its error message or its result."""
     record = read_record(folder)
     if record is None:
         return "unknown"
-    return f"{SAID.get(record.state, record.state)}    {record.sentence or objective(folder)}".rstrip()
+    return f"{STATE_NAMES.get(record.state, record.state)}    {record.sentence or describe_objective(folder)}".rstrip()
 
 
-def objective(folder: Path) -> str:
-    """What the run was to be good at, and how good it is; nothing before it has finished."""
+def describe_objective(folder: Path) -> str:
+    """The monitored metric and its value; empty before the run has finished."""
     outcome = read_outcome(folder)
     return f"{outcome['objective']} = {outcome['value']:.4f}" if outcome and outcome["value"] is not None else ""
 
 
-def common(jobs: Sequence[Sequence[str]]) -> list[str]:
+def shared_overrides(jobs: Sequence[Sequence[str]]) -> list[str]:
     """The overrides that all of several jobs have."""
-    return [word for word in jobs[0] if all(word in job for job in jobs)] if len(jobs) > 1 else []
+    return [override for override in jobs[0] if all(override in job for job in jobs)] if len(jobs) > 1 else []
 
 
-def records(sweep: Path, session: str) -> dict[Path, Record]:
-    """The jobs that were taken up in a session, in order."""
-    found = {file.parent: read_record(file.parent) for file in sweep.glob("*/job.json")}
-    mine = {folder: record for folder, record in found.items() if record and record.session == session}
-    return dict(sorted(mine.items(), key=lambda item: (len(item[0].name), item[0].name)))
+def read_records(sweep: Path, session: str) -> dict[Path, JobRecord]:
+    """The records of the jobs that were run in a session, in order."""
+    found = {file.parent: read_record(file.parent) for file in sweep.glob(f"*/{JOB}")}
+    of_session = {folder: record for folder, record in found.items() if record and record.session == session}
+    return dict(sorted(of_session.items(), key=lambda item: (len(item[0].name), item[0].name)))
 
 
-def summarize(sweep: Path, session: str) -> int:
-    """Print a line a job; returns how many of them have no result."""
-    jobs = records(sweep, session)
-    shared = common([record.overrides for record in jobs.values()])
+def print_summary(sweep: Path, session: str) -> int:
+    """Print one line per job; returns the number of jobs without a result."""
+    jobs = read_records(sweep, session)
+    shared = shared_overrides([record.overrides for record in jobs.values()])
     table = Table("job", "overrides", "state", "", box=None, pad_edge=False)
     for folder, record in jobs.items():
-        words = Text(" ".join(word for word in record.overrides if word not in shared))
-        said = SAID.get(record.state, record.state)
-        table.add_row(folder.name, words, said, Text(record.sentence or objective(folder)))
-    here = sweep.relative_to(Path.cwd()) if sweep.is_relative_to(Path.cwd()) else sweep
-    counts = {state: sum(record.state == state for record in jobs.values()) for state in (DONE, SKIPPED, *BAD)}
+        own = Text(" ".join(override for override in record.overrides if override not in shared))
+        state = STATE_NAMES.get(record.state, record.state)
+        table.add_row(folder.name, own, state, Text(record.sentence or describe_objective(folder)))
+    shown = sweep.relative_to(Path.cwd()) if sweep.is_relative_to(Path.cwd()) else sweep
+    states = (DONE, SKIPPED, *WITHOUT_RESULT)
+    counts = {state: sum(record.state == state for record in jobs.values()) for state in states}
     console = Console(width=None if Console().is_terminal else 160)
     print()
     console.print(table)
     if shared:
         print(f"\nall      {' '.join(shared)}", end="")
-    print(f"\nsweep    {here}    {', '.join(f'{n} {SAID.get(state, state)}' for state, n in counts.items() if n)}")
-    bad = sum(counts[state] for state in BAD)
-    if bad:
-        print(f"output   {here}/<job>/{OUTPUT}")
-        print("again    the same command: what has finished is skipped, the rest goes on")
-    return bad
+    print(
+        f"\nsweep    {shown}    {', '.join(f'{n} {STATE_NAMES.get(state, state)}' for state, n in counts.items() if n)}"
+    )
+    missing = sum(counts[state] for state in WITHOUT_RESULT)
+    if missing:
+        print(f"output   {shown}/<job>/{OUTPUT}")
+        print("again    run the same command: finished jobs are skipped, the others resume")
+    return missing

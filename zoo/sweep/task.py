@@ -1,4 +1,4 @@
-"""What a launcher of Hydra calls for each job, in this process or in one on another machine."""
+"""What Hydra's launchers call for each job, in this process or on another machine."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from zoo.cli import explain
-from zoo.config.compose import refuse_unknown
-from zoo.config.overrides import of_job
+from zoo.config.compose import check_keys
+from zoo.config.overrides import job_overrides
 from zoo.errors import ZooError
 from zoo.sweep.jobs import Job
-from zoo.sweep.running import run_all
+from zoo.sweep.processes import run_jobs
 
 
 @dataclass(frozen=True)
 class Task:
-    """session: of the sweep. flags: Hydra's, which each job needs, too. home: where the sweep was started. sweep: its
-    process."""
+    """Callable that runs one job of a sweep.
+
+    session: id of the sweep process. flags: Hydra's flags, which every job needs, too. home: the folder in which the
+    sweep was started. sweep: process id of the sweep.
+    """
 
     session: str
     flags: tuple[str, ...]
@@ -31,13 +34,13 @@ class Task:
     sweep: int
 
     def __call__(self, config: DictConfig) -> float | None:
-        """Run a job in a process of its own, or skip it if it is done; returns its objective, None if it failed."""
+        """Run a job in its own process unless it is done; returns its objective, None if it failed."""
         job = self.job(config)
-        run_all([job], [{}], tell=False, still_wanted=self.still_wanted)
+        run_jobs([job], [{}], verbose=False, should_continue=self.should_continue)
         return job.objective
 
-    def still_wanted(self) -> bool:
-        """Whether the sweep is there; on a cluster its jobs do not ask. Submitit's own local ones would outlive it."""
+    def should_continue(self) -> bool:
+        """Whether the sweep's process is alive. Checked for submitit's local jobs only, which would outlive it."""
         if os.environ.get("SUBMITIT_EXECUTOR") != "local":
             return True
         try:
@@ -49,33 +52,40 @@ class Task:
     def job(self, config: DictConfig) -> Job:
         """The job that Hydra has composed."""
         hydra = HydraConfig.get()
-        folder, overrides = Path(hydra.runtime.output_dir), of_job(hydra.overrides.task)
-        passed = [word for word in hydra.overrides.hydra if word.startswith("hydra.searchpath=")]
-        job = Job(self.session, folder, (*overrides, *passed), flags=self.flags, home=self.home)
+        folder, overrides = Path(hydra.runtime.output_dir), job_overrides(hydra.overrides.task)
+        search_path = [override for override in hydra.overrides.hydra if override.startswith("hydra.searchpath=")]
+        job = Job(self.session, folder, (*overrides, *search_path), flags=self.flags, home=self.home)
         try:
-            return replace(job, settings=settings(config, hydra.sweeper))
-        except ZooError as mistake:
-            return replace(job, mistake=str(mistake))
+            return replace(job, settings=job_settings(config, hydra.sweeper))
+        except ZooError as error:
+            return replace(job, mistake=str(error))
 
 
-def settings(config: DictConfig, sweeper: DictConfig) -> dict[str, Any]:
-    """What a job's overrides amount to; a ZooError says why they cannot be."""
+def job_settings(config: DictConfig, sweeper: DictConfig) -> dict[str, Any]:
+    """Check the config of a job and return its settings as plain data.
+
+    Raises ZooError for settings that do not fit each other, and for a direction of the sweeper (minimize, maximize)
+    that is not that of the monitored metric.
+    """
     from zoo.training.plan import plan
 
     try:
-        refuse_unknown(config)
+        check_keys(config)
         planned = plan(config)
     except (HydraException, OmegaConfBaseException) as problem:
         raise ZooError(explain(problem)) from problem
     direction = OmegaConf.select(sweeper, "direction")
-    asked = getattr(direction, "name", direction)
-    if asked in ("minimize", "maximize"):
+    chosen = getattr(direction, "name", direction)
+    if chosen in ("minimize", "maximize"):
         if planned.objective is None:
-            raise ZooError("No metric says which samples are better, so none is optimised. Try: evaluation.context=1")
-        wanted = f"{planned.objective[1]}imize"
-        if asked != wanted:
             raise ZooError(
-                f"`{planned.monitor}` is to be {wanted[:-1]}ed, and hydra.sweeper.direction is {asked}. "
-                f"Type hydra.sweeper.direction={wanted}"
+                "The sweep optimizes a metric, but no metric of this model compares samples with real clips. "
+                "Try: evaluation.context=1"
+            )
+        needed = f"{planned.objective[1]}imize"
+        if chosen != needed:
+            raise ZooError(
+                f"hydra.sweeper.direction is {chosen}, but {planned.monitor} must be {needed[:-1]}ed. "
+                f"Type hydra.sweeper.direction={needed}"
             )
     return planned.config()

@@ -1,4 +1,4 @@
-"""``python -m zoo.benchmark``: how fast a model trains, samples, loads and is measured, and two settings in turn.
+"""``python -m zoo.benchmark``: measure the speed of training, sampling, loading and evaluation, or compare two.
 
-What is measured runs in a process of its own (`process`), started by the command, which imports no torch.
+Measurements run in worker processes (`worker`), started by the command, which imports no torch.
 """

@@ -1,4 +1,4 @@
-"""Measure how fast a model is: ``python -m zoo.benchmark model=vid2vid data=puppets``; ``--help`` says what and how."""
+"""Measure the speed of a model: ``python -m zoo.benchmark model=vid2vid data=puppets``."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.benchmark.figures import ratios, summary
-from zoo.benchmark.process import Job, environment
-from zoo.benchmark.turns import Process, in_turn
-from zoo.benchmark.words import Asked, Side, planned, read_words
+from zoo.benchmark.arguments import Arguments, Side, parse_arguments, plan_training
+from zoo.benchmark.interleaving import WorkerProcess, run_interleaved
+from zoo.benchmark.stats import ratios, summarize
+from zoo.benchmark.worker import WorkerJob, worker_environment
 from zoo.cli import command
-from zoo.devices.launch import launched
+from zoo.devices.launch import launched_processes
 from zoo.errors import ZooError
 from zoo.help.commands import COMMANDS
 from zoo.help.text import Section, asks_for_help, settings_of, show_help
@@ -28,80 +28,88 @@ if TYPE_CHECKING:
     from zoo.training.plan import Plan
 
 
-def benchmark(words: Sequence[str]) -> dict[str, Any]:
-    """Measure what the words ask for, write the JSON file, and show it; returns what was written."""
-    if launched():
-        raise ZooError("A benchmark starts its processes itself. Without torchrun and srun: strategy=ddp")
-    asked = read_words(words)
-    plan = check(asked)
-    out = Path(asked.settings.out or f"benchmark-{plan.card.name}-{plan.data.name}-{datetime.now():%Y%m%d-%H%M%S}.json")
+def benchmark(arguments: Sequence[str]) -> dict[str, Any]:
+    """Measure, write the JSON file, and print the tables; returns what was written.
+
+    Raises ZooError for invalid arguments, and under torchrun or srun.
+    """
+    if launched_processes():
+        raise ZooError(
+            "zoo.benchmark was started by torchrun or srun, but it starts its processes itself. "
+            "Run it without them: python -m zoo.benchmark strategy=ddp"
+        )
+    parsed = parse_arguments(arguments)
+    plan = check(parsed)
+    settings = parsed.settings
+    out = Path(settings.out or f"benchmark-{plan.card.name}-{plan.data.name}-{datetime.now():%Y%m%d-%H%M%S}.json")
     if out.exists():
-        raise ZooError(f"out={out} is there already, and nothing is overwritten. Type another file.")
-    sides = [asked.side, *([asked.other] if asked.other else [])]
-    results = [each | {"summary": summary(each["seconds"])} for each in measured(sides, asked.settings)]
-    told = {
-        "command": shlex.join(["python", "-m", "zoo.benchmark", *words]),
-        "settings": asdict(asked.settings),
-        **(results[0] if len(results) == 1 else against(*results)),
+        raise ZooError(f"out={out} already exists and is not overwritten. Type another file: out=<file>")
+    sides = [parsed.a, *([parsed.b] if parsed.b else [])]
+    results = [result | {"summary": summarize(result["seconds"])} for result in measure(sides, settings)]
+    report = {
+        "command": shlex.join(["python", "-m", "zoo.benchmark", *arguments]),
+        "settings": asdict(settings),
+        **(results[0] if len(results) == 1 else compare(*results)),
     }
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_text(out, json.dumps(told, indent=1) + "\n")
+    write_text(out, json.dumps(report, indent=1) + "\n")
     show(sides, results)
     print(f"\nwritten  {out}")
-    return told
+    return report
 
 
-def check(asked: Asked) -> Plan:
-    """The plan of A, after a look at that of B; a ZooError says what does not fit. Another checkout looks itself."""
-    if asked.other and asked.other.code == asked.side.code:
-        planned(asked.other.words)
-    return planned(asked.side.words)
+def check(arguments: Arguments) -> Plan:
+    """Check the settings of both sides, and return the plan of A. The worker checks a side of another checkout."""
+    if arguments.b and arguments.b.code == arguments.a.code:
+        plan_training(arguments.b.overrides)
+    return plan_training(arguments.a.overrides)
 
 
-def measured(sides: Sequence[Side], settings: BenchmarkSettings) -> list[dict[str, Any]]:
-    """What each side measured, in a process of its own; two take turns."""
+def measure(sides: Sequence[Side], settings: BenchmarkSettings) -> list[dict[str, Any]]:
+    """Measure each side in a worker process; two are interleaved."""
     with tempfile.TemporaryDirectory() as scratch:
         files = [Path(scratch) / f"{number}.json" for number in range(len(sides))]
-        processes = []
+        workers = []
         for side, file in zip(sides, files, strict=True):
-            job = Job(
-                words=list(side.words),
+            job = WorkerJob(
+                overrides=list(side.overrides),
                 repetitions=settings.repetitions,
                 warm_up=settings.warm_up,
-                alternates=len(sides) > 1,
+                interleaved=len(sides) > 1,
                 turn=settings.turn,
                 result=str(file),
             )
-            processes.append(Process(job.command(), environment(side.code)))
-        in_turn(processes)
+            workers.append(WorkerProcess(job.command(), worker_environment(side.code)))
+        run_interleaved(workers)
         return [json.loads(file.read_text()) for file in files]
 
 
-def against(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
     """Two results and their ratios, as plain data."""
     found = ratios(first["seconds"], second["seconds"])
     return {"a": first, "b": second, "ratios": {name: asdict(ratio) for name, ratio in found.items()}}
 
 
 def show(sides: Sequence[Side], results: Sequence[Mapping[str, Any]]) -> None:
-    """The table, and how near each comes to the hardware."""
+    """Print the tables, and how close each side comes to the roofline."""
     from rich.console import Console
 
-    from zoo.benchmark.table import compared, near, setting, table
+    from zoo.benchmark.table import comparison_table, describe_roofline, describe_setting, result_table
 
     console = Console()
     if len(results) == 1:
-        console.print(table(results[0]))
+        console.print(result_table(results[0]))
     else:
         first, second = results
-        console.print(compared(first, second, ratios(first["seconds"], second["seconds"])))
-        print("* the interval leaves out 1: more than chance")
+        console.print(comparison_table(first, second, ratios(first["seconds"], second["seconds"])))
+        print("* the interval excludes 1: the difference is significant")
         for name, side, result in zip("AB", sides, results, strict=True):
-            print(f"\n{name}        {setting(result)}\n         {shlex.join(side.words)}".rstrip())
+            print(f"\n{name}        {describe_setting(result)}\n         {shlex.join(side.overrides)}".rstrip())
             if side.code != sides[0].code:
                 print(f"         the code of {side.code}, {result['environment']['commit']}")
     for name, result in zip("AB", results, strict=False):
-        print(f"\n{f'{name}: ' if len(results) > 1 else ''}{' '.join(near(result['roofline']))}")
+        prefix = f"{name}: " if len(results) > 1 else ""
+        print(f"\n{prefix}{' '.join(describe_roofline(result['roofline']))}")
 
 
 @command

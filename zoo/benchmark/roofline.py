@@ -1,6 +1,6 @@
-"""How close a training step comes to what this machine makes of its convolutions alone.
+"""Compare the speed of a training step with that of its convolutions alone on the same machine.
 
-Counted are products of matrices and convolutions, forward and backward, a multiplication and an addition as two.
+FLOPs of matrix products and convolutions are counted, forward and backward; a multiply-add is 2 FLOPs.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
-from zoo.benchmark.split import Clock
+from zoo.benchmark.step_profiler import Timer
 from zoo.model import VideoModel
 
-HEAVIEST = 8
-FORWARD_AND_BACKWARD = 3  # gradients of input and weight take as many FLOPs as the convolution itself, each
+LARGEST = 8  # convolutions that are timed alone
+FORWARD_AND_BACKWARD = 3  # gradients of input and weight take as many FLOPs as the convolution, each
 
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution as it was called: the sizes of its input (B, C, ...) and weight, and how it is laid over it.
+    """The signature of a convolution: shapes of input (B, C, ...) and weight, and its arguments.
 
-    flops: of its forward pass.
+    flops: of the forward pass.
     """
 
     input: tuple[int, ...]
@@ -45,7 +45,7 @@ class Convolution:
     flops: int
 
     def __call__(self, image: Tensor, weight: Tensor) -> Tensor:
-        """Without a bias."""
+        """Run the convolution, without a bias."""
         return torch.convolution(
             image,
             weight,
@@ -59,8 +59,8 @@ class Convolution:
         )
 
 
-class Convolutions(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the forward passes of every kind of convolution."""
+class ConvolutionCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the forward passes of convolutions, by signature."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -69,10 +69,10 @@ class Convolutions(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        made = func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
         if func.overloadpacket is torch.ops.aten.convolution:
             image, weight, _, stride, padding, dilation, transposed, output_padding, groups = args
-            seen = Convolution(
+            convolution = Convolution(
                 input=tuple(image.shape),
                 weight=tuple(weight.shape),
                 stride=tuple(stride),
@@ -82,23 +82,23 @@ class Convolutions(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 output_padding=tuple(output_padding),
                 groups=groups,
                 dtype=str(image.dtype).removeprefix("torch."),
-                flops=conv_flop_count(image.shape, weight.shape, made.shape, transposed),
+                flops=conv_flop_count(image.shape, weight.shape, result.shape, transposed),
             )
-            self.calls[seen] += 1
-        return made
+            self.calls[convolution] += 1
+        return result
 
 
-class Count(Callback):
-    """FLOPs of every training step from ``first`` on, and the convolutions of them all."""
+class FlopCounter(Callback):
+    """Counts the FLOPs of every training step from step ``first`` on, and the convolutions of all of them."""
 
     def __init__(self, first: int) -> None:
         self.first = first
         self.flops: list[int] = []
-        self.convolutions = Convolutions()
+        self.convolutions = ConvolutionCounter()
         self.modes = ExitStack()
 
     def on_train_batch_start(self, trainer: Trainer, model: VideoModel[Any], batch: Any, batch_idx: int) -> None:
-        """Count from here."""
+        """Start counting."""
         if batch_idx < self.first:
             return
         self.counter = self.modes.enter_context(FlopCounterMode(display=False))
@@ -107,66 +107,74 @@ class Count(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, model: VideoModel[Any], outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """To here."""
+        """Stop counting."""
         self.modes.close()
         if batch_idx >= self.first:
             self.flops.append(self.counter.get_total_flops())
 
 
-def alone(seen: Convolution, device: torch.device, clock: Clock, warm_up: int, repetitions: int) -> tuple[float, str]:
-    """Seconds of one such convolution, forward and backward, and the layout in memory that it is fastest with."""
-    layouts = {"contiguous": torch.contiguous_format}
-    if channels_last := {4: torch.channels_last, 5: torch.channels_last_3d}.get(len(seen.input)):
-        layouts["channels last"] = channels_last
-    timed = {}
-    for name, layout in layouts.items():
+def time_alone(
+    convolution: Convolution, device: torch.device, timer: Timer, warm_up: int, repetitions: int
+) -> tuple[float, str]:
+    """Median seconds of a convolution, forward and backward, in its fastest memory format, and the name of that."""
+    formats = {"contiguous": torch.contiguous_format}
+    if channels_last := {4: torch.channels_last, 5: torch.channels_last_3d}.get(len(convolution.input)):
+        formats["channels last"] = channels_last
+    medians = {}
+    for name, memory_format in formats.items():
         image, weight = (
-            torch.randn(shape, dtype=getattr(torch, seen.dtype), device=device)
-            .to(memory_format=layout)
+            torch.randn(shape, dtype=getattr(torch, convolution.dtype), device=device)
+            .to(memory_format=memory_format)
             .requires_grad_()
-            for shape in (seen.input, seen.weight)
+            for shape in (convolution.input, convolution.weight)
         )
-        gradient = torch.randn_like(seen(image, weight))
+        gradient = torch.randn_like(convolution(image, weight))
 
-        def once(image: Tensor = image, weight: Tensor = weight, gradient: Tensor = gradient) -> None:
-            torch.autograd.grad(seen(image, weight), (image, weight), gradient)
+        def run_once(image: Tensor = image, weight: Tensor = weight, gradient: Tensor = gradient) -> None:
+            torch.autograd.grad(convolution(image, weight), (image, weight), gradient)
 
-        timed[name] = statistics.median(timings(once, clock, warm_up, repetitions))
-    best = min(timed, key=timed.__getitem__)
-    return timed[best], best
+        medians[name] = statistics.median(time_repetitions(run_once, timer, warm_up, repetitions))
+    fastest = min(medians, key=medians.__getitem__)
+    return medians[fastest], fastest
 
 
-def timings(once: Callable[[], None], clock: Clock, warm_up: int, repetitions: int) -> list[float]:
+def time_repetitions(run_once: Callable[[], None], timer: Timer, warm_up: int, repetitions: int) -> list[float]:
     """Seconds of each repetition."""
     for _ in range(warm_up):
-        once()
-    marks = [clock.now()]
+        run_once()
+    marks = [timer.now()]
     for _ in range(repetitions):
-        once()
-        marks.append(clock.now())
-    return [clock.between(begin, end) for begin, end in pairwise(marks)]
+        run_once()
+        marks.append(timer.now())
+    return [timer.between(begin, end) for begin, end in pairwise(marks)]
 
 
 def roofline(
-    count: Count, step_seconds: Sequence[float], device: torch.device, clock: Clock, warm_up: int, repetitions: int
+    counter: FlopCounter,
+    step_seconds: Sequence[float],
+    device: torch.device,
+    timer: Timer,
+    warm_up: int,
+    repetitions: int,
 ) -> dict[str, Any]:
-    """What the measured steps achieve and what their heaviest convolutions achieve alone, in FLOP/s.
+    """Speed of the measured steps, and of their largest convolutions alone, in FLOP/s; as plain data.
 
-    step_seconds: of the steps that were counted, and more.
+    counter: has counted the first of the measured steps. step_seconds: of all measured steps.
     """
-    flops = count.flops
+    flops = counter.flops
     achieved = statistics.median(work / took for work, took in zip(flops, step_seconds, strict=False))
-    told: dict[str, Any] = {"flop_per_step": statistics.median(flops), "flop_per_s": achieved}
-    calls = count.convolutions.calls
-    total = sum(number * seen.flops for seen, number in calls.items())
-    heaviest = sorted(calls, key=lambda seen: calls[seen] * seen.flops, reverse=True)[:HEAVIEST]
+    report: dict[str, Any] = {"flop_per_step": statistics.median(flops), "flop_per_s": achieved}
+    calls = counter.convolutions.calls
+    total = sum(number * convolution.flops for convolution, number in calls.items())
+    largest = sorted(calls, key=lambda convolution: calls[convolution] * convolution.flops, reverse=True)[:LARGEST]
     work, seconds, rows = 0, 0.0, []
-    for seen in heaviest:
-        took, layout = alone(seen, device, clock, warm_up, repetitions)
-        done = calls[seen] * seen.flops
-        work, seconds = work + FORWARD_AND_BACKWARD * done, seconds + calls[seen] * took
-        speed = {"layout": layout, "flop_per_s": FORWARD_AND_BACKWARD * seen.flops / took}
-        rows.append(asdict(seen) | {"calls_per_step": calls[seen] / len(flops), "share": done / total} | speed)
+    for convolution in largest:
+        took, layout = time_alone(convolution, device, timer, warm_up, repetitions)
+        forward = calls[convolution] * convolution.flops
+        work, seconds = work + FORWARD_AND_BACKWARD * forward, seconds + calls[convolution] * took
+        speed = {"layout": layout, "flop_per_s": FORWARD_AND_BACKWARD * convolution.flops / took}
+        usage = {"calls_per_step": calls[convolution] / len(flops), "share": forward / total}
+        rows.append(asdict(convolution) | usage | speed)
     if rows:
-        told |= {"convolution_flop_per_s": work / seconds, "share": achieved * seconds / work}
-    return told | {"convolutions": rows}
+        report |= {"convolution_flop_per_s": work / seconds, "share": achieved * seconds / work}
+    return report | {"convolutions": rows}

@@ -1,6 +1,7 @@
-"""The process that measures: run as a script, so that the zoo which is imported may be that of another checkout.
+"""The process that measures: run as a script, so that it can import the zoo of another checkout.
 
-Takes a `Job` as JSON. Only what every version of the zoo has is asked of it.
+Takes `WorkerJob` as JSON. Everything that it imports from the zoo must exist in the other checkout under the same name;
+`arguments.check_checkout` checks that.
 """
 
 from __future__ import annotations
@@ -16,32 +17,35 @@ HERE = Path(__file__).resolve().parent
 
 
 @dataclass(frozen=True)
-class Job:
-    """words: the overrides of `zoo.train`. turn: repetitions in a row, where another process takes turns with this one;
-    None is 1 on the processor and 10 on a GPU. result: the file that is written."""
+class WorkerJob:
+    """What a worker measures.
 
-    words: list[str]
+    overrides: those of `zoo.train`. interleaved: whether it takes turns with another worker. turn: repetitions in a
+    turn; None is 1 on the CPU and 10 on a GPU. result: the JSON file to write.
+    """
+
+    overrides: list[str]
     repetitions: int
     warm_up: int
-    alternates: bool
+    interleaved: bool
     turn: int | None
     result: str
 
     def command(self) -> list[str]:
-        """What runs it."""
+        """The command that runs it."""
         return [sys.executable, __file__, json.dumps(asdict(self))]
 
 
-def environment(code: Path) -> dict[str, str]:
-    """Of a process that imports the zoo of a checkout."""
+def worker_environment(code: Path) -> dict[str, str]:
+    """Environment variables of a worker that imports the zoo of a checkout."""
     from zoo.devices.launch import without_launcher_environment
 
     path = [str(code), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**without_launcher_environment(os.environ), "PYTHONPATH": os.pathsep.join(path), "PYTHONSAFEPATH": "1"}
 
 
-def adopt() -> None:
-    """Make this folder the package `zoo.benchmark`, whatever the zoo is that is imported."""
+def install_benchmark_package() -> None:
+    """Make this folder the package `zoo.benchmark` of whatever zoo is imported."""
     spec = importlib.util.spec_from_file_location("zoo.benchmark", HERE / "__init__.py")
     assert spec is not None
     assert spec.loader is not None
@@ -49,26 +53,26 @@ def adopt() -> None:
     spec.loader.exec_module(module)
 
 
-def work(job: Job) -> None:
+def run_job(job: WorkerJob) -> None:
     """Measure, and write the result."""
-    from zoo.benchmark.words import planned
+    from zoo.benchmark.arguments import plan_training
 
-    plan = planned(job.words)
+    plan = plan_training(job.overrides)
 
+    from zoo.benchmark.interleaving import TurnTaker
     from zoo.benchmark.measure import Benchmark
-    from zoo.benchmark.turns import Turns
     from zoo.devices.launch import is_main_process
 
     benchmark = Benchmark(plan, job.repetitions, job.warm_up)
     length = job.turn or (10 if benchmark.device.type == "cuda" else 1)
-    turns = Turns(length if job.alternates and is_main_process() else None, benchmark.clock.settle)
-    result = benchmark.run(turns)
+    take_turn = TurnTaker(length if job.interleaved and is_main_process() else None, benchmark.timer.settle)
+    result = benchmark.run(take_turn)
     if is_main_process():
         Path(job.result).write_text(json.dumps(result))
 
 
 if __name__ == "__main__":
-    adopt()
+    install_benchmark_package()
     from zoo.cli import command
 
-    command(lambda: work(Job(**json.loads(sys.argv[1]))))()
+    command(lambda: run_job(WorkerJob(**json.loads(sys.argv[1]))))()

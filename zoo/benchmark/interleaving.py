@@ -1,7 +1,7 @@
-"""Two processes that work in turn: one stops itself, with all that it has started, when its turn is over.
+"""Interleave two worker processes: each stops itself, with all its child processes, at the end of its turn.
 
-A stopped process takes no time of any core, nor do its loading processes and its threads, so what the other one
-measures is not disturbed. Imports no torch.
+A stopped process uses no core, nor do its loading processes and threads, so it does not disturb the other one's
+measurements. Imports no torch.
 """
 
 from __future__ import annotations
@@ -14,38 +14,38 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 
-class Turns:
-    """In a measuring process: called before each repetition, it gives way after every ``length`` of them.
+class TurnTaker:
+    """Called by a worker before each repetition: stops the worker after every ``length`` of them.
 
-    settle: waits until all work is done that was asked for. A length of None never gives way.
+    settle: waits until all queued work is done. A length of None never stops.
     """
 
     def __init__(self, length: int | None, settle: Callable[[], None]) -> None:
         self.length, self.settle = length, settle
-        self.taken = 0
+        self.repetitions = 0
         self.parent = os.getppid()
 
     def __call__(self) -> None:
-        """Go on, or first wait for the other."""
-        if self.length and self.taken % self.length == 0:
+        """Continue, or first wait for the other worker."""
+        if self.length and self.repetitions % self.length == 0:
             self.settle()
-            os.kill(0, signal.SIGSTOP)  # the whole group
+            os.kill(0, signal.SIGSTOP)  # the whole process group
             if os.getppid() != self.parent:
-                sys.exit("The benchmark has ended early.")
-        self.taken += 1
+                sys.exit("The benchmark was ended early.")
+        self.repetitions += 1
 
 
-class Process:
-    """In the command: a measuring process, in a group of its own. Its output is shown here."""
+class WorkerProcess:
+    """A worker as the command sees it, in its own process group. Its output is printed here."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self.command, self.environment = command, environment
         self.process: subprocess.Popen[bytes] | None = None
 
-    def go_on(self) -> bool:
-        """Start it, or wake it, and wait until it stops; False once it has ended.
+    def run_turn(self) -> bool:
+        """Start or continue the worker, and wait until it stops; False once it has ended.
 
-        Raises SystemExit where it has failed: it has said why itself.
+        Raises SystemExit if it has failed; it has printed its error itself.
         """
         if self.process is None:
             self.process = subprocess.Popen(
@@ -57,13 +57,13 @@ class Process:
         if os.WIFSTOPPED(status):
             return True
         self.process.returncode = code = os.waitstatus_to_exitcode(status)
-        self.end()  # of what it has left behind
+        self.kill()  # child processes that are left
         if code:
             sys.exit(code if code > 0 else 128 - code)
         return False
 
-    def end(self) -> None:
-        """Whatever it is doing, and whatever it has started."""
+    def kill(self) -> None:
+        """Kill the worker and its child processes."""
         if self.process is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -71,14 +71,14 @@ class Process:
                 self.process.wait()
 
 
-def in_turn(processes: Sequence[Process]) -> None:
-    """Let them work, one at a time, until all have ended; none outlives this."""
-    going = list(processes)
+def run_interleaved(workers: Sequence[WorkerProcess]) -> None:
+    """Run the workers in turn until all have ended. Whatever interrupts this kills them."""
+    running = list(workers)
     before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
-        while going:
-            going = [process for process in going if process.go_on()]
+        while running:
+            running = [worker for worker in running if worker.run_turn()]
     finally:
-        for process in processes:
-            process.end()
+        for worker in workers:
+            worker.kill()
         signal.signal(signal.SIGTERM, before)

@@ -1,4 +1,4 @@
-"""What many repetitions say: their median and quartiles, and of two that took turns the ratio, pair by pair."""
+"""Statistics over repetitions: median and quartiles, and for two interleaved series their ratio, pair by pair."""
 
 from __future__ import annotations
 
@@ -8,30 +8,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 Series = Mapping[str, Sequence[float]]
-"""Seconds of every repetition, by what was measured."""
+"""Name of a measurement -> seconds of every repetition."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """The median, and the quartiles that half of the repetitions lie between."""
+    """Median and quartiles."""
 
     median: float
     lower: float
     upper: float
 
-    def times(self, factor: float) -> Spread:
-        """In another unit."""
+    def scaled(self, factor: float) -> Spread:
+        """Convert to another unit."""
         return Spread(factor * self.median, factor * self.lower, factor * self.upper)
 
-    def per(self, amount: float) -> Spread:
-        """As a rate, ``amount`` in each repetition: the slowest makes the lower quartile."""
+    def as_rate(self, amount: float) -> Spread:
+        """Convert seconds to a rate, with ``amount`` in each repetition. The upper quartile becomes the lower one."""
         return Spread(amount / self.median, amount / self.upper, amount / self.lower)
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """The second's time by the first's, of each pair. lower, upper: 95 % interval of the median, which chance alone
-    leaves only once in twenty benchmarks; it assumes no form of the distribution."""
+    """Time of the second series divided by that of the first, pair by pair.
+
+    lower, upper: 95 % confidence interval of the median, without assumptions on the distribution.
+    """
 
     median: float
     lower: float
@@ -39,26 +41,26 @@ class Ratio:
     pairs: list[float]
 
     @property
-    def sure(self) -> bool:
-        """Whether the interval leaves out 1, no difference."""
+    def is_significant(self) -> bool:
+        """Whether the interval excludes 1, no difference."""
         return not self.lower <= 1 <= self.upper
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Of at least one repetition."""
+    """Median and quartiles of at least one value."""
     if len(values) == 1:
         return Spread(values[0], values[0], values[0])
     lower, median, upper = statistics.quantiles(values, n=4, method="inclusive")
     return Spread(median, lower, upper)
 
 
-def summary(seconds: Series) -> dict[str, dict[str, float]]:
-    """Of each series, as plain data."""
+def summarize(seconds: Series) -> dict[str, dict[str, float]]:
+    """Median and quartiles of every series, as plain data."""
     return {name: asdict(spread(values)) for name, values in seconds.items()}
 
 
 def ratios(first: Series, second: Series) -> dict[str, Ratio]:
-    """Of all that was measured of both and took time in every repetition."""
+    """Ratios of the series that both have; those with a repetition of 0 s are left out."""
     found = {}
     for name in (name for name in first if name in second):
         if all(first[name]) and all(second[name]):
@@ -68,8 +70,10 @@ def ratios(first: Series, second: Series) -> dict[str, Ratio]:
 
 
 def median_interval(values: Sequence[float], outside: float = 0.05) -> tuple[float, float]:
-    """Order statistics that the true median lies between, in 95 of 100 cases at least where there are six values or
-    more: each value is below it with probability 1/2."""
+    """Confidence interval of the median, from order statistics: every value is below the median with probability 1/2.
+
+    Its coverage is at least 1 - ``outside`` for six values or more; with fewer, it is the whole range.
+    """
     ordered, count = sorted(values), len(values)
     rank, tail = 0, math.comb(count, 0) / 2**count
     while tail <= outside / 2:

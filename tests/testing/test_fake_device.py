@@ -1,4 +1,4 @@
-"""That the fake device sees whoever would wait for a real one, and nobody else."""
+"""The fake device detects every operation that would wait for a GPU, and no other."""
 
 import pytest
 import torch
@@ -21,9 +21,9 @@ WAITING = {
     "tolist": lambda x: x.tolist(),
     "max of Python": lambda x: max(x),
     "cpu": lambda x: x.cpu(),
-    "copy_ to the processor": lambda x: torch.zeros(3).copy_(x),
+    "copy_ to the CPU": lambda x: torch.zeros(3).copy_(x),
     "to, without non_blocking": lambda x: torch.ones(3).to(x),
-    "copy_ from the processor": lambda x: x.copy_(torch.ones(3)),
+    "copy_ from the CPU": lambda x: x.copy_(torch.ones(3)),
     "torch.tensor": lambda x: torch.tensor([1.0, 2.0], device=x.device),
     "new_tensor": lambda x: x.new_tensor([1.0]),
     "nonzero": lambda x: x.nonzero(),
@@ -37,41 +37,41 @@ WAITING = {
     "equal": lambda x: torch.equal(x, x + 1),
 }
 
-GOING_ON = {
+NOT_WAITING = {
     "arithmetic": lambda x: (2 * x + 1).relu().sum(),
     "argmax": lambda x: x.argmax(),
     "slice": lambda x: x[1:, None],
     "where": lambda x: torch.where(x > 0, x, 0),
     "to, with non_blocking": lambda x: torch.ones(3).to(x, non_blocking=True),
     "copy_ with non_blocking": lambda x: x.copy_(torch.ones(3), non_blocking=True),
-    "item of the processor's own": lambda x: x * torch.ones(()).item(),
-    "made where it is": lambda x: x.new_full((2,), 1.0) + torch.arange(2, device=x.device),
+    "item of a tensor on the CPU": lambda x: x * torch.ones(()).item(),
+    "created on the device": lambda x: x.new_full((2,), 1.0) + torch.arange(2, device=x.device),
 }
 
 
 @pytest.mark.parametrize("what", WAITING)
-def test_who_waits_is_seen(what):
+def test_operations_that_wait_are_detected(what):
     x = torch.zeros(3, device=DEVICE)
     with pytest.raises(WaitError, match=r"waits for the device: .*test_fake_device\.py:\d+"), FakeDevice():
         WAITING[what](x)
 
 
-@pytest.mark.parametrize("what", GOING_ON)
-def test_who_goes_on_is_left_alone(what):
+@pytest.mark.parametrize("what", NOT_WAITING)
+def test_operations_that_do_not_wait_are_allowed(what):
     x = torch.zeros(3, device=DEVICE)
     with FakeDevice():
-        GOING_ON[what](x)
+        NOT_WAITING[what](x)
 
 
-def test_a_step_that_reads_a_loss_is_seen(tmp_path):
-    class Curious(VideoVAE):
+def test_a_step_that_reads_a_loss_is_detected(tmp_path):
+    class ReadsLoss(VideoVAE):
         def training_step(self, clip, batch_idx):
             loss = super().training_step(clip, batch_idx)
-            self.seen = loss.item()
+            self.value = loss.item()
             return loss
 
     model, clips = tiny_model("videovae"), DataLoader([tiny_clip("videovae")] * 2, batch_size=None)
     train_on_fake_device(model, clips, [], tmp_path)
-    model.__class__ = Curious
+    model.__class__ = ReadsLoss
     with pytest.raises(WaitError, match="aten::_local_scalar_dense"):
         train_on_fake_device(model, clips, [], tmp_path)

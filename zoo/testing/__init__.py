@@ -1,6 +1,6 @@
-"""The contract that every model of the zoo keeps, as tests that other packages can import.
+"""Contract tests that every model of the zoo passes; other packages can import and run them.
 
-In a plug-in's tests::
+In the tests of a plug-in::
 
     import pytest
     from zoo.testing import ModelContract

@@ -1,4 +1,4 @@
-"""The contracts that every model of the zoo keeps, as test classes.
+"""Contract tests that every model of the zoo passes, as test classes.
 
 Shapes: B clips, T frames, H x W pixels.
 """
@@ -21,7 +21,7 @@ from zoo.callbacks.checkpoints import StepCheckpoint
 from zoo.callbacks.clips_seen import ClipsSeen
 from zoo.callbacks.ema import MovingAverage
 from zoo.callbacks.non_finite import StopOnNonFinite
-from zoo.callbacks.progress import ProgressBar
+from zoo.callbacks.progress import TrainingBar
 from zoo.callbacks.throughput import Throughput
 from zoo.card import MODELS
 from zoo.devices.cuda_graphs import Run
@@ -50,10 +50,10 @@ from zoo.training.preflight import check
 
 
 class TrainedContract:
-    """What is promised of whatever is trained; a subclass gives the fixture ``name``."""
+    """Contract of every trained model. A subclass defines the fixture ``name``."""
 
     def test_gradient_reaches_every_trained_parameter(self, name: str, tmp_path: Path) -> None:
-        """Each parameter that an optimizer holds gets a gradient that is not zero."""
+        """Every parameter of an optimizer gets a non-zero gradient."""
         model = tiny_model(name)
         reached: set[str] = set()
         for key, parameter in model.named_parameters():
@@ -62,25 +62,25 @@ class TrainedContract:
         runner = train_on(model, tiny_clip(name), 4, tmp_path)
         held = {id(p) for optimizer in runner.optimizers for group in optimizer.param_groups for p in group["params"]}
         trained = {key for key, parameter in model.named_parameters() if id(parameter) in held}
-        # A bias before a norm without scale has no effect, and its gradient is rounding: it may come out as zero.
+        # A bias before a norm without scale has no effect, so its gradient is rounding error and may be zero.
         assert {key for key in trained - reached if not key.endswith("bias")} == set()
 
     def test_every_parameter_is_trained(self, name: str, tmp_path: Path) -> None:
-        """No parameter is left out of the optimizers."""
+        """Every parameter belongs to an optimizer."""
         model = tiny_model(name)
         runner = train_on(model, tiny_clip(name), 1, tmp_path)
         held = {id(p) for optimizer in runner.optimizers for group in optimizer.param_groups for p in group["params"]}
         assert {key for key, p in model.named_parameters() if p.requires_grad and id(p) not in held} == set()
 
-    def test_same_request_same_answer(self, name: str) -> None:
-        """A request is answered the same way twice, whatever was drawn between."""
+    def test_output_is_deterministic(self, name: str) -> None:
+        """The same request gives the same output, whatever random numbers were drawn in between."""
         model, clip = tiny_model(name).eval(), tiny_clip(name)
         first = answer(model, clip)
         torch.rand(7)
         assert torch.equal(first, answer(model, clip))
 
-    def test_checkpoint_gives_the_same_answer(self, name: str, tmp_path: Path) -> None:
-        """What is saved loads with ``weights_only=True`` and answers the same."""
+    def test_checkpoint_gives_the_same_output(self, name: str, tmp_path: Path) -> None:
+        """A checkpoint loads with ``weights_only=True`` and gives the same output."""
         model, clip = tiny_model(name), tiny_clip(name)
         train_on(model, clip, 1, tmp_path).save_checkpoint(tmp_path / "last.ckpt")
         loaded = load(str(tmp_path))
@@ -89,16 +89,16 @@ class TrainedContract:
         assert torch.equal(answer(loaded, clip), expected)
 
     def test_stays_finite_in_bfloat16(self, name: str, tmp_path: Path) -> None:
-        """Two steps and an answer under autocast."""
+        """Two training steps and an output under autocast are finite."""
         model, clip = tiny_model(name), tiny_clip(name)
         train_on(model, clip, 2, tmp_path, precision="bf16-mixed")
         assert all(parameter.isfinite().all() for parameter in model.parameters())
         with torch.autocast("cpu", torch.bfloat16):
             assert answer(model.eval(), clip).isfinite().all()
 
-    def test_compiled_networks_do_the_same(self, name: str, tmp_path: Path) -> None:
-        """A step and an answer, traced as for `trainer.compile=true` but run as they are, without the C++ that takes a
-        minute: each network is one graph, without a break; and every parameter keeps its name."""
+    def test_compiled_networks_give_the_same_output(self, name: str, tmp_path: Path) -> None:
+        """Networks traced as by `trainer.compile=true`, but run eagerly, since C++ takes a minute to compile: each is
+        one graph without breaks, a step and an output are the same, and every parameter keeps its name."""
         clip, models = tiny_clip(name), [tiny_model(name), tiny_model(name)]
         models[1].compile_networks("eager", fullgraph=True)
         for model in models:
@@ -110,8 +110,8 @@ class TrainedContract:
         answers = [answer(model.eval(), clip) for model in models]
         assert torch.allclose(answers[0].float(), answers[1].float(), atol=1e-3)
 
-    def test_channels_last_is_another_rounding(self, name: str, tmp_path: Path) -> None:
-        """The same answer and the same losses, and kernels stay so laid out, in checkpoints too."""
+    def test_channels_last_changes_only_rounding(self, name: str, tmp_path: Path) -> None:
+        """Same output and losses; kernels keep the memory format, also through a checkpoint."""
         clip, models = tiny_clip(name), [tiny_model(name), tiny_model(name)]
         models[1].to_channels_last()
         plain, last = (answer(model.eval(), clip).float() for model in models)
@@ -125,42 +125,42 @@ class TrainedContract:
         loaded, trained = (answer(model, clip).float() for model in (load(str(tmp_path)), models[1].eval()))
         assert torch.allclose(loaded, trained, atol=1e-3)
 
-    def test_recorded_networks_do_the_same(self, name: str) -> None:
-        """Replayed as `cuda_graphs=true` does it, in memory that is written over each time."""
+    def test_captured_networks_give_the_same_output(self, name: str) -> None:
+        """Networks are replayed as with `cuda_graphs=true`, in memory that every replay overwrites."""
         clip, models = tiny_clip(name), [tiny_model(name).eval(), tiny_model(name).eval()]
         models[1].capture_cuda_graphs(capture_on_cpu)
-        for _ in range(2):  # a recording is made, and used again
+        for _ in range(2):  # captured, then replayed
             assert torch.equal(*(answer(model, clip) for model in models))
 
-    def test_networks_can_be_recorded(self, name: str) -> None:
-        """Nothing that would be recorded on a GPU waits for it, or copies from the processor."""
+    def test_networks_can_be_captured(self, name: str) -> None:
+        """No network waits for the GPU or copies from the CPU while it would be captured."""
         model, device = tiny_model(name).eval().to(DEVICE), FakeDevice(watched=False)
 
         def watched(run: Run) -> tuple[Callable[[], None], Any]:
             device.watched = True
-            made = run()
+            result = run()
             device.watched = False
-            return lambda: None, made
+            return lambda: None, result
 
         model.capture_cuda_graphs(watched)
         with device:
             answer(model, move_data_to_device(tiny_clip(name), DEVICE))
 
     def test_no_step_waits_for_the_device(self, name: str, tmp_path: Path) -> None:
-        """A step of the real trainer with the callbacks of every step asks a device, and reads nothing from it."""
+        """A step of the real trainer, with all callbacks that run in every step, reads nothing from the device."""
         callbacks: list[Callback] = [
             StopOnNonFinite(tmp_path),
             StepCheckpoint(tmp_path, 10),
             MovingAverage(500),
             ClipsSeen(),
-            ProgressBar(),
+            TrainingBar(),
         ]
         clips: Any = DataLoader([tiny_clip(name)] * 2, batch_size=None)  # type: ignore[arg-type]
-        clips.wait_seconds = 0.0  # seconds, which the zoo's own loader counts
+        clips.wait_seconds = 0.0  # counted by the zoo's own loader
         train_on_fake_device(tiny_model(name), clips, [*callbacks, Throughput()], tmp_path)
 
     def test_missing_field_is_refused_by_name(self, name: str) -> None:
-        """Preflight names each field that a data set lacks."""
+        """Preflight names every field that a data set lacks."""
         card, data = MODELS.find(name).card, tiny_data(name)
         spec = data.spec()
         model = MODELS.find(name).config.tiny()
@@ -178,7 +178,7 @@ class TrainedContract:
         assert [field.name for field in fields(config) if not docs.get(field.name)] == []
 
     def test_every_setting_is_read(self, name: str, tmp_path: Path) -> None:
-        """No setting of the model is without effect."""
+        """Every setting of the model is used."""
         config = MODELS.find(name).config
         clip = tiny_clip(name)
         with recorded_reads(config) as read:
@@ -189,10 +189,10 @@ class TrainedContract:
 
 
 class ModelContract(TrainedContract):
-    """What is promised of every model that makes videos."""
+    """Contract of every model that generates videos."""
 
     def test_sample_has_the_form_of_a_clip(self, name: str) -> None:
-        """(B, T, 3, H, W) in [-1, 1], the context frames as they were given."""
+        """(B, T, 3, H, W) in [-1, 1]; the context frames are the given ones."""
         model, clip = tiny_model(name).eval(), tiny_clip(name)
         video = model.sample(request_for(clip)).video
         assert video.shape == clip["video"].shape
@@ -200,7 +200,7 @@ class ModelContract(TrainedContract):
         assert torch.equal(video[:, :1], clip["video"][:, :1])
 
     def test_longer_sample_starts_with_the_shorter_one(self, name: str) -> None:
-        """A model that streams does not look ahead."""
+        """A model that streams does not use future inputs."""
         model, clip = tiny_model(name).eval(), tiny_clip(name)
         if not model.card.streams:
             with pytest.raises(NotImplementedError):
@@ -211,7 +211,7 @@ class ModelContract(TrainedContract):
         assert torch.equal(short, long[:, : FRAMES // 2])
 
     def test_overfits_one_clip(self, name: str, tmp_path: Path) -> None:
-        """On one batch, the distance from sample to clip falls by half."""
+        """Training on one batch halves the distance between sample and clip."""
         model, clip = tiny_model(name), tiny_clip(name)
 
         def distance() -> float:
@@ -223,21 +223,21 @@ class ModelContract(TrainedContract):
 
 
 class ClassifierContract(TrainedContract):
-    """What is promised of every model that classifies clips."""
+    """Contract of every model that classifies clips."""
 
-    def test_says_probabilities_of_every_attribute(self, name: str) -> None:
-        """Name -> (B, K), each row a distribution; every clip by itself."""
+    def test_predicts_probabilities_of_every_attribute(self, name: str) -> None:
+        """Name -> (B, K); each row is a distribution, and depends on its clip only."""
         model, clip = tiny_model(name).eval(), tiny_clip(name)
-        verdict = model.classify(clip["video"])
-        assert {key: row.shape[1] for key, row in verdict.items()} == {
+        probabilities = model.classify(clip["video"])
+        assert {key: row.shape[1] for key, row in probabilities.items()} == {
             key: len(values) for key, values in model.spec.attributes.items()
         }
-        for key, row in verdict.items():
+        for key, row in probabilities.items():
             assert torch.allclose(row.sum(-1), torch.ones(CLIPS))
             assert torch.allclose(model.classify(clip["video"][:1])[key], row[:1], atol=1e-6)
 
     def test_learns_one_batch(self, name: str, tmp_path: Path) -> None:
-        """After 60 steps on it, every clip of one batch is named right."""
+        """After 60 steps on one batch, every clip in it is classified correctly."""
         model, clip = tiny_model(name), tiny_clip(name)
         train_on(model, clip, 60, tmp_path)
         for key, row in model.eval().classify(clip["video"]).items():
@@ -246,10 +246,10 @@ class ClassifierContract(TrainedContract):
 
 
 class SegmenterContract(TrainedContract):
-    """What is promised of every model that segments clips."""
+    """Contract of every model that segments clips."""
 
-    def test_says_a_label_for_every_pixel(self, name: str) -> None:
-        """(B, T, H, W) int64, each a class of the data set; every clip by itself."""
+    def test_predicts_a_label_for_every_pixel(self, name: str) -> None:
+        """(B, T, H, W) int64, each a class of the data set; a clip's labels depend on that clip only."""
         model, clip = tiny_model(name).eval(), tiny_clip(name)
         read = model.segment(clip["video"])
         assert read.shape == clip["labels"].shape
@@ -259,8 +259,7 @@ class SegmenterContract(TrainedContract):
         assert torch.equal(model.segment(clip["video"][:1]), read[:1])
 
     def test_learns_one_batch(self, name: str, tmp_path: Path) -> None:
-        """After 60 steps on one batch, the mean IoU over its classes is a third at least; one label everywhere has
-        less than a tenth."""
+        """After 60 steps on one batch, the mean IoU of its classes is above 1/3; a constant label gives 0.1."""
         model, clip = tiny_model(name), tiny_clip(name)
         train_on(model, clip, 60, tmp_path)
         read = model.eval().segment(clip["video"])

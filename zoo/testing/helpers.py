@@ -1,4 +1,4 @@
-"""The smallest variant of every model, clips for it, and a quiet trainer: what tests of a model are built from.
+"""Helpers for tests of models: the tiny variant of every model, clips for it, and a quiet trainer.
 
 Shapes: B clips, T frames, H x W pixels.
 """
@@ -32,7 +32,7 @@ CLIPS = 2
 
 
 def tiny_data(name: str, **settings: Any) -> DataConfig:
-    """Puppets at 32 px with every field that the model takes."""
+    """Settings of puppets at 32 px with every field that the model uses."""
     card = MODELS.find(name).card
     data = PuppetsConfig(
         frames=FRAMES, height=SIZE, width=SIZE, condition="edges", clips=CLIPS, transitions=0.0, workers=0
@@ -41,26 +41,26 @@ def tiny_data(name: str, **settings: Any) -> DataConfig:
 
 
 def tiny_model(name: str) -> VideoModel[Any]:
-    """The smallest variant of a model, from the same weights each time."""
+    """Build the tiny variant of a model, with the same weights every time."""
     torch.manual_seed(0)
     return build(asdict(MODELS.find(name).config.tiny()), tiny_data(name).spec())
 
 
 def tiny_clip(name: str) -> Clip:
-    """A batch of clips for it."""
+    """A batch of CLIPS clips for the tiny variant of a model."""
     clips = build_set(tiny_data(name), "train", MODELS.find(name).card.wanted(), seed=0)
     return default_collate([clips.clip(index, 0, FRAMES) for index in range(CLIPS)])  # type: ignore[no-any-return]
 
 
 def request_for(clip: Clip, frames: int = FRAMES, seed: int = 0) -> SampleRequest:
-    """A sample of a clip that shows the model one real frame."""
+    """A request to sample from a clip with one context frame."""
     return SampleRequest(frames, clip, context=1, seed=seed)
 
 
 @torch.no_grad()
 def answer(model: VideoModel[Any], clip: Clip) -> torch.Tensor:
-    """What the model makes of a clip: a sample that was shown one frame, or labels, or the probabilities of every
-    attribute."""
+    """The model's output for a clip: a sample with one context frame, or labels (B, T, H, W), or the probabilities of
+    all attributes (B, K)."""
     if model.card.samples:
         return model.sample(request_for(clip)).video
     if "segment" in model.card.tasks:
@@ -71,7 +71,7 @@ def answer(model: VideoModel[Any], clip: Clip) -> torch.Tensor:
 def train_on(
     model: VideoModel[Any], clip: Clip, steps: int, folder: Path, *callbacks: Callback, **trainer: Any
 ) -> Trainer:
-    """Train on one batch again and again."""
+    """Train on one batch for a number of steps; returns the trainer."""
     loader: DataLoader[Clip] = DataLoader([clip] * steps, batch_size=None)  # type: ignore[arg-type]
     runner = quiet_trainer(folder, *callbacks, **trainer)
     runner.fit(model, loader)
@@ -79,7 +79,7 @@ def train_on(
 
 
 def quiet_trainer(folder: Path, *callbacks: Callback, accelerator: str = "cpu", **trainer: Any) -> Trainer:
-    """A trainer of one pass that writes and shows nothing."""
+    """Build a trainer for one epoch that neither writes nor prints anything."""
     return Trainer(
         default_root_dir=folder,
         accelerator=accelerator,
@@ -96,7 +96,7 @@ def quiet_trainer(folder: Path, *callbacks: Callback, accelerator: str = "cpu", 
 
 
 def train_as_commanded(model: VideoModel[Any], name: str, budget: int, folder: Path) -> Trainer:
-    """Train for so many clips on what the data module gives, through every stage of a curriculum, and validate."""
+    """Train on clips of the data module, through every curriculum stage, and validate. budget: number of clips."""
     fields = MODELS.find(name).card.wanted()
     data = replace(tiny_data(name), batch_size=CLIPS)
     loaders = VideoData(data, fields, budget, 0, CLIPS, FRAMES, model.curriculum_stage)
@@ -107,7 +107,10 @@ def train_as_commanded(model: VideoModel[Any], name: str, budget: int, folder: P
 
 @contextmanager
 def recorded_reads(kind: type[Any]) -> Iterator[set[str]]:
-    """The fields of a dataclass that are read meanwhile, other than by those who read every field of any."""
+    """Context that yields the set of fields of a dataclass that are read in it.
+
+    Reads by dataclasses and OmegaConf do not count: they read every field.
+    """
     read: set[str] = set()
     original: Any = kind.__getattribute__
 
@@ -122,18 +125,18 @@ def recorded_reads(kind: type[Any]) -> Iterator[set[str]]:
 
 
 def capture_on_cpu(run: Run) -> tuple[Callable[[], None], Any]:
-    """What `capture_cuda_graph` does, on the processor: each replay writes over what was made before."""
-    made = run()
+    """Imitate `capture_cuda_graph` on the CPU: every replay overwrites the results of the one before."""
+    result = run()
 
     def replay() -> None:
-        for place, value in zip(tree_leaves(made), tree_leaves(run()), strict=True):
-            if isinstance(place, torch.Tensor):
-                place.copy_(value)
+        for static, value in zip(tree_leaves(result), tree_leaves(run()), strict=True):
+            if isinstance(static, torch.Tensor):
+                static.copy_(value)
 
-    return replay, made
+    return replay, result
 
 
 def note_gradient(reached: set[str], key: str, parameter: torch.Tensor) -> None:
-    """A hook: remember the parameter if its gradient is not zero."""
+    """Hook that adds the key of a parameter to ``reached`` if its gradient is not zero."""
     if parameter.grad is not None and parameter.grad.abs().sum() > 0:
         reached.add(key)

@@ -1,4 +1,4 @@
-"""Is it the same training, to the bit? For tests and experiments that stop trainings and let them go on."""
+"""Compare trainings bit for bit, for tests and experiments that interrupt and resume trainings."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from zoo.settings import Budget, Callbacks, Evaluation, Logger, Strategy, Train,
 from zoo.testing.helpers import tiny_data
 from zoo.training.plan import Plan, plan
 from zoo.training.preflight import check
-from zoo.training.resume import resumed
+from zoo.training.resume import load_resumed
 from zoo.training.trainer import train
 
 
 def tiny_plan(name: str, clips: int) -> Plan:
-    """A training of the smallest variant of a model, two clips a step, that saves after every step, in two rounds and
-    a last one if they do not divide it."""
+    """Plan a training of the tiny variant of a model: two clips a step, a checkpoint after every step, two validation
+    rounds, and a final one if they do not divide the budget. clips: the budget."""
     model = MODELS.find(name).config.tiny()
     data = tiny_data(name, batch_size=2, clips=5)
     settings = Train(
@@ -41,50 +41,50 @@ def tiny_plan(name: str, clips: int) -> Plan:
     return Plan(settings, card, data, spec)
 
 
-def go_on(run: Path) -> None:
-    """What `python -m zoo.train resume=<run>` does, in this process."""
+def resume_training(run: Path) -> None:
+    """Do what `python -m zoo.train resume=<run>` does, in this process."""
     prepare_hydra()
-    settings, start = resumed(run, DictConfig({}), ())
+    settings, start = load_resumed(run, DictConfig({}), ())
     train(plan(settings), run, start)
 
 
-def begin_or_go_on(planned: Plan, run: Path) -> None:
-    """Whichever is called for."""
+def start_or_resume(planned: Plan, run: Path) -> None:
+    """Resume the training in a run folder if there is one, else start it."""
     if (run / CONFIG).is_file():
-        go_on(run)
+        resume_training(run)
     else:
         train(planned, run)
 
 
-def unlike(ours: Path, theirs: Path) -> list[str]:
-    """Where two run folders tell of different trainings: weights, optimizers, averages, loops, every number that was
-    logged beside the speed, every result. An empty list for the same one."""
+def differing_files(ours: Path, theirs: Path) -> list[str]:
+    """Compare two run folders bit for bit: the places in checkpoints (weights, optimizers, averages, loops) that
+    differ, and ``metrics.csv`` (without speed) and ``results.jsonl`` if they differ. Empty for equal trainings."""
     found = []
     for name in CHECKPOINTS:
         a, b = (read_checkpoint(run / name) for run in (ours, theirs))
-        found += [f"{name}{place}" for place in differences(a, b)]
-    if logged(ours) != logged(theirs):
+        found += [f"{name}{place}" for place in differing_values(a, b)]
+    if logged_rows(ours) != logged_rows(theirs):
         found.append(METRICS)
     if (ours / RESULTS).read_text() != (theirs / RESULTS).read_text():
         found.append(RESULTS)
     return found
 
 
-def logged(run: Path) -> list[dict[str, str]]:
-    """The rows of metrics.csv without what depends on the clock."""
+def logged_rows(run: Path) -> list[dict[str, str]]:
+    """Rows of metrics.csv without the columns that measure time or memory."""
     rows = read_rows(run / METRICS)
     return [{key: value for key, value in row.items() if not key.startswith("perf/")} for row in rows]
 
 
-def differences(ours: Any, theirs: Any, where: str = "") -> list[str]:
-    """The places where two nests of tensors and plain data are not the same to the bit."""
+def differing_values(ours: Any, theirs: Any, where: str = "") -> list[str]:
+    """The places where two nested containers of tensors and plain data differ, bit for bit."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
-        lone = [f"{where}/{key}" for key in ours.keys() ^ theirs.keys()]
+        only_one = [f"{where}/{key}" for key in ours.keys() ^ theirs.keys()]
         both = [(ours[key], theirs[key], f"{where}/{key}") for key in ours if key in theirs]
-        return lone + [place for each in both for place in differences(*each)]
+        return only_one + [place for each in both for place in differing_values(*each)]
     if isinstance(ours, list | tuple) and isinstance(theirs, list | tuple) and len(ours) == len(theirs):
         pairs = enumerate(zip(ours, theirs, strict=True))
-        return [place for i, (a, b) in pairs for place in differences(a, b, f"{where}/{i}")]
+        return [place for i, (a, b) in pairs for place in differing_values(a, b, f"{where}/{i}")]
     if isinstance(ours, torch.Tensor) and isinstance(theirs, torch.Tensor):
         return [] if torch.equal(ours, theirs) else [where]
     return [] if ours == theirs else [where]

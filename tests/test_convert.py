@@ -1,4 +1,4 @@
-"""Released checkpoints become runs: what tensors say is read off, the rest is asked for, anything else is refused."""
+"""Released weights are converted to runs: settings are read off the tensors or required, bad files are refused."""
 
 import pickle
 from pathlib import Path
@@ -27,7 +27,7 @@ def golden(name: str) -> dict:
 
 
 def saved(folder: Path, **states: dict) -> Path:
-    """State dicts as the release names their files."""
+    """Save state dicts in files named as in the release."""
     folder.mkdir(exist_ok=True)
     for part, state in states.items():
         torch.save(state, folder / f"latest_net_{part}.pth")
@@ -36,7 +36,7 @@ def saved(folder: Path, **states: dict) -> Path:
 
 @pytest.fixture
 def two_scales(tmp_path) -> Path:
-    """Two generators, with the discriminators of another record."""
+    """Weights of two generators, with the discriminators of another recording."""
     coarse, fine = golden("g1g2_batch")["state_dict"]
     discriminators = golden("losses_plain")["state_dict"]
     return saved(
@@ -49,7 +49,7 @@ def two_scales(tmp_path) -> Path:
     )
 
 
-def test_form_is_read_off_the_tensors(two_scales, tmp_path):
+def test_settings_are_read_off_the_tensors(two_scales, tmp_path):
     convert("vid2vid", two_scales, tmp_path / "run", {"label_count": 5, **SIZE})
     config = zoo.load(str(tmp_path / "run")).config
     assert (config.scales, config.width, config.downsamplings, config.blocks, config.local_blocks) == (2, 4, 2, 4, 3)
@@ -59,8 +59,8 @@ def test_form_is_read_off_the_tensors(two_scales, tmp_path):
     assert config.norm_statistics == "batch"
 
 
-def test_converted_run_paints_what_the_original_does(tmp_path):
-    """With statistics of the batch, which here has one clip: the original in train mode, from two real frames."""
+def test_a_converted_run_generates_the_frames_of_the_original(tmp_path):
+    """With batch statistics, as in the original in train mode, from two real frames and a batch of one clip."""
     record = golden("train_chunk_bp2_first")
     weights = saved(tmp_path / "w", G0=record["state_dict"][0], G1=record["state_dict"][1])
     convert("vid2vid", weights, tmp_path / "run", {"label_count": 5, **SIZE})
@@ -71,8 +71,8 @@ def test_converted_run_paints_what_the_original_does(tmp_path):
         assert (made[:, 2 * number : 2 * number + 2] - expected).norm() < 1e-3 * expected.norm()
 
 
-def test_a_sample_does_not_depend_on_its_neighbours(tmp_path):
-    """Statistics of the picture at hand, not of the batch."""
+def test_a_sample_does_not_depend_on_others_in_the_batch(tmp_path):
+    """Norm statistics are those of each image, not of the batch."""
     record = golden("g1_batch")
     convert("vid2vid", saved(tmp_path / "w", G0=record["state_dict"][0]), tmp_path / "run", {"label_count": 5, **SIZE})
     model = zoo.load(str(tmp_path / "run"))
@@ -82,7 +82,7 @@ def test_a_sample_does_not_depend_on_its_neighbours(tmp_path):
     assert torch.allclose(both[1:], alone, atol=1e-5)
 
 
-def test_running_statistics_are_a_choice(tmp_path):
+def test_running_statistics_can_be_chosen(tmp_path):
     record = golden("rollout_no_first_img_eval")
     settings = {"label_count": 5, "norm_statistics": "running", **SIZE}
     convert("vid2vid", saved(tmp_path / "w", G0=record["state_dict"][0]), tmp_path / "run", settings)
@@ -94,7 +94,7 @@ def test_running_statistics_are_a_choice(tmp_path):
     assert torch.equal(ours, theirs)
 
 
-def test_foreground_and_instances_are_asked_for(tmp_path):
+def test_foreground_and_instance_maps_must_be_set(tmp_path):
     weights = saved(tmp_path / "w", G0=golden("g1_fg_inst_instance")["state_dict"][0])
     with pytest.raises(
         ZooError, match=r"expects 6 channels per frame. Type label_count=5 for 5 classes and instance edges"
@@ -110,7 +110,7 @@ def test_foreground_and_instances_are_asked_for(tmp_path):
     assert model.generator.foreground == (3,)
 
 
-def test_converted_run_samples_given_maps(tmp_path):
+def test_a_converted_run_samples_from_given_maps(tmp_path):
     weights = saved(tmp_path / "w", G0=golden("g1_fg_inst_instance")["state_dict"][0])
     convert("vid2vid", weights, tmp_path / "run", {"label_count": 5, "foreground": [3], **SIZE})
     for folder in ("labels", "instances"):
@@ -122,10 +122,10 @@ def test_converted_run_samples_given_maps(tmp_path):
         sample(settings)
     settings.given_instances = str(tmp_path / "instances")
     assert probe(sample(settings)[0]).frames == 4
-    settings.first_frame = None  # the release starts from real frames, and maps come without any
+    settings.first_frame = None  # the release starts from a real frame, which maps do not have
     with pytest.raises(ZooError, match=r"first_frame=given needs a real frame"):
         sample(settings)
-    with pytest.raises(ZooError, match=r"was converted, and not trained on a data set. Type given="):
+    with pytest.raises(ZooError, match=r"holds converted weights, so it has no data set to sample from. Type given="):
         sample(SampleSettings(run=str(tmp_path / "run")))
 
 
@@ -139,14 +139,14 @@ def test_image_generators_become_pix2pixhd(name, tmp_path):
     assert (made - entry["train"]).norm() < 1e-4 * entry["train"].norm()  # instance statistics
 
 
-def test_files_of_torch_04_lack_a_counter(tmp_path):
+def test_files_of_torch_0_4_without_batch_counters_load(tmp_path):
     state = {k: v for k, v in golden("g1_batch")["state_dict"][0].items() if not k.endswith("num_batches_tracked")}
     settings = {"label_count": 5, "norm_statistics": "running", **SIZE}
     convert("vid2vid", saved(tmp_path / "w", G0=state), tmp_path / "run", settings)
     assert zoo.load(str(tmp_path / "run"))
 
 
-def test_loading_is_strict(tmp_path):
+def test_missing_and_unknown_layers_are_refused(tmp_path):
     state = dict(golden("g1_batch")["state_dict"][0])
     settings = {"label_count": 5, **SIZE}
     del state["model_res_flow.1.conv_block.5.weight"]
@@ -166,7 +166,7 @@ class Evil:
         return Path.touch, (Path("unpickled"),)
 
 
-def test_what_is_no_checkpoint_is_refused(tmp_path, monkeypatch):
+def test_other_files_are_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "weights"
     with pytest.raises(ZooError, match=r"there is no such folder"):
@@ -175,10 +175,10 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, monkeypatch):
     (folder / "10_net_G0.pth").write_bytes(b"nonsense")
     with pytest.raises(ZooError, match=r"contains no latest_net_<part>.pth; it contains 10_net_G0.pth. Type epoch=10"):
         convert("vid2vid", folder, tmp_path / "run", {})
-    with pytest.raises(ZooError, match=r"it is no whole file of PyTorch"):
+    with pytest.raises(ZooError, match=r"it is not a complete PyTorch file"):
         convert("vid2vid", folder, tmp_path / "run", {"epoch": 10})
     (folder / "10_net_G0.pth").write_bytes(pickle.dumps({"weight": Evil()}))
-    with pytest.raises(ZooError, match=r"it wants to run code. Nothing was run"):
+    with pytest.raises(ZooError, match=r"so it would run code. Nothing was run"):
         convert("vid2vid", folder, tmp_path / "run", {"epoch": 10})
     assert not (tmp_path / "unpickled").exists()
     saved(folder, G=golden("misc")["single_global"]["state_dict"])
@@ -197,29 +197,29 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, monkeypatch):
         convert("vid2vid", folder, tmp_path / "run", {"label_cout": 3})
 
 
-def test_nothing_is_overwritten(two_scales, tmp_path):
+def test_an_existing_run_is_not_overwritten(two_scales, tmp_path):
     convert("vid2vid", two_scales, tmp_path / "run", {"label_count": 5, **SIZE})
-    with pytest.raises(ZooError, match=r"holds a run already"):
+    with pytest.raises(ZooError, match=r"already contains a run"):
         convert("vid2vid", two_scales, tmp_path / "run", {"label_count": 5, **SIZE})
 
 
-def test_command_line():
-    words = ["vid2vid", "from=a", "to=b", "label_count=35", "foreground=[26, 24]"]
-    assert read_arguments(words) == ("vid2vid", Path("a"), Path("b"), {"label_count": 35, "foreground": [26, 24]})
+def test_arguments_are_parsed():
+    arguments = ["vid2vid", "from=a", "to=b", "label_count=35", "foreground=[26, 24]"]
+    assert read_arguments(arguments) == ("vid2vid", Path("a"), Path("b"), {"label_count": 35, "foreground": [26, 24]})
     with pytest.raises(ZooError, match=r"found no to="):
         read_arguments(["vid2vid", "from=a"])
     with pytest.raises(ZooError, match=r"found 2 models"):
         read_arguments(["vid2vid", "svg", "from=a", "to=b"])
 
 
-def spoilt(folder: Path, *lost: str, **changed: dict) -> Path:
-    """The weights of ``two_scales`` without some files, and with others changed."""
+def change_files(folder: Path, *lost: str, **changed: dict) -> Path:
+    """Delete some files of released weights and replace others."""
     for part in lost:
         (folder / f"latest_net_{part}.pth").unlink()
     return saved(folder, **changed)
 
 
-def test_parts_that_do_not_belong_together_are_refused(two_scales, tmp_path):
+def test_parts_of_different_models_are_refused(two_scales, tmp_path):
     settings = {"label_count": 5, **SIZE}
     discriminator = golden("losses_plain")["state_dict"]["netD"]
     first = {
@@ -245,11 +245,11 @@ def test_parts_that_do_not_belong_together_are_refused(two_scales, tmp_path):
         if "D_T1" in lost:
             saved(folder, D_T0=golden("losses_plain")["state_dict"]["netD_T0"])
         with pytest.raises(ZooError, match=sentence):
-            convert("vid2vid", spoilt(folder, *lost, **changed), tmp_path / "run", settings)
+            convert("vid2vid", change_files(folder, *lost, **changed), tmp_path / "run", settings)
     assert not (tmp_path / "run").exists()
 
 
-def test_an_image_generator_with_more_enhancers_is_refused(tmp_path):
+def test_an_image_generator_with_unknown_layers_is_refused(tmp_path):
     state = golden("misc")["single_local"]["state_dict"]
     weights = saved(tmp_path / "w", G={**state, "model2_1.1.weight": torch.ones(8, 12, 7, 7)})
     with pytest.raises(ZooError, match=r"has the layer model2_1\.1\.weight, which no released generator has"):
@@ -266,24 +266,24 @@ def test_an_image_generator_with_more_enhancers_is_refused(tmp_path):
         ({"foreground": [99]}, r"has no foreground branch. Leave foreground= out"),
     ],
 )
-def test_settings_are_checked(changed, sentence, tmp_path):
+def test_wrong_settings_are_refused(changed, sentence, tmp_path):
     weights = saved(tmp_path / "w", G0=golden("g1_batch")["state_dict"][0])
     with pytest.raises(ZooError, match=sentence):
         convert("vid2vid", weights, tmp_path / "run", {"label_count": 5, **SIZE, **changed})
 
 
-def test_files_that_cannot_be_read(tmp_path):
+def test_unreadable_files_are_refused(tmp_path):
     weights = tmp_path / "w"
     weights.mkdir()
     (weights / "latest_net_G0.pth").touch()
-    with pytest.raises(ZooError, match=r"it is empty or cut off"):
+    with pytest.raises(ZooError, match=r"it is empty or truncated"):
         convert("vid2vid", weights, tmp_path / "run", {})
     (weights / "latest_net_G0.pth").unlink()
     (weights / "latest_net_G0.pth").mkdir()
     with pytest.raises(ZooError, match="cannot be read"):
         convert("vid2vid", weights, tmp_path / "run", {})
     (tmp_path / "file").touch()
-    with pytest.raises(ZooError, match=r"is a file\. Type a folder"):
+    with pytest.raises(ZooError, match=r"is a file, but a new folder is expected"):
         convert("vid2vid", weights, tmp_path / "file", {})
-    with pytest.raises(ZooError, match="A setting cannot be read"):
+    with pytest.raises(ZooError, match="A setting is not valid YAML"):
         read_arguments(["vid2vid", "from=a", "to=b", "height=[1"])

@@ -159,7 +159,7 @@ def test_wandb_errors_do_not_lose_an_evaluation(run, tmp_path, monkeypatch):
             raise problem
 
         monkeypatch.setattr(wandb, "init", fail)
-        with pytest.warns(UserWarning, match=f"results.jsonl; wandb did not take it .*{problem}"):
+        with pytest.warns(UserWarning, match=f"results.jsonl, but logging them to wandb failed: .*{problem}"):
             evaluate(EvaluateSettings(run=str(run), clips=1, metrics=["l1"]))
     assert len(read_results(run)) == before + 2
 
@@ -238,7 +238,7 @@ def test_missing_run_and_missing_checkpoint_are_explained(tmp_path):
     with pytest.raises(ZooError, match="A run or two folders can be evaluated, but neither is given"):
         evaluate(EvaluateSettings())
     (tmp_path / "config.yaml").write_text("seed: 1")
-    with pytest.raises(ZooError, match=r"holds no last.ckpt or best.ckpt"):
+    with pytest.raises(ZooError, match=r"contains no last.ckpt or best.ckpt"):
         evaluate(EvaluateSettings(run=str(tmp_path)))
 
 

@@ -1,4 +1,4 @@
-"""A package outside the zoo adds a model with no edit to the zoo, installed editable and not."""
+"""A plug-in package adds a model without any change to the zoo, installed normally and as editable."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ PLUGIN = FIXTURES / "plugin"
 
 @pytest.fixture(scope="module", params=["editable", "installed"])
 def python(request, tmp_path_factory) -> Path:
-    """The Python of an environment that has the zoo of this one and, besides, the plug-in."""
+    """Python of an environment with the packages of this one and the plug-in."""
     folder = tmp_path_factory.mktemp(request.param)
     source = shutil.copytree(PLUGIN, folder / "source")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
@@ -32,22 +32,22 @@ def python(request, tmp_path_factory) -> Path:
     return python
 
 
-def run(python: Path, *words: str, cwd: Path) -> str:
+def run(python: Path, *arguments: str, cwd: Path) -> str:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run([python, *words], cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run([python, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
-def test_plugin_is_listed_and_keeps_the_contract(python, tmp_path):
+def test_plugin_is_listed_and_passes_the_contract_tests(python, tmp_path):
     assert "carry" in run(python, "-m", "zoo.list", cwd=tmp_path)
     tests = str(python.parents[2] / "source" / "tests")
     assert "16 passed" in run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests, cwd=tmp_path)
 
 
-def test_plugin_is_trained_by_the_zoos_command(python, tmp_path):
-    words = ["model=carry", "debug=smoke", "data.workers=0", "logger.wandb=disabled", "trainer.progress=false"]
-    assert "gallery.mp4" in run(python, "-m", "zoo.train", *words, "model.kernel=5", cwd=tmp_path)
+def test_plugin_is_trained_by_zoo_train(python, tmp_path):
+    overrides = ["model=carry", "debug=smoke", "data.workers=0", "logger.wandb=disabled", "trainer.progress=false"]
+    assert "gallery.mp4" in run(python, "-m", "zoo.train", *overrides, "model.kernel=5", cwd=tmp_path)
     config = next(tmp_path.glob("runs/carry-puppets-*/config.yaml")).read_text()
     assert "kernel: 5" in config
     assert "view: person" in config

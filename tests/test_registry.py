@@ -1,3 +1,5 @@
+"""The registry: names, settings, plug-ins, and what importing it costs."""
+
 import subprocess
 import sys
 
@@ -15,19 +17,19 @@ def test_models_are_listed_by_pattern():
     assert list_models("nothing*") == []
 
 
-def test_unknown_name_gets_the_nearest():
+def test_an_unknown_name_gets_a_suggestion():
     with pytest.raises(ZooError, match=r"no model `vid2vidd`\. Did you mean `vid2vid`\?"):
         MODELS.find("vid2vidd")
 
 
-def test_unknown_setting_gets_the_nearest():
+def test_an_unknown_setting_gets_a_suggestion():
     with pytest.raises(ZooError, match=r"no setting `widht`\. Did you mean `width`\?"):
         MODELS.config({"name": "vid2vid", "widht": 3})
-    with pytest.raises(ZooError, match="chosen by `name`"):
+    with pytest.raises(ZooError, match="need the key `name`; found width"):
         MODELS.config({"width": 3})
 
 
-def test_two_packages_cannot_take_one_name():
+def test_two_packages_cannot_register_one_name():
     registry: Registry[ModelCard] = Registry("model", package="zoo.models", group="none")
     card = MODELS.find("vid2vid").card
     registry.register(card, builds=".model:A")(type("A", (), {"__module__": "one.config"}))
@@ -41,19 +43,19 @@ def test_broken_plugin_is_skipped_with_a_warning():
         registry._load_plugin("broken", "no_such_module")
 
 
-def test_choices():
+def test_a_wrong_choice_gets_a_suggestion():
     one_of("data.view", "street", ("street", "person"))
     with pytest.raises(ZooError, match=r"data\.view=strret is not a choice\. Did you mean `street`\?"):
         one_of("data.view", "strret", ("street", "person"))
     assert nearest("qqq", ["street"]) == ""
 
 
-def test_a_card_names_fields_and_tasks_that_exist():
-    words = {"title": "", "paper": "", "year": 1, "code_licence": "", "weights_licence": ""}
+def test_a_card_with_unknown_fields_or_tasks_is_refused():
+    texts = {"title": "", "paper": "", "year": 1, "code_licence": "", "weights_licence": ""}
     with pytest.raises(AssertionError, match="vido"):
-        ModelCard("x", tasks=frozenset({"predict"}), needs=(("vido",),), **words)
+        ModelCard("x", tasks=frozenset({"predict"}), needs=(("vido",),), **texts)
     with pytest.raises(AssertionError, match="guess"):
-        ModelCard("x", tasks=frozenset({"guess"}), needs=(("video",),), **words)
+        ModelCard("x", tasks=frozenset({"guess"}), needs=(("video",),), **texts)
 
 
 def test_cards_lists_and_preflight_import_no_torch():

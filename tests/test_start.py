@@ -1,4 +1,4 @@
-"""What a command does not need is not imported: help and mistakes come without torch, the first step without wandb."""
+"""Commands import only what they need: no torch for help and errors, no wandb before the first step is over."""
 
 import copy
 import subprocess
@@ -33,45 +33,45 @@ import torch, lightning
 from zoo import train
 from zoo.training import trainer
 
-alone = set(sys.modules)  # torchmetrics, which is a part of lightning, imports much of what is installed
+of_libraries = set(sys.modules)  # torchmetrics, a part of lightning, imports many installed packages
 
-def watched(plan, run, build=trainer.build_callbacks):
+def build_watched(plan, run, build=trainer.build_callbacks):
     from lightning import Callback
 
     class Watch(Callback):
         def on_train_batch_start(self, *_):
-            self.begun = set(sys.modules) - alone
+            self.begun = set(sys.modules) - of_libraries
 
         def on_train_batch_end(self, *_):
             late = {"wandb", "matplotlib.pyplot", "pandas", "sklearn", "zoo.evaluation.features.load"}
-            print("at first", late & self.begun, "then", late & (set(sys.modules) - alone))
+            print("at first", late & self.begun, "then", late & (set(sys.modules) - of_libraries))
 
     return [*build(plan, run), Watch()]
 
-trainer.build_callbacks = watched
+trainer.build_callbacks = build_watched
 train.main()
 """
 
 
-def last_words(program: str, *words: str, folder: Path) -> str:
+def run_program(program: str, *arguments: str, folder: Path) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", program, *words], cwd=folder, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program, *arguments], cwd=folder, capture_output=True, text=True, check=True
     )
     return done.stdout
 
 
-def test_help_lists_and_mistakes_import_nothing_large(tmp_path):
-    assert last_words(QUICK, folder=tmp_path).splitlines()[-1] == "set()"
+def test_help_lists_and_errors_import_no_large_package(tmp_path):
+    assert run_program(QUICK, folder=tmp_path).splitlines()[-1] == "set()"
 
 
-def test_first_step_does_not_wait_for_what_comes_later(tmp_path):
-    words = ["model=videovae", "debug=smoke", "model.width=8", "data.workers=0", "logger.wandb=offline"]
-    told = last_words(FIRST_STEP, *words, f"hydra.run.dir={tmp_path}/run", folder=tmp_path)
-    assert "at first set() then {'wandb'}" in told
+def test_the_first_step_imports_nothing_that_is_needed_later(tmp_path):
+    overrides = ["model=videovae", "debug=smoke", "model.width=8", "data.workers=0", "logger.wandb=offline"]
+    output = run_program(FIRST_STEP, *overrides, f"hydra.run.dir={tmp_path}/run", folder=tmp_path)
+    assert "at first set() then {'wandb'}" in output
     assert len(list(tmp_path.glob("run/wandb/offline-run-*"))) == 1
 
 
-def test_settings_are_shared_by_copies_of_hydra_and_not_changed_by_what_is_composed():
+def test_hydras_config_store_is_shared_by_copies_and_not_changed_by_composing():
     prepare_hydra()
     store = ConfigStore.instance()
     assert copy.deepcopy({"sources": [store]})["sources"][0] is store

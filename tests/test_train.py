@@ -1,4 +1,4 @@
-"""The commands themselves: a training with everything on, what it leaves, and sampling from that."""
+"""Train and sample: a training with all loggers on, the files it writes, and samples from it."""
 
 import csv
 import json
@@ -68,7 +68,7 @@ GROUPS = [
 SLUG = "3x8f-c1-32x32px"
 
 
-def trained(run: Path, *overrides: str) -> dict[str, float]:
+def train_in(run: Path, *overrides: str) -> dict[str, float]:
     prepare_hydra()
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
         return train(plan(compose("train", overrides=[*TINY, *overrides])), run)
@@ -76,25 +76,25 @@ def trained(run: Path, *overrides: str) -> dict[str, float]:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
-    """A run with every sink on, and what was read of the settings meanwhile."""
+    """A run with all loggers on; reads.json holds the settings that were read."""
     run = tmp_path_factory.mktemp("run")
     with ExitStack() as stack:
         reads = {kind: stack.enter_context(recorded_reads(kind)) for kind in GROUPS}
-        trained(run, "logger.wandb=offline", "evaluation.frames=8")
+        train_in(run, "logger.wandb=offline", "evaluation.frames=8")
     (run / "reads.json").write_text(json.dumps({kind.__name__: sorted(read) for kind, read in reads.items()}))
     return run
 
 
 def test_every_setting_of_the_command_is_read(run):
     reads = json.loads((run / "reads.json").read_text())
-    of_networks = {"features_weights", "features_sha256"}  # read where there is a network: tests/test_evaluate.py
+    of_networks = {"features_weights", "features_sha256"}  # read with a feature network: tests/test_evaluate.py
     for kind in GROUPS:
         assert {field.name for field in fields(kind)} - set(reads[kind.__name__]) <= of_networks, kind
 
 
 @pytest.mark.parametrize("name", DATA_SETS.names())
 def test_every_setting_of_a_data_set_is_read(name, tmp_path):
-    """Through the whole path: checks, both splits, loading."""
+    """A training reads every setting: checks, both splits, loading."""
     for folder, shape in (("data/a", (32, 32, 3)), ("labels/a", (32, 32))):
         (tmp_path / folder).mkdir(parents=True)
         for frame in range(40):
@@ -110,7 +110,7 @@ def test_every_setting_of_a_data_set_is_read(name, tmp_path):
         root += ["data.label_count=14"] if name == "paired" else []
     kind = DATA_SETS.find(name).config
     with recorded_reads(kind) as read:
-        trained(
+        train_in(
             tmp_path / "run", f"data={name}", *root, "logger.wandb=disabled", "budget.clips=1", "evaluation.clips=1"
         )
     assert {field.name for field in fields(kind)} - read == set()
@@ -134,10 +134,10 @@ def test_run_folder_is_complete(run):
     assert environment["versions"]["torch"] == torch.__version__.partition("+")[0]
 
 
-def test_curves_stand_on_clips_seen(run):
+def test_curves_are_logged_over_clips_seen(run):
     curves = read_curves(run / "metrics.csv")
     assert [seen for seen, _ in curves["train/loss/flow"]] == [1, 2, 3, 4, 5]
-    # two rounds of five steps: after two, after four, and at the end
+    # two rounds of five steps: after steps two and four, and at the end
     assert [seen for seen, _ in curves[f"val/l1@{SLUG}"]] == [2, 4, 5]
     assert {"perf/clips_per_s", "perf/wait_share", "perf/peak_memory_mib"} <= set(curves)
     assert all(0 <= share <= 1 for _, share in curves["perf/wait_share"])
@@ -150,7 +150,7 @@ def test_curves_are_drawn(run):
     assert read_image(run / "curves.png").std() > 10
 
 
-def test_results_carry_their_protocol(run):
+def test_results_contain_their_protocol(run):
     lines = [json.loads(line) for line in (run / "results.jsonl").read_text().splitlines()]
     assert [line["seen/clips"] for line in lines] == [2, 4, 5]
     assert lines[-1]["protocol"]["context"] == 1
@@ -158,7 +158,7 @@ def test_results_carry_their_protocol(run):
     assert set(lines[-1]["metrics"]) == {"l1", "psnr", "ssim"}
 
 
-def test_best_and_last_are_told_apart(run):
+def test_best_and_last_checkpoint(run):
     rounds = [json.loads(line) for line in (run / "results.jsonl").read_text().splitlines()]
     best = min(rounds, key=lambda line: line["metrics"]["l1"])["seen/clips"]
     assert load(str(run / "best.ckpt")).clips_seen == best
@@ -166,8 +166,8 @@ def test_best_and_last_are_told_apart(run):
     assert find_checkpoint(str(run)).name == "last.ckpt"
 
 
-def test_loaded_model_samples_what_validation_measured(run):
-    """The averaged weights are the ones that were measured, and the ones that are loaded."""
+def test_a_loaded_model_gives_the_metrics_of_validation(run):
+    """Validation and loading both use the averaged weights."""
     from torch.utils.data import default_collate
 
     from zoo.data.base import build_set
@@ -183,21 +183,21 @@ def test_loaded_model_samples_what_validation_measured(run):
     assert distance.item() == pytest.approx(last["l1"], rel=1e-5)
 
 
-def test_gallery_shows_what_it_says(run):
-    """Rows given, real, generated; the real row of the PNG is the real clip."""
+def test_the_gallery_shows_the_real_clip(run):
+    """The rows are given, real, generated; the second row of the PNG is the real clip."""
     from zoo.data.base import build_set
     from zoo.runs.load import data_config
 
     picture = torch.from_numpy(read_image(run / "gallery.png")).permute(2, 0, 1)
     clip = build_set(data_config(str(run)), "val", frozenset({"labels"}), seed=0).clip(0, 0, 8)
     real = to_bytes(clip["video"][0])
-    row, left = 1 * (128 + 2), 84  # 32 px are enlarged four times; two pixels between the rows; names at the left
+    row, left = 1 * (128 + 2), 84  # 32 px enlarged four times, 2 px between rows, names at the left
     assert torch.equal(picture[:, row : row + 128 : 4, left : left + 128 : 4], real)
     film = probe(run / "gallery.mp4")
     assert (film.frames, film.fps) == (8, 12.5)
 
 
-def test_wandb_run_holds_the_same_curves_and_a_video_that_plays(run):
+def test_the_wandb_run_has_the_curves_and_videos(run):
     offline = next(run.glob("wandb/offline-run-*"))
     done = subprocess.run(
         [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(next(offline.glob("*.wandb")))],
@@ -211,17 +211,17 @@ def test_wandb_run_holds_the_same_curves_and_a_video_that_plays(run):
     videos = sorted(offline.rglob("media/**/*.mp4"))
     assert len(videos) == 3
     assert probe(videos[0]).frames == 8
-    # A table a round, with a row a clip: its films travel with the table.
+    # One table per round, with one row per clip, and its videos.
     assert len(list(offline.rglob("comparison_*.table.json"))) == 3
     films = {
         kind: set(re.findall(rf"media/videos/\w+/{kind}\.mp4", records)) for kind in ("given", "real", "generated")
     }
     assert all(len(found) >= 2 for found in films.values())  # two clips
-    assert len(films["generated"]) >= 6  # of three rounds
+    assert len(films["generated"]) >= 6  # in three rounds
     assert {"config.yaml", "results.jsonl", "metrics.csv", "clips"} <= {path.name for path in offline.glob("files/*/*")}
 
 
-def test_clips_are_kept_as_films_of_their_own(run):
+def test_evaluation_clips_are_saved_as_videos(run):
     films = read_films(run / "clips")
     assert list(films) == ["puppets/val-000000/0", "puppets/val-000001/0"]
     for kinds in films.values():
@@ -235,7 +235,7 @@ def test_sample_writes_videos_of_any_length(run, tmp_path):
     assert probe(written[0]).frames == 30
     assert "draw1" in written[2].name
     again = SampleSettings(run=str(run), frames=2, clips=1, out=str(tmp_path))
-    with pytest.raises(ZooError, match=r"draw0.mp4 is there already. To put another in its place: overwrite=true"):
+    with pytest.raises(ZooError, match=r"draw0.mp4 already exists. To replace it: overwrite=true"):
         sample(again)
     assert probe(written[0]).frames == 30
     sample(replace(again, overwrite=True))
@@ -243,42 +243,44 @@ def test_sample_writes_videos_of_any_length(run, tmp_path):
     assert not list(tmp_path.glob(".*"))
 
 
-def test_a_long_sample_is_made_piece_by_piece(run, tmp_path, monkeypatch):
-    """What is given is filmed when it is painted from, and a frame is written before the next one is made."""
+def test_a_long_sample_is_generated_piece_by_piece(run, tmp_path, monkeypatch):
+    """The input is rendered when it is needed, and a frame is written before the next one is generated."""
     events = []
 
-    def noted(what, call):
-        def note(*args):
-            events.append(what)
-            return call(*args)
+    def recorded(event, function):
+        def record(*args):
+            events.append(event)
+            return function(*args)
 
-        return note
+        return record
 
-    monkeypatch.setattr(PuppetClips, "_render_clip", noted("film", PuppetClips._render_clip))
-    monkeypatch.setattr(VideoWriter, "write", noted("write", VideoWriter.write))
-    monkeypatch.setattr(SequentialGenerator, "forward", noted("paint", SequentialGenerator.forward))
+    monkeypatch.setattr(PuppetClips, "_render_clip", recorded("film", PuppetClips._render_clip))
+    monkeypatch.setattr(VideoWriter, "write", recorded("write", VideoWriter.write))
+    monkeypatch.setattr(SequentialGenerator, "forward", recorded("generate", SequentialGenerator.forward))
     sample(SampleSettings(run=str(run), frames=70, clips=1, out=str(tmp_path)))
     expected = []
     for frames in (32, 32, 6):
-        expected += ["film", *["paint", "write"] * frames]
-    expected.remove("paint")  # the first frame is given
+        expected += ["film", *["generate", "write"] * frames]
+    expected.remove("generate")  # the first frame is given
     assert events == expected
 
 
-@pytest.mark.parametrize("manner", [{}, {"context": 2}])
-def test_a_sample_is_made_on_the_accelerator(run, tmp_path, monkeypatch, manner):
-    """On a device that cannot be mixed with the processor; what it makes comes back frame by frame."""
+@pytest.mark.parametrize("options", [{}, {"context": 2}])
+def test_sampling_runs_on_the_accelerator(run, tmp_path, monkeypatch, options):
+    """On a device that cannot be mixed with the CPU; frames are copied back one by one."""
     monkeypatch.setattr("zoo.devices.hardware.find_device", lambda accelerator: DEVICE)
     with FakeDevice(watched=False):
-        film, _ = sample(SampleSettings(run=str(run), frames=4, clips=1, out=str(tmp_path), **manner))
+        film, _ = sample(SampleSettings(run=str(run), frames=4, clips=1, out=str(tmp_path), **options))
     assert probe(film).frames == 4
 
 
-def test_an_accelerator_that_is_not_there_is_said(run):
+def test_an_unavailable_accelerator_is_refused(run):
     with pytest.raises(ZooError, match=r"accelerator=gpuu is not a choice. Did you mean `gpu`"):
         sample(SampleSettings(run=str(run), accelerator="gpuu"))
     if not torch.backends.mps.is_available():
-        with pytest.raises(ZooError, match=r"accelerator=mps: PyTorch finds none here. Try: accelerator=cpu"):
+        with pytest.raises(
+            ZooError, match=r"accelerator=mps, but PyTorch finds no such device here. Try: accelerator=cpu"
+        ):
             sample(SampleSettings(run=str(run), accelerator="mps"))
 
 
@@ -294,11 +296,11 @@ def test_sample_begins_with_its_context(run, tmp_path):
     assert (error[2:] > 12).all()
 
 
-def test_sample_paints_given_footage(tmp_path):
+def test_sampling_from_given_footage(tmp_path):
     frames = torch.randint(0, 255, (40, 32, 32, 3), dtype=torch.uint8).numpy()
     write_video(tmp_path / "data" / "a.mp4", frames, 12.5)
     run = tmp_path / "run"
-    trained(
+    train_in(
         run,
         "data=folder",
         f"data.root={tmp_path / 'data'}",
@@ -308,36 +310,36 @@ def test_sample_paints_given_footage(tmp_path):
     )
     write_video(tmp_path / "other.mp4", frames[:20], 25.0)
     made = sample(SampleSettings(run=str(run), given=str(tmp_path / "other.mp4"), out=str(tmp_path)))
-    assert probe(made[0]).frames == 10  # 20 frames at 25 a second are 10 at the 12.5 of the run
-    with pytest.raises(ZooError, match=r"has 10 frames at 12\.5 a second\. Try: frames=10"):
+    assert probe(made[0]).frames == 10  # 20 frames at 25 fps are 10 at the 12.5 fps of the run
+    with pytest.raises(ZooError, match=r"has 10 frames at 12\.5 fps, fewer than 11\. Try: frames=10"):
         sample(SampleSettings(run=str(run), given=str(tmp_path / "other.mp4"), frames=11))
     with pytest.raises(ZooError, match=r"is not there"):
         sample(SampleSettings(run=str(run), given="no.mp4"))
 
 
 def test_same_command_gives_the_same_weights(run, tmp_path):
-    trained(tmp_path, "logger.wandb=disabled")
+    train_in(tmp_path, "logger.wandb=disabled")
     ours, theirs = (torch.load(folder / "last.ckpt", weights_only=True)["state_dict"] for folder in (tmp_path, run))
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
 
 
-def test_what_is_no_run_gets_a_sentence(run, tmp_path):
-    with pytest.raises(ZooError, match=r"There is no"):
+def test_loading_something_else_is_an_error(run, tmp_path):
+    with pytest.raises(ZooError, match=r"does not exist; expected a run folder or a checkpoint"):
         load(str(tmp_path / "nothing"))
-    with pytest.raises(ZooError, match=r"holds no last\.ckpt or best\.ckpt; it holds nothing"):
+    with pytest.raises(ZooError, match=r"contains no last\.ckpt or best\.ckpt; found nothing"):
         load(str(tmp_path))
     (tmp_path / "text.ckpt").write_text("hello")
     with pytest.raises(ZooError, match=r"cannot be read as a checkpoint"):
         load(str(tmp_path / "text.ckpt"))
     torch.save({"a": 1}, tmp_path / "other.ckpt")
-    with pytest.raises(ZooError, match=r"no checkpoint of the zoo"):
+    with pytest.raises(ZooError, match=r"not a checkpoint of the zoo"):
         load(str(tmp_path / "other.ckpt"))
     shutil.copy(run / "last.ckpt", tmp_path / "last.ckpt")
-    with pytest.raises(ZooError, match=r"holds no config\.yaml"):
+    with pytest.raises(ZooError, match=r"contains no config\.yaml"):
         sample(SampleSettings(run=str(tmp_path)))
 
 
-def test_wandb_key_is_looked_for_and_not_asked_for(monkeypatch, tmp_path):
+def test_the_wandb_key_is_found_without_a_prompt(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert not has_key()
     monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
@@ -348,17 +350,17 @@ def test_wandb_key_is_looked_for_and_not_asked_for(monkeypatch, tmp_path):
     assert has_key()
 
 
-def test_two_processes_do_the_work_of_one(tmp_path):
-    """Half the batch each, from one command: the same clips and the same weights.
+def test_ddp_gives_the_weights_of_one_process(tmp_path):
+    """The command with half the batch in each of two processes: the same clips and the same weights.
 
-    tests/devices/test_strategies.py has the other models and strategies, on processes that start faster.
+    tests/devices/test_strategies.py tests the other models and strategies, in processes that start faster.
 
-    In double precision: two adversaries blow the last bits of a sum up, in single precision to per cents. With instance
-    norm: batch norm sees half the batch in each process.
+    In double precision, since the adversaries amplify rounding errors to per cents in single precision. With instance
+    norm, since batch norm would see half the batch in each process.
     """
     exact = ["trainer.precision=64-true", "model.perceptual=none", "model.norm=instance", "model.norm_statistics=batch"]
     common = ["data.batch_size=2", "budget.clips=4", "logger.wandb=disabled", "evaluation.rounds=1", *exact]
-    trained(tmp_path / "one", *common)
+    train_in(tmp_path / "one", *common)
     words = [*TINY, *common, "data.batch_size=1", "strategy=ddp", "strategy.accelerator=cpu", "strategy.devices=2"]
     two = tmp_path / "two"
     done = run_command("zoo.train", *words, f"hydra.run.dir={two}")
@@ -366,39 +368,42 @@ def test_two_processes_do_the_work_of_one(tmp_path):
     one, both = (torch.load(folder / "last.ckpt", weights_only=True) for folder in (tmp_path / "one", two))
     assert one["clips_seen"] == both["clips_seen"] == 4
     for key, weight in one["state_dict"].items():
-        # A bias before a norm has no effect: its gradient is rounding, which Adam blows up to steps of its own.
+        # A bias before a norm has no effect: its gradient is rounding error, which Adam scales up to full steps.
         if key.endswith("weight"):
             assert (weight - both["state_dict"][key]).norm() < 1e-8 * weight.norm(), key
 
 
 def test_a_loss_of_nan_stops_the_run_and_keeps_the_checkpoint(tmp_path, monkeypatch):
-    """The second half of the training goes wrong: the round after the first half is what stays."""
+    """Losses are NaN in the second half of the training; the checkpoint of the round before stays."""
     from zoo.models.vid2vid.model import Vid2Vid
 
-    sound = Vid2Vid.flow_losses
+    flow_losses = Vid2Vid.flow_losses
 
-    def torn(self, clip, chunk):
-        losses = sound(self, clip, chunk)
+    def nan_losses(self, clip, chunk):
+        losses = flow_losses(self, clip, chunk)
         return {name: value * (float("nan") if self.clips_seen > 3 else 1.0) for name, value in losses.items()}
 
-    monkeypatch.setattr(Vid2Vid, "flow_losses", torn)
+    monkeypatch.setattr(Vid2Vid, "flow_losses", nan_losses)
     with pytest.raises(
         ZooError, match=r"train/loss/.*flow.* became NaN or infinite at 4 clips; .* checkpoint is .*last\.ckpt"
     ):
-        trained(tmp_path, "logger.wandb=disabled", "model.perceptual=none")
+        train_in(tmp_path, "logger.wandb=disabled", "model.perceptual=none")
     assert all(weight.isfinite().all() for weight in load(str(tmp_path)).parameters())
     assert load(str(tmp_path)).clips_seen == 2
 
 
-def test_first_frame_is_painted_by_an_image_model(tmp_path):
-    """Trained first, taken into the video model and its checkpoint, gone without harm."""
+def test_an_image_model_generates_the_first_frame(tmp_path):
+    """The image model is trained first and stored in the video model's checkpoint; its own run can be deleted."""
     common = ["logger.wandb=disabled", "model.perceptual=none", "budget.clips=2", "evaluation.rounds=1"]
     tiny = [word for word in common if "model=" not in word]
-    stages = ["model.scales=2", "model.clips_per_scale=1"]  # how far it was trained must be kept, too
-    trained(tmp_path / "image", "model=pix2pixhd", *tiny, *stages)
+    stages = [
+        "model.scales=2",
+        "model.clips_per_scale=1",
+    ]  # the curriculum stage that it was trained in must be stored, too
+    train_in(tmp_path / "image", "model=pix2pixhd", *tiny, *stages)
     image_model = load(str(tmp_path / "image"))
     choice = ["model.first_frame=image", f"model.image_run={tmp_path / 'image'}", "evaluation.context=0"]
-    trained(tmp_path / "video", *tiny, *choice)
+    train_in(tmp_path / "video", *tiny, *choice)
     shutil.rmtree(tmp_path / "image")
     model = load(str(tmp_path / "video"))
     assert not any("discriminator" in name or "objective" in name for name, _ in model.image_model.named_modules())
@@ -421,26 +426,26 @@ def test_first_frame_is_painted_by_an_image_model(tmp_path):
         model.sample(SampleRequest(4, clip, context=1, options={"first_frame": "image"}))
     written = sample(SampleSettings(run=str(tmp_path / "video"), first_frame="image", clips=1, out=str(tmp_path)))
     assert probe(written[0]).frames == 8
-    trained(tmp_path / "again", "model=pix2pixhd", *tiny)
-    with pytest.raises(ZooError, match=r"pix2pixhd has no sampling option `first_frame`; it has appearance"):
+    train_in(tmp_path / "again", "model=pix2pixhd", *tiny)
+    with pytest.raises(ZooError, match=r"pix2pixhd has no sampling option `first_frame`. Its options: appearance"):
         sample(SampleSettings(run=str(tmp_path / "again"), first_frame="image"))
 
 
-def test_four_draws_are_four_looks(tmp_path):
+def test_four_draws_have_four_appearances(tmp_path):
     words = ["logger.wandb=disabled", "model.perceptual=none", "budget.clips=4", "evaluation.rounds=1"]
-    looks = ["model.appearance_features=2", "model.appearance_clips=4"]
-    trained(tmp_path, *words, *looks)
+    appearances = ["model.appearance_features=2", "model.appearance_clips=4"]
+    train_in(tmp_path, *words, *appearances)
     written = sample(SampleSettings(run=str(tmp_path), clips=1, draws=4, frames=3, out=str(tmp_path / "out")))
     films = [read_frames(path, range(3)) for path in written if path.suffix == ".mp4"]
     assert len(films) == 4
     assert len({film.tobytes() for film in films}) == 4
     cv2.imwrite(str(tmp_path / "appearance.png"), np.full((32, 32, 3), 200, np.uint8))
-    look = settings.AppearanceSettings(image=str(tmp_path / "appearance.png"), instance=1)
+    appearance = settings.AppearanceSettings(image=str(tmp_path / "appearance.png"), instance=1)
     (chosen, _) = sample(
-        SampleSettings(run=str(tmp_path), clips=1, frames=3, context=0, appearance=look, out=str(tmp_path))
+        SampleSettings(run=str(tmp_path), clips=1, frames=3, context=0, appearance=appearance, out=str(tmp_path))
     )
     assert not np.array_equal(read_frames(chosen, range(3)), films[0])
     cv2.imwrite(str(tmp_path / "ids.png"), np.zeros((16, 32), np.uint8))
-    look = settings.AppearanceSettings(image=str(tmp_path / "appearance.png"), labels=str(tmp_path / "ids.png"))
+    appearance = settings.AppearanceSettings(image=str(tmp_path / "appearance.png"), labels=str(tmp_path / "ids.png"))
     with pytest.raises(ZooError, match=r"is 32x16 pixels; appearance.image is 32x32 pixels"):
-        sample(SampleSettings(run=str(tmp_path), appearance=look))
+        sample(SampleSettings(run=str(tmp_path), appearance=appearance))

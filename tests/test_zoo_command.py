@@ -91,7 +91,7 @@ def test_two_processes_then_resumed(script, tmp_path):
     assert (folder / "command.txt").read_text().startswith("python -m zoo.train ")
     assert json.loads((folder / "outcome.json").read_text())
     done = run([*script, "train", f"resume={folder}"], tmp_path)
-    assert "has finished its training already" in done.stdout
+    assert "has already finished training" in done.stdout
 
 
 def test_torchrun_starts_it(tmp_path):

@@ -1,6 +1,6 @@
-"""Weights of an original release as a run: ``python -m zoo.convert vid2vid from=<folder> to=<run> label_count=35 …``.
+"""Convert released weights to a run: ``python -m zoo.convert vid2vid from=<folder> to=<run> label_count=35 …``.
 
-What the tensors determine is read off them; the rest is asked for by name. The run samples like any other.
+Settings that the tensors determine are read off them; the others must be typed. The run is sampled like any other.
 """
 
 from __future__ import annotations
@@ -24,12 +24,15 @@ FOLDERS = (
     Setting("from", "str", "<folder>", "Folder with the released weights, <epoch>_net_<part>.pth."),
     Setting("to", "str", "<folder>", "Run folder to write; it must not contain a run."),
 )
-"""Settings whose names are no names of fields, since `from` is a keyword of Python."""
+"""Settings that cannot be fields of a dataclass, since `from` is a keyword of Python."""
 USAGE = "python -m zoo.convert <model> from=<folder of the release's weights> to=<new run folder> [<setting>=<value> …]"
 
 
 def convert(name: str, source: Path, run: Path, settings: dict[str, Any]) -> Path:
-    """Write a run folder with the converted weights; returns its checkpoint."""
+    """Write a run folder with the converted weights; returns its checkpoint.
+
+    Raises ZooError for weights or settings that do not fit the model, and for a folder that contains a run.
+    """
     import torch
 
     from zoo.io.atomic import write_atomically
@@ -38,13 +41,13 @@ def convert(name: str, source: Path, run: Path, settings: dict[str, Any]) -> Pat
 
     entry = MODELS.find(name)
     if run.exists() and not run.is_dir():
-        raise ZooError(f"to={run} is a file. Type a folder that is not there yet.")
+        raise ZooError(f"to={run} is a file, but a new folder is expected. Type another path.")
     if run.exists() and any((run / checkpoint).exists() for checkpoint in CHECKPOINTS):
-        raise ZooError(f"to={run} holds a run already, and nothing is overwritten. Type another folder.")
+        raise ZooError(f"to={run} already contains a run, which is not overwritten. Type another folder.")
     try:
         model = entry.load().convert(source, settings)
-    except (LookupError, ValueError, TypeError, RuntimeError) as problem:  # layers that no release has
-        raise ZooError(f"from={source} holds no weights of the release of {name}: {problem!r:.300}.") from problem
+    except (LookupError, ValueError, TypeError, RuntimeError) as problem:  # for layers that no release has
+        raise ZooError(f"from={source} contains no released weights of {name}: {problem!r:.300}. {USAGE}") from problem
     write_provenance(
         run, {"model": asdict(model.config), "converted": {"from": str(source), **settings}}, "zoo.convert"
     )
@@ -58,19 +61,22 @@ def convert(name: str, source: Path, run: Path, settings: dict[str, Any]) -> Pat
     return path
 
 
-def read_arguments(words: Sequence[str]) -> tuple[str, Path, Path, dict[str, Any]]:
-    """The model, where from, where to, and the settings, of which values are YAML."""
-    named = {key: value for key, found, value in (word.partition("=") for word in words) if found}
-    plain = [word for word in words if "=" not in word]
+def read_arguments(arguments: Sequence[str]) -> tuple[str, Path, Path, dict[str, Any]]:
+    """Parse the arguments: model, source folder, run folder, and settings, whose values are YAML.
+
+    Raises ZooError for a missing argument, and for a value that is not YAML.
+    """
+    named = {key: value for key, found, value in (argument.partition("=") for argument in arguments) if found}
+    models = [argument for argument in arguments if "=" not in argument]
     missing = [f"{key}=" for key in ("from", "to") if key not in named]
-    if len(plain) != 1 or missing:
-        found = f"{len(plain)} models ({listed(plain)})" if len(plain) != 1 else f"no {listed(missing)}"
-        raise ZooError(f"One model, from= and to= are needed; found {found}.\n{USAGE}")
+    if len(models) != 1 or missing:
+        found = f"{len(models)} models ({listed(models)})" if len(models) != 1 else f"no {listed(missing)}"
+        raise ZooError(f"Expected one model, from= and to=; found {found}.\nType: {USAGE}")
     try:
         settings = {key: yaml.safe_load(value) for key, value in named.items() if key not in ("from", "to")}
     except yaml.YAMLError as problem:
-        raise ZooError(f"A setting cannot be read: {str(problem).splitlines()[0]}.\n{USAGE}") from problem
-    return plain[0], Path(named["from"]).expanduser(), Path(named["to"]).expanduser(), settings
+        raise ZooError(f"A setting is not valid YAML: {str(problem).splitlines()[0]}.\nType: {USAGE}") from problem
+    return models[0], Path(named["from"]).expanduser(), Path(named["to"]).expanduser(), settings
 
 
 @command

@@ -1,7 +1,7 @@
-"""One registry for models and one for data sets: register, find, list, build.
+"""The registry class of models and data sets: register, find, list, build.
 
-A config dataclass is registered together with its card; both are plain data and import no torch. The class that
-the config builds is named by module and imported only when it is built, so listing and checking are fast.
+A config dataclass is registered with its card; both are plain data and import no torch. The class that the config
+builds is named by its module and imported only when it is built, so listing and checking are fast.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from zoo.errors import ZooError, listed, nearest
 
 
 class Card(Protocol):
-    """What every card has."""
+    """What the registry needs of a card."""
 
     @property
     def name(self) -> str:
-        """The short name that a person types."""
+        """Short name, as typed on the command line."""
 
 
 CardT = TypeVar("CardT", bound=Card)
@@ -33,30 +33,30 @@ ConfigT = TypeVar("ConfigT")
 
 @dataclass(frozen=True)
 class Entry(Generic[CardT]):
-    """A registered name: its card, its config class, and where the class stands that the config builds."""
+    """A registered name: its card, its config class, and the location of the class that the config builds."""
 
     card: CardT
     config: type[Any]
     builds: str
 
     def load(self) -> type[Any]:
-        """Import and return the class; this is where torch comes in."""
+        """Import and return the class; this imports torch."""
         module, _, name = self.builds.partition(":")
         package = self.config.__module__.rpartition(".")[0]
         return getattr(importlib.import_module(module, package), name)  # type: ignore[no-any-return]
 
     @property
     def conf_dir(self) -> Path:
-        """The ``conf`` folder beside the config's module, where a plug-in keeps its YAML."""
+        """The ``conf`` folder beside the module of the config, for the YAML files of a plug-in."""
         module = importlib.import_module(self.config.__module__)
         return Path(str(module.__file__)).parent / "conf"
 
 
 class Registry(Generic[CardT]):
-    """Names to entries. Built-in entries live in the folders of ``package``, others come by ``group``.
+    """Maps names to entries. Built-in entries are in ``package``, those of plug-ins are found by entry points.
 
-    ``package`` holds one folder a name, each with a ``config.py`` that registers itself; ``group`` is the
-    entry-point group under which other distributions name such a module.
+    kind: what is registered, for error messages. package: contains one folder per name, each with a ``config.py`` that
+    registers itself. group: entry-point group under which other distributions name such a module.
     """
 
     def __init__(self, kind: str, package: str, group: str) -> None:
@@ -67,14 +67,17 @@ class Registry(Generic[CardT]):
         self._discovered = False
 
     def register(self, card: CardT, builds: str) -> Callable[[type[ConfigT]], type[ConfigT]]:
-        """Class decorator for a config dataclass; ``builds`` is ``".module:Class"``, relative to its package."""
+        """Class decorator for a config dataclass. builds: ``".module:Class"``, relative to its package.
+
+        Raises ZooError if another package has registered the name.
+        """
 
         def add(config: type[ConfigT]) -> type[ConfigT]:
-            there = self._entries.get(card.name)
-            if there is not None and there.config.__module__ != config.__module__:
+            existing = self._entries.get(card.name)
+            if existing is not None and existing.config.__module__ != config.__module__:
                 raise ZooError(
                     f"Two packages register the {self.kind} `{card.name}`: "
-                    f"{there.config.__module__} and {config.__module__}. Uninstall one of them."
+                    f"{existing.config.__module__} and {config.__module__}. Uninstall one of them."
                 )
             self._entries[card.name] = Entry(card, config, builds)
             return config
@@ -90,11 +93,11 @@ class Registry(Generic[CardT]):
         return [self._all()[name] for name in self.names()]
 
     def conf_dirs(self) -> list[Path]:
-        """The conf folders that entries bring along."""
+        """The conf folders of all entries that have one."""
         return sorted({entry.conf_dir for entry in self.entries() if entry.conf_dir.is_dir()})
 
     def find(self, name: str) -> Entry[CardT]:
-        """The entry of that name; a ZooError with the nearest known name if there is none."""
+        """The entry with that name. Raises ZooError, with the most similar name, if there is none."""
         entries = self._all()
         if name not in entries:
             raise ZooError(
@@ -104,9 +107,12 @@ class Registry(Generic[CardT]):
         return entries[name]
 
     def config(self, settings: Mapping[str, Any]) -> Any:
-        """Plain data with a ``name`` to the config dataclass of that name; unknown keys are refused."""
+        """Build the config dataclass that ``name`` in the settings selects.
+
+        Raises ZooError for a missing or unknown name, and for unknown settings.
+        """
         if "name" not in settings:
-            raise ZooError(f"A {self.kind} is chosen by `name`; got the keys {listed(settings)}.")
+            raise ZooError(f"The settings of a {self.kind} need the key `name`; found {listed(settings) or 'none'}.")
         entry = self.find(settings["name"])
         known = [f.name for f in fields(entry.config)]
         for key in settings:
@@ -129,7 +135,7 @@ class Registry(Generic[CardT]):
     def _load_plugin(self, name: str, module: str) -> None:
         try:
             importlib.import_module(module)
-        except Exception as problem:  # a broken plug-in must not take the zoo down with it
+        except Exception as problem:  # a broken plug-in must not break the zoo
             warnings.warn(
                 f"The plug-in `{name}` of the group {self.group} is skipped: importing {module} "
                 f"failed with {type(problem).__name__}: {problem}",

@@ -1,6 +1,6 @@
 """Sample from a trained model: ``python -m zoo.sample run=runs/<run> frames=300 seed=1 draws=4``.
 
-Frames are written as they come, so a video may be of any length.
+Frames are written as they are generated, so a video may have any length.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Given:
-    """One thing to sample from: a name for its files, how many frames to make, how many real ones to show first."""
+class SampleInput:
+    """What one sample is made from. name: stem of its files. frames: length of the sample. context: number of real
+    frames that the model sees first. pieces: the input in consecutive pieces."""
 
     name: str
     frames: int
@@ -38,14 +39,17 @@ class Given:
 
 
 def sample(settings: SampleSettings) -> list[Path]:
-    """Write an mp4 for every given clip and draw, and a PNG grid for each; returns what was written."""
+    """Write an mp4 and a PNG grid for every clip and draw; returns the files written.
+
+    Raises ZooError for a model that makes no videos, for settings that do not fit it, and for files that exist.
+    """
     from zoo.devices.hardware import find_device
     from zoo.runs.load import find_checkpoint, load
 
     model = load(settings.run)
     if not model.card.samples:
         does = "segments" if "segment" in model.card.tasks else "classifies"
-        raise ZooError(f"{settings.run} is a {model.card.name}: it {does} and makes no videos.")
+        raise ZooError(f"{settings.run} is a {model.card.name}, which {does} videos and cannot generate them.")
     _check_counts(settings)
     settings = replace(settings, context=_context(settings, model))
     model.to(find_device(settings.accelerator))
@@ -56,9 +60,9 @@ def sample(settings: SampleSettings) -> list[Path]:
     written = []
     for number in range(1 if settings.given else settings.clips):
         for draw in range(settings.draws):
-            given = _given(settings, model, number)
-            request = SampleRequest(given.frames, given.pieces, given.context, settings.seed, draw, options)
-            stem = f"{given.name}{_manner(settings)}-seed{settings.seed}-draw{draw}"
+            source = _select_input(settings, model, number)
+            request = SampleRequest(source.frames, source.pieces, source.context, settings.seed, draw, options)
+            stem = f"{source.name}{_describe_options(settings)}-seed{settings.seed}-draw{draw}"
             written += _write(model, request, out / stem, settings.overwrite)
     return written
 
@@ -67,11 +71,11 @@ def _check_counts(settings: SampleSettings) -> None:
     for name, least in (("frames", 1), ("clips", 1), ("draws", 1), ("context", 0), ("temperature", 0)):
         value = getattr(settings, name)
         if value is not None and value < least:
-            raise ZooError(f"{name}={value} is too small. Try: {name}={least}")
+            raise ZooError(f"{name} is {value}, but at least {least} is required. Try: {name}={least}")
 
 
-def _manner(settings: SampleSettings) -> str:
-    """What was asked beside the usual, for the names of files: another wish overwrites nothing."""
+def _describe_options(settings: SampleSettings) -> str:
+    """Settings that are not the default, as part of file names: samples with other settings overwrite nothing."""
     words = [f"{name}-{value}" for name, value in settings.attributes.items()]
     words += [f"context{settings.context}"] if (settings.context or 0) > 1 else []
     words += [f"temperature{settings.temperature:g}"] if settings.temperature is not None else []
@@ -86,8 +90,10 @@ def _manner(settings: SampleSettings) -> str:
 
 
 def _context(settings: SampleSettings, model: VideoModel[Any]) -> int:
-    """How many real frames are shown first: as asked; else none where none is needed, or where one would decide what is
-    to vary; else one."""
+    """Number of real frames that the model sees first: as set, else 0 or 1.
+
+    0 for a model that needs none, and where a real frame would determine what should vary between draws.
+    """
     if settings.context is not None:
         return settings.context
     if "generate" in model.card.tasks and not settings.given:
@@ -97,7 +103,7 @@ def _context(settings: SampleSettings, model: VideoModel[Any]) -> int:
 
 
 def _options(settings: SampleSettings, model: VideoModel[Any]) -> dict[str, Any]:
-    """The options of the request; a ZooError for one that the model does not know."""
+    """The sampling options of the request. Raises ZooError for one that the model does not have."""
     options: dict[str, Any] = {}
     if settings.first_frame is not None:
         options["first_frame"] = settings.first_frame
@@ -114,46 +120,48 @@ def _options(settings: SampleSettings, model: VideoModel[Any]) -> dict[str, Any]
     for name in options:
         if name not in model.card.options:
             known = listed(sorted(model.card.options)) or "none"
-            raise ZooError(f"{model.card.name} has no sampling option `{name}`; it has {known}. Leave it out.")
+            raise ZooError(
+                f"{model.card.name} has no sampling option `{name}`. Its options: {known}. Leave {name} out."
+            )
     return options
 
 
-def _given(settings: SampleSettings, model: VideoModel[Any], number: int) -> Given:
-    """What one sample is made from: maps, footage, nothing at all, or a clip of the data set."""
+def _select_input(settings: SampleSettings, model: VideoModel[Any], number: int) -> SampleInput:
+    """The input of one sample: maps, footage, nothing at all, or a clip of the data set."""
     if settings.given and model.source is None:
-        return _beginning(settings, model)
+        return _first_frames_input(settings, model)
     if settings.given:
-        return _footage(settings, model)
+        return _footage_input(settings, model)
     if "generate" in model.card.tasks and not settings.context and not settings.reconstruct:
-        return _nothing(settings, model, number)
-    return _clip(settings, model, number)
+        return _empty_input(settings, model, number)
+    return _validation_clip_input(settings, model, number)
 
 
-def _nothing(settings: SampleSettings, model: VideoModel[Any], number: int) -> Given:
-    """A clip with a name and nothing else."""
+def _empty_input(settings: SampleSettings, model: VideoModel[Any], number: int) -> SampleInput:
+    """An empty clip that has only a name."""
     import torch
 
     empty: Clip = {"key": [f"sample/{number}"], "fps": torch.tensor([model.spec.fps])}  # type: ignore[typeddict-item]
-    return Given(f"sample_{number}", settings.frames or model.spec.frames, 0, [empty])
+    return SampleInput(f"sample_{number}", settings.frames or model.spec.frames, 0, [empty])
 
 
-def _beginning(settings: SampleSettings, model: VideoModel[Any]) -> Given:
-    """The first frames of a user's video, or all of them where they are to be reconstructed."""
+def _first_frames_input(settings: SampleSettings, model: VideoModel[Any]) -> SampleInput:
+    """The first frames of the user's video, or all frames to reconstruct."""
     from zoo.data.model_input import count_input_frames, read_model_input
 
     if not model.card.tasks & {"predict", "reconstruct"}:
-        raise ZooError(f"{model.card.name} begins from nothing; it takes no given=. Try without it.")
+        raise ZooError(f"{model.card.name} generates without any input. Leave given= out.")
     path = Path(str(settings.given))
-    there = count_input_frames(path, model.spec, None)
-    frames = settings.frames or (there if settings.reconstruct else model.spec.frames)
+    available = count_input_frames(path, model.spec, None)
+    frames = settings.frames or (available if settings.reconstruct else model.spec.frames)
     shown = frames if settings.reconstruct else settings.context or 0
-    if shown > there:
-        raise ZooError(f"given={path} has {there} frames at {model.spec.fps:g} a second, and {shown} are to be shown.")
-    return Given(path.stem, frames, shown, islice(read_model_input(path, model.spec, None), shown))
+    if shown > available:
+        raise ZooError(f"given={path} has {available} frames at {model.spec.fps:g} fps, but {shown} are required.")
+    return SampleInput(path.stem, frames, shown, islice(read_model_input(path, model.spec, None), shown))
 
 
-def _clip(settings: SampleSettings, model: VideoModel[Any], number: int) -> Given:
-    """A validation clip of the run's own data set; of a model that does not translate, only as long as it is used."""
+def _validation_clip_input(settings: SampleSettings, model: VideoModel[Any], number: int) -> SampleInput:
+    """A validation clip of the run's data set; for a model that does not translate, only the frames that it uses."""
     from torch.utils.data import default_collate
 
     from zoo.data.base import build_set
@@ -161,37 +169,45 @@ def _clip(settings: SampleSettings, model: VideoModel[Any], number: int) -> Give
 
     config = data_config(settings.run)
     frames = settings.frames or model.spec.frames
-    wanted = model.card.wanted() - {"flow", "visibility"}  # what training compares with, and sampling does not see
+    wanted = model.card.wanted() - {"flow", "visibility"}  # used in training only
     length = frames if model.source else max(min(frames, model.spec.frames), settings.context or 0)
     if settings.reconstruct:
         length = frames
     clips = build_set(replace(config, frames=length), "val", wanted, seed=0)
     if number >= len(clips):
-        raise ZooError(f"There are {len(clips)} validation clips of {length} frames. Try: clips={len(clips)}")
+        raise ZooError(
+            f"clips is {settings.clips}, but there are {len(clips)} validation clips of {length} frames. "
+            f"Try: clips={len(clips)}"
+        )
     pieces: Iterator[Clip] = (default_collate([piece]) for piece in clips.pieces(number, length))
     first = next(pieces)
-    return Given(re.sub(r"[^\w.-]+", "_", first["key"][0]), frames, settings.context or 0, chain([first], pieces))
+    return SampleInput(re.sub(r"[^\w.-]+", "_", first["key"][0]), frames, settings.context or 0, chain([first], pieces))
 
 
-def _footage(settings: SampleSettings, model: VideoModel[Any]) -> Given:
-    """What the user gives."""
+def _footage_input(settings: SampleSettings, model: VideoModel[Any]) -> SampleInput:
+    """The user's footage: a video, or frames or maps in a folder."""
     from zoo.data.model_input import count_input_frames, read_model_input
     from zoo.data.transforms import DRAWN_CHANNELS
 
     path = Path(str(settings.given))
-    there = count_input_frames(path, model.spec, model.source)
-    frames = settings.frames or there
-    if frames > there:
-        raise ZooError(f"given={path} has {there} frames at {model.spec.fps:g} a second. Try: frames={there}")
+    available = count_input_frames(path, model.spec, model.source)
+    frames = settings.frames or available
+    if frames > available:
+        raise ZooError(
+            f"given={path} has {available} frames at {model.spec.fps:g} fps, fewer than {frames}. "
+            f"Try: frames={available}"
+        )
     shows_frames = model.source == "condition" and model.spec.condition_kind in DRAWN_CHANNELS
-    context = settings.context or 0 if shows_frames else 0  # maps come without the frames they are maps of
+    context = settings.context or 0 if shows_frames else 0  # maps come without real frames
     instances = Path(settings.given_instances) if settings.given_instances else None
-    return Given(path.stem, frames, context, read_model_input(path, model.spec, model.source, instances))
+    return SampleInput(path.stem, frames, context, read_model_input(path, model.spec, model.source, instances))
 
 
 def _write(model: VideoModel[Any], request: SampleRequest, path: Path, overwrite: bool) -> list[Path]:
-    """Stream a sample into ``<path>.mp4``, which has its name when it is whole; keep a few frames of it and of what was
-    given for ``<path>.png``."""
+    """Stream a sample into ``<path>.mp4``, and write ``<path>.png`` with a few frames of the input and the sample.
+
+    The video has a temporary name until it is complete.
+    """
     from torch import stack
 
     from zoo.data.decode import VideoWriter
@@ -199,36 +215,36 @@ def _write(model: VideoModel[Any], request: SampleRequest, path: Path, overwrite
 
     kept = filmstrip_frames(request.frames)
     rows: dict[str, list[Tensor]] = defaultdict(list)
-    request = replace(request, given=_watch(request.given, kept, model, rows))  # type: ignore[arg-type]
-    made: list[Tensor] = []
+    request = replace(request, given=_move_and_record(request.given, kept, model, rows))  # type: ignore[arg-type]
+    generated: list[Tensor] = []
     path.parent.mkdir(parents=True, exist_ok=True)
-    film, grid = (path.with_name(f"{path.name}.{ending}") for ending in ("mp4", "png"))  # there may be dots in the name
+    film, grid = (path.with_name(f"{path.name}.{ending}") for ending in ("mp4", "png"))  # the name may contain dots
     if film.exists() and not overwrite:
-        raise ZooError(f"{film} is there already. To put another in its place: overwrite=true. Or: out=<folder>")
-    beside = film.with_name(f".{film.name}")
-    with VideoWriter(beside, model.spec.fps) as writer:
+        raise ZooError(f"{film} already exists. To replace it: overwrite=true. Or choose another folder: out=<folder>")
+    partial = film.with_name(f".{film.name}")
+    with VideoWriter(partial, model.spec.fps) as writer:
         for t, frame in enumerate(_frames(model, request)):
             picture = to_bytes(frame.video[0])
             writer.write(picture.permute(1, 2, 0).numpy())
             if t in kept:
-                made.append(picture)
-    beside.replace(film)
-    films = {name: stack(_filled(row, made)) for name, row in {**rows, "generated": made}.items()}
+                generated.append(picture)
+    partial.replace(film)
+    films = {name: stack(_pad(row, generated)) for name, row in {**rows, "generated": generated}.items()}
     save_grid(grid, [films])
     return [film, grid]
 
 
-def _filled(row: list[Tensor], made: list[Tensor]) -> list[Tensor]:
-    """As many pictures as were made; white where nothing was given."""
+def _pad(row: list[Tensor], generated: list[Tensor]) -> list[Tensor]:
+    """Cut or pad a row to the length of the generated one; white where there is no input."""
     from torch import full_like
 
-    return row[: len(made)] + [full_like(picture, 255) for picture in made[len(row) :]]
+    return row[: len(generated)] + [full_like(picture, 255) for picture in generated[len(row) :]]
 
 
-def _watch(
+def _move_and_record(
     pieces: Iterable[Clip], kept: frozenset[int], model: VideoModel[Any], rows: dict[str, list[Tensor]]
 ) -> Iterator[Clip]:
-    """Pass the given on to where the model is, and keep the pictures of a few of its frames."""
+    """Move the input to the model's device piece by piece, and add the frames in ``kept`` to ``rows``."""
     from lightning.fabric.utilities import move_data_to_device
 
     from zoo.visualization.grids import conditioning_film, to_bytes
@@ -245,17 +261,17 @@ def _watch(
 
 
 def _frames(model: VideoModel[Any], request: SampleRequest) -> Iterator[Sample]:
-    """The frames one by one, from a model that streams and from one that does not."""
+    """Iterate over the frames of a sample, also for a model that does not stream."""
     from zoo.model import pieces
 
     if model.card.streams:
         return model.stream(request)
-    whole = replace(request, given=_joined(list(pieces(request.given))))
+    whole = replace(request, given=_concatenate(list(pieces(request.given))))
     return (Sample(frame) for frame in model.sample(whole).video.unbind(1))
 
 
-def _joined(pieces: Sequence[Clip]) -> Clip | None:
-    """Consecutive pieces as one clip: what has a time axis, one behind the other."""
+def _concatenate(pieces: Sequence[Clip]) -> Clip | None:
+    """Concatenate consecutive pieces along time; what has no time axis is taken from the first."""
     from torch import Tensor, cat
     from torch.utils._pytree import tree_map
 

@@ -1,6 +1,6 @@
-"""Train a model: ``python -m zoo.train model=vid2vid data=puppets``. Everything is in conf/train.yaml.
+"""Train a model: ``python -m zoo.train model=vid2vid data=puppets``. The settings are in conf/train.yaml.
 
-What can be checked is checked before torch is imported, so a mistake is told in a second.
+Settings are checked before torch is imported, so errors come within a second.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from zoo.training.signals import exit_after_signal
 
 @hydra_command("train", sweep=run_sweep)
 def main(config: DictConfig) -> dict[str, float]:
-    """The command: begin a training, or resume one."""
+    """The command: start a training or resume one."""
     hydra = HydraConfig.get()
     run = Path(hydra.runtime.output_dir)
     try:
@@ -30,30 +30,30 @@ def main(config: DictConfig) -> dict[str, float]:
     except Stopped as stop:
         exit_after_signal(stop, run)
     if finished.plan is None:
-        print(f"{run} has finished its training already. To sample from it: python -m zoo.sample run={run}")
+        print(f"{run} has already finished training. Sample from it: python -m zoo.sample run={run}")
     elif is_main_process():
         print_summary(run, finished.plan.card, finished.metrics)
     return finished.metrics
 
 
 def print_summary(run: Path, card: ModelCard, metrics: dict[str, float]) -> None:
-    """Say where the run is, what to open and what to type next."""
-    here = run.relative_to(Path.cwd()) if run.is_relative_to(Path.cwd()) else run
+    """Print the metrics, the files of the run and the next command."""
+    shown = run.relative_to(Path.cwd()) if run.is_relative_to(Path.cwd()) else run
     print()
     for key, value in sorted(metrics.items()):
         print(f"{key:32s} {value:.4f}")
-    print(f"\nrun      {here}")
+    print(f"\nrun      {shown}")
     if (run / GALLERY_VIDEO).exists():
-        print(f"video    {here / GALLERY_VIDEO}")
-        print(f"grid     {here / GALLERY_GRID}    rows: given, real, generated, and what it was made from")
-    print(f"curves   {here / CURVES}, {here / METRICS}")
-    print(f"more     {what_next(card, here)}")
-    for offline in sorted(here.glob("wandb/offline-run-*")):
+        print(f"video    {shown / GALLERY_VIDEO}")
+        print(f"grid     {shown / GALLERY_GRID}    rows: given, real, generated, and the input")
+    print(f"curves   {shown / CURVES}, {shown / METRICS}")
+    print(f"more     {next_command(card, shown)}")
+    for offline in sorted(shown.glob("wandb/offline-run-*")):
         print(f"wandb    wandb sync {offline}")
 
 
-def what_next(card: ModelCard, run: Path) -> str:
-    """The command to type after a training."""
+def next_command(card: ModelCard, run: Path) -> str:
+    """The command to run after a training."""
     if card.samples:
         return f"python -m zoo.sample run={run} frames=100"
     return f"python -m zoo.evaluate run=<run of a model> {card.name}={run}"

@@ -25,7 +25,7 @@ from zoo.evaluation.choice import PAIRED_DEFAULTS
 from zoo.evaluation.metric import Setup
 from zoo.model import build
 from zoo.runs.load import data_config, load
-from zoo.runs.provenance import commit
+from zoo.runs.provenance import find_commit
 from zoo.types import Sample, SampleRequest
 from zoo.visualization.grids import sample_films, save_film, save_grid
 
@@ -74,7 +74,7 @@ def main(run: str) -> None:
         "context": CONTEXT,
         "clips_seen": model.clips_seen,
         "seed": yaml.safe_load((Path(run) / "config.yaml").read_text())["seed"],
-        "commit": commit(),
+        "commit": find_commit(),
         "results": {kind: measure(video, clip["video"]) for kind, video in videos.items()},
     }
     with (HERE / "results.jsonl").open("a") as file:

@@ -26,9 +26,9 @@ from tempfile import mkdtemp
 import torch
 
 from zoo import list_models
-from zoo.io.atomic import partial
-from zoo.runs.provenance import commit
-from zoo.testing.rerun import begin_or_go_on, tiny_plan, unlike
+from zoo.io.atomic import partial_path
+from zoo.runs.provenance import find_commit
+from zoo.testing.rerun import differing_files, start_or_resume, tiny_plan
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs/guides/resuming.md"
@@ -66,12 +66,12 @@ def kill_repeatedly(name: str, kills: int, clips: int, folder: Path, seed: int =
             process = fork_training(name, clips, run)
             if kill_after(process, rng.uniform(0.0, STARTUP + duration / 3)):
                 tally.kills += 1
-                tally.in_writing += any(partial(run / file).exists() for file in ("last.ckpt", "best.ckpt"))
+                tally.in_writing += any(partial_path(run / file).exists() for file in ("last.ckpt", "best.ckpt"))
                 tally.before_first += not (run / "last.ckpt").exists()
             else:
                 break
         tally.trainings += 1
-        tally.different += bool(unlike(run, undisturbed))
+        tally.different += bool(differing_files(run, undisturbed))
     return tally
 
 
@@ -82,7 +82,7 @@ def fork_training(name: str, clips: int, run: Path) -> int:
         return process
     try:
         os.setsid()
-        begin_or_go_on(tiny_plan(name, clips), run)
+        start_or_resume(tiny_plan(name, clips), run)
     except BaseException:
         traceback.print_exc()
         os._exit(1)
@@ -112,7 +112,7 @@ def main(names: list[str]) -> None:
             tally = kill_repeatedly(name, KILLS, CLIPS, folder)
         finally:
             shutil.rmtree(folder)
-        provenance = {"command": f"python experiments/kills/run.py {name}", "commit": commit()}
+        provenance = {"command": f"python experiments/kills/run.py {name}", "commit": find_commit()}
         with (HERE / "results.jsonl").open("a") as out:
             out.write(json.dumps({"model": name, **asdict(tally), **provenance}) + "\n")
         print(name, tally)

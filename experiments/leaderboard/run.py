@@ -23,7 +23,7 @@ from zoo.comparison.table import ARROWS, format_cell, group_by_task
 from zoo.evaluation.catalogue import better
 from zoo.evaluation.results import RESULTS, Result, add_line, read_results
 from zoo.runs.files import CONFIG
-from zoo.runs.provenance import commit
+from zoo.runs.provenance import find_commit
 
 HERE = Path(__file__).parent
 README = HERE.parents[1] / "README.md"
@@ -84,7 +84,7 @@ def measure(run: Path, model: str, seed: int, context: int, train_command: str) 
     trained_at = json.loads((run / "environment.json").read_text())["commit"]
     for result in read_results(run)[before:]:
         result.more.update(seed=seed, command=train_command, measured=evaluate_command)
-        result.more.update(trained_at=trained_at, measured_at=commit())
+        result.more.update(trained_at=trained_at, measured_at=find_commit())
         add_line(HERE / RESULTS, result.line())
 
 

@@ -23,7 +23,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from zoo.runs.metrics_csv import read_curves
-from zoo.runs.provenance import commit
+from zoo.runs.provenance import find_commit
 
 HERE = Path(__file__).parent
 ROUNDS = 2
@@ -90,7 +90,14 @@ def measure_all() -> None:
                 "two together": measure([*overrides, f"budget.clips={2 * STEPS * BATCH}", *TOGETHER], 1),
             }
             command = shlex.join(["python", "-m", "zoo.train", *overrides, *TOGETHER])
-            line = {"model": model, "batch": BATCH, "round": number, **rates, "command": command, "commit": commit()}
+            line = {
+                "model": model,
+                "batch": BATCH,
+                "round": number,
+                **rates,
+                "command": command,
+                "commit": find_commit(),
+            }
             with (HERE / "results.jsonl").open("a") as out:
                 out.write(json.dumps(line) + "\n")
             print(model, number, {key: round(value, 3) for key, value in rates.items()})

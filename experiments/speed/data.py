@@ -36,7 +36,7 @@ from zoo.data.sets.puppets.clips import PuppetClips
 from zoo.data.sets.puppets.config import PuppetsConfig
 from zoo.data.transforms import to_uint8
 from zoo.runs.metrics_csv import read_curves
-from zoo.runs.provenance import commit
+from zoo.runs.provenance import find_commit
 
 HERE = Path(__file__).parent
 OUT = HERE / "data.jsonl"
@@ -178,7 +178,7 @@ def measure_waiting(overrides: Sequence[str]) -> dict[str, float]:
 def add_line(line: dict[str, Any]) -> None:
     """Append a line to data.jsonl and print it."""
     with OUT.open("a") as out:
-        out.write(json.dumps(line | {"commit": commit()}) + "\n")
+        out.write(json.dumps(line | {"commit": find_commit()}) + "\n")
     print({key: round(value, 3) if isinstance(value, float) else value for key, value in line.items()}, flush=True)
 
 

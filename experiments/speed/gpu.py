@@ -42,18 +42,18 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils._pytree import tree_map_only
 from torch.utils.data import DataLoader
 
-from zoo.benchmark.figures import Ratio, ratios, spread
+from zoo.benchmark.arguments import plan_training
 from zoo.benchmark.measure import Benchmark, trainer_for
-from zoo.benchmark.roofline import Count, roofline, timings
-from zoo.benchmark.split import PARTS, DeviceClock, Split
-from zoo.benchmark.words import planned
+from zoo.benchmark.roofline import FlopCounter, roofline, time_repetitions
+from zoo.benchmark.stats import Ratio, ratios, spread
+from zoo.benchmark.step_profiler import PARTS, CudaTimer, StepProfiler
 from zoo.callbacks.clips_seen import ClipsSeen
 from zoo.callbacks.ema import MovingAverage
 from zoo.callbacks.non_finite import StopOnNonFinite
 from zoo.cli import hush_libraries
 from zoo.data.module import VideoData
 from zoo.model import build
-from zoo.runs.provenance import commit
+from zoo.runs.provenance import find_commit
 from zoo.training.plan import Plan
 
 Line = dict[str, Any]
@@ -113,7 +113,7 @@ class Training:
     def run_block(self, *more_callbacks: Callback) -> None:
         """Train for WARM_UP + STEPS steps, and measure the last STEPS of them."""
         start = time.perf_counter()
-        split = Split(DeviceClock(), lambda step: None)
+        split = StepProfiler(CudaTimer(), lambda step: None)
         clips: Any = DataLoader(list(islice(cycle(self.clips), WARM_UP + STEPS)), batch_size=None)  # type: ignore[arg-type]
         torch.cuda.reset_peak_memory_stats()
         with tempfile.TemporaryDirectory() as scratch, self.variant.set_up():
@@ -129,7 +129,7 @@ class Training:
 
 def plan_on_gpu(*overrides: str) -> Plan:
     """The plan of a training on one GPU with these overrides of `zoo.train`."""
-    return planned([*overrides, "strategy.accelerator=gpu"])
+    return plan_training([*overrides, "strategy.accelerator=gpu"])
 
 
 def pinned_clips(plan: Plan) -> list[Any]:
@@ -165,7 +165,7 @@ def compare(overrides: tuple[str, ...], *variants: Variant, about: str = "") -> 
 
 def in_ms(seconds: list[float]) -> list[float]:
     """Milliseconds: the first quartile, the median and the third quartile."""
-    quartiles = spread(seconds).times(1000)
+    quartiles = spread(seconds).scaled(1000)
     return [round(value, 3) for value in (quartiles.lower, quartiles.median, quartiles.upper)]
 
 
@@ -183,14 +183,14 @@ def ceilings() -> Iterator[Line]:
     for name, dtype in dtypes.items():
         torch.backends.cuda.matmul.allow_tf32 = name == "tf32"
         one, other = (torch.randn(8192, 8192, device="cuda", dtype=dtype) for _ in range(2))
-        seconds = timings(lambda one=one, other=other: torch.mm(one, other), DeviceClock(), 3, 10)  # type: ignore[misc]
+        seconds = time_repetitions(lambda one=one, other=other: torch.mm(one, other), CudaTimer(), 3, 10)  # type: ignore[misc]
         yield {
             "what": f"matrices of 8192, {name}",
             "tflop_per_s": round(2 * 8192**3 / spread(seconds).median / TERA, 1),
         }
     source = torch.randn(2**28, device="cuda")
     target = torch.empty_like(source)
-    seconds = timings(lambda: target.copy_(source), DeviceClock(), 3, 10)
+    seconds = time_repetitions(lambda: target.copy_(source), CudaTimer(), 3, 10)
     yield {"what": "a copy of 1 GiB", "tb_per_s": round(2 * source.nbytes / spread(seconds).median / TERA, 2)}
 
 
@@ -249,7 +249,7 @@ def sampling() -> Iterator[Line]:
             for name, each in variants.items():
                 before = torch.cuda.memory_allocated()
                 with torch.no_grad():
-                    for series, row in bench.sampling(trainer, each).items():
+                    for series, row in bench.measure_sampling(trainer, each).items():
                         seconds[name].setdefault(series, []).extend(row)
                 held[name] += torch.cuda.memory_allocated() - before
         for name in variants:
@@ -273,13 +273,13 @@ def roofline_of_step() -> Iterator[Line]:
     for overrides in ((*VID2VID, *SIZES["512x256"]), PAPER):
         for bits in ("32", "bf16"):
             plan = plan_on_gpu(*overrides, f"trainer.precision={bits}", "data.workers=8")
-            bench, split = Benchmark(plan, STEPS, WARM_UP), Split(DeviceClock(), lambda step: None)
-            count = Count(WARM_UP)
+            bench, split = Benchmark(plan, STEPS, WARM_UP), StepProfiler(CudaTimer(), lambda step: None)
+            count = FlopCounter(WARM_UP)
             with tempfile.TemporaryDirectory() as scratch:
                 bench.fit(Path(scratch), WARM_UP + STEPS, False, split)
                 bench.fit(Path(scratch), WARM_UP + STEPS, False, None, count)
             whole = split.seconds()["whole"][WARM_UP:]
-            measured = roofline(count, whole, bench.device, bench.clock, WARM_UP, STEPS)
+            measured = roofline(count, whole, bench.device, bench.timer, WARM_UP, STEPS)
             size = f"{plan.spec.width}x{plan.spec.height}"
             yield {"model": plan.card.name, "size": size, "precision": bits, **measured, "words": list(overrides)}
 
@@ -392,7 +392,7 @@ def main() -> None:
     parser.add_argument("--parts", default=",".join(PARTS_OF_ALL), help="parts, in the order in which they run")
     parser.add_argument("--out", type=Path, default=HERE / "gpu.jsonl")
     parser.add_argument("--seconds", type=float, default=900.0, help="time limit of all parts together")
-    parser.add_argument("--commit", default=commit(), help="for checkouts without a repository")
+    parser.add_argument("--commit", default=find_commit(), help="for checkouts without a repository")
     args = parser.parse_args()
     provenance = {"commit": args.commit, "torch": torch.__version__}
     end = time.monotonic() + args.seconds

@@ -99,12 +99,12 @@ def measure() -> None:
         for number, curve in enumerate(CURVES):
             curve.mib = [round(points[number, x].result(), 1) for x in curve.values]
             print(f"{curve.panel:26s} {curve.name:28s} {dict(zip(curve.values, curve.mib, strict=True))}", flush=True)
-    from zoo.runs.provenance import commit
+    from zoo.runs.provenance import find_commit
 
     lines = [vars(curve) | {"command": shlex.join(["python", "-m", *curve.arguments])} for curve in CURVES]
     for line in lines:
         del line["arguments"]
-    JSON.write_text(json.dumps({"commit": commit(), "curves": lines}, indent=1) + "\n")
+    JSON.write_text(json.dumps({"commit": find_commit(), "curves": lines}, indent=1) + "\n")
 
 
 def read_curves() -> list[Curve]:

@@ -39,7 +39,7 @@ from lightning.fabric.utilities import move_data_to_device
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, default_collate
 
-from zoo.benchmark.split import clock_of
+from zoo.benchmark.step_profiler import build_timer
 from zoo.blocks.cpu_convolution import FewChannelConv2d, OneHotConv2d
 from zoo.blocks.winograd import WinogradConv2d
 from zoo.cli import hush_libraries
@@ -49,7 +49,7 @@ from zoo.losses.warping import flow_confidence
 from zoo.model import build
 from zoo.models.vid2vid.losses import temporal_groups, video_input
 from zoo.models.vid2vid.model import Vid2Vid
-from zoo.runs.provenance import commit
+from zoo.runs.provenance import find_commit
 from zoo.types import ClipSpec, SampleRequest
 
 RESULTS = {"cpu": "vid2vid.jsonl", "cuda": "vid2vid-cuda.jsonl"}
@@ -219,7 +219,7 @@ class Interleaved(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, model: Vid2Vid, *_: Any) -> None:
         """Stop the clock for ours."""
-        clock_of(model.device).settle()
+        build_timer(model.device).settle()
         self.times[-1].append(1000 * (time.perf_counter() - self.start) / (FRAMES - self.context))
 
 
@@ -291,7 +291,7 @@ def sampling(height: int, width: int, device: str) -> dict[str, Any]:
 
 def timed(work: Callable[[], Any], device: torch.device) -> tuple[Any, float]:
     """The result of ``work``, and the milliseconds until the device has computed it."""
-    clock = clock_of(device)
+    clock = build_timer(device)
     clock.settle()
     start = time.perf_counter()
     result = work()
@@ -326,7 +326,7 @@ if __name__ == "__main__":
     for size in SIZES[device]:
         for measure in (training, sampling):
             torch.manual_seed(0)
-            line = measure(*size, device) | {"commit": commit()}
+            line = measure(*size, device) | {"commit": find_commit()}
             print(json.dumps(line), flush=True)
             with Path(__file__).with_name(RESULTS[device]).open("a") as file:
                 file.write(json.dumps(line) + "\n")

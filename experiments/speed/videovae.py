@@ -32,7 +32,7 @@ from zoo.data.sets.puppets.config import PuppetsConfig
 from zoo.losses.gaussian import free_bits, kl_divergence
 from zoo.model import build
 from zoo.models.videovae.model import VideoVAE
-from zoo.runs.provenance import commit
+from zoo.runs.provenance import find_commit
 
 RESULTS = Path(__file__).with_name("videovae.jsonl")
 
@@ -129,7 +129,7 @@ if __name__ == "__main__":
         "ours_ms": quartiles(ours),
         "ratio": quartiles([a / b for a, b in zip(public, ours, strict=True)]),
         "convolutions_ms": quartiles(convolutions),
-        "commit": commit(),
+        "commit": find_commit(),
     }
     print(json.dumps(line))
     with RESULTS.open("a") as file:

@@ -94,12 +94,17 @@ def measure(run: str) -> None:
     import torch
 
     from zoo.runs.load import load
-    from zoo.runs.provenance import commit
+    from zoo.runs.provenance import find_commit
 
     torch.set_num_threads(1)
     model = load(run)
     protocol = {**EVALUATION, "height": 64, "width": 64, "split": "val", "data": "puppets street"}
-    line = {"clips_seen": model.clips_seen, "commit": commit(), "protocol": protocol, "results": evaluate(model, run)}
+    line = {
+        "clips_seen": model.clips_seen,
+        "commit": find_commit(),
+        "protocol": protocol,
+        "results": evaluate(model, run),
+    }
     line["results_batch_statistics"] = evaluate(with_batch_statistics(model), run)
     print(json.dumps(line))
 

@@ -135,7 +135,7 @@ def measure(run: str, classifier_run: str) -> None:
 
     from zoo.evaluation.tools import check_classifier_on_real_clips, open_classifier
     from zoo.runs.load import data_config, load
-    from zoo.runs.provenance import commit
+    from zoo.runs.provenance import find_commit
 
     torch.set_num_threads(1)
     model = load(run)
@@ -156,7 +156,7 @@ def measure(run: str, classifier_run: str) -> None:
     if model.attributes:
         results["transitions"] = transition_metrics(model, classifier)
     protocol = {"clips": CLASSIFIED, "frames": FRAMES, "height": 64, "width": 64, "split": "val", "data": vars(config)}
-    line = {"clips_seen": model.clips_seen, "measured at": commit(), "protocol": protocol}
+    line = {"clips_seen": model.clips_seen, "measured at": find_commit(), "protocol": protocol}
     print(json.dumps(line | {"results": round_values(results)}))
 
 

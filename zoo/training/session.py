@@ -1,4 +1,4 @@
-"""One training in its run folder, from the lock to the outcome: what `python -m zoo.train` and `zoo.fit` share."""
+"""Run one training in its run folder, from the lock to the outcome, for `python -m zoo.train` and `zoo.fit`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zoo.runs.files import CONFIG, CURVES, METRICS
 from zoo.runs.lock import clear_run_folder, locked
 from zoo.runs.outcome import read_outcome, write_outcome
 from zoo.training.plan import Plan, plan
-from zoo.training.resume import check_resumable, resumed
+from zoo.training.resume import check_resumable, load_resumed
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,11 @@ class FinishedRun:
     """What was trained; None for a training that had finished before."""
 
 
-def run_training(config: DictConfig, folder: Path, typed: Sequence[str]) -> FinishedRun:
-    """Train as composed in ``config``, or resume the training in ``folder``.
+def run_training(config: DictConfig, folder: Path, overrides: Sequence[str]) -> FinishedRun:
+    """Train with the settings in ``config``, or resume the training in ``folder``.
 
-    typed: the overrides that a user typed, of which a training that is resumed accepts only a few. Mistakes raise
-    ZooError before the folder is touched. Raises `Stopped` when a signal has ended the training and its state is saved.
+    overrides: those that the user typed; a resumed training accepts only a few. Raises ZooError for invalid settings,
+    before the folder is touched, and Stopped after a signal, when a checkpoint is saved.
     """
     resumes = bool(config.resume) or (was_restarted() and (folder / CONFIG).is_file())
     if resumes:
@@ -47,12 +47,12 @@ def run_training(config: DictConfig, folder: Path, typed: Sequence[str]) -> Fini
         if planned is None:
             if outcome := read_outcome(folder):
                 return FinishedRun(folder, outcome["metrics"])
-            settings, start = resumed(folder, config, typed if config.resume else ())
+            settings, start = load_resumed(folder, config, overrides if config.resume else ())
             planned = plan(settings)
         elif is_main_process():
             clear_run_folder(folder, config.overwrite)
         import_lightning()
-        from zoo.training.trainer import train  # torch comes in here
+        from zoo.training.trainer import train  # imports torch
 
         metrics = train(planned, folder, start)
         if is_main_process():

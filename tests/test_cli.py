@@ -1,0 +1,62 @@
+"""What the commands share: errors without a stack trace, and log messages in the terminal."""
+
+import logging
+
+import pytest
+
+from zoo.cli import TerminalHandler, command, log_to_terminal
+from zoo.errors import ZooError
+
+logger = logging.getLogger("zoo.test")
+
+
+@pytest.fixture(autouse=True)
+def _without_handlers():
+    """The logger of a library: no handler of a command, and the default level."""
+    zoo = logging.getLogger("zoo")
+    before = zoo.handlers[:], zoo.level
+    zoo.handlers = [handler for handler in zoo.handlers if not isinstance(handler, TerminalHandler)]
+    zoo.setLevel(logging.NOTSET)
+    yield
+    zoo.handlers = before[0]
+    zoo.setLevel(before[1])
+
+
+def test_a_library_prints_no_messages(capsys):
+    logger.info("a note")
+    logger.warning("a warning")
+    assert "".join(capsys.readouterr()) == ""
+
+
+def test_a_command_prints_messages_as_they_are(capsys):
+    @command
+    def main():
+        logger.debug("a detail")
+        logger.info("a note")
+        logger.warning("a warning")
+        return 3
+
+    assert main() == 3
+    log_to_terminal()  # a second call adds no second handler
+    logger.info("again")
+    assert capsys.readouterr() == ("a note\nagain\n", "a warning\n")
+
+
+def test_a_command_prints_a_zoo_error_and_exits_with_1(capsys):
+    @command
+    def main():
+        raise ZooError("There is no x. Type y.")
+
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 1
+    assert capsys.readouterr().err == "\nThere is no x. Type y.\n"
+
+
+def test_a_bug_keeps_its_stack_trace():
+    @command
+    def main():
+        raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        main()

@@ -5,6 +5,7 @@ Shapes: T frames, H x W pixels.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -32,6 +33,8 @@ from zoo.evaluation.tools import open_tools
 from zoo.runs.files import RESULTS
 from zoo.settings import EvaluateSettings
 from zoo.types import Clip, ClipSpec
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_FRAMES = 16
 RESIZE = "scaled to cover, centre-cropped (area)"
@@ -190,7 +193,7 @@ def _pairs(real: list[Segment], fake: list[Segment]) -> set[Segment]:
         return set(real) & set(fake)
     if names & others:
         unmatched = sorted(names ^ others)
-        print(f"No pairs are compared, since only one of the two folders holds {listed(unmatched[:MAX_NAMES])}.")
+        logger.info(f"No pairs are compared, since only one of the two folders holds {listed(unmatched[:MAX_NAMES])}.")
     return set()
 
 

@@ -23,7 +23,7 @@ LINE = re.compile(r"training  (\d+)/16 clips \((\d+)%\)    [\d.]+ clips/s    0:0
 @pytest.fixture
 def messages(caplog):
     caplog.set_level(logging.INFO, "zoo")
-    return lambda: [record.getMessage() for record in caplog.records]
+    return lambda: [record.getMessage() for record in caplog.records if record.name.startswith("zoo")]
 
 
 def train(lines: ProgressLines, steps: int, folder: Path) -> None:

@@ -50,7 +50,7 @@ from zoo.flow.estimators import build_estimator
 from zoo.io.safe_load import read_tensors
 from zoo.losses.classifiers import load_vgg19
 from zoo.models.image_translation.released import read_state
-from zoo.models.vid2vid.convert import convert as convert_vid2vid
+from zoo.models.vid2vid.model import Vid2Vid
 from zoo.runs.load import data_config, read_config
 from zoo.runs.validate import check_model
 from zoo.testing import tiny_model
@@ -453,7 +453,7 @@ def test_released_weights_are_checked(changed, sentence, tmp_path):
 
 def test_released_weights_in_the_legacy_format_are_read(tmp_path):
     legacy(tmp_path / "latest_net_G0.pth", GOLDEN)
-    assert convert_vid2vid(tmp_path, {"label_count": 5, "height": 16, "width": 32}).config.width == 4
+    assert Vid2Vid.convert(tmp_path, {"label_count": 5, "height": 16, "width": 32}).config.width == 4
 
 
 # ---------------------------------------------------------------- config.yaml of a run

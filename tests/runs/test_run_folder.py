@@ -257,6 +257,8 @@ def test_write_errors_and_lost_processes_are_explained(tmp_path):
         explain_failures(tmp_path),
     ):
         raise OSError(30, "Read-only file system", "config.yaml")
+    with pytest.raises(ZooError, match=r"loading process died: Connection reset by peer"), explain_failures(tmp_path):
+        raise ConnectionResetError(104, "Connection reset by peer")
     gloo = "[/build/pair.cc:561] Connection closed by peer [127.0.0.1]:32663. This is typically caused by …"
     lost = pytest.raises(ZooError, match=r"died: Connection closed by peer \[127.0.0.1\]:32663. Its own error")
     with lost, explain_failures(tmp_path):

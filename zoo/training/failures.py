@@ -13,9 +13,11 @@ from zoo.runs.files import LAST
 
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG}
 SOURCE_LINE = re.compile(r"^\[[^\]]*\] ")  # such as [/pytorch/gloo/pair.cc:561]
+LOST_LOADER = (
+    "A data loading process died: {}. It may have run out of memory; fewer processes need less. Try: data.workers=0."
+)
 LOST_PROCESSES = {
-    "DataLoader worker": "A data loading process died: {}. It may have run out of memory; fewer processes need less. "
-    "Try: data.workers=0.",
+    "DataLoader worker": LOST_LOADER,
     "Connection closed by peer": "Another process of this training died: {}. Its own error message is above.",
     "Connection reset by peer": "Another process of this training died: {}. Its own error message is above.",
 }
@@ -26,6 +28,8 @@ def explain_failures(run: Path) -> Iterator[None]:
     """Context that raises a ZooError with the cause and how to resume, in place of an operating-system error."""
     try:
         yield
+    except ConnectionError as problem:  # the loader died while a batch was being received
+        raise ZooError(f"{LOST_LOADER.format(problem.strerror or problem)} {resume_hint(run)}") from problem
     except OSError as problem:
         if problem.errno not in DISK_ERRORS:
             raise

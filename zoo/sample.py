@@ -76,17 +76,17 @@ def _check_counts(settings: SampleSettings) -> None:
 
 def _describe_options(settings: SampleSettings) -> str:
     """Settings that are not the default, as part of file names: samples with other settings overwrite nothing."""
-    words = [f"{name}-{value}" for name, value in settings.attributes.items()]
-    words += [f"context{settings.context}"] if (settings.context or 0) > 1 else []
-    words += [f"temperature{settings.temperature:g}"] if settings.temperature is not None else []
-    words += [f"first_frame-{settings.first_frame}"] if settings.first_frame else []
-    words += (
+    parts = [f"{name}-{value}" for name, value in settings.attributes.items()]
+    parts += [f"context{settings.context}"] if (settings.context or 0) > 1 else []
+    parts += [f"temperature{settings.temperature:g}"] if settings.temperature is not None else []
+    parts += [f"first_frame-{settings.first_frame}"] if settings.first_frame else []
+    parts += (
         [f"appearance-{Path(settings.appearance.image).stem}-{settings.appearance.instance}"]
         if settings.appearance.image
         else []
     )
-    words += ["reconstructed"] if settings.reconstruct else []
-    return "".join(re.sub(r"[^\w.@-]+", "_", f"-{word}") for word in words)
+    parts += ["reconstructed"] if settings.reconstruct else []
+    return "".join(re.sub(r"[^\w.@-]+", "_", f"-{part}") for part in parts)
 
 
 def _context(settings: SampleSettings, model: VideoModel[Any]) -> int:

@@ -23,7 +23,7 @@ ZOO = ["-m", "zoo.train", *OVERRIDES]
 
 
 def by_lightning(folder: Path) -> None:
-    run_command("zoo.train", *WORDS, "strategy.devices=2", cwd=folder).check_returncode()
+    run_command("zoo.train", *OVERRIDES, "strategy.devices=2", cwd=folder).check_returncode()
 
 
 def by_torchrun(folder: Path) -> None:

@@ -303,7 +303,7 @@ def build(model: Mapping[str, Any], spec: ClipSpec) -> VideoModel[Any]:
     Raises ZooError for an unknown name or setting, or a value that does not fit.
     """
     entry = MODELS.find(model["name"])
-    return entry.load()(MODELS.config(model), spec)  # type: ignore[no-any-return]
+    return entry.load()(MODELS.config(model), spec)
 
 
 def _match_memory_format(optimizer: torch.optim.Optimizer) -> None:

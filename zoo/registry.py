@@ -43,7 +43,7 @@ class Entry(Generic[CardT]):
         """Import and return the class; this imports torch."""
         module, _, name = self.builds.partition(":")
         package = self.config.__module__.rpartition(".")[0]
-        return getattr(importlib.import_module(module, package), name)  # type: ignore[no-any-return]
+        return getattr(importlib.import_module(module, package), name)
 
     @property
     def conf_dir(self) -> Path:

@@ -184,7 +184,7 @@ class Benchmark:
                 f"data={self.plan.data.name} has no validation clip of {frames} frames. Try: evaluation.frames=<fewer>"
             )
         batch = default_collate([clips.clip(index, 0, frames) for index in range(min(count, len(clips)))])
-        return trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))  # type: ignore[no-any-return]
+        return trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
 
 
 class MeasureAfterTraining(Callback):

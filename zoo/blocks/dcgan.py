@@ -38,7 +38,7 @@ class Encoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images to features."""
-        return self.layers(images)  # type: ignore[no-any-return]
+        return self.layers(images)
 
 
 class Decoder(nn.Module):
@@ -61,7 +61,7 @@ class Decoder(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Features to images."""
-        return self.layers(features)  # type: ignore[no-any-return]
+        return self.layers(features)
 
 
 def _norm_layers(channels: int, norm: str) -> list[nn.Module]:

@@ -54,7 +54,7 @@ class GlobalGenerator(nn.Module):
         """Map (N, C, H, W), and appearance (N, D, H, W) if the model has one, -> image (N, 3, H, W) in [-1, 1]."""
         assert self.head is not None, "this generator was built with makes_image=False"
         features, fine = self._decode(given, appearance)
-        return self.head(_concat(features, fine))  # type: ignore[no-any-return]
+        return self.head(_concat(features, fine))
 
     def features(self, given: Tensor, appearance: Tensor | None = None) -> Tensor:
         """The input of the head, (N, width, H, W), which a finer generator starts from."""
@@ -114,7 +114,7 @@ class LocalEnhancer(nn.Module):
         if freeze_coarse:
             coarse = coarse.detach()
         features = self.encoder(_concat(given, appearance)) + coarse
-        return self.head(self.decoder(features))  # type: ignore[no-any-return]
+        return self.head(self.decoder(features))
 
 
 def _concat(x: Tensor, appearance: Tensor | None) -> Tensor:

@@ -131,4 +131,4 @@ def build_set(config: DataConfig, split: Split, fields: frozenset[str], seed: in
     fields: the fields to provide beside ``video``; no others are computed. seed: determines what varies in training;
     the clips of `val` are the same for every seed. Raises ZooError for an unknown data set or unusable files.
     """
-    return DATA_SETS.find(config.name).load()(config, split, fields, seed)  # type: ignore[no-any-return]
+    return DATA_SETS.find(config.name).load()(config, split, fields, seed)

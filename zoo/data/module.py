@@ -149,7 +149,7 @@ def collate(clips: list[Clip | ZooError]) -> Clip | ZooError:
     for clip in clips:
         if isinstance(clip, ZooError):
             return clip
-    return default_collate(clips)  # type: ignore[no-any-return]
+    return default_collate(clips)
 
 
 class ClipLoader(DataLoader[Clip]):

@@ -41,7 +41,7 @@ def cover(image: NDArray[Pixels], height: int, width: int, ids: bool = False) ->
     shrinks = window_rows > height or window_columns > width
     how = cv2.INTER_NEAREST_EXACT if ids else cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     resized: Any = cv2.resize(np.ascontiguousarray(window), (width, height), interpolation=how)
-    return resized  # type: ignore[no-any-return]
+    return resized
 
 
 def cover_points(points: NDArray[np.float32], rows: int, columns: int, height: int, width: int) -> NDArray[np.float32]:

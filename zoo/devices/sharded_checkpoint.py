@@ -87,7 +87,7 @@ def read_sharded(folder: Path) -> dict[str, Any]:
         ) from problem
     shards = [read_tensors(folder / name, "a checkpoint") for name in files]
     try:
-        return _merge(shards)  # type: ignore[no-any-return]
+        return _merge(shards)
     except (RuntimeError, KeyError, IndexError, TypeError, AttributeError) as problem:
         raise ZooError(
             f"{folder} cannot be read as a checkpoint: its files are not parts of one checkpoint: {problem}"

@@ -45,7 +45,7 @@ class MetricCard:
     def load(self) -> type[Any]:
         """Import the class of the metric, and torch with it."""
         module, _, name = self.builds.partition(":")
-        return getattr(importlib.import_module(f"zoo.evaluation.metrics.{module}"), name)  # type: ignore[no-any-return]
+        return getattr(importlib.import_module(f"zoo.evaluation.metrics.{module}"), name)
 
 
 CARDS = (

@@ -89,7 +89,7 @@ class Videos:
         """Return ``function(video)``, computed on the first call only."""
         if function not in self._cache:
             self._cache[function] = function(self.video)
-        return self._cache[function]  # type: ignore[no-any-return]
+        return self._cache[function]
 
 
 class FrameMeans(Metric):

@@ -83,10 +83,10 @@ class Lite0(Features):
         if view == "clips":
             return features.mean(1)
         if view == "probabilities":
-            return self.network._fc(features.flatten(0, 1)).softmax(-1)  # type: ignore[no-any-return]
+            return self.network._fc(features.flatten(0, 1)).softmax(-1)
         return features
 
     def _pooled(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) in [-1, 1] -> (N, 1280). The network was trained on (byte - 127) / 128."""
         x = F.interpolate(images, (SIDE, SIDE), mode="bilinear", align_corners=False, antialias=True)
-        return self.network.extract_features((x * 127.5 + 0.5) / 128).mean((2, 3))  # type: ignore[no-any-return]
+        return self.network.extract_features((x * 127.5 + 0.5) / 128).mean((2, 3))

@@ -29,4 +29,4 @@ def load_features(name: str, weights: str | None = None, sha256: str | None = No
     module, _, kind = card.builds.partition(":")
     network = getattr(import_module(f"zoo.evaluation.features.{module}"), kind)
     path = Path(weights) if weights else network.find(card)
-    return network(card, path, verify_sha256(path, sha256))  # type: ignore[no-any-return]
+    return network(card, path, verify_sha256(path, sha256))

@@ -37,7 +37,7 @@ def open_script(path: Path) -> nn.Module:
                 check_unfolded(path, archive.infolist(), 2 * path.stat().st_size + SPARE_BYTES)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "`torch.jit.load` is deprecated", FutureWarning)
-            return torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-any-return, no-untyped-call]
+            return torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError, zipfile.BadZipFile) as problem:
         reason = str(problem).splitlines()[0].partition(". ")[0]
         raise ZooError(
@@ -68,7 +68,7 @@ class I3D(TorchScriptFeatures):
 
     def clips(self, video: Tensor) -> Tensor:
         """Logits, (B, 400)."""
-        return self.network(_channels_first(video), rescale=True, resize=True, return_features=True)  # type: ignore[no-any-return]
+        return self.network(_channels_first(video), rescale=True, resize=True, return_features=True)
 
 
 class C3D(TorchScriptFeatures):
@@ -84,7 +84,7 @@ class C3D(TorchScriptFeatures):
 
     def probabilities(self, video: Tensor) -> Tensor:
         """Class probabilities of clips, (B, 101)."""
-        return self.network(_channels_first(video))  # type: ignore[no-any-return]
+        return self.network(_channels_first(video))
 
 
 class Inception(TorchScriptFeatures):

@@ -60,4 +60,4 @@ class VideoNetwork(Features):
 
     def clips(self, video: Tensor) -> Tensor:
         """Features of clips, (B, D)."""
-        return self.network(self.transform(((video.float() + 1) / 2).contiguous()))  # type: ignore[no-any-return]
+        return self.network(self.transform(((video.float() + 1) / 2).contiguous()))

@@ -55,7 +55,7 @@ def frechet_distance(mean: Tensor, covariance: Tensor, mean2: Tensor, covariance
 def _root(covariance: Tensor) -> Tensor:
     """A of S = A Aᵀ."""
     values, vectors = torch.linalg.eigh(covariance)
-    return vectors * values.clamp(min=0).sqrt()  # type: ignore[no-any-return]
+    return vectors * values.clamp(min=0).sqrt()
 
 
 class Frechet(VideoMetric):

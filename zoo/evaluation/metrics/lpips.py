@@ -28,7 +28,7 @@ class LPIPS(PairedMetric):
     def compare(self, generated: Tensor, real: Tensor) -> Tensor:
         """Distance of each pair of frames, (N,)."""
         with torch.no_grad():
-            return self.network(generated.clamp(-1, 1), real.clamp(-1, 1)).reshape(len(generated))  # type: ignore[no-any-return]
+            return self.network(generated.clamp(-1, 1), real.clamp(-1, 1)).reshape(len(generated))
 
 
 def perceptual_network(net: str) -> torch.nn.Module:

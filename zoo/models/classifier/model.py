@@ -50,7 +50,7 @@ class Classifier(VideoModel[ClassifierConfig]):
 
     def features(self, video: Tensor) -> Tensor:
         """Features that the attributes are predicted from: (B, T, 3, H, W) in [-1, 1] -> (B, F)."""
-        return self.encoder(video)  # type: ignore[no-any-return]
+        return self.encoder(video)
 
     def classify(self, video: Tensor) -> AttributeProbabilities:
         """Probabilities of the attributes: (B, T, 3, H, W) in [-1, 1] -> attribute -> (B, K)."""

@@ -38,4 +38,4 @@ class ClipEncoder(nn.Module):
 
     def forward(self, video: Tensor) -> Tensor:
         """Encode clips, (B, T, 3, H, W) in [-1, 1] -> (B, F)."""
-        return self.blocks(video.transpose(1, 2)).mean((2, 3, 4))  # type: ignore[no-any-return]
+        return self.blocks(video.transpose(1, 2)).mean((2, 3, 4))

@@ -69,10 +69,10 @@ class Pix2PixHD(ImageTranslationModel[Pix2PixHDConfig]):
         features = self.config.appearance_features
         maps, appearance = (maps[:, :-features], maps[:, -features:]) if features else (maps, None)
         if isinstance(self.generator, GlobalGenerator):
-            return self.generator(maps, appearance)  # type: ignore[no-any-return]
+            return self.generator(maps, appearance)
         if scales == 1:
-            return self.generator.coarse(maps, appearance)  # type: ignore[no-any-return]
-        return self.generator(maps, appearance, freeze_coarse)  # type: ignore[no-any-return]
+            return self.generator.coarse(maps, appearance)
+        return self.generator(maps, appearance, freeze_coarse)
 
     # ---------------------------------------------------------------- sampling
 

@@ -39,7 +39,7 @@ class Segmenter(VideoModel[SegmenterConfig]):
 
     def logits(self, video: Tensor) -> Tensor:
         """Logits of every pixel: (B, T, 3, H, W) in [-1, 1] -> (B·T, K, H, W)."""
-        return self.network(rearrange(video, "b t c h w -> (b t) c h w"))  # type: ignore[no-any-return]
+        return self.network(rearrange(video, "b t c h w -> (b t) c h w"))
 
     def segment(self, video: Tensor) -> Tensor:
         """Likeliest label of every pixel: (B, T, 3, H, W) in [-1, 1] -> (B, T, H, W) int64."""

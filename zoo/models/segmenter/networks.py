@@ -35,7 +35,7 @@ class Up(nn.Module):
 
     def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
         """coarse: decoder features, (N, 2C, H/2, W/2). fine: encoder features, (N, C, H, W)."""
-        return self.convolutions(torch.cat([self.upsample(coarse), fine], 1))  # type: ignore[no-any-return]
+        return self.convolutions(torch.cat([self.upsample(coarse), fine], 1))
 
 
 class UNet(nn.Module):
@@ -57,4 +57,4 @@ class UNet(nn.Module):
         x, *finer = reversed(levels)
         for up, fine in zip(self.up, finer, strict=True):
             x = up(x, fine)
-        return self.last(x)  # type: ignore[no-any-return]
+        return self.last(x)

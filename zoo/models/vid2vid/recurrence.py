@@ -40,7 +40,7 @@ class Rollout:
             zeros = level.new_zeros(len(level), 3, *level.shape[-2:])
             history.append(torch.cat([zeros] * (length - len(frames)) + frames, 1))
         warps = len(past) > 0 if warps is None else warps
-        return self.generator(given, history, warps, self.freeze_coarse)  # type: ignore[no-any-return]
+        return self.generator(given, history, warps, self.freeze_coarse)
 
     def generate(
         self,

@@ -94,14 +94,14 @@ class VideoVAE(VideoModel[VideoVAEConfig]):
     def encode(self, video: Tensor) -> Tensor:
         """Encode all frames: (B, T, 3, H, W) in [-1, 1] -> features (B, T, F)."""
         features = self.encoder(rearrange(video, "b t c h w -> (b t) c h w"))
-        return rearrange(features, "(b t) f -> b t f", b=len(video))  # type: ignore[no-any-return]
+        return rearrange(features, "(b t) f -> b t f", b=len(video))
 
     def decode(self, code: Tensor, attributes: Tensor) -> Tensor:
         """Decode codes (B, T, D) to frames (B, T, 3, H, W); attributes=decoder appends the attributes, (B, T, A)."""
         if self.config.attributes == "decoder":
             code = torch.cat([code, attributes], -1)
         frames = self.decoder(rearrange(code, "b t d -> (b t) d"))
-        return rearrange(frames, "(b t) c h w -> b t c h w", b=len(code))  # type: ignore[no-any-return]
+        return rearrange(frames, "(b t) c h w -> b t c h w", b=len(code))
 
     def _attribute_vector(self, logits: Mapping[str, Tensor], clip: Clip) -> Tensor:
         """Observed attributes as one-hot vectors, inferred probabilities for the others: (B, T, A)."""

@@ -113,16 +113,16 @@ class Dynamics(nn.Module):
 
     def merge_attributes(self, frame: Gaussian, attributes: Tensor) -> Gaussian:
         """Eq. 2: merge the frame posterior, (..., D), with the attributes, (..., A)."""
-        return self.attribute_posterior(torch.cat([frame.parameters, attributes], -1), frame)  # type: ignore[no-any-return]
+        return self.attribute_posterior(torch.cat([frame.parameters, attributes], -1), frame)
 
     def posterior(self, merged: Gaussian, memory: Tensor) -> Gaussian:
         """Eq. 3: q(z_t | x_≤t, z_<t, a), from the merged posterior, (..., D), and the past, (..., H)."""
-        return self.dynamic_posterior(torch.cat([merged.parameters, memory], -1), merged)  # type: ignore[no-any-return]
+        return self.dynamic_posterior(torch.cat([merged.parameters, memory], -1), merged)
 
     def prior(self, memory: Tensor, attributes: Tensor) -> Gaussian:
         """Eq. 4: p(z_t | z_<t, a), from the past, (..., H), and the attributes, (..., A)."""
         past = memory if self.config.prior_sees_past else torch.zeros_like(memory)
-        return self.prior_head(torch.cat([past, attributes], -1))  # type: ignore[no-any-return]
+        return self.prior_head(torch.cat([past, attributes], -1))
 
     def step(self, code: Tensor, frame: Gaussian, state: State) -> State:
         """Eq. 5: update the LSTM with the code, (B, D), and the parameters of the frame posterior."""

@@ -80,10 +80,10 @@ def test_every_private_import_is_listed():
     private = re.compile(
         r"^\s*from ((?:lightning|torch|hydra)(?:\.\w+)*\._\w+(?:\.\w+)*) import ([\w, ]+)", re.MULTILINE
     )
-    listed = {name.partition(".get_")[0].partition(".validate_")[0] for name in IMPORTED}
+    known = {name.partition(".get_")[0].partition(".validate_")[0] for name in IMPORTED}
     for file in Path(ROOT, "zoo").rglob("*.py"):
         for module, names in private.findall(file.read_text()):
-            assert {f"{module}:{name.strip()}" for name in names.split(",")} <= listed, file
+            assert {f"{module}:{name.strip()}" for name in names.split(",")} <= known, file
 
 
 def test_lightning_is_bounded_by_the_next_minor_version():

@@ -7,7 +7,7 @@ import pytest
 
 from zoo import ZooError, list_models
 from zoo.card import MODELS, ModelCard
-from zoo.errors import nearest, one_of
+from zoo.errors import check_choice, suggest
 from zoo.registry import Registry
 
 
@@ -44,10 +44,10 @@ def test_broken_plugin_is_skipped_with_a_warning():
 
 
 def test_a_wrong_choice_gets_a_suggestion():
-    one_of("data.view", "street", ("street", "person"))
+    check_choice("data.view", "street", ("street", "person"))
     with pytest.raises(ZooError, match=r"data\.view=strret is not a choice\. Did you mean `street`\?"):
-        one_of("data.view", "strret", ("street", "person"))
-    assert nearest("qqq", ["street"]) == ""
+        check_choice("data.view", "strret", ("street", "person"))
+    assert suggest("qqq", ["street"]) == ""
 
 
 def test_a_card_with_unknown_fields_or_tasks_is_refused():

@@ -15,7 +15,7 @@ from hydra.errors import ConfigCompositionException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
-from zoo.errors import ZooError, listed, nearest
+from zoo.errors import ZooError, joined, suggest
 
 ENGINES = {
     "hydra/launcher/submitit_slurm": ("hydra-submitit-launcher", "slurm"),
@@ -110,13 +110,13 @@ def _explain_option(path: str, options: Iterable[str]) -> str:
         return hint
     group, _, option = path.rpartition("/")
     options = list(options)
-    return f"There is no {group} `{option}`.{nearest(option, options)} Known: {listed(options)}."
+    return f"There is no {group} `{option}`.{suggest(option, options)} Known: {joined(options)}."
 
 
 def _explain_key(cause: OmegaConfBaseException) -> str:
     known = [str(key) for key in cause.parent_node] if isinstance(cause.parent_node, DictConfig) else []
     where = f"`{cause.full_key}`" if cause.full_key else f"`{cause.key}`"
-    return f"There is no setting {where}.{nearest(str(cause.key), known)} Known: {listed(known)}."
+    return f"There is no setting {where}.{suggest(str(cause.key), known)} Known: {joined(known)}."
 
 
 def install_hint(option: str) -> str | None:

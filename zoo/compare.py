@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.cli import command
-from zoo.errors import ZooError, listed, nearest
+from zoo.errors import ZooError, joined, suggest
 from zoo.help.commands import COMMANDS
 from zoo.help.text import Section, asks_for_help, settings_of, show_help
 from zoo.settings import CompareSettings
@@ -84,7 +84,7 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]
         elif name in SETTINGS:
             settings[name] = value
         else:
-            raise ZooError(f"There is no setting `{name}`.{nearest(name, SETTINGS)} Known: {listed(SETTINGS)}.")
+            raise ZooError(f"There is no setting `{name}`.{suggest(name, SETTINGS)} Known: {joined(SETTINGS)}.")
     if not runs:
         raise ZooError("No runs are given. Type: python -m zoo.compare runs/<run> runs/<run> … [out=<folder>]")
     return runs, settings

@@ -15,7 +15,7 @@ import yaml
 
 from zoo.card import MODELS
 from zoo.cli import command
-from zoo.errors import ZooError, listed
+from zoo.errors import ZooError, joined
 from zoo.help.commands import COMMANDS
 from zoo.help.text import Section, Setting, asks_for_help, settings_of, show_help
 from zoo.settings import ConvertSettings
@@ -70,7 +70,7 @@ def read_arguments(arguments: Sequence[str]) -> tuple[str, Path, Path, dict[str,
     models = [argument for argument in arguments if "=" not in argument]
     missing = [f"{key}=" for key in ("from", "to") if key not in named]
     if len(models) != 1 or missing:
-        found = f"{len(models)} models ({listed(models)})" if len(models) != 1 else f"no {listed(missing)}"
+        found = f"{len(models)} models ({joined(models)})" if len(models) != 1 else f"no {joined(missing)}"
         raise ZooError(f"Expected one model, from= and to=; found {found}.\nType: {USAGE}")
     try:
         settings = {key: yaml.safe_load(value) for key, value in named.items() if key not in ("from", "to")}

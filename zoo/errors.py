@@ -21,19 +21,19 @@ class Stopped(Exception):  # noqa: N818 - not an error
         self.number, self.clips_seen = number, clips_seen
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def suggest(word: str, known: Iterable[str]) -> str:
     """Suggest the most similar known word: `` Did you mean `…`?``, or an empty string if none is similar."""
     matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f" Did you mean `{matches[0]}`?" if matches else ""
 
 
-def listed(words: Iterable[str]) -> str:
+def joined(words: Iterable[str]) -> str:
     """Join words for a message: ``a, b, c``."""
     return ", ".join(words)
 
 
-def one_of(setting: str, value: str, choices: Iterable[str]) -> None:
+def check_choice(setting: str, value: str, choices: Iterable[str]) -> None:
     """Raise ZooError unless ``value`` is one of ``choices``. setting: as the user types it, such as `data.view`."""
     known = list(choices)
     if value not in known:
-        raise ZooError(f"{setting}={value} is not a choice.{nearest(value, known)} Choices: {listed(known)}.")
+        raise ZooError(f"{setting}={value} is not a choice.{suggest(value, known)} Choices: {joined(known)}.")

@@ -10,7 +10,7 @@ from rich.table import Table
 from zoo.card import MODELS, ModelCard
 from zoo.cli import command
 from zoo.data.base import DATA_SETS
-from zoo.errors import ZooError, listed
+from zoo.errors import ZooError, joined
 from zoo.evaluation.catalogue import METRICS
 from zoo.evaluation.features.names import NETWORKS
 from zoo.help.commands import COMMANDS
@@ -24,7 +24,7 @@ def models_table(pattern: str) -> Table:
         card = MODELS.find(name).card
         sets = [entry.card.name for entry in DATA_SETS.entries() if card.fits(entry.card.fields)]
         title = f"{card.title}\n{card.paper}"
-        table.add_row(card.name, title, listed(sorted(card.tasks)), needs(card), listed(sets))
+        table.add_row(card.name, title, joined(sorted(card.tasks)), needs(card), joined(sets))
     return table
 
 
@@ -33,7 +33,7 @@ def data_table() -> Table:
     table = Table("data", "title", "can provide", "licence", title="data sets")
     for entry in DATA_SETS.entries():
         card = entry.card
-        table.add_row(card.name, card.title, listed(sorted(card.fields)), card.licence)
+        table.add_row(card.name, card.title, joined(sorted(card.fields)), card.licence)
     return table
 
 
@@ -42,7 +42,7 @@ def metrics_table() -> Table:
     table = Table("metric", "better", "title", "needs", title="metrics, for evaluation.metrics=[…] and zoo.evaluate")
     for card in METRICS.values():
         needed = ["pairs"] * card.paired + ["several draws"] * card.draws + [card.tool] * bool(card.tool)
-        table.add_row(card.name, {"min": "lower", "max": "higher", "": ""}[card.better], card.title, listed(needed))
+        table.add_row(card.name, {"min": "lower", "max": "higher", "": ""}[card.better], card.title, joined(needed))
     return table
 
 
@@ -56,7 +56,7 @@ def features_table() -> Table:
 
 def needs(card: ModelCard) -> str:
     """The fields that every clip must have, for a table: ``labels or condition, flow``."""
-    return listed(" or ".join(group) for group in card.needs)
+    return joined(" or ".join(group) for group in card.needs)
 
 
 @command
@@ -67,7 +67,7 @@ def main() -> None:
         return
     patterns = sys.argv[1:] or ["*"]
     if len(patterns) > 1 or not MODELS.names(patterns[0]):
-        raise ZooError(f"No model matches {' '.join(patterns)}. Known: {listed(MODELS.names())}.")
+        raise ZooError(f"No model matches {' '.join(patterns)}. Known: {joined(MODELS.names())}.")
     console = Console()
     console.print(models_table(patterns[0]))
     console.print(data_table())

@@ -25,7 +25,7 @@ from torch.utils._pytree import tree_map_only
 from zoo.card import MODELS, ModelCard
 from zoo.devices.collectives import mean_over_ranks
 from zoo.devices.cuda_graphs import Capture, CapturedNetwork, capture_cuda_graph
-from zoo.errors import ZooError, listed
+from zoo.errors import ZooError, joined
 from zoo.randomness import generator, mix
 from zoo.settings import Train
 from zoo.types import AttributeProbabilities, Clip, ClipSpec, CurriculumStage, Sample, SampleRequest
@@ -141,7 +141,7 @@ class VideoModel(LightningModule, Generic[ConfigT]):
     def given(self, context: int) -> str:
         """Describe what a sample with ``context`` real frames is made from, for tables: ``labels, 1 frame``."""
         frames = [f"{context} frame{'s' if context > 1 else ''}"] if context else []
-        return listed([*self.conditions, *frames]) or "nothing"
+        return joined([*self.conditions, *frames]) or "nothing"
 
     @property
     def progress(self) -> float:

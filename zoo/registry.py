@@ -16,7 +16,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from zoo.errors import ZooError, listed, nearest
+from zoo.errors import ZooError, joined, suggest
 
 
 class Card(Protocol):
@@ -101,8 +101,8 @@ class Registry(Generic[CardT]):
         entries = self._all()
         if name not in entries:
             raise ZooError(
-                f"There is no {self.kind} `{name}`.{nearest(name, entries)} "
-                f"Known: {listed(sorted(entries))}.    See: python -m zoo.list"
+                f"There is no {self.kind} `{name}`.{suggest(name, entries)} "
+                f"Known: {joined(sorted(entries))}.    See: python -m zoo.list"
             )
         return entries[name]
 
@@ -112,14 +112,14 @@ class Registry(Generic[CardT]):
         Raises ZooError for a missing or unknown name, and for unknown settings.
         """
         if "name" not in settings:
-            raise ZooError(f"The settings of a {self.kind} need the key `name`; found {listed(settings) or 'none'}.")
+            raise ZooError(f"The settings of a {self.kind} need the key `name`; found {joined(settings) or 'none'}.")
         entry = self.find(settings["name"])
         known = [f.name for f in fields(entry.config)]
         for key in settings:
             if key not in known:
                 raise ZooError(
-                    f"The {self.kind} `{settings['name']}` has no setting `{key}`.{nearest(key, known)} "
-                    f"Known: {listed(known)}."
+                    f"The {self.kind} `{settings['name']}` has no setting `{key}`.{suggest(key, known)} "
+                    f"Known: {joined(known)}."
                 )
         return entry.config(**settings)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from zoo.config.compose import hydra_command
-from zoo.errors import ZooError, listed
+from zoo.errors import ZooError, joined
 from zoo.runs.files import SAMPLES
 from zoo.settings import SampleSettings
 from zoo.types import Clip, Sample, SampleRequest
@@ -119,7 +119,7 @@ def _options(settings: SampleSettings, model: VideoModel[Any]) -> dict[str, Any]
         options["reconstruct"] = True
     for name in options:
         if name not in model.card.options:
-            known = listed(sorted(model.card.options)) or "none"
+            known = joined(sorted(model.card.options)) or "none"
             raise ZooError(
                 f"{model.card.name} has no sampling option `{name}`. Its options: {known}. Leave {name} out."
             )

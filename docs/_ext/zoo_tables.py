@@ -9,7 +9,7 @@ from settings_tables import settings_table
 from zoo.card import MODELS
 from zoo.config.compose import conf_dir
 from zoo.data.base import DATA_SETS
-from zoo.errors import listed
+from zoo.errors import joined
 from zoo.evaluation.catalogue import METRICS
 from zoo.evaluation.features.names import NETWORKS
 from zoo.help.commands import COMMANDS
@@ -22,17 +22,17 @@ def models() -> str:
     rows = []
     for entry in MODELS.entries():
         card = entry.card
-        needs = listed(" or ".join(group) for group in card.needs)
+        needs = joined(" or ".join(group) for group in card.needs)
         fitting = [code(data.card.name) for data in DATA_SETS.entries() if card.fits(data.card.fields)]
         link = f"[`{card.name}`]({card.name}.md)"
-        rows.append([link, card.title, card.paper, listed(sorted(card.tasks)), needs, listed(fitting)])
+        rows.append([link, card.title, card.paper, joined(sorted(card.tasks)), needs, joined(fitting)])
     return table(["model", "title", "paper", "tasks", "needs", "data sets that fit"], rows)
 
 
 def data_sets() -> str:
     """A row a data set, with every field that it can provide."""
     rows = [
-        [code(entry.card.name), entry.card.title, listed(sorted(entry.card.fields)), entry.card.licence]
+        [code(entry.card.name), entry.card.title, joined(sorted(entry.card.fields)), entry.card.licence]
         for entry in DATA_SETS.entries()
     ]
     return table(["data", "title", "can provide", "licence"], rows)
@@ -43,7 +43,7 @@ def metrics() -> str:
     rows = []
     for card in METRICS.values():
         needed = ["pairs"] * card.paired + ["several draws"] * card.draws + [card.tool] * bool(card.tool)
-        rows.append([code(card.name), BETTER[card.better], card.title, listed(needed)])
+        rows.append([code(card.name), BETTER[card.better], card.title, joined(needed)])
     return table(["metric", "better", "what", "needs"], rows)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from zoo.errors import ZooError, listed, nearest
+from zoo.errors import ZooError, joined, suggest
 
 FREE, INFERRED = "free", "inferred"
 """Keywords in place of a value: draw it for each sample, or infer it from the given frames."""
@@ -41,8 +41,8 @@ def parse_schedules(
     """
     for name in texts:
         if name not in attributes:
-            known = f"Known: {listed(attributes)}." if attributes else "It was trained without attributes."
-            raise ZooError(f"{model} has no attribute `{name}`.{nearest(name, attributes)} {known}")
+            known = f"Known: {joined(attributes)}." if attributes else "It was trained without attributes."
+            raise ZooError(f"{model} has no attribute `{name}`.{suggest(name, attributes)} {known}")
     return {name: _parse_schedule(name, str(text), attributes[name]) for name, text in texts.items()}
 
 
@@ -54,8 +54,8 @@ def _parse_schedule(name: str, text: str, values: tuple[str, ...]) -> Schedule:
         value, at, start = part.strip().partition("@")
         if value not in values:
             raise ZooError(
-                f"attributes.{name}={text}: `{value}` is not a value of {name}.{nearest(value, values)} "
-                f"Choices: {listed(values)}, {FREE} or {INFERRED}."
+                f"attributes.{name}={text}: `{value}` is not a value of {name}.{suggest(value, values)} "
+                f"Choices: {joined(values)}, {FREE} or {INFERRED}."
             )
         if at and not start.isdecimal():
             raise ZooError(f"attributes.{name}={text}: `{start}` is not a frame number. Try: {value}@5")

@@ -15,7 +15,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from zoo.blocks.cpu_convolution import FewChannelConv2d, is_cpu_float32
-from zoo.errors import one_of
+from zoo.errors import check_choice
 
 Norm = Callable[[int], nn.Module]
 """Builds a normalisation layer for the given number of channels."""
@@ -73,8 +73,8 @@ def find_norm(norm: str, statistics: str = "batch") -> Norm:
     statistics: statistics used in evaluation: those of the current image (``batch``) or averages over the training
     (``running``). Raises ZooError for an unknown name.
     """
-    one_of("model.norm", norm, ("instance", "batch"))
-    one_of("model.norm_statistics", statistics, ("batch", "running"))
+    check_choice("model.norm", norm, ("instance", "batch"))
+    check_choice("model.norm_statistics", statistics, ("batch", "running"))
     return NORMS[norm, statistics]
 
 

@@ -9,7 +9,7 @@ import torch
 from lightning import Callback, Trainer
 from torch import Tensor
 
-from zoo.errors import ZooError, listed
+from zoo.errors import ZooError, joined
 from zoo.model import VideoModel
 from zoo.runs.files import CHECKPOINTS
 
@@ -47,7 +47,7 @@ class StopOnNonFinite(Callback):
         start = min(found.values(), default=NEVER)
         if start == NEVER:
             return
-        terms = listed(sorted(f"train/loss/{name}" for name, clips in found.items() if clips == start))
+        terms = joined(sorted(f"train/loss/{name}" for name, clips in found.items() if clips == start))
         kept = [name for name in CHECKPOINTS if (self.run / name).exists()]
         saved = f"The last good checkpoint is {self.run / kept[0]}." if kept else "No checkpoint was saved yet."
         raise ZooError(

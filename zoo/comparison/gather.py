@@ -16,7 +16,7 @@ from typing import Any
 from scipy.stats import t as student
 
 from zoo.comparison.content import Cell, Column, ComparedRun, Comparison, Row
-from zoo.errors import ZooError, listed
+from zoo.errors import ZooError, joined
 from zoo.evaluation.catalogue import better
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import Result, read_results
@@ -73,7 +73,7 @@ def _describe(path: Path) -> str:
         return f" {found}. Type the path of a run folder, runs/<run>."
     runs = sorted(each.parent.name for each in path.glob(f"*/{CONFIG}"))
     return (
-        f" It holds runs. Try: {path}/*" if runs else f" It holds {listed(sorted(p.name for p in path.iterdir())[:8])}."
+        f" It holds runs. Try: {path}/*" if runs else f" It holds {joined(sorted(p.name for p in path.iterdir())[:8])}."
     )
 
 
@@ -87,7 +87,7 @@ def gather(folders: Sequence[Path]) -> tuple[Comparison, list[str]]:
     excluded = [name for name, lines in results.items() if all(line.task in NOT_GENERATIVE for line in lines)]
     if len(excluded) == len(runs):
         raise ZooError(
-            f"Runs of models that generate videos are expected, but {listed(excluded)} generate none. "
+            f"Runs of models that generate videos are expected, but {joined(excluded)} generate none. "
             "Type: python -m zoo.compare runs/<run> runs/<run>"
         )
     comparison, notes = compare_results(
@@ -112,7 +112,7 @@ def _unequal_trainings(runs: Sequence[ComparedRun], results: Results) -> Iterato
         seen[run.variant].add(max(line.seen for line in results[run.name]))
     for variant, clips in seen.items():
         if len(clips) > 1:
-            counts = listed(map(str, sorted(clips)))
+            counts = joined(map(str, sorted(clips)))
             yield f"The seeds of {variant} were trained for different numbers of clips: {counts}."
 
 
@@ -164,7 +164,7 @@ def read_films(folder: Path) -> dict[str, dict[str, Path]]:
     for kind, path in (pair for kinds in films.values() for pair in kinds.items()):
         if kind not in FILM_KINDS:
             raise ZooError(
-                f"{index} names a film of the kind `{kind}`, but the kinds are {listed(FILM_KINDS)}. Delete {folder}."
+                f"{index} names a film of the kind `{kind}`, but the kinds are {joined(FILM_KINDS)}. Delete {folder}."
             )
         if not path.resolve().is_relative_to(folder.resolve()):
             raise ZooError(
@@ -253,7 +253,7 @@ def _columns(results: Results) -> tuple[list[Column], list[str]]:
 
 def _excluded_note(name: str, protocol: Protocol, kept: Sequence[Protocol]) -> str:
     nearest = min((protocol.differing_fields(each) for each in kept), key=len)
-    return f"{name}: its results under {protocol.slug} were left out, since the protocol differs in {listed(nearest)}."
+    return f"{name}: its results under {protocol.slug} were left out, since the protocol differs in {joined(nearest)}."
 
 
 def _add_column(columns: dict[str, Column], metric: str, protocol: Protocol) -> None:
@@ -267,7 +267,7 @@ def _add_column(columns: dict[str, Column], metric: str, protocol: Protocol) -> 
     elif existing.protocol != plain:
         differing = [name for name in plain if existing.protocol.get(name) != plain[name]]
         raise ZooError(
-            f"{key} was measured under two protocols, which differ in {listed(differing)}. Evaluate each run with the "
+            f"{key} was measured under two protocols, which differ in {joined(differing)}. Evaluate each run with the "
             "same settings: python -m zoo.evaluate run=<run> …"
         )
 

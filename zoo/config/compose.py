@@ -30,7 +30,7 @@ from zoo.cli import command, explain
 from zoo.config.overrides import sweep_digest
 from zoo.data.base import DATA_SETS
 from zoo.devices.launch import run_folder
-from zoo.errors import ZooError, listed, nearest
+from zoo.errors import ZooError, joined, suggest
 from zoo.help.commands import COMMANDS
 from zoo.help.text import asks_for_help, sections_of, show_help
 from zoo.settings import BenchmarkSettings, EvaluateSettings, SampleSettings, Train
@@ -206,7 +206,7 @@ def check_keys(config: DictConfig, where: str = "") -> None:
         known = [field.name for field in dataclasses.fields(kind)]
         for key in map(str, config):
             if key not in known:
-                raise ZooError(f"There is no setting `{where}{key}`.{nearest(key, known)} Known: {listed(known)}.")
+                raise ZooError(f"There is no setting `{where}{key}`.{suggest(key, known)} Known: {joined(known)}.")
     for key in map(str, config):
         if isinstance(child := config._get_node(key), DictConfig) and not child._is_missing():
             check_keys(child, f"{where}{key}.")

@@ -11,7 +11,7 @@ from lzma import LZMAError
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from zoo.errors import ZooError
-from zoo.io.safe_settings import check_unfolded
+from zoo.io.safe_settings import check_decompressed_size
 
 MAX_EXPANSION = 200
 """Maximal ratio of unpacked to packed size. Videos and images compress far less; an archive beyond it is a zip
@@ -35,7 +35,7 @@ def unpack(archive: Path) -> str:
             members = [each for each in opened.infolist() if not each.is_dir()]
             for member in members:
                 _check_member_path(archive, member)
-            check_unfolded(archive, members, MAX_EXPANSION * archive.stat().st_size)
+            check_decompressed_size(archive, members, MAX_EXPANSION * archive.stat().st_size)
             members = [each for each in members if not _is_hidden(each.filename)]
             top = archive.parent / archive.stem if any("/" not in each.filename for each in members) else archive.parent
             missing = [each for each in members if not _is_extracted(top / each.filename, each)]

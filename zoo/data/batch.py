@@ -9,7 +9,7 @@ from typing import Any, get_args
 from torch.utils.data import default_collate
 
 from zoo.data.base import DATA_SETS, build_set
-from zoo.errors import ZooError, one_of
+from zoo.errors import ZooError, check_choice
 from zoo.types import Clip, Split
 
 
@@ -19,7 +19,7 @@ def read_batch(settings: Mapping[str, Any], split: Split, frames: int | None, in
     settings: those of the data set, with its ``name``. frames: length of a clip; None is the setting's default. Raises
     ZooError for an unknown data set, setting or split, and for an index beyond the last clip.
     """
-    one_of("split", split, get_args(Split))
+    check_choice("split", split, get_args(Split))
     config = DATA_SETS.config(settings)
     config = replace(config, frames=frames or config.frames)
     clips = build_set(config, split, frozenset(config.spec().fields), seed=0)

@@ -30,7 +30,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from zoo.data.mp4_boxes import check_claimed_frames
-from zoo.errors import ZooError, listed
+from zoo.errors import ZooError, joined
 
 RGBFrame = NDArray[np.uint8]
 
@@ -324,7 +324,7 @@ class VideoWriter:
     def __init__(self, path: Path, fps: float, crf: int = 18) -> None:
         if path.suffix.lower() not in WRITABLE_SUFFIXES:
             raise ZooError(
-                f"{path}: videos are written as {listed(WRITABLE_SUFFIXES)}. Type {path.with_suffix('.mp4').name}."
+                f"{path}: videos are written as {joined(WRITABLE_SUFFIXES)}. Type {path.with_suffix('.mp4').name}."
             )
         self.path = path
         self.fps = Fraction(fps).limit_denominator(1001)

@@ -28,7 +28,7 @@ from zoo.data.decode import RGBFrame
 from zoo.data.sequences.labelled import Survey
 from zoo.data.sequences.split import Segment
 from zoo.data.transforms import to_uint8
-from zoo.errors import ZooError, listed
+from zoo.errors import ZooError, joined
 from zoo.help.commands import COMMANDS
 from zoo.help.text import Section, asks_for_help, data_set_section, settings_of, show_help
 from zoo.settings import CheckSettings
@@ -75,7 +75,7 @@ def find_preparation(name: str) -> ModuleType | None:
 
 
 def _list_prepared() -> str:
-    return f"Data sets with a preparation: {listed(name for name in DATA_SETS.names() if find_preparation(name))}."
+    return f"Data sets with a preparation: {joined(name for name in DATA_SETS.names() if find_preparation(name))}."
 
 
 def _prepare_without_files(config: DataConfig, arguments: Sequence[str], sheet: Path) -> Path:

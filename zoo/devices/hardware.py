@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from zoo.card import ModelCard
 from zoo.devices.launch import launched_processes
-from zoo.errors import ZooError, listed, nearest, one_of
+from zoo.errors import ZooError, check_choice, joined, suggest
 from zoo.settings import Strategy, Train
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def find_device(accelerator: str) -> torch.device:
     """
     import torch
 
-    one_of("accelerator", accelerator, ("auto", "cpu", "gpu", "mps"))
+    check_choice("accelerator", accelerator, ("auto", "cpu", "gpu", "mps"))
     if accelerator in ("auto", "gpu") and torch.cuda.is_available():
         return torch.device("cuda")
     if accelerator == "mps" and torch.backends.mps.is_available():
@@ -91,7 +91,7 @@ def _check_strategy(card: ModelCard, strategy: Strategy) -> list[str]:
         return _check_deepspeed(card, strategy)
     if strategy.name in card.strategies:
         return []
-    tested = listed(sorted(card.strategies))
+    tested = joined(sorted(card.strategies))
     return [f"{card.name} is not tested with strategy={strategy.name}, only with {tested}. Try: strategy=auto"]
 
 
@@ -100,7 +100,7 @@ def _check_deepspeed(card: ModelCard, strategy: Strategy) -> list[str]:
     if card.adversarial:
         return [
             f"strategy=deepspeed supports one optimizer, and {card.name} trains with several. "
-            f"It supports {listed(sorted(card.strategies))}. Try: strategy={alternative}"
+            f"It supports {joined(sorted(card.strategies))}. Try: strategy={alternative}"
         ]
     found = []
     if find_spec("deepspeed") is None:
@@ -156,7 +156,7 @@ def _check_precision(settings: Train) -> list[str]:
     name = PRECISIONS.get(precision, precision)
     if name not in LIGHTNING_PRECISIONS:
         known = [*PRECISIONS, *LIGHTNING_PRECISIONS]
-        return [f"trainer.precision={precision} is not a choice.{nearest(precision, known)} Choices: {listed(known)}."]
+        return [f"trainer.precision={precision} is not a choice.{suggest(precision, known)} Choices: {joined(known)}."]
     if name.startswith("16-") and not on_gpu(strategy):
         return [f"trainer.precision={precision} needs a GPU. bf16 works on the CPU. Try: trainer.precision=bf16"]
     if name == "16-mixed" and strategy.name == "fsdp":
@@ -175,7 +175,7 @@ def _check_compilation(settings: Train) -> list[str]:
     if any(shutil.which(name) for name in COMPILERS):
         return []
     return [
-        f"trainer.compile=true needs a C++ compiler, and none of {listed(COMPILERS)} is on the PATH. Install one, "
+        f"trainer.compile=true needs a C++ compiler, and none of {joined(COMPILERS)} is on the PATH. Install one, "
         "name it in the environment variable CXX, or leave trainer.compile out."
     ]
 

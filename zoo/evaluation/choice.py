@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from zoo.card import ModelCard
-from zoo.errors import ZooError, listed, nearest, one_of
+from zoo.errors import ZooError, check_choice, joined, suggest
 from zoo.evaluation.catalogue import METRICS, MetricCard, Tool
 from zoo.evaluation.features.names import check_features
 from zoo.flow import ESTIMATORS
@@ -108,7 +108,7 @@ def metric_problems(settings: EvaluationTools, names: Sequence[str], situation: 
     Raises ZooError at once for a wrong feature network or flow estimator.
     """
     prefix = "evaluation." if situation.subject == "training" else ""
-    one_of(f"{prefix}flow", settings.flow, ESTIMATORS)
+    check_choice(f"{prefix}flow", settings.flow, ESTIMATORS)
     if settings.features:
         check_features(settings.features, settings.features_weights)
     tools = given_tools(settings) + ([] if situation.subject == "folders" else ["training"])
@@ -126,7 +126,7 @@ def check_metrics(settings: EvaluationTools, names: Sequence[str], situation: Si
 
 def _problems(name: str, tools: Sequence[str], situation: Situation, prefix: str) -> Iterator[str]:
     if name not in METRICS:
-        yield f"There is no metric `{name}`.{nearest(name, METRICS)} Known: {listed(METRICS)}."
+        yield f"There is no metric `{name}`.{suggest(name, METRICS)} Known: {joined(METRICS)}."
         return
     card = METRICS[name]
     if card.tool and card.tool not in tools:
@@ -182,7 +182,7 @@ def _exact_flow_problems(situation: Situation, prefix: str) -> list[str]:
     if "flow" not in situation.spec.fields:
         return [
             f"{prefix}flow=exact needs clips with flow, but this data set, as it is set, provides "
-            f"{listed(situation.spec.fields)}. Try: {prefix}flow=dis"
+            f"{joined(situation.spec.fields)}. Try: {prefix}flow=dis"
         ]
     return []
 

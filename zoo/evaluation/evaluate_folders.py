@@ -22,7 +22,7 @@ from zoo.data.sequences.files import content_checksum, files_in
 from zoo.data.sequences.find import find_videos
 from zoo.data.sets.folder.footage import frame_files
 from zoo.devices.hardware import find_device
-from zoo.errors import ZooError, listed
+from zoo.errors import ZooError, joined
 from zoo.evaluation.choice import Situation, check_metrics, default_metrics
 from zoo.evaluation.evaluate_run import EvaluationResult, check_counts
 from zoo.evaluation.metric import Videos
@@ -177,7 +177,7 @@ def _segments(root: Path, videos: list[Path], spec: ClipSpec, settings: Evaluate
         segments += [Segment(path, name, number * spec.frames) for number in range(count)]
     if short:
         rate = f" at {spec.fps:g} per second" if spec.fps else ""
-        some = listed(f"{name} ({count})" for count, name in short[:MAX_NAMES])
+        some = joined(f"{name} ({count})" for count, name in short[:MAX_NAMES])
         more = f" and {len(short) - MAX_NAMES} more" if len(short) > MAX_NAMES else ""
         raise ZooError(
             f"{root} holds {len(short)} of {len(videos)} videos with fewer than {spec.frames} frames{rate}: "
@@ -193,7 +193,7 @@ def _pairs(real: list[Segment], fake: list[Segment]) -> set[Segment]:
         return set(real) & set(fake)
     if names & others:
         unmatched = sorted(names ^ others)
-        logger.info(f"No pairs are compared, since only one of the two folders holds {listed(unmatched[:MAX_NAMES])}.")
+        logger.info(f"No pairs are compared, since only one of the two folders holds {joined(unmatched[:MAX_NAMES])}.")
     return set()
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from zoo.data.base import DataConfig, build_set
-from zoo.errors import ZooError, listed
+from zoo.errors import ZooError, joined
 from zoo.evaluation.catalogue import METRICS, Tool
 from zoo.evaluation.metric import Setup
 from zoo.evaluation.protocol import Protocol
@@ -72,7 +72,7 @@ def open_classifier(path: str, spec: ClipSpec, classifier: VideoModel[Any] | Non
     weak = [f"{name} {accuracy:.1%}" for name, accuracy in accuracies.items() if not accuracy >= LEAST_ACCURACY]
     if weak:
         raise ZooError(
-            f"The classifier is not accurate enough on held-out real clips: {listed(weak)}, but {LEAST_ACCURACY:.0%} "
+            f"The classifier is not accurate enough on held-out real clips: {joined(weak)}, but {LEAST_ACCURACY:.0%} "
             f"is required for each attribute. Train it longer: budget.clips={4 * classifier.clips_seen}"
         )
     fields = ("height", "width", "fps", *(["attributes"] if spec.attributes else []))
@@ -120,6 +120,6 @@ def check_classifier_on_real_clips(values: dict[str, float]) -> None:
     ]
     if weak:
         raise ZooError(
-            f"The classifier is not accurate enough on the real clips of this run's data: {listed(weak)}, but "
+            f"The classifier is not accurate enough on the real clips of this run's data: {joined(weak)}, but "
             f"{LEAST_ACCURACY:.0%} is required. Train one on the same data set, with the same settings."
         )

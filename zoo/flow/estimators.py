@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from zoo.errors import ZooError, listed, one_of
+from zoo.errors import ZooError, check_choice, joined
 from zoo.flow import ESTIMATORS
 from zoo.flow.occlusion import forward_backward_visibility
 from zoo.io.safe_load import read_tensors
@@ -33,7 +33,7 @@ def build_estimator(name: str, weights: str | None = None) -> FlowEstimator:
     weights: weights file of RAFT; None: the file in torch's cache. Nothing is downloaded.
     Raises ZooError for an unknown name, for missing or wrong weights, and for weights of an estimator that has none.
     """
-    one_of("data.flow", name, ESTIMATORS)
+    check_choice("data.flow", name, ESTIMATORS)
     if name.startswith("raft"):
         return RaftFlow(name, weights)
     if weights is not None:
@@ -70,7 +70,7 @@ class ExactFlow(FlowEstimator):
         if "flow" not in clip or "visibility" not in clip:
             raise ZooError(
                 "data.flow=exact needs a data set with `flow` and `visibility`; this one provides "
-                f"{listed(clip)}. Try: data.flow=dis"
+                f"{joined(clip)}. Try: data.flow=dis"
             )
         return clip["flow"], clip["visibility"]
 

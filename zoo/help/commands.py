@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from zoo.errors import ZooError, listed, nearest
+from zoo.errors import ZooError, joined, suggest
 
 
 @dataclass(frozen=True)
@@ -159,4 +159,4 @@ def find_command(words: list[str]) -> tuple[Command, list[str]]:
             return command, words[count:]
     groups = {name.partition(" ")[0] for name in COMMANDS if " " in name}
     typed = " ".join(words[: 2 if words[0] in groups else 1])
-    raise ZooError(f"There is no command `{typed}`.{nearest(typed, COMMANDS)} Known: {listed(COMMANDS)}.")
+    raise ZooError(f"There is no command `{typed}`.{suggest(typed, COMMANDS)} Known: {joined(COMMANDS)}.")

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from zoo.errors import ZooError
-from zoo.io.safe_settings import check_unfolded
+from zoo.io.safe_settings import check_decompressed_size
 
 ALLOWED_GLOBALS = re.compile(
     r"torch\._utils _rebuild_(tensor|tensor_v2|tensor_v3|parameter)"
@@ -65,7 +65,7 @@ def _zipped_pickles(file: Path) -> Iterator[bytes]:
     """The pickles in a zip archive written by torch."""
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
-        check_unfolded(file, members, most=file.stat().st_size)  # torch does not compress
+        check_decompressed_size(file, members, most=file.stat().st_size)  # torch does not compress
         names = {member: member.filename.rpartition("/")[2].lower() for member in members}  # torch ignores the case
         if "constants.pkl" in names.values():
             raise _RefusedError("it is TorchScript, which contains a program and not only weights.")

@@ -72,7 +72,7 @@ def check_plain(settings: Any, where: str) -> None:
     raise ZooError(f"{where} cannot be used: it has more than {MAX_VALUES:,} values.")
 
 
-def check_unfolded(archive: Path, members: Iterable[zipfile.ZipInfo], most: int) -> None:
+def check_decompressed_size(archive: Path, members: Iterable[zipfile.ZipInfo], most: int) -> None:
     """Raise ZooError if the members of an archive would decompress to more than ``most`` bytes."""
     size = sum(member.file_size for member in members)
     if size > most:

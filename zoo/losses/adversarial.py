@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zoo.errors import one_of
+from zoo.errors import check_choice
 
 Scores = Sequence[Tensor]
 
@@ -68,7 +68,7 @@ def generator_loss(fake_scores: Scores, objective: str) -> Tensor:
 
 
 def _find_objective(objective: str) -> Objective:
-    one_of("model.objective", objective, OBJECTIVES)
+    check_choice("model.objective", objective, OBJECTIVES)
     return OBJECTIVES[objective]
 
 

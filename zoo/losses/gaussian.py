@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zoo.blocks.gaussian import Gaussian
 from zoo.devices.collectives import mean_over_ranks
-from zoo.errors import one_of
+from zoo.errors import check_choice
 
 LIKELIHOODS = ("laplace", "gaussian")
 
@@ -30,7 +30,7 @@ def negative_log_likelihood(images: Tensor, means: Tensor, likelihood: str, scal
     likelihood: laplace, |x − μ| / b + log 2b, or gaussian, (x − μ)² / 2σ² + ½ log 2πσ². scale: b or σ, where black is
     -1 and white is 1. Raises ZooError for another likelihood.
     """
-    one_of("model.likelihood", likelihood, LIKELIHOODS)
+    check_choice("model.likelihood", likelihood, LIKELIHOODS)
     if likelihood == "laplace":
         terms = (images - means).abs() / scale + math.log(2 * scale)
     else:

@@ -12,7 +12,7 @@ from contextlib import suppress
 import torch
 from torch import Tensor, nn
 
-from zoo.errors import one_of
+from zoo.errors import check_choice
 from zoo.losses.classifiers import ImageClassifier, NotInstalledError, load_lite0, load_vgg19
 
 LOADERS = {"vgg19": load_vgg19, "efficientnet_lite0": load_lite0}  # in the order in which `auto` tries them
@@ -27,7 +27,7 @@ def find_perceptual(name: str, weights: str | None) -> PerceptualLoss | None:
     Returns None for ``none``, and for ``auto`` if no classifier is installed. Raises ZooError for an unknown name, a
     wrong file, and a named classifier that is not installed.
     """
-    one_of("model.perceptual", name, PERCEPTUAL)
+    check_choice("model.perceptual", name, PERCEPTUAL)
     if name == "none":
         return None
     if name != "auto" or weights:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from zoo.errors import ZooError, listed
+from zoo.errors import ZooError, joined
 from zoo.runs.files import (
     CHECKPOINTS,
     CLIPS,
@@ -81,7 +81,7 @@ def clear_run_folder(run: Path, overwrite: bool) -> None:
     existing = [name for name in RUN_FILES if (run / name).exists()]
     if existing and not overwrite:
         raise ZooError(
-            f"{run} already contains a run: {listed(existing[:4])}. To resume it: python -m zoo.train resume={run}. "
+            f"{run} already contains a run: {joined(existing[:4])}. To resume it: python -m zoo.train resume={run}. "
             "To replace it: overwrite=true. Or choose another folder: hydra.run.dir=<folder>"
         )
     for name in existing:

@@ -15,7 +15,7 @@ from torch.nn.modules import module as registration
 
 from zoo.cli import explain
 from zoo.data.base import DATA_SETS, DataConfig
-from zoo.errors import ZooError, listed
+from zoo.errors import ZooError, joined
 from zoo.io.safe_load import tensors_in
 from zoo.io.safe_settings import check_plain
 from zoo.model import VideoModel, build
@@ -121,5 +121,5 @@ def _check_spec(spec: ClipSpec) -> ClipSpec:
     names = [*spec.fields, *spec.label_names, *spec.foreground, *spec.constant, spec.condition_kind]
     names += [word for name, values in spec.attributes.items() for word in (name, *values)]
     if not all(isinstance(word, str) for word in names) or not set(spec.fields) <= set(FIELDS):
-        raise ZooError(f"its clips have the fields {listed(map(str, spec.fields))}; known: {listed(FIELDS)}.")
+        raise ZooError(f"its clips have the fields {joined(map(str, spec.fields))}; known: {joined(FIELDS)}.")
     return spec

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 
-from zoo.errors import ZooError, listed
+from zoo.errors import ZooError, joined
 
 
 def parse_slots(slots: str | None) -> list[dict[str, str]]:
@@ -30,7 +30,7 @@ def parse_slots(slots: str | None) -> list[dict[str, str]]:
         possible = f"{min(jobs, len(gpus))}x{max(1, len(gpus) // jobs)}" if gpus else f"{jobs}x0"
         raise ZooError(
             f"slots={slots} needs {jobs * max(per_job, 1)} GPUs, but {len(gpus) or 'none'} can be used here"
-            f"{f' ({listed(gpus)})' if gpus else ''}. Try: slots={possible}"
+            f"{f' ({joined(gpus)})' if gpus else ''}. Try: slots={possible}"
         )
     threads = {} if "OMP_NUM_THREADS" in os.environ else {"OMP_NUM_THREADS": str(max(1, processors() // jobs))}
     shares = [gpus[slot * per_job : (slot + 1) * per_job] for slot in range(jobs)]

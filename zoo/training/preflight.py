@@ -5,7 +5,7 @@ from __future__ import annotations
 from zoo.card import ModelCard
 from zoo.data.base import DATA_SETS
 from zoo.devices.hardware import machine_problems
-from zoo.errors import ZooError, listed, one_of
+from zoo.errors import ZooError, check_choice, joined
 from zoo.evaluation.choice import (
     PAIRED_DEFAULTS,
     Situation,
@@ -20,7 +20,7 @@ from zoo.types import ClipSpec
 
 def check(card: ModelCard, spec: ClipSpec, settings: Train) -> None:
     """Raise a ZooError with every mismatch, one a line."""
-    one_of("logger.wandb", settings.logger.wandb, ("auto", "online", "offline", "disabled"))
+    check_choice("logger.wandb", settings.logger.wandb, ("auto", "online", "offline", "disabled"))
     found = [
         *_fields(card, spec, settings.data.name),
         *_shape(card, spec),
@@ -40,9 +40,9 @@ def _fields(card: ModelCard, spec: ClipSpec, data: str) -> list[str]:
         sets = [entry.card.name for entry in DATA_SETS.entries() if card.fits(entry.card.fields)]
         sentences.append(
             f"{card.name} needs {names} in every clip; "
-            f"data set `{data}` with these settings provides {listed(spec.fields)}.\n"
+            f"data set `{data}` with these settings provides {joined(spec.fields)}.\n"
             f"{_setting_that_provides(group, data)}"
-            f"Data sets that can provide it: {listed(sets)}.    "
+            f"Data sets that can provide it: {joined(sets)}.    "
             f"Try: python -m zoo.train model={card.name} data=puppets"
         )
     return sentences
@@ -51,7 +51,7 @@ def _fields(card: ModelCard, spec: ClipSpec, data: str) -> list[str]:
 def _setting_that_provides(group: tuple[str, ...], data: str) -> str:
     """Name the setting, if this data set could provide one of the fields under another setting."""
     possible = [name for name in group if name in DATA_SETS.find(data).card.fields]
-    return f"`{data}` can provide {listed(possible)}: set data.{possible[-1]}=….\n" if possible else ""
+    return f"`{data}` can provide {joined(possible)}: set data.{possible[-1]}=….\n" if possible else ""
 
 
 def _shape(card: ModelCard, spec: ClipSpec) -> list[str]:
@@ -95,11 +95,11 @@ def _evaluation(card: ModelCard, spec: ClipSpec, settings: Train) -> list[str]:
         ]
     if situation.paired and not choices:
         return [
-            f"best.ckpt is chosen by a paired metric, such as {listed(PAIRED_DEFAULTS)}, but evaluation.metrics has "
+            f"best.ckpt is chosen by a paired metric, such as {joined(PAIRED_DEFAULTS)}, but evaluation.metrics has "
             f"none. Try: evaluation.metrics=[{','.join([*metrics, 'l1'])}]"
         ]
     if monitor is not None:
-        one_of("callbacks.monitor", monitor, choices)
+        check_choice("callbacks.monitor", monitor, choices)
     for name, example in (("clips", 8), ("frames", 8), ("rounds", 1)):
         if (value := getattr(evaluation, name)) is not None and value < 1:
             return [f"evaluation.{name} is {value}, but at least 1 is required. Try: evaluation.{name}={example}"]

@@ -13,7 +13,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from zoo.config.overrides import override_key
-from zoo.errors import ZooError, listed
+from zoo.errors import ZooError, joined
 from zoo.runs.files import CONFIG, LAST
 from zoo.settings import Train
 
@@ -54,7 +54,7 @@ def load_resumed(run: Path, typed: DictConfig, overrides: Sequence[str]) -> tupl
         if key not in ("resume", *CHANGEABLE) and not key.startswith("hydra."):
             raise ZooError(
                 f"{override}: a training resumes with the settings that it was started with, in {run / CONFIG}. "
-                f"Only these may be typed besides resume: {listed(CHANGEABLE)}."
+                f"Only these may be typed besides resume: {joined(CHANGEABLE)}."
             )
     settings: dict[str, Any] = read_config(run)
     start = ResumePoint(None, 0, 0)

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zoo.data.sequences.config import CACHE_CHOICES, FootageConfig, SequenceConfig
-from zoo.errors import ZooError, nearest, one_of
+from zoo.errors import ZooError, check_choice, suggest
 
 FLOWS = ("none", "dis", "raft_small", "raft_large")
 
 
 def check_settings(config: FootageConfig) -> None:
     """Raise ZooError unless the settings that these data sets share are valid."""
-    one_of("data.flow", config.flow, FLOWS)
-    one_of("data.cache", config.cache, CACHE_CHOICES)
+    check_choice("data.flow", config.flow, FLOWS)
+    check_choice("data.cache", config.cache, CACHE_CHOICES)
     for setting in ("frames", "height", "fps"):
         if getattr(config, setting) <= 0:
             raise ZooError(
@@ -45,7 +45,7 @@ def require_root(config: FootageConfig, contents: str, layout: str) -> Path:
         raise ZooError(f"data.root={typed} is a file. Type its folder: data.root={root.parent}")
     if not root.is_dir():
         beside = [path.name for path in root.parent.glob("*") if path.is_dir()]
-        raise ZooError(f"data.root={typed}: there is no such folder.{nearest(root.name, beside)}")
+        raise ZooError(f"data.root={typed}: there is no such folder.{suggest(root.name, beside)}")
     return root
 
 
@@ -78,6 +78,6 @@ def resolve_foreground(foreground: Sequence[str], names: Sequence[str]) -> tuple
         else:
             raise ZooError(
                 f"data.foreground={word} is neither the name of one of the {len(names)} classes nor an id from 0 to "
-                f"{len(names) - 1}.{nearest(word, names)}"
+                f"{len(names) - 1}.{suggest(word, names)}"
             )
     return tuple(name for name in names if name in chosen)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from zoo.data.sequences.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, has_suffix
-from zoo.errors import listed
+from zoo.errors import joined
 
 LAYOUT = f"video files ({' '.join(VIDEO_SUFFIXES)}) or folders of at least two images ({' '.join(IMAGE_SUFFIXES)})"
 
@@ -25,7 +25,7 @@ class SearchResult:
 
     def describe(self) -> str:
         """Describe what was searched, what would have matched, and which other files there are."""
-        others = listed(f"{count} {suffix or 'without suffix'}" for suffix, count in self.others.most_common(6))
+        others = joined(f"{count} {suffix or 'without suffix'}" for suffix, count in self.others.most_common(6))
         return f"Searched {self.folders} folders for {LAYOUT}. Other files there: {others or 'none'}."
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from zoo.data.sequences.config import LabelledConfig
 from zoo.data.sets.folder.catalogue import Catalogue, open_catalogue
 from zoo.data.sets.folder.config import FolderConfig
-from zoo.errors import listed
+from zoo.errors import joined
 from zoo.types import FIELDS, ClipSpec
 
 MAX_NAMES = 10
@@ -60,7 +60,7 @@ def build_labelled_spec(
 
 def abbreviate(names: Sequence[str]) -> str:
     """Join names for a message, and state how many more there are."""
-    return listed(names[:MAX_NAMES]) + (f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else "")
+    return joined(names[:MAX_NAMES]) + (f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else "")
 
 
 def describe_formats(catalogue: Catalogue) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from zoo.data.base import DATA_SETS
 from zoo.data.sequences.config import SequenceConfig
 from zoo.data.sequences.find import find_videos
-from zoo.errors import ZooError, listed
+from zoo.errors import ZooError, joined
 
 MAX_NAMES = 8
 """Maximal number of names of a folder's entries in a message."""
@@ -18,7 +18,7 @@ def explain_wrong_layout(config: SequenceConfig, root: Path) -> ZooError:
     """Build the error for a root without the layout's folders: what was searched, what was found, what to type."""
     marks = " or ".join(config.layout.marks)
     names = sorted(path.name + "/" * path.is_dir() for path in root.iterdir() if not path.name.startswith("."))
-    there = listed(names[:MAX_NAMES]) + (f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else "")
+    there = joined(names[:MAX_NAMES]) + (f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else "")
     return ZooError(
         f"data={config.name}: data.root={root} does not contain {marks}. It takes {config.layout.text}. "
         f"Found there: {there or 'nothing'}. {_suggest_layout(config.name, root)}".rstrip()

@@ -9,7 +9,7 @@ from pathlib import Path
 from zoo.data.sequences.collection import FrameSequence, Reader, find_leaf_folders
 from zoo.data.sequences.config import SequenceConfig
 from zoo.data.sequences.files import IMAGE_SUFFIXES
-from zoo.errors import ZooError, listed
+from zoo.errors import ZooError, joined
 from zoo.types import Split
 
 VALIDATION_PHASES = ("val", "test")
@@ -76,7 +76,7 @@ def _pair_files(
 
 
 def _explain_missing(config: SequenceConfig, root: Path, phase: str, top: Path, name: str) -> str:
-    there = listed(sorted(path.name for path in root.iterdir() if path.is_dir() and path.name.startswith(phase)))
+    there = joined(sorted(path.name for path in root.iterdir() if path.is_dir() and path.name.startswith(phase)))
     drop = "" if phase == "train" else f" Or move {there} away to hold out data.val_share of train instead."
     return (
         f"data.root={root} has {there}, but no {top.name} with the {name}. It takes {config.layout.text}. "

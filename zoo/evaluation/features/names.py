@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo.errors import ZooError, listed, nearest
+from zoo.errors import ZooError, joined, suggest
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def check_features(name: str, weights: str | None) -> None:
     if not is_path(name):
         if name not in NETWORKS:
             raise ZooError(
-                f"There is no feature network `{name}`.{nearest(name, NETWORKS)} Known: {listed(NETWORKS)}; or the "
+                f"There is no feature network `{name}`.{suggest(name, NETWORKS)} Known: {joined(NETWORKS)}; or the "
                 "path of a TorchScript file."
             )
         card = NETWORKS[name]

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from zoo.errors import ZooError
 from zoo.evaluation.features.base import Features, check_views, to_byte_range
 from zoo.evaluation.features.names import FeatureCard
-from zoo.io.safe_settings import check_unfolded
+from zoo.io.safe_settings import check_decompressed_size
 
 CHUNK = 64  # images in one forward pass
 SPARE_BYTES = 1 << 26  # what the compressed code in a file may take beyond twice the size of the file
@@ -34,7 +34,7 @@ def open_script(path: Path) -> nn.Module:
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
-                check_unfolded(path, archive.infolist(), 2 * path.stat().st_size + SPARE_BYTES)
+                check_decompressed_size(path, archive.infolist(), 2 * path.stat().st_size + SPARE_BYTES)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "`torch.jit.load` is deprecated", FutureWarning)
             return torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from zoo.card import ModelConfig
-from zoo.errors import ZooError, listed, nearest, one_of
+from zoo.errors import ZooError, check_choice, joined, suggest
 from zoo.types import ClipSpec, CurriculumStage
 
 
@@ -115,11 +115,11 @@ class ImageTranslationConfig(ModelConfig):
     """β₂ of both Adam optimizers."""
 
     def __post_init__(self) -> None:
-        one_of("model.given", self.given, ("auto", "labels", "condition"))
-        one_of("model.norm", self.norm, ("instance", "batch"))
-        one_of("model.norm_statistics", self.norm_statistics, ("batch", "running"))
-        one_of("model.objective", self.objective, ("ls", "hinge", "original"))
-        one_of("model.perceptual", self.perceptual, ("auto", "vgg19", "efficientnet_lite0", "none"))
+        check_choice("model.given", self.given, ("auto", "labels", "condition"))
+        check_choice("model.norm", self.norm, ("instance", "batch"))
+        check_choice("model.norm_statistics", self.norm_statistics, ("batch", "running"))
+        check_choice("model.objective", self.objective, ("ls", "hinge", "original"))
+        check_choice("model.perceptual", self.perceptual, ("auto", "vgg19", "efficientnet_lite0", "none"))
         if not 1 <= self.scales <= self.max_scales:
             raise ZooError(
                 f"model.scales={self.scales}, but {self.name} has 1 to {self.max_scales} scales. Try: model.scales=1"
@@ -151,7 +151,7 @@ class ImageTranslationConfig(ModelConfig):
     def _field_problems(self, spec: ClipSpec) -> list[str]:
         source, problems = self.source(spec), []
         if source not in spec.fields:
-            problems.append(f"model.given={self.given}, but the data set provides {listed(spec.fields)}.")
+            problems.append(f"model.given={self.given}, but the data set provides {joined(spec.fields)}.")
         if self.appearance_features and (source != "labels" or "video" not in spec.fields):
             problems.append(
                 f"model.appearance_features={self.appearance_features} needs labels, but this model translates the "
@@ -161,10 +161,10 @@ class ImageTranslationConfig(ModelConfig):
 
     def _region_problems(self, spec: ClipSpec) -> list[str]:
         if self.region and "labels" not in spec.fields:
-            return [f"model.region={self.region} needs `labels`, but the data set provides {listed(spec.fields)}."]
+            return [f"model.region={self.region} needs `labels`, but the data set provides {joined(spec.fields)}."]
         return [
-            f"model.region={name} is not a class of the data set.{nearest(name, spec.label_names)} "
-            f"Known: {listed(spec.label_names)}."
+            f"model.region={name} is not a class of the data set.{suggest(name, spec.label_names)} "
+            f"Known: {joined(spec.label_names)}."
             for name in self.region
             if name not in spec.label_names
         ]

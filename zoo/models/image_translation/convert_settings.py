@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from zoo.errors import ZooError, listed, nearest
+from zoo.errors import ZooError, joined, suggest
 from zoo.settings import ConvertSettings
 from zoo.types import ClipSpec
 
@@ -18,7 +18,7 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     """Raise ZooError for an unknown setting."""
     for key in settings:
         if key not in KNOWN:
-            raise ZooError(f"zoo.convert has no setting `{key}`.{nearest(key, KNOWN)} Known: {listed(KNOWN)}.")
+            raise ZooError(f"zoo.convert has no setting `{key}`.{suggest(key, KNOWN)} Known: {joined(KNOWN)}.")
 
 
 def build_clip_spec(channels: int, settings: Mapping[str, Any], foreground: bool, frames: int = 8) -> ClipSpec:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from zoo.errors import ZooError, listed
+from zoo.errors import ZooError, joined
 from zoo.io.safe_load import read_tensors
 
 State = Mapping[str, Tensor]
@@ -42,7 +42,7 @@ def find_files(folder: Path, epoch: str) -> dict[str, Path]:
         epochs = sorted({name.partition("_net_")[0] for name in found if "_net_" in name})
         hint = f" Type epoch={epochs[0]}." if epochs else ""
         raise ZooError(
-            f"from={folder} contains no {epoch}_net_<part>.pth; it contains {listed(found[:8]) or 'nothing'}.{hint}"
+            f"from={folder} contains no {epoch}_net_<part>.pth; it contains {joined(found[:8]) or 'nothing'}.{hint}"
         )
     return files
 
@@ -54,7 +54,7 @@ def numbered_files(files: Mapping[str, Path], prefix: str) -> list[Path]:
     }
     for number in range(len(found)):
         if number not in found:
-            others = listed(path.name for path in found.values())
+            others = joined(path.name for path in found.values())
             raise ZooError(f"{prefix}{number} is missing; found {others}. Add its file, or remove the others.")
     return [found[number] for number in range(len(found))]
 

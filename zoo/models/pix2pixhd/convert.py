@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import ZooError, listed
+from zoo.errors import ZooError, joined
 from zoo.models.image_translation.convert_settings import build_clip_spec, check_settings
 from zoo.models.image_translation.released import find_files, fit_state, read_state
 from zoo.models.image_translation.released_networks import (
@@ -33,7 +33,7 @@ def convert(model_class: type[Pix2PixHD], folder: Path, settings: Mapping[str, A
     if "G" not in files:
         hint = " G0 is a video generator. Try: python -m zoo.convert vid2vid from=…" if "G0" in files else ""
         raise ZooError(
-            f"from={folder} contains {listed(path.name for path in files.values())}, but no …_net_G.pth.{hint}"
+            f"from={folder} contains {joined(path.name for path in files.values())}, but no …_net_G.pth.{hint}"
         )
     sizes, generator = translate_image_generator(read_state(files["G"]))
     discriminator = translate_discriminator(read_state(files["D"])) if "D" in files else None

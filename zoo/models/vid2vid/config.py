@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from zoo.card import ModelCard, register
-from zoo.errors import one_of
+from zoo.errors import check_choice
 from zoo.models.image_translation.config import ImageTranslationConfig
 from zoo.types import ClipSpec, CurriculumStage
 
@@ -100,7 +100,7 @@ class Vid2VidConfig(ImageTranslationConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        one_of("model.first_frame", self.first_frame, FIRST_FRAMES)
+        check_choice("model.first_frame", self.first_frame, FIRST_FRAMES)
 
     @classmethod
     def tiny(cls) -> Vid2VidConfig:

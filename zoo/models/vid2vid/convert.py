@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from zoo.errors import ZooError, listed
+from zoo.errors import ZooError, joined
 from zoo.models.image_translation.convert_settings import build_clip_spec, check_settings
 from zoo.models.image_translation.released import (
     BLOCK,
@@ -59,7 +59,7 @@ def translate_generators(states: Sequence[State]) -> tuple[GeneratorSizes, dict[
     if "model_down_seg.1.weight" not in coarse or "model_down_img.1.weight" not in coarse:
         raise ZooError(
             f"The weights are not those of vid2vid's generator: it has the layers model_down_seg and model_down_img, "
-            f"but found are {listed(sorted({key.split('.')[0] for key in coarse})[:6])}."
+            f"but found are {joined(sorted({key.split('.')[0] for key in coarse})[:6])}."
         )
     past_frames = coarse["model_down_img.1.weight"].shape[1] // 3
     width, maps = coarse["model_down_seg.1.weight"].shape[:2]
@@ -138,7 +138,7 @@ def convert(model_class: type[Vid2Vid], folder: Path, settings: Mapping[str, Any
     if "G0" not in files:
         hint = " G is an image generator. Try: python -m zoo.convert pix2pixhd from=…" if "G" in files else ""
         raise ZooError(
-            f"from={folder} contains {listed(path.name for path in files.values())}, but no …_net_G0.pth.{hint}"
+            f"from={folder} contains {joined(path.name for path in files.values())}, but no …_net_G0.pth.{hint}"
         )
     sizes, generator = translate_generators([read_state(path) for path in numbered_files(files, "G")])
     discriminators = {
@@ -183,7 +183,7 @@ def _check_discriminators(
 ) -> None:
     """Raise ZooError if the discriminators do not match the generators or each other."""
     if discriminators and "D" not in discriminators:
-        raise ZooError(f"Found {listed(discriminators)}, but not D. Add …_net_D.pth, or remove them.")
+        raise ZooError(f"Found {joined(discriminators)}, but not D. Add …_net_D.pth, or remove them.")
     for part, (discriminator, _) in discriminators.items():
         if part in ("D", "D_f") and discriminator.channels != sizes.map_channels + 3:
             raise ZooError(

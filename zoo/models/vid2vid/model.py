@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from zoo.blocks.maps import pyramid
 from zoo.blocks.patchgan import MultiScaleDiscriminator
-from zoo.errors import ZooError, one_of
+from zoo.errors import ZooError, check_choice
 from zoo.losses.gan import GANLosses, adversarial_losses
 from zoo.losses.warping import flow_confidence
 from zoo.model import VideoModel, build
@@ -292,7 +292,7 @@ class Vid2Vid(ImageTranslationModel[Vid2VidConfig]):
         """How the sample begins: given, image or generated."""
         option = request.options.get("first_frame")
         first_frame: str = option or ("given" if request.context else self.config.first_frame)
-        one_of("first_frame", first_frame, FIRST_FRAMES)
+        check_choice("first_frame", first_frame, FIRST_FRAMES)
         if first_frame == "given" and not request.context:
             raise ZooError(
                 "first_frame=given needs a real frame to begin with. Type context=1, or first_frame=generated."

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from zoo.blocks.halving import count_halvings
 from zoo.card import ModelCard, ModelConfig, register
-from zoo.errors import ZooError, one_of
+from zoo.errors import ZooError, check_choice
 from zoo.types import ClipSpec
 
 CARD = ModelCard(
@@ -123,10 +123,10 @@ class VideoVAEConfig(ModelConfig):
     """Gradient clipping: the largest norm of a gradient."""
 
     def __post_init__(self) -> None:
-        one_of("model.preset", self.preset, PRESETS)
-        one_of("model.attributes", self.attributes, ("structured", "decoder", "none"))
-        one_of("model.norm", self.norm, ("none", "batch"))
-        one_of("model.likelihood", self.likelihood, ("gaussian", "laplace"))
+        check_choice("model.preset", self.preset, PRESETS)
+        check_choice("model.attributes", self.attributes, ("structured", "decoder", "none"))
+        check_choice("model.norm", self.norm, ("none", "batch"))
+        check_choice("model.likelihood", self.likelihood, ("gaussian", "laplace"))
         for name, minimum in (("code", 1), ("hidden", 1), ("features", 1), ("units", 1), ("beta", 0), ("free_bits", 0)):
             value = getattr(self, name)
             if value is not None and value < minimum:

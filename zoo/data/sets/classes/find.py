@@ -19,7 +19,7 @@ from zoo.data.sets.classes.lists import read_lists
 from zoo.data.sets.classes.names import LAYOUT
 from zoo.data.sets.folder.catalogue import Catalogue
 from zoo.data.sets.folder.footage import FolderVideo
-from zoo.errors import ZooError, one_of
+from zoo.errors import ZooError, check_choice
 from zoo.types import ClipSpec, Split
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def class_of_path(video: str) -> str:
 def find_classes(config: ClassesConfig) -> Classes:
     """Find the classes and videos of a configuration. Raises ZooError if settings, lists and files do not match."""
     check_settings(config)
-    one_of("data.condition", config.condition, ("auto", "none", "edges", "distance"))
+    check_choice("data.condition", config.condition, ("auto", "none", "edges", "distance"))
     if not config.attribute:
         raise ZooError("data.attribute is empty. Type a name for the classes, such as data.attribute=action.")
     root = require_root(config, "the videos", LAYOUT)

@@ -17,7 +17,7 @@ from zoo.data.sequences.files import files_in, stamp_of
 from zoo.data.sequences.find import LAYOUT, SearchResult, find_videos
 from zoo.data.sets.folder.footage import FolderVideo, MapFolder, ProbedVideo
 from zoo.data.transforms import DRAWN_CHANNELS
-from zoo.errors import ZooError, one_of
+from zoo.errors import ZooError, check_choice
 from zoo.types import ClipSpec
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def label_names(config: FolderConfig) -> tuple[str, ...]:
 def open_catalogue(config: FolderConfig) -> Catalogue:
     """Find, probe and check the videos. Raises ZooError if a setting is invalid or no video is usable."""
     check_settings(config)
-    one_of("data.condition", config.condition, ("none", *DRAWN_CHANNELS))
+    check_choice("data.condition", config.condition, ("none", *DRAWN_CHANNELS))
     label_names(config)
     root = require_root(config, "the videos", LAYOUT)
     maps = {

@@ -14,7 +14,7 @@ from zoo.data.sequences.collection import SequenceSet, build_sequence_set
 from zoo.data.sequences.layouts import explain_wrong_layout
 from zoo.data.sequences.phases import FileKind, find_phase_sequences, has_kind
 from zoo.data.transforms import DRAWN_CHANNELS
-from zoo.errors import ZooError, one_of
+from zoo.errors import ZooError, check_choice
 
 if TYPE_CHECKING:
     from zoo.data.sets.paired.config import PairedConfig
@@ -46,8 +46,8 @@ def find_sequences(config: PairedConfig) -> SequenceSet:
 
 def _check_settings(config: PairedConfig) -> None:
     check_settings(config)
-    one_of("data.maps", config.maps, ("labels", "drawings"))
-    one_of("data.condition", config.condition, ("none", *DRAWN_CHANNELS))
+    check_choice("data.maps", config.maps, ("labels", "drawings"))
+    check_choice("data.condition", config.condition, ("none", *DRAWN_CHANNELS))
     if config.maps == "drawings" and config.condition != "none":
         raise ZooError(
             f"data.maps=drawings uses the images in A as the condition, but data.condition={config.condition} computes "

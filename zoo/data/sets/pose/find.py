@@ -13,7 +13,7 @@ from zoo.data.sequences.phases import FileKind, find_phase_sequences, has_kind
 from zoo.data.sets.pose.densepose import read_iuv
 from zoo.data.sets.pose.names import CONDITION_SOURCES, PARTS
 from zoo.data.sets.pose.openpose import read_people
-from zoo.errors import ZooError, one_of
+from zoo.errors import ZooError, check_choice
 
 if TYPE_CHECKING:
     from zoo.data.sets.pose.config import PoseConfig
@@ -29,7 +29,7 @@ KIND_FIELDS = {"densepose": {"labels"}, "openpose": {"pose"}}
 def find_sequences(config: PoseConfig) -> SequenceSet:
     """Find the sequences of a configuration. Raises ZooError if settings and files do not match."""
     check_settings(config)
-    one_of("data.condition", config.condition, ("auto", *CONDITION_SOURCES))
+    check_choice("data.condition", config.condition, ("auto", *CONDITION_SOURCES))
     if not 0 <= config.limb_dropout < 1:
         raise ZooError(
             f"data.limb_dropout={config.limb_dropout} must be at least 0 and below 1. Try: data.limb_dropout=0.05"

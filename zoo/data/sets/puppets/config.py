@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zoo.data.base import DataCard, DataConfig, register_data
-from zoo.errors import ZooError, one_of
+from zoo.errors import ZooError, check_choice
 from zoo.types import FIELDS, ClipSpec
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ class PuppetsConfig(DataConfig):
     a lamp post or a bush is in front."""
 
     def __post_init__(self) -> None:
-        one_of("data.view", self.view, VIEWS)
-        one_of("data.condition", self.condition, CONDITION_CHANNELS)
+        check_choice("data.view", self.view, VIEWS)
+        check_choice("data.condition", self.condition, CONDITION_CHANNELS)
         for setting, least in (("clips", 1), ("frames", 1), ("height", 16), ("width", 16)):
             value = getattr(self, setting)
             if value is not None and value < least:

@@ -18,7 +18,7 @@ from zoo.data.sets.folder.catalogue import Catalogue
 from zoo.data.sets.folder.footage import FolderVideo
 from zoo.data.sets.weizmann.crop import crop_video
 from zoo.data.sets.weizmann.names import ACTIONS, CROPS, LAYOUT, PEOPLE
-from zoo.errors import ZooError, nearest, one_of
+from zoo.errors import ZooError, check_choice, suggest
 from zoo.types import ClipSpec, Split
 
 if TYPE_CHECKING:
@@ -126,8 +126,8 @@ def find_weizmann(config: WeizmannConfig) -> Weizmann:
 
 def _check_settings(config: WeizmannConfig) -> None:
     check_settings(config)
-    one_of("data.condition", config.condition, ("auto", "none", "edges", "distance"))
-    one_of("data.crop", config.crop, CROPS)
+    check_choice("data.condition", config.condition, ("auto", "none", "edges", "distance"))
+    check_choice("data.crop", config.crop, CROPS)
     if config.starts is not None and config.starts < 1:
         raise ZooError(
             f"data.starts={config.starts} must be at least 1. Type data.starts=20, or data.starts=null for a clip at "
@@ -141,7 +141,7 @@ def read_name(path: Path, root: Path) -> AttributeIds:
     actions = [action for action in ACTIONS for take in TAKES if rest == action + take]
     if person not in PEOPLE or not actions:
         names = (f"{name}_{action}" for name in PEOPLE for action in ACTIONS)
-        hint = nearest(path.stem.lower(), names)
+        hint = suggest(path.stem.lower(), names)
         raise ZooError(
             f"{path} is not named <person>_<action>.avi as in Weizmann.{hint} People: {', '.join(PEOPLE)}. Actions: "
             f"{', '.join(ACTIONS)}. Rename the file, or move it out of data.root={root}."

@@ -126,7 +126,7 @@ def compose_settings(name: str, overrides: Sequence[str]) -> DictConfig:
 
 
 def compose_run(name: str, overrides: Sequence[str]) -> tuple[DictConfig, Path]:
-    """Compose the settings of a command, and the folder in which it would run. Raises ZooError as above."""
+    """Compose the settings of a command, and the folder in which it would run. Raises ZooError for an invalid one."""
     prepare_hydra()
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir()), job_name=name):

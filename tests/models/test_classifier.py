@@ -1,4 +1,4 @@
-"""The classifier and `python -m zoo.evaluate`: what is counted, on which clips, and which classifier may classifier."""
+"""The classifier, evaluation with it, and sampling with attributes."""
 
 import json
 import shutil
@@ -49,8 +49,8 @@ def trained(run: Path, *overrides: str) -> dict[str, float]:
         return train(plan(compose("train", overrides=[*COMMON, *overrides])), run)
 
 
-def claim(run: Path, accuracy: float) -> None:
-    """Write into a classifier's checkpoint how good it is."""
+def set_accuracy(run: Path, accuracy: float) -> None:
+    """Overwrite the accuracy in a classifier's checkpoint."""
     checkpoint = torch.load(run / "last.ckpt", weights_only=True)
     checkpoint["accuracy"] = dict.fromkeys(("identity", "action"), accuracy)
     torch.save(checkpoint, run / "last.ckpt")
@@ -58,7 +58,7 @@ def claim(run: Path, accuracy: float) -> None:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory) -> Path:
-    """A model and a classifier, trained for a moment."""
+    """A model and a classifier, trained on a few clips."""
     folder = tmp_path_factory.mktemp("runs")
     trained(folder / "vae", *VAE)
     metrics = trained(folder / "classifier", *CLASSIFIER)
@@ -66,7 +66,7 @@ def runs(tmp_path_factory) -> Path:
     return folder
 
 
-def test_a_classifier_keeps_its_accuracy(runs):
+def test_accuracy_is_logged_and_stored_in_the_checkpoint(runs):
     metrics = json.loads((runs / "classifier-metrics.json").read_text())
     slug = "20x4f-c0-32x32px"
     line = json.loads((runs / "classifier" / "results.jsonl").read_text().splitlines()[-1])
@@ -77,8 +77,8 @@ def test_a_classifier_keeps_its_accuracy(runs):
     assert metrics[f"val/accuracy@{slug}"] == pytest.approx(sum(accuracy.values()) / 2)
 
 
-def test_accuracy_is_that_of_the_evaluation_clips(runs):
-    """Counted again, clip by clip, without the callback."""
+def test_accuracy_equals_a_plain_reference(runs):
+    """Counted clip by clip, without the callback."""
     classifier = load(str(runs / "classifier"))
     config = PuppetsConfig(frames=4, height=32, width=32, view="person")
     clips = build_set(config, "val", frozenset({"attributes"}), 0)
@@ -93,7 +93,7 @@ def test_accuracy_is_that_of_the_evaluation_clips(runs):
     assert classifier.accuracy["action"] == pytest.approx(right / steady)
 
 
-def test_all_clips_there_are_do_where_the_card_advises_more(tmp_path):
+def test_all_evaluation_clips_are_used_if_the_card_advises_more(tmp_path):
     root = shutil.copytree(FIXTURES / "weizmann", tmp_path / "weizmann")
     settings = ["model=classifier", "model.width=4", "data=weizmann", f"data.root={root}"]
     with pytest.warns(UserWarning, match="8 of the 93 videos"):
@@ -103,20 +103,20 @@ def test_all_clips_there_are_do_where_the_card_advises_more(tmp_path):
     assert "clips: 8" in (tmp_path / "run" / "config.yaml").read_text()
 
 
-def of(runs: Path, **settings) -> EvaluateSettings:
-    """VideoVAE before the classifier."""
+def evaluation_of(runs: Path, **settings) -> EvaluateSettings:
+    """Settings to evaluate VideoVAE with the classifier."""
     return EvaluateSettings(run=str(runs / "vae"), classifier=str(runs / "classifier"), **settings)
 
 
-def test_a_weak_classifier_measures_nothing(runs):
-    claim(runs / "classifier", 0.98)
+def test_classifiers_of_low_accuracy_are_rejected(runs):
+    set_accuracy(runs / "classifier", 0.98)
     with pytest.raises(ZooError, match=r"identity 98.0%, action 98.0%, but 99% is required .* budget.clips=32"):
-        evaluate(of(runs, clips=4))
+        evaluate(evaluation_of(runs, clips=4))
     for known in ({"identity": 1.0, "action": float("nan")}, {"identity": 1.0}):
         checkpoint = torch.load(runs / "classifier" / "last.ckpt", weights_only=True)
         torch.save(checkpoint | {"accuracy": known}, runs / "classifier" / "last.ckpt")
         with pytest.raises(ZooError, match="action nan%"):
-            evaluate(of(runs, clips=4))
+            evaluate(evaluation_of(runs, clips=4))
     with pytest.raises(
         ZooError, match=r"is not accurate enough on the real clips of this run's data: accuracy_action 90.0%"
     ):
@@ -125,8 +125,8 @@ def test_a_weak_classifier_measures_nothing(runs):
         )
 
 
-def test_a_classifier_measures_only_clips_like_its_own(runs):
-    claim(runs / "classifier", 1.0)
+def test_classifiers_of_other_clips_are_rejected(runs):
+    set_accuracy(runs / "classifier", 1.0)
     spec = load(str(runs / "vae")).spec
     assert open_classifier(str(runs / "classifier"), spec).card.name == "classifier"
     with pytest.raises(ZooError, match="which classifies nothing"):
@@ -142,9 +142,9 @@ def test_a_classifier_measures_only_clips_like_its_own(runs):
     )  # of videos alone
 
 
-def test_evaluate_reports_what_the_classifier_reads(runs, monkeypatch):
-    claim(runs / "classifier", 1.0)
-    settings = of(runs, clips=7, batch_size=3)
+def test_evaluation_reports_the_metrics_of_the_classifier(runs, monkeypatch):
+    set_accuracy(runs / "classifier", 1.0)
+    settings = evaluation_of(runs, clips=7, batch_size=3)
     with pytest.raises(ZooError, match="is not accurate enough on the real clips of this run's data"):
         evaluate(settings)  # it was trained for a moment
     assert read_results(runs / "vae")[-1].protocol.features == ""  # what needs no classifier was kept
@@ -182,7 +182,7 @@ def test_evaluate_reports_what_the_classifier_reads(runs, monkeypatch):
     assert again == [each.metrics for each in measured]
 
 
-def test_pairs_are_compared_where_something_pairs_them(runs):
+def test_paired_metrics_need_a_reference_clip(runs):
     vae = str(runs / "vae")
     with pytest.raises(
         ZooError,
@@ -198,13 +198,13 @@ def test_pairs_are_compared_where_something_pairs_them(runs):
 
 
 @pytest.mark.parametrize("settings", [{"clips": 0}, {"batch_size": 0}])
-def test_evaluating_nothing_is_refused(runs, settings):
-    claim(runs / "classifier", 1.0)
+def test_evaluation_settings_of_zero_are_rejected(runs, settings):
+    set_accuracy(runs / "classifier", 1.0)
     with pytest.raises(ZooError, match=f"{next(iter(settings))} is 0, but at least 1 is required"):
-        evaluate(of(runs, **settings))
+        evaluate(evaluation_of(runs, **settings))
 
 
-def test_who_makes_no_clips_is_not_evaluated(runs):
+def test_classifiers_can_be_neither_evaluated_nor_sampled(runs):
     with pytest.raises(ZooError, match="is a classifier: it makes no videos to measure"):
         evaluate(EvaluateSettings(run=str(runs / "classifier")))
     with pytest.raises(ZooError, match="which classifies videos and cannot generate them"):
@@ -214,14 +214,14 @@ def test_who_makes_no_clips_is_not_evaluated(runs):
 # ---------------------------------------------------------------- zoo.sample with attributes
 
 
-def test_samples_from_attributes_alone(runs, tmp_path):
+def test_files_of_samples_are_named_after_their_attributes(runs, tmp_path):
     asked = {"action": "walk@0,run@5,walk@10"}
     written = sample(SampleSettings(str(runs / "vae"), frames=12, clips=2, attributes=asked, out=str(tmp_path)))
     stems = [f"sample_{i}-action-walk@0_run@5_walk@10-seed0-draw0" for i in (0, 1)]
     assert {path.name for path in written} == {f"{stem}.{end}" for stem in stems for end in ("mp4", "png")}
 
 
-def test_the_command_takes_a_transition(runs, tmp_path):
+def test_sample_command_accepts_a_transition_and_suggests_corrections(runs, tmp_path):
     asked = ["attributes.action=walk@0,run@2", "attributes.identity=cleo", "frames=4", "clips=1", f"out={tmp_path}"]
     words = ["zoo.sample", f"run={runs / 'vae'}", *asked]
     done = run_command(*words)
@@ -233,13 +233,13 @@ def test_the_command_takes_a_transition(runs, tmp_path):
 
 
 @pytest.mark.parametrize("settings", [{"context": -1}, {"clips": 0}, {"frames": 0}, {"temperature": -1.0}])
-def test_counts_that_make_no_sense_are_refused(runs, settings):
+def test_invalid_sampling_settings_are_rejected(runs, settings):
     name, value = next(iter(settings.items()))
     with pytest.raises(ZooError, match=f"{name} is {value}, but at least"):
         sample(SampleSettings(str(runs / "vae"), **settings))
 
 
-def test_samples_continue_a_video(runs, tmp_path):
+def test_samples_can_continue_or_reconstruct_a_video(runs, tmp_path):
     cold = sample(SampleSettings(str(runs / "vae"), clips=1, temperature=0.5, draws=2, out=str(tmp_path)))
     assert [path.name for path in cold[::2]] == [f"sample_0-temperature0.5-seed0-draw{i}.mp4" for i in (0, 1)]
     [film, _] = sample(SampleSettings(str(runs / "vae"), clips=1, context=1, out=str(tmp_path)))
@@ -255,6 +255,6 @@ def test_samples_continue_a_video(runs, tmp_path):
     assert probe(sample(back)[0]).frames == 4
 
 
-def test_an_option_of_another_model_is_refused(runs):
+def test_sampling_options_of_other_models_are_rejected(runs):
     with pytest.raises(ZooError, match="videovae has no sampling option `first_frame`"):
         sample(SampleSettings(str(runs / "vae"), first_frame="generated"))

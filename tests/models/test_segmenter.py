@@ -1,4 +1,4 @@
-"""The segmenter, how its rounds are counted, and the labels that it reads off samples."""
+"""The segmenter, its validation metrics, and the metric label_miou."""
 
 import json
 import math
@@ -28,7 +28,7 @@ from zoo.training.preflight import check
 
 SEGMENTER = SimpleNamespace(
     spec=SimpleNamespace(label_names=("sky", "road", "car", "tree")),
-    segment=lambda video: video[:, :, 0].long(),  # reads what a test has written into red
+    segment=lambda video: video[:, :, 0].long(),  # predicts the values of the red channel
 )
 
 
@@ -45,27 +45,27 @@ def metric() -> LabelMIoU:
 # ---------------------------------------------------------------- the metric
 
 
-def test_overlap_by_hand():
+def test_label_miou_by_hand():
     counted = metric()
     counted.update(videos(read=[0, 1, 1, 1], given=[0, 0, 1, 1]), real=False)
     counted.update(videos(read=[0, 1, 3, 1], given=[0, 1, 1, 1]), real=False)
     counted.update(videos(read=[0, 0, 1, 2], given=[0, 0, 1, 1]), real=True)
     found = counted.compute()
-    # sky: 2 of 3 pixels; road: 4 of 6; neither car nor tree is given, though a tree is read
+    # sky: 2 of 3 pixels; road: 4 of 6; car and tree are not in the labels, although a tree is predicted
     assert found["label_miou"] == pytest.approx((2 / 3 + 4 / 6) / 2)
     assert found["label_accuracy"] == 6 / 8
     assert found["real/label_miou"] == pytest.approx((1 + 1 / 2) / 2)
     assert found["real/label_accuracy"] == 3 / 4
 
 
-def test_a_class_that_is_given_and_never_read_counts_as_missed():
+def test_a_class_that_is_never_predicted_has_an_iou_of_zero():
     counted = metric()
     for real in (False, True):
         counted.update(videos(read=[0, 0, 0], given=[0, 0, 3]), real)
     assert counted.compute()["label_miou"] == pytest.approx((2 / 3 + 0) / 2)
 
 
-def test_parts_and_ranks_add_up():
+def test_label_miou_is_the_same_in_batches_and_on_ranks():
     torch.manual_seed(0)
     read, given = torch.randint(4, (6, 2, 1, 5, 7)), torch.randint(4, (6, 2, 5, 7))
     video = read.expand(-1, -1, 3, -1, -1).float()
@@ -84,19 +84,19 @@ def test_parts_and_ranks_add_up():
     assert one.compute() == at_once
 
 
-def test_clips_without_labels_are_refused():
+def test_label_miou_rejects_clips_without_labels():
     video = torch.zeros(1, 1, 3, 1, 1)
     with pytest.raises(ZooError, match="these clips have none"):
         metric().update(Videos(video, {"video": video}), real=False)
 
 
-def test_labels_that_the_segmenter_does_not_know_are_refused():
+def test_label_miou_rejects_labels_unknown_to_the_segmenter():
     with pytest.raises(ZooError, match="labels from 0 to 4; the segmenter knows 4, 0 to 3"):
         metric().update(videos(read=[0, 0], given=[0, 4]), real=True)
 
 
-def test_in_a_suite_beside_others():
-    """A real segmenter and a real training set; samples that are real clips do as well as real clips."""
+def test_label_miou_in_a_suite_with_other_metrics():
+    """With a segmenter and a training set; samples that equal the real clips get the values of the real clips."""
     segmenter, data, clip = tiny_model("segmenter").eval(), tiny_data("segmenter"), tiny_clip("segmenter")
     setup = Setup(FRAMES - 1, CLIPS, segmenter=segmenter, training=build_set(data, "train", frozenset(), seed=0))
     protocol = Protocol("puppets", "train", CLIPS, FRAMES, 1, data.fps, SIZE, SIZE, 0)
@@ -112,9 +112,8 @@ def test_in_a_suite_beside_others():
 # ---------------------------------------------------------------- the model
 
 
-def test_a_small_class_weighs_more_than_its_share():
-    """Nine pixels of one class and one of another: each of the nine weighs a third, the one weighs one; sure of the
-    first everywhere, by hand."""
+def test_balanced_cross_entropy_by_hand():
+    """Nine pixels of one class have weight 1/3 each, one pixel of another has weight 1; the logits favour the first."""
     labels = torch.zeros(1, 2, 5, dtype=torch.int64)
     labels[0, 1, 4] = 1
     logits = torch.tensor([2.0, 0.0, 0.0]).view(1, 3, 1, 1).expand(1, 3, 2, 5)
@@ -123,8 +122,8 @@ def test_a_small_class_weighs_more_than_its_share():
     assert float(balanced_cross_entropy(logits, labels)) == pytest.approx(expected)
 
 
-def test_a_round_is_counted_and_kept(tmp_path):
-    """In batches of two and one, of the averaged weights; counted again from the checkpoint, class by class."""
+def test_miou_of_a_validation_is_logged_and_stored_in_the_checkpoint(tmp_path):
+    """With the moving-average weights, in batches of two and one; compared with a plain reference per class."""
     model, data = tiny_model("segmenter"), replace(tiny_data("segmenter"), batch_size=CLIPS, frames=2)
     protocol = Protocol("puppets", "val", 3, 2, 0, data.fps, SIZE, SIZE, 0)
     clips = VideoData(data, model.card.wanted(), 40, 0, 3, 2, model.curriculum_stage)
@@ -151,7 +150,7 @@ def test_a_round_is_counted_and_kept(tmp_path):
     )
 
 
-def test_a_round_counts_no_label_that_is_no_class(tmp_path):
+def test_validation_rejects_label_ids_outside_the_classes(tmp_path):
     overlap = SegmentationMetrics(Protocol("puppets", "val", 1, 1, 0, 12.5, 1, 2, 0), tmp_path, classes=4)
     model, read = SimpleNamespace(device="cpu"), torch.zeros(1, 1, 1, 2, dtype=torch.int64)
     for label in (4, -1):
@@ -160,8 +159,8 @@ def test_a_round_counts_no_label_that_is_no_class(tmp_path):
             overlap.on_validation_batch_end(None, model, (clip, read), clip, 0)
 
 
-def test_a_round_forgets_the_one_before(tmp_path):
-    """Of the first nothing is right, of the second all is."""
+def test_metrics_are_reset_after_each_validation(tmp_path):
+    """All labels are wrong in the first validation and right in the second."""
     overlap = SegmentationMetrics(Protocol("puppets", "val", 1, 1, 0, 12.5, 1, 2, 0), tmp_path, classes=2)
     trainer, logged = SimpleNamespace(is_global_zero=False), {}
     model = SimpleNamespace(device="cpu", log_dict=logged.update)
@@ -173,14 +172,14 @@ def test_a_round_forgets_the_one_before(tmp_path):
         assert set(logged.values()) == {expected}
 
 
-def test_frames_are_read_one_by_one():
+def test_frames_are_segmented_independently():
     model = tiny_model("segmenter").eval()
     video = torch.rand(2, FRAMES, 3, SIZE, SIZE) * 2 - 1
     with torch.no_grad():
         assert torch.equal(model.segment(video)[:, 3:4], model.segment(video[:, 3:4]))
 
 
-def test_it_makes_no_videos(tmp_path):
+def test_segmenters_cannot_be_sampled(tmp_path):
     assert not MODELS.find("segmenter").card.samples
     model = tiny_model("segmenter")
     runner = quiet_trainer(tmp_path)
@@ -191,20 +190,20 @@ def test_it_makes_no_videos(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "sentence"),
+    ("change", "message"),
     [
         ({"height": 40}, r"segmenter needs a height that is a multiple of 16, but it is 40. Try: data.height="),
         ({"label_names": ()}, "names no classes of its labels"),
     ],
 )
-def test_what_does_not_fit_is_told(change, sentence):
+def test_unsuitable_data_sets_are_rejected(change, message):
     data = tiny_data("segmenter")
     settings = Train(MODELS.find("segmenter").config.tiny(), data, Strategy("auto", "cpu", "1"))
-    with pytest.raises(ZooError, match=sentence):
+    with pytest.raises(ZooError, match=message):
         check(MODELS.find("segmenter").card, replace(data.spec(), **change), settings)
 
 
-def test_a_segmenter_reads_its_own_kind_of_clip(tmp_path):
+def test_segmenters_of_other_clips_or_low_miou_are_rejected(tmp_path):
     model, clip = tiny_model("segmenter"), tiny_clip("segmenter")
     train_on(model, clip, 1, tmp_path).save_checkpoint(tmp_path / "last.ckpt")
     with pytest.raises(ZooError, match=r"too badly to read others: mean IoU 0.00, where 0.5 is needed"):

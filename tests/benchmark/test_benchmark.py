@@ -105,6 +105,7 @@ def measured():
     return benchmark.run(lambda: moments.append(time.perf_counter())), moments
 
 
+@pytest.mark.alone
 def test_everything_is_measured(measured):
     result, moments = measured
     steps = [f"step/{part}" for part in ("whole", *PARTS)]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.commands import run_command
 from tests.runs.test_run_folder import TINY
 from zoo.testing.rerun import unlike
 
@@ -22,7 +23,7 @@ ZOO = ["-m", "zoo.train", *WORDS]
 
 
 def by_lightning(folder: Path) -> None:
-    subprocess.run([sys.executable, *ZOO, "strategy.devices=2"], cwd=folder, check=True)
+    run_command("zoo.train", *WORDS, "strategy.devices=2", cwd=folder).check_returncode()
 
 
 def by_torchrun(folder: Path) -> None:

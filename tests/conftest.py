@@ -4,6 +4,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # bits depend on the number of th
 
 import fcntl
 import gc
+import signal
 from collections.abc import Generator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,6 +28,12 @@ def pytest_collection_finish() -> None:
     """Keep what the imports made out of garbage collection, which would go through all of it again and again."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """In a worker of xdist, let SIGTERM end forked processes: they would inherit a handler that only takes note of it."""
+    if hasattr(config, "workerinput"):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def pytest_configure_node(node: Any) -> None:

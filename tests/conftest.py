@@ -31,7 +31,7 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """In a worker of xdist, let SIGTERM end forked processes: they would inherit a handler that only takes note of it."""
+    """In a worker of xdist, let SIGTERM end forked processes; the handler they inherit ignores it."""
     if hasattr(config, "workerinput"):
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 

@@ -148,7 +148,9 @@ READERS: dict[str, Callable[[Path], object]] = {
 def test_no_code_runs(write, read, tmp_path, monkeypatch):
     marker, file = tmp_path / "ran", tmp_path / "bad.ckpt"
     write(file, touch(marker))
-    monkeypatch.setattr(lpips, "checked", lambda path, sha256: sha256)  # the file matches the checksum of eight digits
+    monkeypatch.setattr(
+        lpips, "verify_sha256", lambda path, sha256: sha256
+    )  # the file matches the checksum of eight digits
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / lpips.BACKBONES["alex"]).symlink_to(file)
@@ -576,9 +578,9 @@ COMPARED: dict[str, tuple[Callable[[Path], None], str]] = {
     "a film above": (film(generated="../../secret.mp4"), "outside its folder"),
     "an absolute film": (film(generated="/etc/passwd"), "outside its folder"),
     "a linked film": (linked_film, "outside its folder"),
-    "a pipe": (piped_film, "that is not there"),
-    "a folder": (film(real="00"), "that is not there"),
-    "no film": (film(real="00/none.mp4"), "that is not there"),
+    "a pipe": (piped_film, "that does not exist"),
+    "a folder": (film(real="00"), "that does not exist"),
+    "no film": (film(real="00/none.mp4"), "that does not exist"),
     "a kind that climbs": (film(**{"/../../../../escaped": "00/real.mp4"}), "of the kind"),
     "an unknown kind": (film(fake="00/real.mp4"), "of the kind"),
     "a kind with a zero": (film(**{"real\0": "00/real.mp4"}), "contains the control character"),
@@ -631,7 +633,7 @@ def test_a_film_too_wide_for_a_grid_is_left_out(tmp_path, monkeypatch, capsys):
     run = make_run(tmp_path / "run")
     wide_film(run)
     compare([str(run)], tmp_path / "out")
-    assert "8000x2 pixels: no training wrote so wide a film" in capsys.readouterr().out
+    assert "is 8000x2 pixels, but a film is at most" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -313,7 +313,7 @@ def test_sampling_from_given_footage(tmp_path):
     assert probe(made[0]).frames == 10  # 20 frames at 25 fps are 10 at the 12.5 fps of the run
     with pytest.raises(ZooError, match=r"has 10 frames at 12\.5 fps, fewer than 11\. Try: frames=10"):
         sample(SampleSettings(run=str(run), given=str(tmp_path / "other.mp4"), frames=11))
-    with pytest.raises(ZooError, match=r"is not there"):
+    with pytest.raises(ZooError, match=r"there is no such file"):
         sample(SampleSettings(run=str(run), given="no.mp4"))
 
 
@@ -447,5 +447,5 @@ def test_four_draws_have_four_appearances(tmp_path):
     assert not np.array_equal(read_frames(chosen, range(3)), films[0])
     cv2.imwrite(str(tmp_path / "ids.png"), np.zeros((16, 32), np.uint8))
     appearance = settings.AppearanceSettings(image=str(tmp_path / "appearance.png"), labels=str(tmp_path / "ids.png"))
-    with pytest.raises(ZooError, match=r"is 32x16 pixels; appearance.image is 32x32 pixels"):
+    with pytest.raises(ZooError, match=r"is 32x16 pixels, but appearance.image is 32x32 pixels"):
         sample(SampleSettings(run=str(tmp_path), appearance=appearance))

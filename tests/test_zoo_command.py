@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_run_folder import TINY
+from tests.runs.test_run_folder import TINY
 from zoo.help.commands import COMMANDS
 
 SCRIPT = "import sys\nfrom zoo.__main__ import main\nsys.exit(main())\n"  # as pip writes it

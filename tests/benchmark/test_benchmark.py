@@ -342,7 +342,7 @@ def test_a_slower_checkout_without_a_benchmark_package(tmp_path):
     for folder in ("zoo", "conf"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("benchmark*", "__pycache__"))
     model = tmp_path / "zoo/models/classifier/model.py"
-    step = "        logits = self.heads(self._thinned"
+    step = "        logits = self.heads(self._dropout"
     assert step in model.read_text()
     model.write_text(model.read_text().replace(step, f"        __import__('time').sleep(0.2)\n{step}"))
     words = [*tiny("classifier"), "repetitions=3", "warm_up=1", "out=out.json", "--compare", f"against={tmp_path}"]

@@ -99,7 +99,7 @@ def test_unknown_keys_added_with_plus_are_refused():
     [
         (["data.view=strret"], "data.view=strret is not a choice. Did you mean `street`?"),
         (["model.norm=layer"], "model.norm=layer is not a choice. Choices: instance, batch."),
-        (["data.height=66"], "needs a height that is a multiple of 4, 8 at least; it is 66. Try: data.height=64"),
+        (["data.height=66"], "needs a height that is a multiple of 4 and at least 8; it is 66. Try: data.height=64"),
         (
             ["model.first_frame=given", "evaluation.context=0"],
             "needs at least 1 real frame. Try: evaluation.context=1",
@@ -108,7 +108,7 @@ def test_unknown_keys_added_with_plus_are_refused():
         (["callbacks.monitor=fid"], "callbacks.monitor=fid is not a choice. Choices: l1, psnr, ssim."),
         (["data.frames=2"], "vid2vid trains on clips of at least 3 frames, but data.frames=2. Try: data.frames=3"),
         (["evaluation.context=8"], "evaluation.context=8 leaves no frame to generate in a clip of 8 frames."),
-        (["data=folder"], "data=folder needs to know where the videos are: type data.root=<folder>."),
+        (["data=folder"], "data=folder needs the folder with the videos: type data.root=<folder>."),
         (["data=folder", "data.root=/no/such"], "/no/such"),
     ],
 )

@@ -38,7 +38,7 @@ def test_readme_holds_the_leaderboard_of_every_model():
     leaderboard = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(leaderboard)
     assert set(leaderboard.MODELS) == {name for name in list_models() if MODELS.find(name).card.samples}
-    for row in leaderboard.compare_results().rows:
+    for row in leaderboard.comparison_of_results().rows:
         assert set(row.seeds) == {1, 2, 3}, row.variant
     text = (root / "README.md").read_text()
     assert leaderboard.readme(text) == text

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from zoo.card import MODELS
-from zoo.config.compose import GROUPS, LAST, conf_dir
+from zoo.config.compose import GROUPS, LAST_SECTIONS, conf_dir
 from zoo.data.base import DATA_SETS
 from zoo.help.commands import COMMANDS
 from zoo.help.field_docs import field_docs
@@ -107,7 +107,7 @@ def test_every_group_of_conf_with_a_choice_is_listed():
     options = {path.parent.name for path in conf_dir().glob("*/*.yaml") if path.stem != "default"}
     assert options == set(GROUPS)
     groups = {name for name in field_docs(Train) if name not in ("seed", "runs", "resume", "overwrite", "slots")}
-    assert groups == set(LAST)
+    assert groups == set(LAST_SECTIONS)
 
 
 def test_types_and_defaults_read_as_they_are_typed():

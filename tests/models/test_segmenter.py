@@ -185,7 +185,7 @@ def test_segmenters_cannot_be_sampled(tmp_path):
     runner = quiet_trainer(tmp_path)
     runner.strategy.connect(model)
     runner.save_checkpoint(tmp_path / "last.ckpt")
-    with pytest.raises(ZooError, match="is a segmenter: it segments and makes no videos"):
+    with pytest.raises(ZooError, match="is a segmenter, which segments videos and cannot generate them"):
         sample(SampleSettings(str(tmp_path)))
 
 

@@ -285,7 +285,7 @@ def test_another_number_of_processes_is_refused(tmp_path):
     class Two:
         world_size = 2
 
-    with pytest.raises(ZooError, match=r"was trained by 1 processes, and here are 2"):
+    with pytest.raises(ZooError, match=r"was trained by 1 processes, but there are 2 here"):
         StepCheckpoint(tmp_path, 1.0).on_load_checkpoint(Two(), None, {"zoo": {"ranks": 1, "round_due": False}})
 
 

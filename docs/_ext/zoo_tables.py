@@ -1,4 +1,4 @@
-"""Tables of what the registries know: models, data sets, metrics, networks of features."""
+"""Tables of what the registries know: models, data sets, metrics, feature networks."""
 
 from __future__ import annotations
 

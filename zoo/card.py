@@ -57,7 +57,19 @@ class ModelCard:
     """Generates frame by frame at constant memory, so a sample may have any length."""
 
     options: frozenset[str] = frozenset()
-    """Keys of `SampleRequest.options` that the model understands."""
+    """Sampling options that the model understands: keys of `SampleRequest.options`, and truncation."""
+
+    deterministic: bool = False
+    """Every seed and draw gives the same sample: the model draws no noise, unless a setting adds some."""
+
+    batch_statistics: bool = False
+    """A sample depends on the other clips of its batch, whose statistics normalise it."""
+
+    latent: bool = False
+    """Has a code: `decode` makes a video of it, so `zoo.sample between=` can interpolate."""
+
+    channels: tuple[int, ...] = (3,)
+    """Channels of the videos that it can be trained on: 3 (RGB), 1 (grey) or both."""
 
     budget_clips: int = 800
     """Training clips of a first training: the default of budget.clips."""
@@ -96,9 +108,18 @@ class ModelConfig:
     """Name of the model."""
 
     @property
-    def least_context(self) -> int:
-        """How many real frames a sample must be given at least."""
-        return 0
+    def context_frames(self) -> tuple[int, int | None]:
+        """How many real frames a sample may begin with: the least and the most; None is any number."""
+        return (0, None)
+
+    def clamp_context(self, frames: int) -> int:
+        """The possible number of real frames that is nearest to ``frames``."""
+        least, most = self.context_frames
+        return max(least, frames if most is None else min(frames, most))
+
+    def most_frames(self, spec: ClipSpec) -> int | None:
+        """Longest sample in frames, context included; None is any length."""
+        return None
 
     def problems(self, spec: ClipSpec) -> list[str]:
         """Sentences about what in these settings does not fit clips of that form; preflight prints them."""

@@ -2,13 +2,13 @@
 
 Conventions, kept everywhere:
 
-- video ``(B, T, C, H, W)``, float, RGB in [-1, 1];
+- video ``(B, T, C, H, W)``, float in [-1, 1], RGB or one grey channel (``ClipSpec.channels``);
 - flow ``(B, T-1, 2, H, W)``, pixels, (dx, dy), backward: entry ``t`` belongs to frame ``t+1`` and
   ``frame[t+1](x) ≈ frame[t](x + flow[t](x))``;
 - visibility ``(B, T-1, 1, H, W)``, 1 where the source pixel exists in the earlier frame;
 - randomness is a pure function of integers, never of how many numbers were drawn before.
 
-Shapes: B clips, T frames, C channels, H x W pixels, J joints. This file imports no torch.
+Shapes: B clips, T frames, C channels, H x W pixels, J joints, A entries of an action. This file imports no torch.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Clip(TypedDict):
     """
 
     video: Tensor
-    """(B, T, 3, H, W), RGB in [-1, 1]."""
+    """(B, T, C, H, W) in [-1, 1]: RGB, or one grey channel."""
 
     fps: Tensor
     """(B,), frames per second."""
@@ -63,8 +63,11 @@ class Clip(TypedDict):
     pose: NotRequired[Tensor]
     """(B, T, J, 3), x and y in pixels, and a confidence."""
 
+    actions: NotRequired[Tensor]
+    """(B, T, A), float: what the camera or a robot does. Entry ``t`` leads from frame ``t`` to frame ``t+1``."""
 
-FIELDS = ("video", "labels", "instances", "condition", "flow", "visibility", "attributes", "pose")
+
+FIELDS = ("video", "labels", "instances", "condition", "flow", "visibility", "attributes", "pose", "actions")
 """The fields of a clip that a model may need and a data set may provide; ``fps`` and ``key`` are always there."""
 
 
@@ -104,6 +107,12 @@ class ClipSpec:
 
     constant: tuple[str, ...] = ()
     """Those of the attributes that never change within a clip."""
+
+    channels: int = 3
+    """Channels of the video: 3 (RGB) or 1 (grey)."""
+
+    action_names: tuple[str, ...] = ()
+    """Meaning of each entry of `actions`, such as the camera's scroll."""
 
 
 @dataclass(frozen=True)
@@ -162,13 +171,33 @@ class SampleRequest:
     options: Mapping[str, Any] = field(default_factory=dict)
     """Options of the model; its card lists those that it understands."""
 
+    clips: int = 1
+    """Number of samples where nothing is given; else there are as many as given clips."""
+
+    first: int = 0
+    """Where nothing is given: number of the first sample. Samples 0 to 63 are the same in one request or in several."""
+
+    truncation: float | None = None
+    """Largest absolute value of the noise: entries beyond it are drawn again (Brock et al. 2019). None: no limit. Only
+    for models whose card lists the option `truncation`."""
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the samples where nothing is given. Their random numbers depend on them."""
+        return [sample_name(number) for number in range(self.first, self.first + self.clips)]
+
+
+def sample_name(number: int) -> str:
+    """Name of a sample that is made from nothing, in place of the key of a given clip."""
+    return f"sample/{number}"
+
 
 @dataclass(frozen=True)
 class Sample:
     """What a model generated."""
 
     video: Tensor
-    """(B, T, 3, H, W) in [-1, 1]; the first frames are the context frames, unchanged."""
+    """(B, T, C, H, W) in [-1, 1]; the first frames are the context frames, unchanged."""
 
     details: dict[str, Tensor] = field(default_factory=dict)
     """Name -> (B, T, C, H, W): what else is worth a look, such as an intermediate image, a mask or a flow."""

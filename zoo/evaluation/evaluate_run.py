@@ -75,7 +75,7 @@ def _contexts(settings: EvaluateSettings, model: VideoModel[Any]) -> list[int]:
     if settings.context is not None:
         return [settings.context]
     paired = any(METRICS[name].paired for name in settings.metrics or () if name in METRICS)
-    return [0, 1] if "generate" in model.card.tasks and not paired else [max(1, model.config.least_context)]
+    return [0, 1] if "generate" in model.card.tasks and not paired else [model.config.clamp_context(1)]
 
 
 def _evaluate(
@@ -155,7 +155,7 @@ def _check_settings(settings: EvaluateSettings, model: VideoModel[Any], context:
             )
     if settings.temperature is not None and settings.temperature < 0:
         raise ZooError(f"temperature={settings.temperature} is negative. Try: temperature=0")
-    least = model.config.least_context
+    least = model.config.context_frames[0]
     if context < least:
         raise ZooError(
             f"context={context}, but this {model.card.name} needs at least {least} real frame. Try: context={least}"

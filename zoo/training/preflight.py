@@ -105,7 +105,7 @@ def _evaluation(card: ModelCard, spec: ClipSpec, settings: Train) -> list[str]:
             return [f"evaluation.{name} is {value}, but at least 1 is required. Try: evaluation.{name}={example}"]
     if not card.samples:
         return []
-    frames, least = evaluation.frames or spec.frames, settings.model.least_context
+    frames, least = evaluation.frames or spec.frames, settings.model.context_frames[0]
     if evaluation.context < least:
         return [
             f"evaluation.context={evaluation.context}, but {settings.model.name} with these settings needs at least "

@@ -21,6 +21,7 @@ CARD = ModelCard(
     adversarial=True,
     strategies=frozenset({"auto", "cpu", "ddp", "fsdp"}),
     streams=True,
+    deterministic=True,
     options=frozenset({"appearance"}),
 )
 

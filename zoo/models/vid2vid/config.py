@@ -24,6 +24,7 @@ CARD = ModelCard(
     adversarial=True,
     strategies=frozenset({"auto", "cpu", "ddp", "fsdp"}),
     streams=True,
+    deterministic=True,
     options=frozenset({"first_frame", "appearance"}),
 )
 
@@ -126,9 +127,9 @@ class Vid2VidConfig(ImageTranslationConfig):
         )
 
     @property
-    def least_context(self) -> int:
-        """Smallest number of real frames that sampling needs: 1 for first_frame=given, else 0."""
-        return int(self.first_frame == "given")
+    def context_frames(self) -> tuple[int, int | None]:
+        """Any number of real frames; at least 1 for first_frame=given."""
+        return (int(self.first_frame == "given"), None)
 
     def foreground_channels(self, spec: ClipSpec) -> tuple[int, ...]:
         """Channels of a map that are foreground classes; empty if there is no foreground branch."""

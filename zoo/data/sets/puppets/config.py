@@ -39,7 +39,7 @@ CONDITION_CHANNELS = {"none": 0, "edges": 1, "distance": 2, "pose": 3}
 CARD = DataCard(
     name="puppets",
     title="Puppets: nine cartoon figures, ten actions, exact ground truth",
-    fields=frozenset(FIELDS),
+    fields=frozenset(FIELDS) - {"actions"},
     licence="Apache-2.0",
 )
 
@@ -89,7 +89,7 @@ class PuppetsConfig(DataConfig):
 
     def spec(self) -> ClipSpec:
         """Describe the clips: all fields, except `condition` if none was chosen."""
-        absent = {"condition"} if self.condition == "none" else set()
+        absent = {"actions"} | ({"condition"} if self.condition == "none" else set())
         return ClipSpec(
             fields=tuple(name for name in FIELDS if name not in absent),
             frames=self.frames,

@@ -9,8 +9,8 @@
 #
 # ## Card and config
 #
-# The card says what the zoo knows of the model before it imports it: the fields of a clip that it needs, the tasks
-# that it solves, whether it streams. The config holds its settings; the docstring after a field appears in `--help`.
+# The card describes the model before its code is imported: the fields of a clip that the model needs, its tasks, and
+# whether it streams. The config holds its settings; the docstring after a field appears in `--help`.
 
 # %%
 from __future__ import annotations
@@ -60,9 +60,9 @@ class LastFrameConfig(zoo.ModelConfig):
 # %% [markdown]
 # ## The model
 #
-# `training_step` and `configure_optimizers` are Lightning's. `stream` makes frames one after another; a model that
-# makes a whole clip at once defines `sample` instead. Of the given video it sees the first `request.context` frames
-# and no more.
+# `training_step` and `configure_optimizers` are Lightning's. `stream` generates frame by frame; a model that generates
+# a whole clip at once defines `sample` instead. The model sees only the first `request.context` frames of the given
+# video.
 
 
 # %%
@@ -104,16 +104,15 @@ class LastFrame(VideoModel[LastFrameConfig]):
 # %% [markdown]
 # ## Train it
 #
-# The choice `model=last_frame` is a YAML file of three lines, `conf/model/last_frame.yaml`, in a folder `conf` beside
-# the config:
+# A short YAML file makes `model=last_frame` a choice. Here it is `conf/model/last_frame.yaml` in the folder of this
+# script. For a model inside the zoo, it goes into the `conf` folder of the repository:
 #
 # ```{literalinclude} conf/model/last_frame.yaml
 # :language: yaml
 # ```
 #
-# From here on the model is one like every other: it is trained, resumed, sampled, evaluated and compared by the same
-# commands. On the command line it needs an entry point, so that `zoo train` finds it; a script has registered it
-# already.
+# The model now works like every other: the same commands train, resume, sample, evaluate and compare it. This script
+# has registered it. For the command line it also needs an entry point, so that `zoo train` finds it.
 
 # %%
 if __name__ == "__main__":

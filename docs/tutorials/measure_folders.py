@@ -3,7 +3,7 @@
 # %% [markdown]
 # # Measure any two folders
 #
-# `zoo evaluate` measures videos by any model: it needs a folder of real videos and a folder of generated ones. The
+# `zoo evaluate` measures the videos of any model. It needs a folder of real videos and a folder of generated ones. The
 # script: `docs/tutorials/measure_folders.py`.
 #
 # Here the "generated" videos are noisy copies of real ones.
@@ -29,8 +29,8 @@ for folder, videos in ((real, clip["video"]), (fake, (clip["video"] + noise).cla
 # %% [markdown]
 # ## Measure
 #
-# By default every metric is computed that the videos allow. Videos of the same name in both folders are compared pair
-# by pair as well (L1, PSNR, SSIM). In a shell: `zoo evaluate real=real fake=fake frames=16`.
+# Without further settings, the motion metrics are computed. Videos with the same name in both folders are also
+# compared in pairs (L1, PSNR, SSIM). In a shell: `zoo evaluate real=real fake=fake frames=16`.
 
 # %%
 subprocess.run([sys.executable, "-m", "zoo", "evaluate", f"real={real}", f"fake={fake}", "frames=16"], check=True)
@@ -47,7 +47,8 @@ for line in (fake / "results.jsonl").read_text().splitlines():
 # %% [markdown]
 # ## FVD, FID and the rest
 #
-# Distribution metrics need a feature network and more clips than it has features; nothing is downloaded:
+# Distribution metrics need a feature network. FVD and FID also need more clips than it has features. Weights come
+# from a local file; nothing is downloaded:
 #
 # ```
 # zoo evaluate real=real fake=fake metrics=[fvd,kvd] features=r3d_18 features_weights=<r3d_18-….pth>

@@ -25,8 +25,8 @@ for number, video in enumerate(clip["video"]):
 # %% [markdown]
 # ## Check the folder
 #
-# `zoo data check` prints what was found, what is skipped and what is worth a look, and writes a contact sheet with
-# one row per video. `python -m zoo` is the same as `zoo`.
+# `zoo data check` lists the videos that it uses and those that it skips, warns of possible problems, and writes a
+# contact sheet with one row per video. `python -m zoo` is the same as `zoo`.
 
 
 # %%
@@ -40,9 +40,9 @@ zoo_command("data", "check", f"root={videos}", "condition=edges", "sheet=my_vide
 # %% [markdown]
 # ## Train
 #
-# vid2vid needs a map to translate from and the flow between frames. Edges are drawn from the frames (Canny), flow is
-# estimated (DIS); both are kept in `my_videos/.zoo`, so the second training starts at once. A fifth of the videos is
-# held out for evaluation.
+# vid2vid needs a map to translate and the flow between frames. Canny edges are computed from the frames, and flow is
+# estimated with DIS. Frames and flow are cached in `my_videos/.zoo`, so the second training starts at once. A fifth of
+# the videos is held out for validation.
 
 # %%
 run = zoo.fit("model=vid2vid", "data=folder", f"data.root={videos}", "data.condition=edges", *sys.argv[1:])
@@ -51,7 +51,7 @@ print("run folder:", run.folder)
 # %% [markdown]
 # ## Translate another video
 #
-# `given=` takes any video. Its edges are drawn while it is read, so it can be of any length.
+# `given=` takes any video. Its edges are computed while it is read, so it can have any length.
 
 # %%
 zoo_command("sample", f"run={run.folder}", f"given={videos / '0.mp4'}", "frames=8", "out=translated")
@@ -60,7 +60,6 @@ print(*sorted(path.name for path in Path("translated").iterdir()))
 # %% [markdown]
 # ## Next
 #
-# - A single video of seconds trains best with `experiment=footage`: `zoo train experiment=footage data.root=<folder
-#   of mp4s>`.
+# - For a single short video, use `experiment=footage`: `zoo train experiment=footage data.root=<folder of mp4s>`.
 # - With label maps, poses or classes beside the videos: [data sets](../guides/data-sets.md).
-# - [Measure](measure_folders.md) what came out.
+# - [Measure](measure_folders.md) the result.

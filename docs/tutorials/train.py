@@ -3,7 +3,7 @@
 # %% [markdown]
 # # Train in five minutes
 #
-# This tutorial trains vid2vid on `puppets`, a rendered data set with exact ground truth, looks at what came out, and
+# This tutorial trains vid2vid on `puppets`, a rendered data set with exact ground truth, shows the results, and
 # samples a longer video. Nothing is downloaded. On two idle CPU cores it takes about five minutes.
 #
 # The script: `docs/tutorials/train.py`. In a shell the first step is `zoo train model=vid2vid data=puppets`.
@@ -26,8 +26,8 @@ for name in ("video", "labels", "flow"):
 # %% [markdown]
 # ## Train
 #
-# `zoo.fit` takes the settings of the command line and returns the finished run. Whatever is typed behind the
-# script's name is added, for example `budget.clips=100` for a shorter training.
+# `zoo.fit` takes the settings of the command line and returns the finished run. Settings that you type
+# after the script's name are added, for example `budget.clips=100` for a shorter training.
 
 # %%
 run = zoo.fit("model=vid2vid", "data=puppets", *sys.argv[1:])
@@ -39,15 +39,15 @@ for key, value in sorted(run.metrics.items()):
 # The key of a metric names its protocol: `val/psnr@8x8f-c1-64x128px` was measured on 8 clips of 8 frames, of which
 # one was given, at 64 x 128 pixels.
 #
-# Open `gallery.mp4` in the run folder: its rows are what was given, the real clip, and what the model made of it.
-# `curves.png` shows losses and metrics against clips seen. [Every file](../reference/run-folder.md) is described in
+# Open `gallery.mp4` in the run folder. Its rows are the given labels, the real clip and the generated clip.
+# `curves.png` plots losses and metrics over clips seen. [Every file](../reference/run-folder.md) is described in
 # the reference.
 
 # %% [markdown]
 # ## Sample
 #
-# `zoo.load` rebuilds the model from the run folder. A request says what to make: here eight frames from the given
-# labels, after one real frame. The same request always gives the same sample.
+# `zoo.load` rebuilds the model from the run folder. A request describes the sample: here eight frames from the given
+# labels, the first of them real. The same request always gives the same sample.
 
 # %%
 model = zoo.load(run.folder)
@@ -64,6 +64,6 @@ zoo.save_video(sample.video[0], "sample.mp4", fps=12.5)
 #
 # ## Next
 #
-# - Stop the training with Ctrl-C and go on: [resuming](../guides/resuming.md).
+# - Stop the training with Ctrl-C and resume it: [resuming](../guides/resuming.md).
 # - Train the baseline, `model=pix2pixhd`, and [compare the two](../guides/comparing.md).
 # - Use [your own videos](own_videos.md).

@@ -22,7 +22,7 @@ CARD = DataCard(
 @register_data(CARD, builds=".clips:FolderClips")
 @dataclass
 class FolderConfig(FootageConfig):
-    """FolderVideo files and folders of frames in any mix, anywhere under ``root``.
+    """Video files and folders of frames in any mix, anywhere under ``root``.
 
     Every frame is scaled to cover height x width and centre-cropped. A width of None follows the aspect ratio of the
     first video, rounded to a multiple of 16.

@@ -9,9 +9,11 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast
+from zlib import crc32
 
 import torch
 from lightning import LightningModule
@@ -30,7 +32,12 @@ from zoo.randomness import generator, mix
 from zoo.settings import Train
 from zoo.types import AttributeProbabilities, Clip, ClipSpec, CurriculumStage, Sample, SampleRequest
 
+if TYPE_CHECKING:
+    from zoo.data.module import VideoData
+
 ConfigT = TypeVar("ConfigT")
+PARALLEL = 1e-4
+"""Sine below which two codes count as parallel."""
 CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 """Memory format of weights by number of axes: 2-d and 3-d convolutions."""
 FUSED_ADAM_DEVICES = ("cpu", "cuda", "mps")
@@ -50,6 +57,9 @@ class VideoModel(LightningModule, Generic[ConfigT]):
     card: ClassVar[ModelCard]
     channels_last: ClassVar[bool] = False
     """Whether training is faster with weights in channels-last layout; measured in experiments/speed."""
+
+    optimizer_names: ClassVar[tuple[str, ...]] = ()
+    """Names of the optimizers, in the order of ``configure_optimizers``, for `step`."""
 
     source: str | None = None
     """Field of a clip that the model translates to video: `labels` or `condition`; None for other models."""
@@ -84,12 +94,32 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         """Yield a sample frame by frame at constant memory; its tensors have no axis T."""
         raise NotImplementedError(f"{self.card.name} does not stream")
 
+    def encode(self, clip: Clip) -> Tensor:
+        """Encode clips: the code of each one, (B, ...), from which ``decode`` makes a similar video."""
+        raise NotImplementedError(f"{self.card.name} has no encoder")
+
+    def draw_code(self, request: SampleRequest) -> Tensor:
+        """Draw the codes that the samples of a request are made from, (B, ...)."""
+        raise NotImplementedError(f"{self.card.name} does not generate from a code")
+
+    def decode(self, code: Tensor, request: SampleRequest) -> Sample:
+        """Generate the videos of codes, (B, ...); the request says the rest, such as frames and attributes."""
+        raise NotImplementedError(f"{self.card.name} has no code to decode")
+
+    def interpolate(self, one: Tensor, other: Tensor, share: float) -> Tensor:
+        """Interpolate between codes, (B, ...): ``one`` at share 0, ``other`` at 1.
+
+        By default along a great circle: points on the line between two draws of a normal distribution are shorter than
+        any draw (White 2016, arXiv 1609.04468).
+        """
+        return slerp(one, other, share)
+
     def classify(self, video: Tensor) -> AttributeProbabilities:
-        """Classify clips, (B, T, 3, H, W) in [-1, 1]: attribute -> probabilities of its K values, (B, K)."""
+        """Classify clips, (B, T, C, H, W) in [-1, 1]: attribute -> probabilities of its K values, (B, K)."""
         raise NotImplementedError(f"{self.card.name} does not classify")
 
     def segment(self, video: Tensor) -> Tensor:
-        """Predict the label of every pixel: (B, T, 3, H, W) in [-1, 1] -> (B, T, H, W) int64."""
+        """Predict the label of every pixel: (B, T, C, H, W) in [-1, 1] -> (B, T, H, W) int64."""
         raise NotImplementedError(f"{self.card.name} does not segment")
 
     def ema_parts(self) -> dict[str, nn.Module]:
@@ -103,6 +133,16 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         another method of such a module, and return the modules inside it instead.
         """
         return list(_outermost_networks(self.children()))
+
+    def compiled_networks(self) -> list[nn.Module]:
+        """Modules that ``trainer.compile=true`` compiles. Default: all of ``networks``.
+
+        Override it for a gradient penalty: PyTorch cannot differentiate a compiled network twice.
+        """
+        return self.networks()
+
+    def after_step(self, name: str) -> None:
+        """Work after each step of the optimizer ``name``, such as clipping singular values; `every` makes it rarer."""
 
     def curriculum_stage(self, clips_seen: int) -> CurriculumStage:
         """Curriculum stage after ``clips_seen`` training clips. The data module calls it, too."""
@@ -123,6 +163,21 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         return False
 
     @property
+    def deterministic(self) -> bool:
+        """Whether every seed and draw gives the same sample."""
+        return self.card.deterministic and not self.multimodal
+
+    @property
+    def batch_statistics(self) -> bool:
+        """Whether a sample depends on the other clips of its batch."""
+        return self.card.batch_statistics
+
+    @property
+    def encodes(self) -> bool:
+        """Whether codes come from ``encode``; otherwise from ``draw_code``."""
+        return type(self).encode is not VideoModel.encode
+
+    @property
     def conditions(self) -> tuple[str, ...]:
         """Fields of a clip that condition a sample, besides its first frames."""
         return (self.source,) if self.source else ()
@@ -137,6 +192,10 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         return []
 
     # ---------------------------------------------------------------- shared by all models
+
+    def needs_given(self, context: int) -> bool:
+        """Whether a sample with ``context`` real frames is made from a clip; otherwise it is made from nothing."""
+        return context > 0 or bool(self.conditions)
 
     def given(self, context: int) -> str:
         """Describe what a sample with ``context`` real frames is made from, for tables: ``labels, 1 frame``."""
@@ -169,39 +228,95 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    @property
+    def step_number(self) -> int:
+        """Number of the current training step, from 1: a function of the clips seen, so resumed trainings agree."""
+        return self.clips_seen // self.step_clips
+
+    def every(self, steps: int) -> bool:
+        """Whether the current training step is the ``steps``-th, the 2·``steps``-th, …"""
+        return self.step_number % steps == 0
+
+    def step(self, name: str, losses: Mapping[str, Tensor]) -> None:
+        """Step the optimizer ``name`` on the sum of its losses, with manual optimization.
+
+        Losses that are computed afterwards see the new weights, as in alternating training. Only the parameters of this
+        optimizer get gradients. Then `after_step` is called. `optimizer_steps` steps all optimizers at once instead.
+        """
+        optimizers = dict(zip(self.optimizer_names, self._optimizers(), strict=True))
+        self._descend(optimizers[name], losses, retain_graph=False)
+        self.after_step(name)
+
     def optimizer_steps(self, *losses: Mapping[str, Tensor]) -> None:
         """Step every optimizer on the sum of its losses, with manual optimization. losses: one mapping per optimizer.
 
         All losses are computed with the weights before the first step and may share a graph. The parameters of an
         optimizer get only the gradients of its own losses.
         """
-        optimizers = cast("list[LightningOptimizer]", self.optimizers())
-        for number, (optimizer, parts) in enumerate(zip(optimizers, losses, strict=True), 1):
-            own = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-            # FSDP accumulates gradients in tensors other than these parameters, so there all parameters get
-            # gradients; zero_grad discards those of the other losses.
-            inputs = None if any(isinstance(parameter, DTensor) for parameter in own) else own
-            optimizer.zero_grad()
-            total = torch.stack(list(parts.values())).sum()
-            self.manual_backward(total, inputs=inputs, retain_graph=number < len(losses))
-            optimizer.step()
+        for number, (optimizer, parts) in enumerate(zip(self._optimizers(), losses, strict=True), 1):
+            self._descend(optimizer, parts, retain_graph=number < len(losses))
+        for name in self.optimizer_names:
+            self.after_step(name)
 
-    def sample_indices(self, clip: Clip) -> list[int]:
-        """Index in the training, from 0, of each clip of this rank's batch; independent of the number of ranks."""
-        first = self.clips_seen - self.step_clips + self.global_rank
-        return [first + index * self.trainer.world_size for index in range(len(clip["video"]))]
+    def _optimizers(self) -> list[LightningOptimizer]:
+        optimizers = self.optimizers()
+        return cast("list[LightningOptimizer]", optimizers if isinstance(optimizers, list) else [optimizers])
 
-    def per_sample_noise(self, clip: Clip, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
-        """Stack ``draw(generator)`` for each clip of the batch: (B, ...), with device and dtype of the video.
+    def _descend(self, optimizer: LightningOptimizer, losses: Mapping[str, Tensor], retain_graph: bool) -> None:
+        own = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        # FSDP accumulates gradients in tensors other than these parameters, so there all parameters get
+        # gradients; zero_grad discards those of the other losses.
+        inputs = None if any(isinstance(parameter, DTensor) for parameter in own) else own
+        optimizer.zero_grad()
+        total = torch.stack(list(losses.values())).sum()
+        self.manual_backward(total, inputs=inputs, retain_graph=retain_graph)
+        optimizer.step()
 
-        The numbers depend only on the seed and on the clip's index in the training, not on the number of ranks. They
-        are drawn on the CPU and copied to the device without synchronising.
+    def sample_indices(self, clip: Clip, count: int | None = None) -> list[int]:
+        """Index in the training, from 0, of each clip of this rank's batch; independent of the number of ranks.
+
+        count: of ``count`` samples per rank and step, where it is not the number of clips.
+        """
+        ranks = self.trainer.world_size
+        earlier = self.clips_seen - self.step_clips if count is None else (self.step_number - 1) * count * ranks
+        count = len(clip["video"]) if count is None else count
+        return [earlier + self.global_rank + index * ranks for index in range(count)]
+
+    def per_sample_noise(
+        self, clip: Clip, draw: Callable[[torch.Generator], Tensor], stream: str = "", count: int | None = None
+    ) -> Tensor:
+        """Stack ``draw(generator)`` for each clip of the batch: (B, ...), on the device of the video.
+
+        Floating-point numbers get the dtype of the video; integers stay integers. stream: name of the use; noises of
+        one step under different names are independent. count: number of samples if it is not that of the clips.
+
+        The numbers depend only on the seed, the stream and the clip's index in the training, not on the number of
+        ranks. They are drawn on the CPU and copied to the device without synchronising.
         """
         video = clip["video"]
-        noise = torch.stack([draw(generator(self.seed, index)) for index in self.sample_indices(clip)]).to(video.dtype)
+        seeds = (self.seed, crc32(stream.encode())) if stream else (self.seed,)
+        noise = torch.stack([draw(generator(*seeds, index)) for index in self.sample_indices(clip, count)])
+        if noise.is_floating_point():
+            noise = noise.to(video.dtype)
         if video.is_cuda:
             noise = noise.pin_memory()  # copies of more than 64 KiB from pageable memory wait for the device
         return noise.to(video.device, non_blocking=True)
+
+    def random_frames(self, clip: Clip, stream: str = "frames", count: int | None = None) -> Tensor:
+        """Real images, (count, C, H, W): image i is a random frame of clip i modulo B. count: None is B."""
+        video = clip["video"]
+        numbers = self.per_sample_noise(
+            clip, lambda source: torch.randint(video.shape[1], (), generator=source), stream, count
+        )
+        clips = torch.arange(len(numbers), device=video.device) % len(video)
+        return video[clips, numbers]
+
+    def random_attributes(self, clip: Clip, stream: str = "attributes", count: int | None = None) -> dict[str, Tensor]:
+        """Uniformly random values for generated clips: attribute -> ids (count,) int64. count: None is B."""
+        return {
+            name: self.per_sample_noise(clip, partial(_random_integer, len(values)), f"{stream}.{name}", count)
+            for name, values in self.spec.attributes.items()
+        }
 
     def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any) -> None:
         """Clip the norm of the gradients to ``max_gradient``."""
@@ -221,7 +336,12 @@ class VideoModel(LightningModule, Generic[ConfigT]):
 
     def validation_step(self, clip: Clip, batch_idx: int) -> tuple[Clip, Sample]:  # type: ignore[override]
         """Sample once, for all callbacks that log or measure samples."""
-        return clip, self.sample(replace(self.evaluation, given=clip))
+        if self.needs_given(self.evaluation.context):
+            return clip, replace(self.sample(replace(self.evaluation, given=clip)), names=tuple(clip["key"]))
+        data = cast("VideoData", self.trainer.datamodule)  # type: ignore[attr-defined]
+        first = data.evaluation_share.start + batch_idx * data.config.batch_size
+        request = replace(self.evaluation, clips=len(clip["video"]), first=first)
+        return clip, replace(self.sample(request), names=tuple(request.names))
 
     def on_train_batch_start(self, batch: Clip, batch_idx: int) -> None:
         """Count clips over all ranks; seed PyTorch, so that no step depends on the random numbers of earlier ones."""
@@ -254,11 +374,11 @@ class VideoModel(LightningModule, Generic[ConfigT]):
                 parameter.data = parameter.data.contiguous(memory_format=CHANNELS_LAST[parameter.ndim])
 
     def compile_networks(self, backend: str = "inductor", fullgraph: bool = False) -> None:
-        """Compile every network in place; parameter names stay. fullgraph: raise an error at a graph break."""
+        """Compile `compiled_networks` in place; parameter names stay. fullgraph: raise an error at a graph break."""
         from torch import _dynamo
 
         _dynamo.config.recompile_limit = RECOMPILE_LIMIT
-        for network in self.networks():
+        for network in self.compiled_networks():
             network.compile(backend=backend, fullgraph=fullgraph)
 
     def capture_cuda_graphs(self, capture: Capture = capture_cuda_graph) -> None:
@@ -329,6 +449,32 @@ def _outermost_networks(modules: Iterable[nn.Module]) -> Iterator[nn.Module]:
 def _clone_views(network: nn.Module, arguments: Any, output: Any) -> Any:
     """Forward hook that clones outputs which are views: FSDP2 cannot track them."""
     return tree_map_only(Tensor, lambda x: x.clone() if x._is_view() else x, output)
+
+
+def slerp(one: Tensor, other: Tensor, share: float) -> Tensor:
+    """Spherical linear interpolation between vectors along the last axis (Shoemake 1985); parallel ones on the line."""
+    cosine = torch.nn.functional.cosine_similarity(one, other, dim=-1).clamp(-1, 1)[..., None]
+    angle = cosine.acos()
+    sine = angle.sin()
+    parallel = sine < PARALLEL
+    weights = [
+        torch.where(parallel, part, (part * angle).sin() / sine.clamp(min=PARALLEL)) for part in (1 - share, share)
+    ]
+    return weights[0] * one + weights[1] * other
+
+
+def _random_integer(below: int, source: torch.Generator) -> Tensor:
+    return torch.randint(below, (), generator=source)
+
+
+def name_samples(request: SampleRequest) -> tuple[list[str], Iterator[Clip]]:
+    """The names of a request's samples, on which their random numbers depend, and the pieces of what is given.
+
+    The names are the keys of the given clips, or those of the request if nothing is given.
+    """
+    clips = pieces(request.given)
+    first = next(clips, None)
+    return (request.names, iter(())) if first is None else (list(first["key"]), chain([first], clips))
 
 
 def pieces(given: Clip | Iterable[Clip] | None) -> Iterator[Clip]:

@@ -202,6 +202,9 @@ class Sample:
     details: dict[str, Tensor] = field(default_factory=dict)
     """Name -> (B, T, C, H, W): what else is worth a look, such as an intermediate image, a mask or a flow."""
 
+    names: tuple[str, ...] = ()
+    """In a validation round: keys of the given clips, or names of the samples if they are made from nothing."""
+
 
 AttributeProbabilities: TypeAlias = "dict[str, Tensor]"
 """Predictions of a classifier: attribute -> probabilities of its values, (B, K)."""

@@ -80,7 +80,7 @@ def frame_by_frame(model: VideoVAE, video: Tensor, noise: Tensor) -> Callable[[]
     def step() -> None:
         optimizer.zero_grad()
         with torch.no_grad():
-            logits = model.heads(model.encode(video))
+            logits = model.heads(model.encode_frames(video))
         vector = torch.cat([row.softmax(-1) for row in logits.values()], -1)
         state = (torch.zeros(1, CLIPS, sizes.hidden), torch.zeros(1, CLIPS, sizes.hidden))
         loss = torch.zeros(())

@@ -1,32 +1,7 @@
-"""Contract tests for every registered model."""
-
-import pytest
+"""Contract tests for every registered model: its card chooses the contract."""
 
 from zoo import list_models
-from zoo.card import MODELS
-from zoo.testing import ClassifierContract, ModelContract, SegmenterContract
-from zoo.types import Task
+from zoo.testing import contract_for
 
-SAMPLERS = [name for name in list_models() if MODELS.find(name).card.samples]
-
-
-def models_with_only(task: Task) -> list[str]:
-    return [name for name in list_models() if MODELS.find(name).card.tasks == {task}]
-
-
-class TestModels(ModelContract):
-    @pytest.fixture(params=SAMPLERS)
-    def name(self, request: pytest.FixtureRequest) -> str:
-        return request.param
-
-
-class TestClassifiers(ClassifierContract):
-    @pytest.fixture(params=models_with_only("classify"))
-    def name(self, request: pytest.FixtureRequest) -> str:
-        return request.param
-
-
-class TestSegmenters(SegmenterContract):
-    @pytest.fixture(params=models_with_only("segment"))
-    def name(self, request: pytest.FixtureRequest) -> str:
-        return request.param
+for _name in list_models():
+    globals()[f"Test_{_name}"] = contract_for(_name)

@@ -75,12 +75,12 @@ def test_instance_map_of_another_size_is_rejected():
     model, clip = tiny_model("vid2vid"), tiny_clip("vid2vid")
     clip["instances"] = clip["instances"][..., :16]
     with pytest.raises(ZooError, match="instance maps have the shape"):
-        model.encode(clip)
+        model.input_maps(clip)
 
 
 def test_map_contains_classes_then_instance_edges():
     model, clip = tiny_model("vid2vid"), tiny_clip("vid2vid")
-    maps = model.encode(clip)
+    maps = model.input_maps(clip)
     assert maps.shape[2] == len(model.spec.label_names) + 1
     assert torch.equal(maps[:, :, :-1].argmax(2), clip["labels"])
     assert torch.equal(maps[:, :, -1:], instance_edges(clip["instances"]))

@@ -281,7 +281,7 @@ def test_default_preset_supports_several_frame_sizes(height, width):
     model = build({"name": "videovae", "width": 4, "code": 8}, replace(SPEC, height=height, width=width)).eval()
     video = generate(model, frames=2)
     assert video.shape == (1, 2, 3, height, width)
-    assert model.encode(video).shape == (1, 2, 256)
+    assert model.encode_frames(video).shape == (1, 2, 256)
 
 
 def test_unsupported_frame_sizes_are_reported():

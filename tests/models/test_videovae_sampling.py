@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from tests.helpers.videovae import ATTRIBUTES, SPEC, T, generate, moving_clip, one_hot_attributes, tiny
+from zoo.blocks.noise import sample_noise
 from zoo.errors import ZooError
 from zoo.model import build
-from zoo.models.videovae.control import AttributeControl, draw_code_noise
+from zoo.models.videovae.control import AttributeControl
 from zoo.testing import tiny_clip
 from zoo.types import SampleRequest
 
@@ -107,10 +108,10 @@ def test_first_reconstructed_frame_is_decoded_from_its_posterior():
     model, clip = tiny(), tiny_clip("videovae")
     video = generate(model, frames=4, given=clip, reconstruct=True, temperature=0.0)
     with torch.no_grad():
-        features = model.encode(clip["video"][:, :1])
+        features = model.encode_frames(clip["video"][:, :1])
         attributes = one_hot_attributes(clip)[:, :1]
         rollout = model.dynamics(features, attributes, torch.zeros(2, 1, 16))
-        expected = model.decode(rollout.code, attributes)
+        expected = model.decode_frames(rollout.code, attributes)
     assert torch.allclose(video[:, :1], expected, atol=1e-5)
     assert not torch.allclose(video[:, 0], clip["video"][:, 0])
 
@@ -120,9 +121,9 @@ def test_training_and_reconstruction_give_the_same_frames():
     model, clip = tiny(), tiny_clip("videovae")
     video = generate(model, frames=8, given=clip, reconstruct=True, temperature=0.0)
     with torch.no_grad():
-        features = model.encode(clip["video"])
+        features = model.encode_frames(clip["video"])
         attributes = model._attribute_vector(model.heads(features), clip)
-        expected = model.decode(model.dynamics(features, attributes, torch.zeros(2, 8, 16)).code, attributes)
+        expected = model.decode_frames(model.dynamics(features, attributes, torch.zeros(2, 8, 16)).code, attributes)
     assert torch.allclose(video, expected, atol=1e-5)
 
 
@@ -137,7 +138,7 @@ def test_generated_frames_equal_a_plain_reference():
         for t in range(T):
             memory = part.memory_network(h)
             mean, spread = part.prior_head(torch.cat([memory, vector[:, t]], -1))
-            code = mean + (spread / 2).exp() * draw_code_noise(request, clip["key"], t, 16)
+            code = mean + (spread / 2).exp() * sample_noise(request, clip["key"], (16,), t)
             frame = model.decoder(code)
             posterior = part.frame_posterior(model.encoder(frame))
             h, c = part.cell(torch.cat([code, posterior.mean, posterior.log_variance], -1), (h, c))
@@ -148,23 +149,23 @@ def test_codes_of_given_frames_are_sampled():
     """Reconstruction at temperature 1 equals the computation of training with the noise of the sample."""
     model, clip = tiny(), moving_clip()
     request = SampleRequest(T, clip, options={"reconstruct": True})
-    noise = torch.stack([draw_code_noise(request, clip["key"], t, 16) for t in range(T)], 1)
+    noise = torch.stack([sample_noise(request, clip["key"], (16,), t) for t in range(T)])
     with torch.no_grad():
-        rollout = model.dynamics(model.encode(clip["video"][:, :T]), one_hot_attributes(clip)[:, :T], noise)
-        expected = model.decode(rollout.code, one_hot_attributes(clip)[:, :T])
+        rollout = model.dynamics(model.encode_frames(clip["video"][:, :T]), one_hot_attributes(clip)[:, :T], noise)
+        expected = model.decode_frames(rollout.code, one_hot_attributes(clip)[:, :T])
     assert torch.allclose(model.sample(request).video, expected, atol=1e-5)
 
 
 def test_noise_differs_between_frames_clips_draws_and_seeds():
     request = SampleRequest(2)
     drawn = [
-        *draw_code_noise(request, ["a", "b"], 0, 8),
-        *draw_code_noise(request, ["a"], 1, 8),
-        *draw_code_noise(replace(request, draw=1), ["a"], 0, 8),
-        *draw_code_noise(replace(request, seed=1), ["a"], 0, 8),
+        *sample_noise(request, ["a", "b"], (8,), 0),
+        *sample_noise(request, ["a"], (8,), 1),
+        *sample_noise(replace(request, draw=1), ["a"], (8,), 0),
+        *sample_noise(replace(request, seed=1), ["a"], (8,), 0),
     ]
     assert len({tuple(row.tolist()) for row in drawn}) == 5
-    assert torch.equal(draw_code_noise(request, ["b", "a"], 0, 8)[1], drawn[0])
+    assert torch.equal(sample_noise(request, ["b", "a"], (8,), 0)[1], drawn[0])
 
 
 def test_last_label_holds_after_the_end_of_the_given_clip():

@@ -268,6 +268,12 @@ class VideoData(LightningDataModule):
         order = Order(length, self.budget, config.batch_size, config.frames, self.seed, rank, ranks, self.curriculum)
         return ClipLoader(clips, order, config.workers)
 
+    @property
+    def evaluation_share(self) -> range:
+        """The evaluation clips of this rank, in order."""
+        rank, ranks = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        return rank_share(self.evaluation_clips, rank, ranks)
+
     def val_dataloader(self) -> DataLoader[Clip]:
         """Loader of the evaluation clips, the same for every model and seed; every rank has a contiguous share.
 
@@ -281,9 +287,7 @@ class VideoData(LightningDataModule):
                 f"evaluation.clips is {self.evaluation_clips}, but the data set `{self.config.name}` has {available} "
                 f"evaluation clips of {self.evaluation_frames} frames. Try: evaluation.clips={available}"
             )
-        rank, ranks = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        share = rank_share(self.evaluation_clips, rank, ranks)
-        keys = [ClipKey(index, 0, self.evaluation_frames) for index in share]
+        keys = [ClipKey(index, 0, self.evaluation_frames) for index in self.evaluation_share]
         return EvaluationLoader(
             clips, self.config.batch_size, sampler=keys, collate_fn=collate, pin_memory=torch.cuda.is_available()
         )

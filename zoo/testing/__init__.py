@@ -2,22 +2,27 @@
 
 In the tests of a plug-in::
 
-    import pytest
-    from zoo.testing import ModelContract
+    from zoo.testing import contract_for
 
-    class TestAcme(ModelContract):
-        @pytest.fixture
-        def name(self) -> str:
-            return "acme"
+    TestAcme = contract_for("acme")
 """
 
-from zoo.testing.contracts import ClassifierContract, ModelContract, SegmenterContract, TrainedContract
+from zoo.testing.contracts import (
+    ClassifierContract,
+    ConditionalContract,
+    SamplerContract,
+    SegmenterContract,
+    TrainedContract,
+    contract_class,
+    contract_for,
+)
 from zoo.testing.helpers import (
     CLIPS,
     FRAMES,
     SIZE,
     answer,
     capture_on_cpu,
+    one_of,
     quiet_trainer,
     recorded_reads,
     request_for,
@@ -33,11 +38,15 @@ __all__ = [
     "FRAMES",
     "SIZE",
     "ClassifierContract",
-    "ModelContract",
+    "ConditionalContract",
+    "SamplerContract",
     "SegmenterContract",
     "TrainedContract",
     "answer",
     "capture_on_cpu",
+    "contract_class",
+    "contract_for",
+    "one_of",
     "quiet_trainer",
     "recorded_reads",
     "request_for",

@@ -38,6 +38,7 @@ from zoo.testing.helpers import (
     answer,
     capture_on_cpu,
     note_gradient,
+    one_of,
     recorded_reads,
     request_for,
     tiny_clip,
@@ -188,34 +189,94 @@ class TrainedContract:
         assert {field.name for field in fields(config)} - read <= {"name"}
 
 
-class ModelContract(TrainedContract):
-    """Contract of every model that generates videos."""
+class SamplerContract(TrainedContract):
+    """Contract of every model that makes videos. The card says which promises do not hold."""
 
     def test_sample_has_the_form_of_a_clip(self, name: str) -> None:
-        """(B, T, 3, H, W) in [-1, 1]; the context frames are the given ones."""
+        """(B, T, C, H, W) in [-1, 1]."""
         model, clip = tiny_model(name).eval(), tiny_clip(name)
-        video = model.sample(request_for(clip)).video
+        video = model.sample(request_for(model, clip)).video
         assert video.shape == clip["video"].shape
         assert video.abs().max() <= 1
-        assert torch.equal(video[:, :1], clip["video"][:, :1])
+
+    def test_other_seeds_give_other_samples(self, name: str) -> None:
+        """Another seed and another draw change the generated frames, unless the card says ``deterministic``."""
+        model, clip = tiny_model(name).eval(), tiny_clip(name)
+        request = request_for(model, clip)
+        video = model.sample(request).video
+        for other in (replace(request, seed=1), replace(request, draw=1)):
+            assert torch.equal(model.sample(other).video, video) == model.deterministic
+
+    def test_sample_does_not_depend_on_its_batch(self, name: str) -> None:
+        """Every clip alone gives the sample that it gives in a batch, unless the card says ``batch_statistics``."""
+        model, clip = tiny_model(name).eval(), tiny_clip(name)
+        request = request_for(model, clip)
+        whole = model.sample(request).video
+        alone = torch.cat([model.sample(one_of(request, index)).video for index in range(CLIPS)])
+        assert torch.allclose(alone, whole, atol=1e-5) == (not model.batch_statistics)
 
     def test_longer_sample_starts_with_the_shorter_one(self, name: str) -> None:
         """A model that streams does not use future inputs."""
         model, clip = tiny_model(name).eval(), tiny_clip(name)
         if not model.card.streams:
             with pytest.raises(NotImplementedError):
-                next(model.stream(request_for(clip)))
+                next(model.stream(request_for(model, clip)))
             return
-        short = model.sample(request_for(clip, FRAMES // 2)).video
-        long = model.sample(request_for(clip)).video
+        short = model.sample(request_for(model, clip, FRAMES // 2)).video
+        long = model.sample(request_for(model, clip)).video
         assert torch.equal(short, long[:, : FRAMES // 2])
+
+    def test_codes_are_decoded_and_interpolated(self, name: str) -> None:
+        """A sample is its decoded code; the ends of an interpolation are the two codes, and its middle is neither."""
+        model, clip = tiny_model(name).eval(), tiny_clip(name)
+        request = request_for(model, clip)
+        if not model.card.latent:
+            with pytest.raises(NotImplementedError):
+                model.decode(torch.zeros(CLIPS, 1), request)
+            return
+        if model.encodes:
+            code = model.encode(clip)
+        else:
+            code = model.draw_code(request)
+            assert torch.allclose(model.decode(code, request).video, model.sample(request).video, atol=1e-5)
+        one, other = code[:1], code[1:2]
+        ends = [model.interpolate(one, other, share) for share in (0.0, 1.0)]
+        assert torch.allclose(torch.cat(ends), code[:2], atol=1e-4)
+        videos = [model.decode(model.interpolate(one, other, s), one_of(request, 0)).video for s in (0.0, 0.5, 1.0)]
+        assert videos[0].shape == clip["video"][:1].shape
+        assert not torch.equal(videos[0], videos[1])
+        assert not torch.equal(videos[1], videos[2])
+
+    def test_more_context_or_frames_than_possible_are_refused(self, name: str) -> None:
+        """Preflight refuses counts outside those of the config."""
+        config, data = MODELS.find(name).config.tiny(), tiny_data(name)
+        least, most = config.context_frames
+        counts = {"context": least - 1} if least else {}
+        counts |= {"context": most + 1} if most is not None else {}
+        longest = config.most_frames(data.spec())
+        counts |= {"frames": longest + 1} if longest is not None else {}
+        for setting, value in counts.items():
+            settings = Train(config, data, Strategy("auto", "cpu", "1"), evaluation=Evaluation(**{setting: value}))
+            with pytest.raises(ZooError, match=f"evaluation.{setting}="):
+                check(MODELS.find(name).card, data.spec(), settings)
+
+
+class ConditionalContract(SamplerContract):
+    """Contract of every model whose samples are made from a clip: from maps, first frames or attributes."""
+
+    def test_context_frames_are_copied(self, name: str) -> None:
+        """A sample begins with the frames that it was given."""
+        model, clip = tiny_model(name).eval(), tiny_clip(name)
+        request = request_for(model, clip)
+        context = request.context
+        assert torch.equal(model.sample(request).video[:, :context], clip["video"][:, :context])
 
     def test_overfits_one_clip(self, name: str, tmp_path: Path) -> None:
         """Training on one batch halves the distance between sample and clip."""
         model, clip = tiny_model(name), tiny_clip(name)
 
         def distance() -> float:
-            return float((model.eval().sample(request_for(clip)).video - clip["video"]).abs().mean())
+            return float((model.eval().sample(request_for(model, clip)).video - clip["video"]).abs().mean())
 
         before = distance()
         train_on(model.train(), clip, 60, tmp_path)
@@ -264,3 +325,23 @@ class SegmenterContract(TrainedContract):
         train_on(model, clip, 60, tmp_path)
         read = model.eval().segment(clip["video"])
         assert mean_iou(confusion_matrix(clip["labels"], read, len(model.spec.label_names))) > 1 / 3
+
+
+def contract_class(name: str) -> type[TrainedContract]:
+    """The contract that the card of a model chooses."""
+    card, config = MODELS.find(name).card, MODELS.find(name).config.tiny()
+    if not card.samples:
+        return SegmenterContract if "segment" in card.tasks else ClassifierContract
+    conditional = "translate" in card.tasks or config.context_frames[1] != 0
+    return ConditionalContract if conditional else SamplerContract
+
+
+def contract_for(name: str) -> type[TrainedContract]:
+    """The whole contract of a model as a test class: ``TestAcme = contract_for("acme")``."""
+
+    class Contract(contract_class(name)):  # type: ignore[misc]
+        @pytest.fixture
+        def name(self) -> str:
+            return name
+
+    return Contract

@@ -52,17 +52,31 @@ def tiny_clip(name: str) -> Clip:
     return default_collate([clips.clip(index, 0, FRAMES) for index in range(CLIPS)])
 
 
-def request_for(clip: Clip, frames: int = FRAMES, seed: int = 0) -> SampleRequest:
-    """A request to sample from a clip with one context frame."""
-    return SampleRequest(frames, clip, context=1, seed=seed)
+def request_for(model: VideoModel[Any], clip: Clip, frames: int = FRAMES, seed: int = 0) -> SampleRequest:
+    """A request to sample from a clip with one context frame, as far as the model can use it; else from nothing."""
+    context = model.config.clamp_context(1)
+    if model.needs_given(context):
+        return SampleRequest(frames, clip, context, seed)
+    return SampleRequest(frames, seed=seed, clips=len(clip["video"]))
+
+
+def one_of(request: SampleRequest, index: int) -> SampleRequest:
+    """The same request for one clip of the batch, or for one sample made from nothing."""
+    if request.given is None:
+        return replace(request, clips=1, first=request.first + index)
+
+    def pick(value: Any) -> Any:
+        return {key: pick(part) for key, part in value.items()} if isinstance(value, dict) else value[index : index + 1]
+
+    return replace(request, given=pick(request.given))
 
 
 @torch.no_grad()
 def answer(model: VideoModel[Any], clip: Clip) -> torch.Tensor:
-    """The model's output for a clip: a sample with one context frame, or labels (B, T, H, W), or the probabilities of
+    """The model's output for a clip: a sample as of ``request_for``, or labels (B, T, H, W), or the probabilities of
     all attributes (B, K)."""
     if model.card.samples:
-        return model.sample(request_for(clip)).video
+        return model.sample(request_for(model, clip)).video
     if "segment" in model.card.tasks:
         return model.segment(clip["video"])
     return torch.cat(list(model.classify(clip["video"]).values()), -1)

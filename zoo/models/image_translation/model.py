@@ -100,7 +100,7 @@ class ImageTranslationModel(VideoModel[ConfigT], Generic[ConfigT]):
         if self.source == "labels":
             check_label_ids(clip["labels"], len(self.spec.label_names))
 
-    def encode(self, clip: Clip) -> Tensor:
+    def input_maps(self, clip: Clip) -> Tensor:
         """The map of every frame, (B, T, C, H, W): one-hot labels and instance edges, or the dense condition.
 
         Raises ZooError for missing instances and for instance maps of another size than the labels.
@@ -284,7 +284,7 @@ class ImageTranslationModel(VideoModel[ConfigT], Generic[ConfigT]):
             self.check_labels(piece)
             for t in range(piece[self.source].shape[1]):  # type: ignore[literal-required]
                 clip = slice_frames(piece, t, t + 1)
-                maps = self.encode(clip)[:, 0]
+                maps = self.input_maps(clip)[:, 0]
                 if memories is None:
                     memories = self.appearance_memories(request, len(maps))
                 maps = self.with_remembered_appearances(clip, maps, memories, observe=index < request.context)

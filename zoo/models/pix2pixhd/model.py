@@ -58,7 +58,7 @@ class Pix2PixHD(ImageTranslationModel[Pix2PixHDConfig]):
 
     def generate_batch(self, clip: Clip, stage: CurriculumStage) -> ImageBatch:
         """Generate every frame of a clip from its map and its own appearance."""
-        maps = self.encode(clip)
+        maps = self.input_maps(clip)
         scales = self.active_scales(stage)
         image = self._generate(merge_time(self.with_appearances(clip, maps)), scales, stage.freeze_coarse)
         labels = merge_time(clip["labels"]) if "labels" in clip else None

@@ -181,7 +181,7 @@ class Vid2Vid(ImageTranslationModel[Vid2VidConfig]):
         stage, stop = stage or CurriculumStage(), chunk_ends[-1]
         first = max(start - self.config.past_frames, 0)
         window = slice_frames(clip, first, stop)
-        maps = self.encode(window)
+        maps = self.input_maps(window)
         levels = pyramid(self.with_appearances(window, maps), self.active_scales(stage))
         rollout = Rollout(self.generator, stage.freeze_coarse)
         generated = rollout.generate(levels, frames, range(start - first, stop - first), self.config.backprop_frames)

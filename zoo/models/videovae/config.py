@@ -11,7 +11,7 @@ from zoo.types import ClipSpec
 
 CARD = ModelCard(
     name="videovae",
-    title="Probabilistic Video Generation using Holistic Attribute AttributeControl",
+    title="Probabilistic Video Generation using Holistic Attribute Control",
     paper="He et al., ECCV 2018, arXiv 1803.08085",
     year=2018,
     code_licence="Apache-2.0, written from published descriptions",
@@ -23,6 +23,7 @@ CARD = ModelCard(
     strategies=frozenset({"auto", "cpu", "ddp", "fsdp"}),
     streams=True,
     options=frozenset({"attributes", "temperature", "reconstruct"}),
+    latent=True,
     budget_clips=16_000,
 )
 

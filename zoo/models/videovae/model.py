@@ -11,7 +11,6 @@ of all attributes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import chain
 from typing import Any
 
 import torch
@@ -20,13 +19,14 @@ from torch import Tensor, nn
 
 from zoo.blocks.attributes import AttributeHeads, attribute_vector, average_over_clip, cross_entropy
 from zoo.blocks.gaussian import Gaussian
+from zoo.blocks.noise import sample_noise
 from zoo.devices.collectives import mean_over_ranks
 from zoo.errors import ZooError
 from zoo.losses.gaussian import free_bits, kl_divergence, negative_log_likelihood
-from zoo.model import VideoModel, pieces
+from zoo.model import VideoModel, name_samples
 from zoo.models.videovae.collapse import CollapseMonitor
 from zoo.models.videovae.config import CARD, VideoVAEConfig
-from zoo.models.videovae.control import AttributeControl, draw_code_noise, given_frames
+from zoo.models.videovae.control import AttributeControl, given_frames
 from zoo.models.videovae.networks import Dynamics, State, frame_decoder, frame_encoder
 from zoo.types import Clip, ClipSpec, Sample, SampleRequest
 
@@ -68,7 +68,7 @@ class VideoVAE(VideoModel[VideoVAEConfig]):
     def loss_terms(self, clip: Clip, noise: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """Scalar terms of eq. 6 by name, and the KL divergence of each dimension, (B, T, D); noise: (B, T, D)."""
         video, observed = clip["video"], clip.get("attributes", {})
-        features = self.encode(video)
+        features = self.encode_frames(video)
         logits = {
             name: average_over_clip(row, name in self.spec.constant) for name, row in self.heads(features).items()
         }
@@ -76,7 +76,7 @@ class VideoVAE(VideoModel[VideoVAEConfig]):
         rollout = self.dynamics(features, self._code_attributes(attributes), noise)
         divergence = kl_divergence(rollout.posterior, rollout.prior)
         losses = {
-            "reconstruction": self._negative_log_likelihood(video, self.decode(rollout.code, attributes)),
+            "reconstruction": self._negative_log_likelihood(video, self.decode_frames(rollout.code, attributes)),
             "kl": divergence.sum(-1).mean(),
         }
         if observed and logits:
@@ -91,12 +91,12 @@ class VideoVAE(VideoModel[VideoVAEConfig]):
         config = self.config
         return config.beta * (min(1.0, self.progress / config.beta_warmup) if config.beta_warmup else 1.0)
 
-    def encode(self, video: Tensor) -> Tensor:
+    def encode_frames(self, video: Tensor) -> Tensor:
         """Encode all frames: (B, T, 3, H, W) in [-1, 1] -> features (B, T, F)."""
         features = self.encoder(rearrange(video, "b t c h w -> (b t) c h w"))
         return rearrange(features, "(b t) f -> b t f", b=len(video))
 
-    def decode(self, code: Tensor, attributes: Tensor) -> Tensor:
+    def decode_frames(self, code: Tensor, attributes: Tensor) -> Tensor:
         """Decode codes (B, T, D) to frames (B, T, 3, H, W); attributes=decoder appends the attributes, (B, T, A)."""
         if self.config.attributes == "decoder":
             code = torch.cat([code, attributes], -1)
@@ -160,6 +160,32 @@ class VideoVAE(VideoModel[VideoVAEConfig]):
         """All networks are used for sampling."""
         return {"encoder": self.encoder, "heads": self.heads, "dynamics": self.dynamics, "decoder": self.decoder}
 
+    # ---------------------------------------------------------------- codes
+
+    @torch.no_grad()
+    def encode(self, clip: Clip) -> Tensor:
+        """Codes of all frames, (B, T, D): means of the posterior. attributes=decoder appends the attributes, (B, T, A),
+        which its frames are made from, too."""
+        video = clip["video"].to(self.dynamics.reference)
+        features = self.encode_frames(video)
+        logits = self.heads(features)
+        attributes = self._attribute_vector(
+            {name: average_over_clip(row, name in self.spec.constant) for name, row in logits.items()}, clip
+        )
+        noise = video.new_zeros(*video.shape[:2], self.config.sizes.code)
+        code = self.dynamics(features, self._code_attributes(attributes), noise).code
+        return torch.cat([code, attributes], -1) if self.config.attributes == "decoder" else code
+
+    @torch.no_grad()
+    def decode(self, code: Tensor, request: SampleRequest) -> Sample:
+        """Decode the codes of ``encode`` frame by frame; the sample has as many frames as the codes."""
+        size = self.config.sizes.code
+        return Sample(self.decode_frames(code[..., :size], code[..., size:]))
+
+    def interpolate(self, one: Tensor, other: Tensor, share: float) -> Tensor:
+        """Interpolate linearly: means of posteriors are no draws of a normal distribution."""
+        return one.lerp(other, share)
+
     # ---------------------------------------------------------------- sampling
 
     @torch.no_grad()
@@ -171,12 +197,10 @@ class VideoVAE(VideoModel[VideoVAEConfig]):
         ``inferred``; ``temperature``, a factor on all standard deviations; ``reconstruct``, to show the reconstruction
         of every given frame. Raises ZooError for options that do not fit, and if frames are missing.
         """
-        clips = pieces(request.given)
-        first = next(clips, None)
-        keys = list(first["key"]) if first else ["sample/0"]
-        frames = given_frames(chain([first] if first else [], clips))
-        control = AttributeControl(request, keys, self.attributes, self.spec.constant, self.card.name)
-        state = self.dynamics.initial_state(len(keys))
+        names, clips = name_samples(request)
+        frames = given_frames(clips)
+        control = AttributeControl(request, names, self.attributes, self.spec.constant, self.card.name)
+        state = self.dynamics.initial_state(len(names))
         reconstruct = request.options.get("reconstruct", False)
         for t in range(request.frames):
             given = next(frames, None)
@@ -211,19 +235,20 @@ class VideoVAE(VideoModel[VideoVAEConfig]):
         return image, self.dynamics.step(code, self.dynamics.frame_posterior(self.encoder(image)), state)
 
     def _sample_code(self, code: Gaussian, t: int, control: AttributeControl) -> Tensor:
-        noise = draw_code_noise(control.request, control.keys, t, self.config.sizes.code).to(self.dynamics.reference)
+        shape = (self.config.sizes.code,)
+        noise = sample_noise(control.request, control.names, shape, t).to(self.dynamics.reference)
         return code.sample(noise, float(control.request.options.get("temperature", 1.0)))
 
     def _decode_frame(self, code: Tensor, attributes: Tensor) -> Tensor:
         """Decode the code (B, D) and attributes (B, A) of one frame to (B, 3, H, W)."""
-        return self.decode(code[:, None], attributes[:, None])[:, 0]
+        return self.decode_frames(code[:, None], attributes[:, None])[:, 0]
 
     def _frame_attributes(
         self, control: AttributeControl, ids: Mapping[str, Tensor], logits: Mapping[str, Tensor] | None = None
     ) -> Tensor:
         """Attributes of one frame, (B, A). logits: for those that are UNKNOWN; None: all are known."""
         reference = self.dynamics.reference
-        parts = [reference.new_zeros(len(control.keys), 0)]
+        parts = [reference.new_zeros(len(control.names), 0)]
         for name, values in self.attributes.items():
             known = ids[name].to(reference.device)
             row = logits[name] if logits else reference.new_zeros(len(known), len(values))

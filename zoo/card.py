@@ -121,6 +121,32 @@ class ModelConfig:
         """Longest sample in frames, context included; None is any length."""
         return None
 
+    def count_problems(self, spec: ClipSpec, frames: int, context: int, prefix: str = "") -> list[str]:
+        """Sentences about a sample of ``frames`` frames with ``context`` real ones, if there can be no such sample.
+
+        prefix: of the settings' names, such as ``evaluation.``.
+        """
+        least, most = self.context_frames
+        found = f"{prefix}context={context}, but {self.name} with these settings"
+        if context < least:
+            return [f"{found} needs at least {least} real frame{'s' * (least > 1)}. Try: {prefix}context={least}"]
+        if most == 0 < context:
+            return [f"{found} is given no real frames. Leave it out, or type {prefix}context=0"]
+        if most is not None and context > most:
+            return [f"{found} takes at most {most} real frame{'s' * (most > 1)}. Try: {prefix}context={most}"]
+        longest = self.most_frames(spec)
+        if longest is not None and frames > longest:
+            return [
+                f"{prefix}frames={frames}, but {self.name} with these settings generates at most {longest} frames. "
+                f"Try: {prefix}frames={longest}"
+            ]
+        if frames <= context:
+            return [
+                f"{prefix}context={context} leaves no frame to generate in a clip of {frames} frames. "
+                f"Try: {prefix}context={self.clamp_context(1)} {prefix}frames={context + 8}"
+            ]
+        return []
+
     def problems(self, spec: ClipSpec) -> list[str]:
         """Sentences about what in these settings does not fit clips of that form; preflight prints them."""
         return []

@@ -5,6 +5,7 @@ Frames are written as they are generated, so a video may have any length.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,23 +20,25 @@ from zoo.config.compose import hydra_command
 from zoo.errors import ZooError, joined
 from zoo.runs.files import SAMPLES
 from zoo.settings import SampleSettings
-from zoo.types import Clip, Sample, SampleRequest
+from zoo.types import Clip, Sample, SampleRequest, sample_name
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from zoo.model import VideoModel
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class SampleInput:
     """What one sample is made from. name: stem of its files. frames: length of the sample. context: number of real
-    frames that the model sees first. pieces: the input in consecutive pieces."""
+    frames that the model sees first. pieces: the input in consecutive pieces; None: nothing is given."""
 
     name: str
     frames: int
     context: int
-    pieces: Iterable[Clip]
+    pieces: Iterable[Clip] | None
 
 
 def sample(settings: SampleSettings) -> list[Path]:
@@ -52,16 +55,28 @@ def sample(settings: SampleSettings) -> list[Path]:
         raise ZooError(f"{settings.run} is a {model.card.name}, which {does} videos and cannot generate them.")
     _check_counts(settings)
     settings = replace(settings, context=_context(settings, model))
+    _check_fit(settings, model)
     model.to(find_device(settings.accelerator))
     if settings.cuda_graphs:
         model.capture_cuda_graphs()
     options = _options(settings, model)
+    for note in describe_promises(model, settings.draws):
+        logger.info(note)
     out = Path(settings.out) if settings.out else find_checkpoint(settings.run).parent / SAMPLES
     written = []
     for number in range(1 if settings.given else settings.clips):
         for draw in range(settings.draws):
             source = _select_input(settings, model, number)
-            request = SampleRequest(source.frames, source.pieces, source.context, settings.seed, draw, options)
+            request = SampleRequest(
+                source.frames,
+                source.pieces,
+                source.context,
+                settings.seed,
+                draw,
+                options,
+                first=number,
+                truncation=settings.truncation,
+            )
             stem = f"{source.name}{_describe_options(settings)}-seed{settings.seed}-draw{draw}"
             written += _write(model, request, out / stem, settings.overwrite)
     return written
@@ -72,6 +87,27 @@ def _check_counts(settings: SampleSettings) -> None:
         value = getattr(settings, name)
         if value is not None and value < least:
             raise ZooError(f"{name} is {value}, but at least {least} is required. Try: {name}={least}")
+    if settings.truncation is not None and settings.truncation <= 0:
+        raise ZooError(f"truncation is {settings.truncation}, but it must be positive. Try: truncation=1")
+
+
+def _check_fit(settings: SampleSettings, model: VideoModel[Any]) -> None:
+    """Raise a ZooError for more frames or context than the model can use. Too little context it explains itself, since
+    that depends on options such as first_frame."""
+    context = max(settings.context or 0, model.config.context_frames[0])
+    frames = max(settings.frames or 0, context + 1)
+    if problems := model.config.count_problems(model.spec, frames, context):
+        raise ZooError("\n".join(problems))
+
+
+def describe_promises(model: VideoModel[Any], draws: int) -> list[str]:
+    """Sentences about what samples of the model do not promise, where it shows."""
+    name, notes = model.card.name, []
+    if model.deterministic and draws > 1:
+        notes.append(f"{name} draws no noise, so all {draws} draws of a clip are the same.")
+    if model.batch_statistics:
+        notes.append(f"{name} normalises a sample by the statistics of its batch, here of one clip.")
+    return notes
 
 
 def _describe_options(settings: SampleSettings) -> str:
@@ -79,6 +115,7 @@ def _describe_options(settings: SampleSettings) -> str:
     parts = [f"{name}-{value}" for name, value in settings.attributes.items()]
     parts += [f"context{settings.context}"] if (settings.context or 0) > 1 else []
     parts += [f"temperature{settings.temperature:g}"] if settings.temperature is not None else []
+    parts += [f"truncation{settings.truncation:g}"] if settings.truncation is not None else []
     parts += [f"first_frame-{settings.first_frame}"] if settings.first_frame else []
     parts += (
         [f"appearance-{Path(settings.appearance.image).stem}-{settings.appearance.instance}"]
@@ -99,7 +136,8 @@ def _context(settings: SampleSettings, model: VideoModel[Any]) -> int:
     if "generate" in model.card.tasks and not settings.given:
         return 0
     varies = settings.draws > 1 and model.multimodal
-    return 0 if varies or settings.first_frame in ("image", "generated") else 1
+    own_start = settings.first_frame in ("image", "generated")  # which the model's config does not know of
+    return 0 if varies or own_start else int(model.config.clamp_context(1))
 
 
 def _options(settings: SampleSettings, model: VideoModel[Any]) -> dict[str, Any]:
@@ -117,7 +155,7 @@ def _options(settings: SampleSettings, model: VideoModel[Any]) -> dict[str, Any]
         options["temperature"] = settings.temperature
     if settings.reconstruct:
         options["reconstruct"] = True
-    for name in options:
+    for name in [*options, *(["truncation"] if settings.truncation is not None else [])]:
         if name not in model.card.options:
             known = joined(sorted(model.card.options)) or "none"
             raise ZooError(
@@ -138,11 +176,13 @@ def _select_input(settings: SampleSettings, model: VideoModel[Any], number: int)
 
 
 def _empty_input(settings: SampleSettings, model: VideoModel[Any], number: int) -> SampleInput:
-    """An empty clip that has only a name."""
-    import torch
+    """Nothing but a name."""
+    return SampleInput(_file_stem(sample_name(number)), settings.frames or model.spec.frames, 0, None)
 
-    empty: Clip = {"key": [f"sample/{number}"], "fps": torch.tensor([model.spec.fps])}  # type: ignore[typeddict-item]
-    return SampleInput(f"sample_{number}", settings.frames or model.spec.frames, 0, [empty])
+
+def _file_stem(name: str) -> str:
+    """Name of a clip or sample as the stem of its files."""
+    return re.sub(r"[^\w.-]+", "_", name)
 
 
 def _first_frames_input(settings: SampleSettings, model: VideoModel[Any]) -> SampleInput:
@@ -181,7 +221,7 @@ def _validation_clip_input(settings: SampleSettings, model: VideoModel[Any], num
         )
     pieces: Iterator[Clip] = (default_collate([piece]) for piece in clips.pieces(number, length))
     first = next(pieces)
-    return SampleInput(re.sub(r"[^\w.-]+", "_", first["key"][0]), frames, settings.context or 0, chain([first], pieces))
+    return SampleInput(_file_stem(first["key"][0]), frames, settings.context or 0, chain([first], pieces))
 
 
 def _footage_input(settings: SampleSettings, model: VideoModel[Any]) -> SampleInput:
@@ -215,7 +255,8 @@ def _write(model: VideoModel[Any], request: SampleRequest, path: Path, overwrite
 
     kept = filmstrip_frames(request.frames)
     rows: dict[str, list[Tensor]] = defaultdict(list)
-    request = replace(request, given=_move_and_record(request.given, kept, model, rows))  # type: ignore[arg-type]
+    if request.given is not None:
+        request = replace(request, given=_move_and_record(request.given, kept, model, rows))  # type: ignore[arg-type]
     generated: list[Tensor] = []
     path.parent.mkdir(parents=True, exist_ok=True)
     film, grid = (path.with_name(f"{path.name}.{ending}") for ending in ("mp4", "png"))  # the name may contain dots

@@ -108,8 +108,9 @@ class Evaluation(EvaluationTools):
     frames: int | None = None
     """Length of a sampled clip in frames, including the context. None: the length of a training clip."""
 
-    context: int = 1
-    """Number of real frames that the model may see at the start of a clip."""
+    context: int | None = None
+    """Number of real frames that the model sees at the start of a clip. None: 1, or the nearest number that the model
+    can use: 0 for a model that generates from nothing."""
 
     seed: int = 0
     """Random seed of the samples."""
@@ -225,7 +226,8 @@ class SampleSettings:
     reconstructs it, else the length of a training clip."""
 
     clips: int = 2
-    """Number of validation clips of the data set to sample from; ignored with `given`."""
+    """Number of validation clips of the data set to sample from, or number of samples that are made from nothing;
+    ignored with `given`."""
 
     draws: int = 1
     """Number of samples drawn for each clip."""
@@ -234,8 +236,9 @@ class SampleSettings:
     """Random seed. The same seed, draw and clip give the same sample."""
 
     context: int | None = None
-    """Number of real frames that the model sees first. None: 1; but 0 for a model that generates without any (unless
-    `given` is set), for several draws of a multimodal model, and with first_frame=image or generated."""
+    """Number of real frames that the model sees first. None: 1, or the nearest number that the model can use; but 0 for
+    a model that generates without any (unless `given` is set), for several draws of a multimodal model, and with
+    first_frame=image or generated."""
 
     first_frame: str | None = None
     """How a sample begins: given (a real frame), image (an image model generates it) or generated (from nothing). Only
@@ -251,6 +254,10 @@ class SampleSettings:
 
     temperature: float | None = None
     """Factor on every standard deviation that is sampled from. None: 1."""
+
+    truncation: float | None = None
+    """Largest absolute value of the noise; entries beyond it are drawn again. Smaller values give better and fewer
+    kinds of samples. Only for models that support it. None: no limit."""
 
     reconstruct: bool = False
     """Encode every frame of the clip and decode it again, instead of generating."""
@@ -291,14 +298,21 @@ class EvaluateSettings(EvaluationTools):
     classifier, the length that it was trained on, plus the context); for two folders 16."""
 
     context: int | None = None
-    """Only for a run: number of real frames that the model sees first; they are not measured. None: 1, and for
-    unconditional models 0 as well, one protocol each."""
+    """Only for a run: number of real frames that the model sees first; they are not measured. None: 1, and 0 for a
+    model that generates without any, one protocol for each number that the model can use."""
 
     draws: int = 1
     """Only for a run: number of samples drawn for each clip. Diversity metrics need at least 2."""
 
     temperature: float | None = None
     """Only for a run: factor on every standard deviation that is sampled from. None: 1."""
+
+    truncation: float | None = None
+    """Only for a run: largest absolute value of the noise; entries beyond it are drawn again. None: no limit."""
+
+    samples: int | None = None
+    """Only for a run whose samples are made from nothing: number of samples, which may exceed the number of real clips
+    that they are compared with. None: as many as real clips."""
 
     seed: int = 0
     """Only for a run: random seed of the samples."""

@@ -187,9 +187,17 @@ class SampleRequest:
         return [sample_name(number) for number in range(self.first, self.first + self.clips)]
 
 
+SAMPLE = "sample/"
+
+
 def sample_name(number: int) -> str:
     """Name of a sample that is made from nothing, in place of the key of a given clip."""
-    return f"sample/{number}"
+    return f"{SAMPLE}{number}"
+
+
+def is_sample_name(name: str) -> bool:
+    """Whether it is the name of a sample that is made from nothing, and not the key of a clip."""
+    return name.startswith(SAMPLE)
 
 
 @dataclass(frozen=True)

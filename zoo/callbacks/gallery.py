@@ -26,11 +26,12 @@ class Gallery(Callback):
     """Writes the first clips of every validation round as ``samples/<clips seen>.*``. Those of the last round are also
     in ``gallery.*`` and, one video each, in ``clips/``. wandb gets a video and a table with one row per clip.
 
-    run: run folder. clips: number of clips. fps: frames per second of the videos.
+    run: run folder. clips: number of clips. fps: frames per second of the videos. paired: show the real clip that each
+    sample should equal.
     """
 
-    def __init__(self, run: Path, clips: int, fps: float) -> None:
-        self.run, self.clips, self.fps = run, clips, fps
+    def __init__(self, run: Path, clips: int, fps: float, paired: bool) -> None:
+        self.run, self.clips, self.fps, self.paired = run, clips, fps, paired
         self.keys: list[str] = []
         self.films: list[dict[str, Tensor]] = []
         self.details: list[dict[str, Tensor]] = []
@@ -53,8 +54,8 @@ class Gallery(Callback):
             return
         clip, sample = outputs
         for index in range(min(len(clip["video"]), self.clips - len(self.films))):
-            self.keys.append(clip["key"][index])
-            self.films.append(sample_films(clip, sample, index, model.spec, model.source))
+            self.keys.append(sample.names[index])
+            self.films.append(sample_films(clip, sample, index, model.spec, model.source, self.paired))
             self.details.append(detail_rows(sample, index))
 
     def on_validation_epoch_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:

@@ -23,6 +23,7 @@ from zoo.evaluation.results import Result, read_results
 from zoo.io.safe_settings import check_plain, read_settings
 from zoo.runs.files import CLIPS, CONFIG, FILM_KINDS, INDEX, METRICS, wandb_run
 from zoo.runs.metrics_csv import read_curves
+from zoo.types import is_sample_name
 
 IGNORED_SETTINGS = (
     "seed",
@@ -82,7 +83,7 @@ def gather(folders: Sequence[Path]) -> tuple[Comparison, list[str]]:
 
     Raises ZooError if a run cannot be read, or the runs share no protocol.
     """
-    runs = _read_runs(folders)
+    runs = align_films(_read_runs(folders))
     results = {run.name: read_results(run.folder) for run in runs}
     excluded = [name for name, lines in results.items() if all(line.task in NOT_GENERATIVE for line in lines)]
     if len(excluded) == len(runs):
@@ -177,6 +178,20 @@ def read_films(folder: Path) -> dict[str, dict[str, Path]]:
     return films
 
 
+def align_films(runs: Sequence[ComparedRun]) -> list[ComparedRun]:
+    """Put films of samples that are made from nothing beside the clips of the other runs: the first beside the first
+    clip, and so on. They belong to no clip, so without other runs they keep their own names."""
+    clips = next((list(run.films) for run in runs if run.films and not all(map(is_sample_name, run.films))), None)
+    if clips is None:
+        return list(runs)
+    return [
+        replace(run, films=dict(zip(clips, run.films.values(), strict=False)))
+        if run.films and all(map(is_sample_name, run.films))
+        else run
+        for run in runs
+    ]
+
+
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Flatten nested settings to dotted names."""
     found: dict[str, Any] = {}
@@ -229,20 +244,24 @@ def _newest(results: Sequence[Result]) -> list[Result]:
 def _columns(results: Results) -> tuple[list[Column], list[str]]:
     """The metrics that may be compared, and notes about those that may not.
 
-    A protocol is kept if all runs of a task have it. At least one protocol must be common to all runs, or a ZooError
-    is raised.
+    A protocol is kept if all runs of a task have it; each task has a table of its own. At least one protocol must be
+    common to the runs of a task, or a ZooError is raised.
     """
     protocols = {name: [result.protocol for result in lines] for name, lines in results.items()}
-    everywhere = _common(protocols)
-    if not everywhere:
-        raise ZooError(_explain_no_common(protocols))
     tasks: dict[str, dict[str, list[Protocol]]] = defaultdict(dict)
     for name, lines in results.items():
         tasks[lines[0].task][name] = protocols[name]
-    kept = [*everywhere]
+    kept = _common(protocols)
+    shared = bool(kept)
     for members in tasks.values():
-        kept += [protocol for protocol in _common(members) if protocol not in kept]
-    notes = [_excluded_note(name, each, kept) for name, own in protocols.items() for each in own if each not in kept]
+        common = _common(members)
+        if not common:
+            raise ZooError(_explain_no_common(members))
+        kept += [protocol for protocol in common if protocol not in kept]
+    notes = (
+        [] if shared else [f"No protocol is common to {joined(tasks)}: values of different tables are not comparable."]
+    )
+    notes += [_excluded_note(name, each, kept) for name, own in protocols.items() for each in own if each not in kept]
     columns: dict[str, Column] = {}
     for protocol in kept:
         for lines in results.values():

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from zoo.card import ModelCard
+from zoo.card import ModelCard, ModelConfig
 from zoo.errors import ZooError, check_choice, joined, suggest
 from zoo.evaluation.catalogue import METRICS, MetricCard, Tool
 from zoo.evaluation.features.names import check_features
@@ -60,6 +60,9 @@ class Situation:
     model: str = ""
     """Name of the model, for error messages."""
 
+    takes_frames: bool = True
+    """The model can be given real frames."""
+
 
 def has_pairs(card: ModelCard, context: int) -> bool:
     """Whether a sample has one real clip that it should equal: it is translated from a clip, or continues one.
@@ -70,10 +73,11 @@ def has_pairs(card: ModelCard, context: int) -> bool:
     return context > 0 or "translate" in card.tasks
 
 
-def training_situation(card: ModelCard, context: int, spec: ClipSpec) -> Situation:
+def training_situation(card: ModelCard, config: ModelConfig, context: int, spec: ClipSpec) -> Situation:
     """The situation of a validation round. A model that translates is taken to generate from label maps."""
-    translates = "translate" in card.tasks
-    return Situation("training", has_pairs(card, context), translates, translates, spec=spec, model=card.name)
+    translates, takes_frames = "translate" in card.tasks, config.context_frames[1] != 0
+    paired = has_pairs(card, context)
+    return Situation("training", paired, translates, translates, spec=spec, model=card.name, takes_frames=takes_frames)
 
 
 def default_metrics(settings: EvaluationTools, situation: Situation) -> list[str]:
@@ -155,7 +159,7 @@ def _no_pairs(name: str, situation: Situation, prefix: str) -> str:
         )
     return (
         f"{name} compares each sample with its real clip, but samples of {situation.model} without context frames have "
-        f"no reference clip. Try: {prefix}context=1"
+        f"no reference clip. {f'Try: {prefix}context=1' if situation.takes_frames else 'Leave it out.'}"
     )
 
 

@@ -15,7 +15,7 @@ from zoo.evaluation.catalogue import better
 from zoo.evaluation.choice import default_metrics, monitor_choices, training_situation
 from zoo.evaluation.protocol import Protocol
 from zoo.settings import Train
-from zoo.training.preflight import check
+from zoo.training.preflight import check, evaluation_context
 from zoo.types import ClipSpec, SampleRequest
 
 
@@ -32,7 +32,7 @@ class Plan:
     def request(self) -> SampleRequest:
         """The request that is sampled from every validation clip."""
         evaluation = self.settings.evaluation
-        context = evaluation.context if self.card.samples else 0
+        context = evaluation_context(self.settings) if self.card.samples else 0
         return SampleRequest(evaluation.frames or self.spec.frames, context=context, seed=evaluation.seed)
 
     @property
@@ -58,7 +58,7 @@ class Plan:
     @property
     def metrics(self) -> list[str]:
         """Names of the metrics of a validation round."""
-        situation = training_situation(self.card, self.request.context, self.spec)
+        situation = training_situation(self.card, self.settings.model, self.request.context, self.spec)
         evaluation = self.settings.evaluation
         return list(evaluation.metrics or default_metrics(evaluation, situation))
 
@@ -83,6 +83,7 @@ class Plan:
         """All settings as plain data, with every default resolved; stored in the run folder and in wandb."""
         settings = asdict(self.settings)
         settings["budget"]["clips"], settings["evaluation"]["clips"] = self.budget, self.evaluation_clips
+        settings["evaluation"]["context"] = evaluation_context(self.settings)
         settings["callbacks"]["monitor"] = self.monitor
         settings["resume"], settings["overwrite"] = None, False
         del settings["slots"]  # a setting of sweeps, not of their runs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo.card import ModelCard
+from zoo.card import ModelCard, ModelConfig
 from zoo.data.base import DATA_SETS
 from zoo.devices.hardware import machine_problems
 from zoo.errors import ZooError, check_choice, joined
@@ -83,7 +83,8 @@ def _labelled_fraction(card: ModelCard, fraction: float) -> list[str]:
 
 def _evaluation(card: ModelCard, spec: ClipSpec, settings: Train) -> list[str]:
     evaluation, monitor = settings.evaluation, settings.callbacks.monitor
-    situation = training_situation(card, evaluation.context, spec)
+    model, context = settings.model, evaluation_context(settings)
+    situation = training_situation(card, model, context, spec)
     metrics = evaluation.metrics or default_metrics(evaluation, situation)
     if found := _metrics(card, evaluation, metrics, situation):
         return found
@@ -91,7 +92,7 @@ def _evaluation(card: ModelCard, spec: ClipSpec, settings: Train) -> list[str]:
     if card.samples and not situation.paired and monitor is not None:
         return [
             f"callbacks.monitor={monitor}: samples of {card.name} without context frames have no reference clip, so no "
-            "metric can choose best.ckpt. Leave it out, or type evaluation.context=1"
+            f"metric can choose best.ckpt. Leave it out{', or type evaluation.context=1' * situation.takes_frames}"
         ]
     if situation.paired and not choices:
         return [
@@ -105,18 +106,13 @@ def _evaluation(card: ModelCard, spec: ClipSpec, settings: Train) -> list[str]:
             return [f"evaluation.{name} is {value}, but at least 1 is required. Try: evaluation.{name}={example}"]
     if not card.samples:
         return []
-    frames, least = evaluation.frames or spec.frames, settings.model.context_frames[0]
-    if evaluation.context < least:
-        return [
-            f"evaluation.context={evaluation.context}, but {settings.model.name} with these settings needs at least "
-            f"{least} real frame. Try: evaluation.context={least}"
-        ]
-    if evaluation.context < frames:
-        return []
-    return [
-        f"evaluation.context={evaluation.context} leaves no frame to generate in a clip of {frames} frames. "
-        "Try: evaluation.context=1"
-    ]
+    return model.count_problems(spec, evaluation.frames or spec.frames, context, "evaluation.")
+
+
+def evaluation_context(settings: Train) -> int:
+    """Number of real frames that samples of a validation round begin with: as set, else 1 if the model can use it."""
+    model: ModelConfig = settings.model
+    return model.clamp_context(1) if settings.evaluation.context is None else settings.evaluation.context
 
 
 def _metrics(card: ModelCard, evaluation: Evaluation, metrics: list[str], situation: Situation) -> list[str]:

@@ -29,6 +29,7 @@ from zoo.data.module import VideoData
 from zoo.devices.hardware import PRECISIONS
 from zoo.devices.launch import is_main_process
 from zoo.devices.strategies import build_strategy
+from zoo.evaluation.choice import has_pairs
 from zoo.evaluation.results import read_results
 from zoo.evaluation.suite import Suite
 from zoo.evaluation.tools import open_tools
@@ -122,7 +123,8 @@ def evaluation_callbacks(plan: Plan, run: Path) -> list[Callback]:
         return [ClassificationMetrics(protocol, run, tuple(spec.attributes))]
     tools = open_tools(plan.settings.evaluation, plan.metrics, protocol, spec, plan.data, plan.settings.seed)
     suite = Suite(plan.metrics, protocol, tools)
-    return [SampleMetrics(suite, run), Gallery(run, plan.settings.callbacks.gallery_clips, spec.fps)]
+    paired = has_pairs(plan.card, plan.request.context)
+    return [SampleMetrics(suite, run), Gallery(run, plan.settings.callbacks.gallery_clips, spec.fps, paired)]
 
 
 def trainer_arguments(settings: Train, card: ModelCard) -> dict[str, Any]:

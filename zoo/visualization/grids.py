@@ -65,10 +65,14 @@ def map_film(video: Tensor) -> Tensor:
     return to_bytes(video)
 
 
-def sample_films(clip: Clip, sample: Sample, index: int, spec: ClipSpec, source: str | None) -> dict[str, Tensor]:
-    """Films of one clip of a batch by name: ``given`` (if the model has a source field), ``real`` and ``generated``."""
+def sample_films(
+    clip: Clip, sample: Sample, index: int, spec: ClipSpec, source: str | None, paired: bool = True
+) -> dict[str, Tensor]:
+    """Films of one clip of a batch by name: ``given`` (if the model has a source field), ``real`` (if the sample should
+    equal it) and ``generated``."""
     rows = {"given": conditioning_film(clip, index, spec, source)} if source else {}
-    rows["real"] = to_bytes(clip["video"][index])
+    if paired:
+        rows["real"] = to_bytes(clip["video"][index])
     rows["generated"] = to_bytes(sample.video[index])
     return rows
 

@@ -27,6 +27,7 @@ IMPORTED = [
     "lightning.pytorch.trainer.call:_call_callback_hooks",  # in tests
     "torch:Tensor._is_view",
     "torch._dynamo.config:recompile_limit",
+    "torch._functorch.config:donated_buffer",
     "torch.nn.modules.batchnorm:_BatchNorm._check_input_dim",
     "torch.nn.modules.module:register_module_buffer_registration_hook",
     "torch.nn.modules.module:register_module_module_registration_hook",

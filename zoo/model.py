@@ -375,9 +375,10 @@ class VideoModel(LightningModule, Generic[ConfigT]):
 
     def compile_networks(self, backend: str = "inductor", fullgraph: bool = False) -> None:
         """Compile `compiled_networks` in place; parameter names stay. fullgraph: raise an error at a graph break."""
-        from torch import _dynamo
+        from torch import _dynamo, _functorch
 
         _dynamo.config.recompile_limit = RECOMPILE_LIMIT
+        _functorch.config.donated_buffer = False  # losses of several optimizers share a graph, which is kept
         for network in self.compiled_networks():
             network.compile(backend=backend, fullgraph=fullgraph)
 

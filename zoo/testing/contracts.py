@@ -111,6 +111,14 @@ class TrainedContract:
         answers = [answer(model.eval(), clip) for model in models]
         assert torch.allclose(answers[0].float(), answers[1].float(), atol=1e-3)
 
+    def test_compiled_networks_can_be_differentiated(self, name: str, tmp_path: Path) -> None:
+        """A step through PyTorch's compiled backward pass, which refuses a second derivative (gradient penalties) and,
+        by default, a graph that is kept for another loss."""
+        model = tiny_model(name)
+        model.compile_networks("aot_eager")
+        train_on(model, tiny_clip(name), 1, tmp_path)
+        assert all(parameter.isfinite().all() for parameter in model.parameters())
+
     def test_channels_last_changes_only_rounding(self, name: str, tmp_path: Path) -> None:
         """Same output and losses; kernels keep the memory format, also through a checkpoint."""
         clip, models = tiny_clip(name), [tiny_model(name), tiny_model(name)]

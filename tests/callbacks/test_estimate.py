@@ -109,8 +109,9 @@ def test_change_of_speed_is_corrected(start, lines):
     training.run(500)
     assert lines() == ["about 17 min left (7,952 clips at 8.0 clips/s), 1.5 GiB of memory"]
     training.run(500, seconds=2.0)
-    assert 2 <= len(lines()) <= 3  # one of a time with both speeds
-    assert "at 4.0 clips/s), 1.5 GiB" in lines()[-1]
+    assert 2 <= len(lines()) <= 4  # the average takes some windows to follow
+    speed = float(lines()[-1].partition(" clips at ")[2].partition(" ")[0])
+    assert speed == pytest.approx(4.0, rel=0.1)
 
 
 def test_noise_in_the_speed_is_not_corrected(start, lines):
@@ -171,7 +172,14 @@ def test_only_the_main_process_logs_and_memory_is_per_process(start, lines):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.2, "0 s"), (45.4, "45 s"), (179.0, "179 s"), (180.0, "3 min"), (5999, "1 h 40 min"), (43_800, "12 h 10 min")],
+    [
+        (0.2, "less than 1 s"),
+        (45.4, "45 s"),
+        (179.0, "179 s"),
+        (180.0, "3 min"),
+        (5999, "1 h 40 min"),
+        (43_800, "12 h 10 min"),
+    ],
 )
 def test_durations(seconds, text):
     assert format_duration(seconds) == text

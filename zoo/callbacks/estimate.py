@@ -17,11 +17,11 @@ logger = logging.getLogger(__name__)
 STEPS, SECONDS = 5, 3.0
 """Fewest steps and seconds over which the speed is measured."""
 TOLERANCE = 0.2
-"""An estimate is corrected if it was off by more than this share of its value."""
+"""An estimate is corrected if it was off by more than this share of its value, and by more than SHORTEST."""
 LINES = 5
 """Most lines of a training."""
 SHORTEST = 20.0
-"""Fewest seconds left for which a line is logged."""
+"""Fewest seconds left, or of a correction, for which a line is logged."""
 
 
 class Estimate(Callback):
@@ -38,8 +38,8 @@ class Estimate(Callback):
         """Start measuring after the next step."""
         self.step_ended: float | None = None
         self.round_seconds: float | None = None  # of the last validation round
-        self.speed: float | None = None  # clips/s
-        self.window = SECONDS  # time over which the speed is measured next
+        self.clip_seconds: float | None = None  # a moving average over windows
+        self.window = SECONDS  # shortest time over which the speed is measured next
         self.lines = 0
 
     def on_train_batch_start(self, trainer: Trainer, model: VideoModel[Any], batch: Any, batch_idx: int) -> None:
@@ -48,7 +48,7 @@ class Estimate(Callback):
             return
         self.round_seconds = time.monotonic() - self.step_ended
         self.since += self.round_seconds
-        if self.speed:
+        if self.clip_seconds:
             self._update(trainer, model, batch_idx, rounds=_count_rounds(trainer, batch_idx))
 
     def on_train_batch_end(
@@ -66,10 +66,11 @@ class Estimate(Callback):
         elapsed = self.step_ended - self.since
         is_measured = self.steps >= STEPS and elapsed >= self.window
         if is_measured or (not self.lines and _round_follows(trainer, batch_idx + 1)):
-            self.speed = self.clips / max(elapsed, 1e-9)
+            measured = max(elapsed, 1e-9) / self.clips
+            self.clip_seconds = (measured + (self.clip_seconds or measured)) / 2
             left = self._update(trainer, model, batch_idx + 1, rounds=_count_rounds(trainer, batch_idx))
-            # Longer and longer, so that noise in the speed causes no corrections, and never long beside what is left.
-            self.window = max(SECONDS, min(2 * self.window, left / 20))
+            # Longer and longer, so that noise in the speed causes no corrections, but short beside what is left.
+            self.window = max(SECONDS, min(2 * self.window, left / 10))
             self._restart()
 
     def _restart(self) -> None:
@@ -77,17 +78,17 @@ class Estimate(Callback):
 
     def _update(self, trainer: Trainer, model: VideoModel[Any], steps: int, rounds: int) -> float:
         """Estimate the seconds that are left, and log them if they are new. steps, rounds: completed ones."""
-        assert self.speed
+        assert self.clip_seconds
         clips_left = (int(trainer.num_training_batches) - steps) * model.step_clips
         rounds_left = math.ceil(trainer.num_training_batches / _steps_per_round(trainer)) - rounds
-        left = clips_left / self.speed + rounds_left * (self.round_seconds or 0.0)
+        left = clips_left * self.clip_seconds + rounds_left * (self.round_seconds or 0.0)
         memory = peak_memory()
         if left >= SHORTEST and self.lines < LINES and self._is_news(left, memory):
             of_rounds = f", {_describe_rounds(rounds_left, self.round_seconds)}" if rounds_left else ""
             kind = "GPU memory" if model.device.type == "cuda" else "memory"
             logger.info(
                 f"{'now ' if self.lines else ''}about {format_duration(left)} left "
-                f"({clips_left:,} clips at {_format_speed(self.speed)} clips/s{of_rounds}), "
+                f"({clips_left:,} clips at {_format_speed(1 / self.clip_seconds)} clips/s{of_rounds}), "
                 f"{memory / 1024:.1f} GiB of {kind}{' per process' if trainer.world_size > 1 else ''}"
             )
             self.lines += 1
@@ -99,14 +100,14 @@ class Estimate(Callback):
         if not self.lines:
             return True
         delay = time.monotonic() + left - self.logged_end
-        return abs(delay) > TOLERANCE * self.logged_left or memory > (1 + TOLERANCE) * self.logged_memory
+        return abs(delay) > max(TOLERANCE * self.logged_left, SHORTEST) or memory > (1 + TOLERANCE) * self.logged_memory
 
 
 def format_duration(seconds: float) -> str:
     """Format a duration with two units at most: ``40 s``, ``12 min``, ``3 h 20 min``, ``2 d 5 h``."""
     minutes, hours = round(seconds / 60), round(seconds / 3600)
     if seconds < 180:
-        return f"{seconds:.0f} s"
+        return f"{seconds:.0f} s" if seconds >= 1 else "less than 1 s"
     if minutes < 100:
         return f"{minutes} min"
     if hours < 48:

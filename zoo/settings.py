@@ -62,7 +62,8 @@ class TrainerSettings:
     """CPU threads for PyTorch. None: PyTorch's own default."""
 
     progress: bool = True
-    """Show progress: a bar in a terminal, else a line in the log every 30 seconds and after each validation round."""
+    """Show progress: a bar in a terminal, else a line in the log every 30 seconds and after each validation round.
+    Either way, one line after the first steps estimates the time left and the memory."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The leaderboard: every model that generates videos, on puppets, under one protocol, with three seeds each.
+"""The leaderboard: models that generate videos, on puppets, under one protocol, with three seeds each.
 
     python experiments/leaderboard/run.py          # trains and measures what results.jsonl does not hold yet
     python experiments/leaderboard/run.py readme   # writes the table into README.md, between its two marks
@@ -32,7 +32,8 @@ DATA = ["data=puppets", "data.view=person", "data.height=64", "data.width=64", "
 COMMON = [*DATA, "data.workers=0", "evaluation.rounds=1", "trainer.threads=1", "trainer.progress=false"]
 TOOLS = {"classifier": ["model=classifier", "data.batch_size=16"], "segmenter": ["model=segmenter", "data.frames=4"]}
 MODELS = {"vid2vid": [1], "pix2pixhd": [1], "videovae": [1, 0]}
-"""Model -> the numbers of given real frames that it is measured with."""
+"""Model -> the numbers of given real frames that it is measured with. The card of a model that generates videos and is
+not listed says that it has not been measured yet."""
 PAIRED = ("l1", "psnr", "ssim")
 SEEDS = (1, 2, 3)
 CLIPS = 256

@@ -18,7 +18,7 @@ MEBIBYTE = 2**20
 
 class Throughput(Callback):
     """Logs ``perf/clips_per_s``, ``perf/wait_share`` (share of the time spent waiting for the loader's next batch, in
-    [0, 1]) and ``perf/peak_memory_mib`` (of the GPU if there is one, else of this process).
+    [0, 1]) and ``perf/peak_memory_mib`` (of the GPU if one is used, else of this process).
 
     Validation does not count, nor does the first step, which includes initialisation.
     """
@@ -59,8 +59,8 @@ def _wait_seconds(trainer: Trainer) -> float:
 
 
 def peak_memory() -> float:
-    """Peak memory in MiB: reserved by PyTorch on the GPU, or the resident set size of this process without a GPU."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_reserved() / MEBIBYTE
+    """Peak memory in MiB: reserved by PyTorch on the GPU, or the resident set size of a process that uses no GPU."""
+    if torch.cuda.is_available() and (reserved := torch.cuda.max_memory_reserved()):
+        return reserved / MEBIBYTE
     unit = 1 if sys.platform == "darwin" else 1024  # Linux counts in KiB, macOS in bytes
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MEBIBYTE

@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 from zoo.callbacks.checkpoints import StepCheckpoint
 from zoo.callbacks.clips_seen import ClipsSeen
 from zoo.callbacks.ema import MovingAverage
+from zoo.callbacks.estimate import Estimate
 from zoo.callbacks.non_finite import StopOnNonFinite
 from zoo.callbacks.progress import TrainingBar
 from zoo.callbacks.throughput import Throughput
@@ -162,6 +163,7 @@ class TrainedContract:
             StepCheckpoint(tmp_path, 10),
             MovingAverage(500),
             ClipsSeen(),
+            Estimate(),
             TrainingBar(),
         ]
         clips: Any = DataLoader([tiny_clip(name)] * 2, batch_size=None)  # type: ignore[arg-type]

@@ -15,6 +15,7 @@ from zoo.callbacks.checkpoints import BestCheckpoint, FinalValidation, StepCheck
 from zoo.callbacks.classification_metrics import ClassificationMetrics
 from zoo.callbacks.clips_seen import ClipsSeen
 from zoo.callbacks.ema import MovingAverage
+from zoo.callbacks.estimate import Estimate
 from zoo.callbacks.gallery import Gallery
 from zoo.callbacks.lazy_wandb import LazyWandb
 from zoo.callbacks.non_finite import StopOnNonFinite
@@ -111,7 +112,9 @@ def build_callbacks(plan: Plan, run: Path) -> list[Callback]:
         FinalValidation(),
         BestCheckpoint(run, plan.objective),
     ]
-    return [*callbacks, build_progress(plan.budget)] if plan.settings.trainer.progress else callbacks
+    if plan.settings.trainer.progress:
+        callbacks += [Estimate(), build_progress(plan.budget)]
+    return callbacks
 
 
 def evaluation_callbacks(plan: Plan, run: Path) -> list[Callback]:

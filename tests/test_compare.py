@@ -114,6 +114,23 @@ def test_real_value_is_the_mean_over_seeds(tmp_path):
     assert {line["real"] for line in lines if line["key"] == PROTOCOL.key("warping_error_dis")} == {"3.0"}
 
 
+def test_curves_over_frames_are_the_mean_over_seeds(tmp_path):
+    """Runs of two seeds have the curve twice, in two lines of one protocol; the third has none, as in older files."""
+    best, flat = [4.0] * 9, [2.0] * 9
+    for seed, end in ((1, 10.0), (2, 20.0)):
+        folder = make_run(tmp_path / str(seed), seed=seed)
+        for curves in ({"psnr": [1.0] * 8 + [end]}, {"psnr_best": best}):
+            result = Result(8, "translate", "labels, 1 frame", {"psnr": 2.0, "psnr_best": 4.0}, PROTOCOL, {}, curves)
+            add_line(folder / "results.jsonl", result.line())
+    other = Result(8, "translate", "labels, 1 frame", {"psnr": 2.0}, replace(PROTOCOL, seed=7), {}, {"psnr": flat})
+    add_line(folder / "results.jsonl", other.line())  # a protocol that the others lack
+    make_run(tmp_path / "3", seed=3, width=16)
+    comparison, _ = gather(find_runs([f"{tmp_path}/*"]))
+    curves = {row.variant: row.curves for row in comparison.rows}
+    mean = {PROTOCOL.key("psnr"): [1.0] * 8 + [15.0], PROTOCOL.key("psnr_best"): best}
+    assert curves == {"vid2vid width=8": mean, "vid2vid width=16": {}}
+
+
 def test_insignificant_differences_are_not_marked():
     assert significantly_better([30.0, 31.0, 32.0], [20.0, 21.0, 19.0], "max")
     assert not significantly_better([30.0, 31.0, 32.0], [20.0, 21.0, 19.0], "min")

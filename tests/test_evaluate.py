@@ -1,6 +1,7 @@
 """`python -m zoo.evaluate`: runs under several protocols, and two folders of videos."""
 
 import shutil
+import weakref
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from zoo.evaluate import evaluate
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import read_results
 from zoo.evaluation.suite import Suite
+from zoo.models.vid2vid.model import Vid2Vid
 from zoo.runs.load import data_config, load
 from zoo.settings import EvaluateSettings
 from zoo.testing import recorded_reads
@@ -65,6 +67,11 @@ def test_evaluation_of_a_run_repeats_the_last_validation_round(run):
     for name, value in trained.metrics.items():
         assert measured.metrics[name] == pytest.approx(value, rel=1e-5)
     assert read_results(run)[-1].metrics == pytest.approx(measured.metrics)
+    assert read_results(run)[-1].curves == measured.curves
+    assert trained.curves.keys() == measured.curves.keys() == {"l1", "psnr", "ssim"}
+    for name, curve in trained.curves.items():
+        assert measured.curves[name] == pytest.approx(curve, rel=1e-5)
+        assert sum(curve) / len(curve) == pytest.approx(trained.metrics[name])
     assert {"warping_error_dis", "real/warping_error_dis", "flicker", "motion_dis"} <= set(measured.metrics)
 
 
@@ -72,23 +79,50 @@ def test_draws_frames_and_exact_flow_match_plain_loops(run):
     settings = EvaluateSettings(run=str(run), clips=3, frames=6, context=2, draws=2, flow="exact", batch_size=2, seed=5)
     [measured] = evaluate(settings)
     assert (measured.protocol.slug, measured.protocol.seed) == ("3x6f-c2-32x32px-d2", 5)
-    assert {"l1_best", "diversity", "warping_error_exact"} <= set(measured.metrics)
+    assert {"l1_best", "l1_worst", "diversity", "warping_error_exact"} <= set(measured.metrics)
     from dataclasses import replace
 
     from torch.utils.data import default_collate
 
     model, config = load(str(run)), replace(data_config(str(run)), frames=6)
     clips = build_set(config, "val", model.card.wanted(), 0)
-    distances = []
+    distances, curves = [], []
     for index in range(3):
         clip = default_collate([clips.clip(index, 0, 6)])
         for draw in range(2):
             with torch.no_grad():
                 generated = model.sample(SampleRequest(6, clip, 2, 5, draw)).video
             distances.append(float((generated - clip["video"])[:, 2:].abs().mean()))
+            curves.append((generated - clip["video"])[0, 2:].abs().mean((1, 2, 3)))
     assert measured.metrics["l1"] == pytest.approx(sum(distances) / 6, rel=1e-5)
     best = [min(pair) for pair in zip(distances[::2], distances[1::2], strict=True)]
     assert measured.metrics["l1_best"] == pytest.approx(sum(best) / 3, rel=1e-5)
+    worst = [max(pair) for pair in zip(distances[::2], distances[1::2], strict=True)]
+    assert measured.metrics["l1_worst"] == pytest.approx(sum(worst) / 3, rel=1e-5)
+    assert measured.curves["l1"] == pytest.approx(sum(curves).div(6).tolist(), rel=1e-5)
+
+
+def test_a_hundred_draws_are_sampled_one_after_another(run, monkeypatch):
+    """The next draw is sampled only when the last one has been measured and released."""
+    videos: list[weakref.ref] = []
+    sample = Vid2Vid.sample
+
+    def watched(model, request):
+        assert not any(video() is not None for video in videos)
+        assert request.draw == len(videos)
+        made = sample(model, request)
+        videos.append(weakref.ref(made.video))
+        return made
+
+    monkeypatch.setattr(Vid2Vid, "sample", watched)
+    settings = EvaluateSettings(run=str(run), clips=1, frames=4, draws=100, metrics=["l1", "ssim", "flicker"])
+    [measured] = evaluate(settings)
+    assert len(videos) == 100
+    assert measured.protocol.slug == "1x4f-c1-32x32px-d100"
+    assert measured.metrics["l1_best"] <= measured.metrics["l1"] <= measured.metrics["l1_worst"]
+    [stored] = [result for result in read_results(run) if result.protocol.draws == 100]
+    names = {"l1", "l1_best", "l1_worst", "ssim", "ssim_best", "ssim_worst"}
+    assert {name: len(curve) for name, curve in stored.curves.items()} == dict.fromkeys(names, 3)
 
 
 @dataclass

@@ -38,7 +38,7 @@ def measure(video: Tensor, real: Tensor) -> dict[str, float]:
     values: dict[str, float] = {}
     for name in PAIRED_DEFAULTS:
         metric = METRICS[name].load()(name, Setup(video.shape[1] - CONTEXT, clips=1))
-        metric.update(video[:, None, CONTEXT:], real[:, CONTEXT:])
+        metric.update(video[:, CONTEXT:], real[:, CONTEXT:], draw=0)
         values[name] = round(metric.compute()[name], 4)
     return values
 

@@ -145,7 +145,7 @@ def evaluate(model: Any, run: str) -> dict[str, float]:
         clip = default_collate([clips.clip(index, 0, frames)])
         sample = model.sample(SampleRequest(frames, clip, context=context))
         for metric in paired.values():
-            metric.update(sample.video[:, None, context:], clip["video"][:, context:])
+            metric.update(sample.video[:, context:], clip["video"][:, context:], draw=0)
         flow, visible = clip["flow"][:, context:], clip["visibility"][:, context:]
         errors = {
             "warping_error": warping_error(sample.video[:, context:], flow, visible).mean(),

@@ -75,9 +75,23 @@ def comparison(tmp_path_factory):
     protocol = {"data": "puppets", "split": "val", "clips": 8}
     columns = (Column(PSNR, "max", protocol), Column(L1, "min", protocol))
     rows = (
-        Row("wide", "predict", "first frame", (1, 2), {PSNR: cell(20.0, half_width=0.5), L1: cell(0.3, real=0.01)}),
+        Row(
+            "wide",
+            "predict",
+            "first frame",
+            (1, 2),
+            {PSNR: cell(20.0, half_width=0.5), L1: cell(0.3, real=0.01)},
+            {PSNR: [24.0, math.nan, 16.0]},
+        ),
         Row("narrow", "predict", "first frame", (1, 2), {L1: cell(0.1, best=True)}),
-        Row("other", "predict", "two frames", (1, 2), {PSNR: cell(22.5, half_width=1.25, best=True), L1: cell(0.2)}),
+        Row(
+            "other",
+            "predict",
+            "two frames",
+            (1, 2),
+            {PSNR: cell(22.5, half_width=1.25, best=True), L1: cell(0.2)},
+            {PSNR: [23.0, 22.5, 22.0]},
+        ),
         Row("wide", "generate", "", (1, 2), {PSNR: cell(math.nan)}),
         Row("other", "generate", "", (1, 2), {PSNR: cell(9.0)}),
     )
@@ -109,6 +123,12 @@ def test_non_finite_values_are_strings(written, comparison, tmp_path):
     run = replace(comparison.runs[2], curves={"val/x": [(1.0, math.inf), (2.0, -math.inf)]}, config={"x": [math.inf]})
     data = embedded(write_page(tmp_path, Comparison((run,), (), ())))["runs"][0]
     assert (data["curves"]["val/x"], data["config"]) == ([[1, "Infinity"], [2, "-Infinity"]], {"x": ["Infinity"]})
+
+
+def test_curves_over_frames_count_from_one(written):
+    rows = embedded(written)["rows"]
+    assert rows[0]["curves"] == {PSNR: [[1, 24.0], [2, "NaN"], [3, 16.0]]}
+    assert rows[1]["curves"] == {}
 
 
 def test_films_have_plain_file_names(written):
@@ -331,7 +351,7 @@ def test_a_control_reached_by_tab_keeps_its_keys(page):
 
 def test_every_control_is_reached_by_tab(page):
     reached = set()
-    for _ in range(60):
+    for _ in range(70):
         page.keyboard.press("Tab")
         reached.add(page.evaluate("document.activeElement.id || document.activeElement.className.baseVal || ''"))
         reached.add(page.evaluate("document.activeElement.innerText?.trim().split('\\n')[0]"))
@@ -379,14 +399,31 @@ def test_only_films_near_the_window_are_loaded(page, comparison, tmp_path):
 
 
 def test_curves_have_a_line_for_each_shown_run(page):
-    lines = page.locator(f"[data-key='{PSNR}'] path")
+    lines = page.locator(f"#charts [data-key='{PSNR}'] path")
     assert lines.count() == 2
     assert lines.first.get_attribute("d").count("M") == 2  # a NaN breaks the line
     page.uncheck("#runs input >> nth=0")
     assert lines.count() == 1
-    assert lines.get_attribute("data-run") == "2"
+    assert lines.get_attribute("data-runs") == "2"
     page.check("#runs input >> nth=0")
     assert lines.count() == 2
+
+
+def test_curves_over_frames_have_a_line_for_each_shown_variant(page):
+    lines = page.locator(f"#frames [data-key='{PSNR}'] path")
+    assert page.locator("#frames .chart").count() == 1
+    assert page.locator("#frames .tick.x").all_text_contents() == ["1", "2", "3"]
+    assert [line.get_attribute("data-runs") for line in lines.all()] == ["0", "2"]
+    assert lines.first.get_attribute("d").count("M") == 2  # a NaN breaks the line
+    page.focus("#frames .plot")
+    reading = page.locator("#frames .reading")
+    assert reading.inner_text().split("\n")[0] == "at frame 3"
+    assert reading.locator(".run-name").all_inner_texts() == ["wide, given first frame", "other, given two frames"]
+    assert reading.locator(".value").all_inner_texts() == ["16", "22"]
+    page.hover("#runs label >> nth=2")
+    assert ["faded" in line.get_attribute("class") for line in lines.all()] == [True, False]
+    page.uncheck("#runs input >> nth=0")
+    assert lines.count() == 1
 
 
 def test_hidden_runs_leave_films_and_tables(page):
@@ -402,7 +439,7 @@ def test_hidden_runs_leave_films_and_tables(page):
 
 def test_closed_groups_are_not_drawn(page):
     assert page.locator("#charts summary").all_inner_texts() == ["val1", "train/loss1", "perf1"]
-    assert page.locator(".chart").count() == 1
+    assert page.locator("#charts .chart").count() == 1
     page.click("text=train/loss")
     page.wait_for_selector(f"[data-key='{LOSS}'] path")
     assert page.locator(f"[data-key='{LOSS}'] path").count() == 2
@@ -417,7 +454,7 @@ def test_log_scale_has_logarithmic_ticks(page):
 
 def test_values_can_be_read_by_mouse_and_keyboard(page):
     page.hover(".plot", position={"x": 60, "y": 60})
-    reading = page.locator(".reading")
+    reading = page.locator("#charts .reading")
     assert reading.inner_text().split("\n")[0] == "at 100 clips"
     assert reading.locator(".value").all_inner_texts() == ["10", "12"]
     page.mouse.move(0, 0)
@@ -486,5 +523,5 @@ def test_narrow_screens_do_not_scroll_sideways(page):
 
 def test_empty_page_opens(page, tmp_path):
     open_page(page, write_page(tmp_path, Comparison((), (), ())))
-    assert page.locator(".nothing").count() == 3
+    assert page.locator(".nothing").count() == 4
     page.keyboard.press("Space")

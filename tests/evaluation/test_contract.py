@@ -9,7 +9,8 @@ Shapes: B clips, T frames, H x W pixels.
 import json
 import math
 import os
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +27,7 @@ from zoo.evaluation.catalogue import METRICS
 from zoo.evaluation.features.base import Features
 from zoo.evaluation.metric import Setup
 from zoo.evaluation.metrics import lpips
+from zoo.evaluation.metrics.diversity import MAX_DRAWS
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.suite import Suite
 from zoo.flow.estimators import DisFlow
@@ -177,7 +179,7 @@ def real_clip(side: int) -> Clip:
     return with_attributes(scrolling(CLIPS, 3 if side > 100 else 6, side))
 
 
-def suite(names: Sequence[str], clip: Clip, clips: int = CLIPS) -> Suite:
+def suite(names: Sequence[str], clip: Clip, clips: int = CLIPS, draws: int = 1) -> Suite:
     """A suite of metrics that can share one feature network."""
     frames, side = clip["video"].shape[1], clip["video"].shape[-1]
     of = "clips" if "video_is" in names else "frames"
@@ -187,8 +189,8 @@ def suite(names: Sequence[str], clip: Clip, clips: int = CLIPS) -> Suite:
         "flow": DisFlow(),
         "training": TrainingClips(side),
     }
-    setup = Setup(frames, clips, features=Statistics(of), **tools)
-    return Suite(names, Protocol("set", "val", clips, frames, 0, 25.0, side, side, 0), setup)
+    setup = Setup(frames, clips, draws, features=Statistics(of), **tools)
+    return Suite(names, Protocol("set", "val", clips, frames, 0, 25.0, side, side, 0, draws), setup)
 
 
 def select(clip: Clip, rows: Sequence[int]) -> Clip:
@@ -202,10 +204,12 @@ def values_of(suite: Suite) -> dict[str, float]:
     """Values of all protocols; the classifier\'s Inception score gets a name of its own."""
     return {
         (
-            f"classifier:{name}" if protocol.features == "classifier" and name.endswith("inception_score") else name
+            f"classifier:{name}"
+            if each.protocol.features == "classifier" and name.endswith("inception_score")
+            else name
         ): value
-        for protocol, found in suite.compute()
-        for name, value in found.items()
+        for each in suite.compute()
+        for name, value in each.metrics.items()
     }
 
 
@@ -325,6 +329,29 @@ def test_memory_does_not_grow_with_clips(name):
         whole.update(select(clip, rows), [clip["video"][list(rows)]])
         sizes.append(sum(state.numel() for state in metric.metric_state.values()))
     assert sizes[0] == sizes[-1]
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_memory_does_not_grow_with_draws(name):
+    """Each draw is released before the next is made; only diversity keeps the first few, until it has compared them."""
+    clip = real_clip(CASES[name].side if name in CASES else 48)
+    draws = MAX_DRAWS + 4
+    whole, made, alive = suite([name], clip, draws=draws), [], []
+
+    def samples() -> Iterator[Tensor]:
+        for _ in range(draws):
+            alive.append(sum(memory() is not None for memory in made))
+            memory = noisy(clip["video"]).numpy()  # lives as long as any tensor that uses it
+            made.append(weakref.ref(memory))
+            video = torch.from_numpy(memory)
+            del memory
+            yield video
+            del video
+
+    for _ in range(2):
+        whole.update(clip, samples())
+    kept = [*range(MAX_DRAWS), 0, 0, 0, 0] if name in DRAW_METRICS else [0] * draws
+    assert alive == [*kept, *kept]
 
 
 @every_metric

@@ -8,7 +8,7 @@ from zoo import ZooError
 from zoo.data.base import ClipSet, build_set
 from zoo.data.sets.puppets.config import PuppetsConfig
 from zoo.evaluation.metric import Setup, Videos
-from zoo.evaluation.metrics.diversity import Diversity
+from zoo.evaluation.metrics.diversity import MAX_DRAWS, Diversity
 from zoo.evaluation.metrics.memorisation import MAX_TRAINING_CLIPS, Memorisation, thumbnails
 
 # ---------------------------------------------------------------- diversity
@@ -17,7 +17,8 @@ from zoo.evaluation.metrics.memorisation import MAX_TRAINING_CLIPS, Memorisation
 def diversity(*batches: Tensor) -> Diversity:
     metric = Diversity("diversity", Setup(frames=2, clips=4, draws=batches[0].shape[1]))
     for generated in batches:
-        metric.update(generated, generated[:, 0])
+        for draw in range(generated.shape[1]):
+            metric.update(generated[:, draw], generated[:, 0], draw)
     return metric
 
 
@@ -34,6 +35,14 @@ def test_diversity_matches_values_by_hand():
     half = draws_of(1.0, 1.0).clone()
     half[:, 1, 0] = -1  # the first of two frames
     assert diversity(half).compute()["diversity"] == 1
+
+
+def test_diversity_compares_the_first_draws_only():
+    values = torch.linspace(-1, 1, MAX_DRAWS).tolist()
+    first = diversity(draws_of(*values)).compute()
+    # Mean distance of two of n evenly spaced values over a range of 2: 2 (n + 1) / (3 (n - 1))
+    assert first["diversity"] == pytest.approx(2 * (MAX_DRAWS + 1) / (3 * (MAX_DRAWS - 1)))
+    assert diversity(draws_of(*values, 0.9, -0.9, 0.9)).compute() == first
 
 
 def test_equal_draws_have_no_diversity():

@@ -8,10 +8,10 @@ import torch
 from zoo.data.module import rank_share
 from zoo.errors import ZooError
 from zoo.evaluation.catalogue import METRICS, better
-from zoo.evaluation.metric import Setup, Videos
+from zoo.evaluation.metric import PairedMetric, Setup, Videos, choose_draw
 from zoo.evaluation.metrics.warping import warping_error
 from zoo.evaluation.protocol import Protocol
-from zoo.evaluation.results import add_result, read_results
+from zoo.evaluation.results import Result, add_result, read_results
 from zoo.evaluation.suite import Suite, without_context
 from zoo.flow.estimators import build_estimator
 from zoo.runs.metrics_csv import read_curves
@@ -31,8 +31,18 @@ from zoo.visualization.grids import (
 def paired_value(name: str, generated: torch.Tensor, real: torch.Tensor) -> dict[str, float]:
     """A paired metric of frames (N, 3, H, W), as N clips of one frame and one draw."""
     metric = METRICS[name].load()(name, Setup(frames=1, clips=len(generated)))
-    metric.update(generated[:, None, None], real[:, None])
+    metric.update(generated[:, None], real[:, None], draw=0)
     return metric.compute()
+
+
+def paired_metric(name: str, generated: torch.Tensor, real: torch.Tensor, batch: int = 2) -> PairedMetric:
+    """A paired metric of clips (B, T, C, H, W) and their draws (B, D, T, C, H, W), one draw after another."""
+    _, draws, frames = generated.shape[:3]
+    metric = METRICS[name].load()(name, Setup(frames, len(real), draws))
+    for samples, clips in zip(generated.split(batch), real.split(batch), strict=True):
+        for draw in range(draws):
+            metric.update(samples[:, draw], clips, draw)
+    return metric
 
 
 def test_paired_metrics_match_values_by_hand():
@@ -58,19 +68,71 @@ def test_best_draw_is_chosen_per_clip_and_metric():
     """Two clips of two frames; the L1 of the draws is 0.2 and 0.4 for the first, 0.6 and 0.1 for the second."""
     real = torch.zeros(2, 2, 3, 8, 8)
     generated = torch.tensor([[0.2, -0.4], [-0.6, 0.1]]).view(2, 2, 1, 1, 1, 1).expand(2, 2, 2, 3, 8, 8)
-    metric = METRICS["l1"].load()("l1", Setup(frames=2, clips=2, draws=2))
-    metric.update(generated, real)
-    assert metric.compute() == pytest.approx({"l1": 0.325, "l1_best": 0.15})
-    psnr = METRICS["psnr"].load()("psnr", Setup(frames=2, clips=2, draws=2))
-    psnr.update(generated, real)
-    assert psnr.compute()["psnr_best"] == pytest.approx((20 * math.log10(2 / 0.2) + 20 * math.log10(2 / 0.1)) / 2)
+    l1 = paired_metric("l1", generated, real)
+    assert l1.compute() == pytest.approx({"l1": 0.325, "l1_best": 0.15, "l1_worst": 0.5})
+    psnr = paired_metric("psnr", generated, real).compute()
+    assert psnr["psnr_best"] == pytest.approx((20 * math.log10(2 / 0.2) + 20 * math.log10(2 / 0.1)) / 2)
+    assert psnr["psnr_worst"] == pytest.approx((20 * math.log10(2 / 0.4) + 20 * math.log10(2 / 0.6)) / 2)
+
+
+def test_curves_follow_one_draw_over_all_frames():
+    """The L1 of the draws is (0.1, 0.5), (0.4, 0.0) and (0.3, 0.5) for the first clip: the second draw has the lowest
+    mean, although the first begins better, and the third the highest. For the second clip it is (0.0, 0.2), (0.6, 0.4)
+    and (0.2, 0.0): the first and the third are equally good, so the first counts, and the second is the worst."""
+    errors = torch.tensor([[[0.1, 0.5], [0.4, 0.0], [0.3, 0.5]], [[0.0, 0.2], [0.6, 0.4], [0.2, 0.0]]])
+    generated = errors.double().view(2, 3, 2, 1, 1, 1).expand(2, 3, 2, 1, 4, 4)
+    for batch in (1, 2):
+        metric = paired_metric("l1", generated, torch.zeros(2, 2, 1, 4, 4).double(), batch)
+        curves = metric.curves()
+        assert curves.keys() == {"l1", "l1_best", "l1_worst"}
+        assert curves["l1"] == pytest.approx([1.6 / 6, 1.6 / 6])
+        assert curves["l1_best"] == pytest.approx([0.2, 0.1])
+        assert curves["l1_worst"] == pytest.approx([0.45, 0.45])
+        for name, value in metric.compute().items():
+            assert value == pytest.approx(sum(curves[name]) / 2, rel=1e-12)
+    assert METRICS["l1"].load()("l1", Setup(frames=2, clips=2)).curves() == {}  # no clips yet
+
+
+def test_choosing_a_draw_keeps_the_first_of_equal_ones():
+    first, second = (
+        torch.tensor([[0.0, 2.0], [1.0, 1.0], [5.0, 5.0]]),
+        torch.tensor([[2.0, 0.0], [3.0, 0.0], [4.0, 5.0]]),
+    )
+    assert choose_draw(first, second, highest=True).tolist() == [[0.0, 2.0], [3.0, 0.0], [5.0, 5.0]]
+    assert choose_draw(first, second, highest=False).tolist() == [[0.0, 2.0], [1.0, 1.0], [4.0, 5.0]]
+
+
+@pytest.mark.parametrize("name", ["l1", "psnr", "ssim"])
+@pytest.mark.parametrize("draws", [1, 2, 7])
+def test_draws_in_turn_match_all_draws_at_once(name, draws):
+    """Against plain loops over clips, with every draw at hand. Curves of more than 300 frames keep every frame."""
+    numbers = torch.Generator().manual_seed(draws)
+    frames = 301 if name == "l1" else 20
+    real = torch.rand(5, frames, 1, 16, 16, generator=numbers).double() * 2 - 1
+    generated = real[:, None] + 0.3 * torch.randn(5, draws, frames, 1, 16, 16, generator=numbers).double()
+    metric = paired_metric(name, generated, real)
+    best, worst = [], []
+    mean_curve = torch.zeros(frames).double()
+    for samples, clip in zip(generated, real, strict=True):
+        curves = sorted((metric.compare(sample, clip) for sample in samples), key=lambda curve: float(curve.mean()))
+        best.append(curves[0 if name == "l1" else -1])
+        worst.append(curves[-1 if name == "l1" else 0])
+        mean_curve += torch.stack(curves).mean(0) / 5
+    expected = {name: mean_curve}
+    if draws > 1:
+        expected |= {f"{name}_best": torch.stack(best).mean(0), f"{name}_worst": torch.stack(worst).mean(0)}
+    found, values = metric.curves(), metric.compute()
+    assert found.keys() == expected.keys()
+    for each, curve in expected.items():
+        assert found[each] == pytest.approx(curve.tolist(), rel=1e-12)
+        assert values[each] == pytest.approx(float(curve.mean()), rel=1e-12)
 
 
 def test_long_clips_have_values_for_windows_of_time():
     """The error of frame t (from 1) is t / 1000; the means of 1 … 16, 17 … 64, 65 … 70 are 8.5, 40.5 and 67.5."""
     wrong = torch.arange(1, 71).view(1, 1, 70, 1, 1, 1) / 1000
     metric = METRICS["l1"].load()("l1", Setup(frames=70, clips=1))
-    metric.update(wrong.expand(1, 1, 70, 3, 2, 2), torch.zeros(1, 70, 3, 2, 2))
+    metric.update(wrong.expand(1, 1, 70, 3, 2, 2)[:, 0], torch.zeros(1, 70, 3, 2, 2), draw=0)
     expected = {"l1": 0.0355, "l1/1-16": 0.0085, "l1/17-64": 0.0405, "l1/65-70": 0.0675}
     assert metric.compute() == pytest.approx(expected)
     # Flicker has no value at the first two frames, so its windows are 3 … 16 and 17 … 18.
@@ -113,7 +175,8 @@ def test_suite_does_not_measure_context_frames():
     generated[:, 1:] = (generated[:, 1:] * 0.9).clamp(-1, 1)
     suite = suite_of("l1", "warping_error")
     suite.update(clip, [generated])
-    [(protocol, values)] = suite.compute()
+    [measured] = suite.compute()
+    protocol, values = measured.protocol, measured.metrics
     assert values["l1"] == pytest.approx(float(clip["video"][:, 1:].abs().mean()) * 0.1, rel=1e-5)
     still = (clip["video"][:, 2:] - clip["video"][:, 1:-1]).abs().mean()
     assert values["real/warping_error_exact"] == pytest.approx(float(still), rel=1e-5)
@@ -121,7 +184,8 @@ def test_suite_does_not_measure_context_frames():
     assert protocol == replace(PROTOCOL, clip_keys=protocol.clip_keys)
     suite.reset()
     suite.update(clip, [clip["video"]])
-    assert suite.compute()[0][1]["l1"] == 0
+    assert suite.compute()[0].metrics["l1"] == 0
+    assert suite.compute()[0].curves == {"l1": [0, 0, 0]}
 
 
 def test_clip_keys_are_a_checksum_of_clips_and_contents():
@@ -135,7 +199,7 @@ def test_clip_keys_are_a_checksum_of_clips_and_contents():
             if contents:
                 clip["content"] = [contents[key[0]] for key in keys]
             suite.update(clip, [clip["video"]])
-        return suite.compute()[0][0].clip_keys
+        return suite.compute()[0].protocol.clip_keys
 
     assert seen(("a/0", "b/0")) == seen(("b/0",), ("a/0",)) != seen(("a/0", "b/8"))
     assert seen(("a/0", "b/0"), a="x", b="y") == seen(("b/0",), ("a/0",), a="x", b="y") != seen(("a/0", "b/0"))
@@ -244,6 +308,20 @@ def test_results_are_appended_and_never_changed(tmp_path):
         read_results(tmp_path)
     with pytest.raises(ZooError, match=r"holds no results.jsonl. Evaluate the run: python -m zoo.evaluate run="):
         read_results(tmp_path / "nowhere")
+
+
+def test_results_hold_curves(tmp_path):
+    """A line without curves, as written before there were any, has none; a missing value is NaN."""
+    curves = {"l1": [0.1, math.nan, 1 / 3], "l1_best": [0.0, 0.25, 0.5]}
+    add_result(tmp_path, tiny_model("classifier"), {"l1": 0.5}, PROTOCOL, "nothing", curves, seed=3)
+    add_result(tmp_path, tiny_model("classifier"), {"l1": 0.5}, PROTOCOL, "nothing")
+    first, second = read_results(tmp_path)
+    assert (first.more, second.curves) == ({"model": "classifier", "seed": 3}, {})
+    assert math.isnan(first.curves["l1"].pop(1))
+    assert first.curves == {"l1": [0.1, 1 / 3], "l1_best": [0.0, 0.25, 0.5]}
+    assert "curves" not in (tmp_path / "results.jsonl").read_text().splitlines()[1]
+    long = Result(0, "any", "", {}, replace(PROTOCOL, frames=200_001), {}, {"l1": [0.5] * 200_000})
+    assert Result.read(long.line()) == long
 
 
 def test_ranks_share_the_evaluation_clips():

@@ -102,9 +102,9 @@ def test_label_miou_in_a_suite_with_other_metrics():
     protocol = Protocol("puppets", "train", CLIPS, FRAMES, 1, data.fps, SIZE, SIZE, 0)
     suite = Suite(["label_miou", "memorisation"], protocol, setup)
     suite.update(clip, [clip["video"]])
-    (read, found), (_, others) = suite.compute()
-    figures = found | others
-    assert read.features == "segmenter"
+    read, other = suite.compute()
+    figures = read.metrics | other.metrics
+    assert read.protocol.features == "segmenter"
     for name in ("label_miou", "label_accuracy", "memorisation"):
         assert figures[name] == figures[f"real/{name}"]
 

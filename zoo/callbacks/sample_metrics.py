@@ -38,8 +38,9 @@ class SampleMetrics(Callback):
     def on_validation_epoch_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:
         """Log the values of the round."""
         self.suite.to(model.device)
-        for protocol, values in self.suite.compute():
-            model.log_dict({protocol.key(name): value for name, value in values.items()})
+        for each in self.suite.compute():
+            model.log_dict({each.protocol.key(name): value for name, value in each.metrics.items()})
             if trainer.is_global_zero and not trainer.sanity_checking:
-                add_round(self.run, model, values, protocol, model.given(protocol.context))
+                given = model.given(each.protocol.context)
+                add_round(self.run, model, each.metrics, each.protocol, given, each.curves)
         self.suite.reset()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -96,6 +96,9 @@ class Row:
 
     cells: dict[str, Cell]
     """Cell by key of its column."""
+
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    """Value of each measured frame by key, mean over seeds; the first belongs to the first frame after the context."""
 
 
 @dataclass(frozen=True)

@@ -237,7 +237,9 @@ def _newest(results: Sequence[Result]) -> list[Result]:
         elif result.seen > newest[same[0]].seen:
             newest[same[0]] = result
         elif result.seen == newest[same[0]].seen:
-            newest[same[0]] = replace(result, metrics={**newest[same[0]].metrics, **result.metrics})
+            before = newest[same[0]]
+            metrics, curves = before.metrics | result.metrics, before.curves | result.curves
+            newest[same[0]] = replace(result, metrics=metrics, curves=curves)
     return newest
 
 
@@ -324,6 +326,7 @@ def _rows(runs: Sequence[ComparedRun], results: Results, columns: Sequence[Colum
     """One row per variant and ``given``; rows of a task are consecutive, in the order of the runs."""
     grouped: dict[tuple[str, str, str], dict[int, Result]] = {}
     values: dict[tuple[str, str, str], dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
+    curves: dict[tuple[str, str, str], dict[str, list[list[float]]]] = defaultdict(lambda: defaultdict(list))
     kept = [column.protocol for column in columns]
     for run in runs:
         for result in (line for line in results[run.name] if line.protocol.flat() in kept):
@@ -331,6 +334,8 @@ def _rows(runs: Sequence[ComparedRun], results: Results, columns: Sequence[Colum
             grouped.setdefault(row, {})[run.seed] = result
             for metric, value in result.metrics.items():
                 values[row][result.protocol.key(metric)][run.seed] = value
+            for metric, curve in result.curves.items():
+                curves[row][result.protocol.key(metric)].append(curve)
     keys = {column.key for column in columns}
     shown = [row for row in grouped if keys & set(values[row])]
     for task in dict.fromkeys(row[0] for row in shown):
@@ -344,7 +349,13 @@ def _rows(runs: Sequence[ComparedRun], results: Results, columns: Sequence[Colum
                     real = values[row].get(_real_key(column.key), {})
                     cells[row][column.key] = build_cell(by_seed, others, column.better, list(real.values()))
         for row in members:
-            yield Row(row[1], task, row[2], tuple(sorted(grouped[row])), cells[row])
+            seeds = tuple(sorted(grouped[row]))
+            yield Row(row[1], task, row[2], seeds, cells[row], {k: mean_curve(each) for k, each in curves[row].items()})
+
+
+def mean_curve(curves: Sequence[Sequence[float]]) -> list[float]:
+    """The mean of curves of equal length, frame by frame."""
+    return [mean(values) for values in zip(*curves, strict=True)]
 
 
 def _real_key(key: str) -> str:

@@ -15,11 +15,11 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from zoo.comparison.content import ComparedRun, Comparison
+from zoo.comparison.content import ComparedRun, Comparison, Row
 from zoo.data.decode import probe
 
 PARTS = Path(__file__).parent / "page"
-SCRIPTS = ("page.js", "films.js", "curves.js", "tables.js")
+SCRIPTS = ("page.js", "films.js", "curves.js", "frames.js", "tables.js")
 """Scripts of the page; the browser runs them as one script, in this order."""
 
 BINS = 250
@@ -38,7 +38,7 @@ def write_page(folder: Path, comparison: Comparison) -> Path:
         "runs": [_run_to_dict(run) for run in comparison.runs],
         "clips": _copy_films(folder, comparison.runs),
         "columns": [asdict(column) for column in comparison.columns],
-        "rows": [asdict(row) for row in comparison.rows],
+        "rows": [_row_to_dict(row) for row in comparison.rows],
     }
     page = folder / "index.html"
     template = Template((PARTS / "index.html").read_text("utf-8"))
@@ -76,8 +76,22 @@ def _run_to_dict(run: ComparedRun) -> dict[str, Any]:
         "variant": run.variant,
         "seed": run.seed,
         "config": run.config,
-        "curves": {key: [_round(point) for point in _thin(curve)] for key, curve in run.curves.items() if curve},
+        "curves": {key: _points(curve) for key, curve in run.curves.items() if curve},
     }
+
+
+def _row_to_dict(row: Row) -> dict[str, Any]:
+    """The points of its curves are (frame, value), with frames counted from 1 after the context."""
+    curves = {
+        key: _points([(float(frame), value) for frame, value in enumerate(curve, 1)])
+        for key, curve in row.curves.items()
+    }
+    return asdict(row) | {"curves": curves}
+
+
+def _points(curve: Curve) -> Curve:
+    """The points of a curve that are drawn."""
+    return [_round(point) for point in _thin(curve)]
 
 
 def _round(point: tuple[float, float]) -> tuple[float, float]:

@@ -112,10 +112,11 @@ def evaluate_folders(settings: EvaluateSettings) -> list[EvaluationResult]:
         else:
             suite.update_videos(Videos(real_clip["video"], real_clip), real=True)
             suite.update_videos(Videos(fake_clip["video"], fake_clip), real=False)
-    results = [EvaluationResult("not known", protocol, values) for protocol, values in suite.compute()]
+    results = [EvaluationResult("not known", m.protocol, m.metrics, m.curves) for m in suite.compute()]
     for each in results:
         more = {"model": fake.name, "real": str(settings.real), "fake": str(settings.fake)}
-        add_line(fake / RESULTS, Result(0, "any", each.given, each.metrics, each.protocol, more).line())
+        result = Result(0, "any", each.given, each.metrics, each.protocol, more, each.curves)
+        add_line(fake / RESULTS, result.line())
     return results
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lightning.fabric.utilities import move_data_to_device
@@ -14,7 +14,7 @@ from zoo.devices.hardware import find_device
 from zoo.errors import ZooError
 from zoo.evaluation.catalogue import METRICS
 from zoo.evaluation.choice import Situation, check_metrics, default_metrics, has_pairs
-from zoo.evaluation.metric import MetricValues
+from zoo.evaluation.metric import FrameCurves, MetricValues
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import add_result
 from zoo.evaluation.suite import Suite
@@ -41,6 +41,9 @@ class EvaluationResult:
 
     metrics: MetricValues
     """Value by name."""
+
+    curves: FrameCurves = field(default_factory=dict)
+    """Value of each measured frame, for paired metrics."""
 
 
 def evaluate_run(settings: EvaluateSettings) -> list[EvaluationResult]:
@@ -127,7 +130,7 @@ def _evaluate(
         requests = [
             SampleRequest(frames, clip, context, settings.seed, d, protocol.options) for d in range(settings.draws)
         ]
-        suite.update(clip, [model.sample(request).video for request in requests])
+        suite.update(clip, (model.sample(request).video for request in requests))  # one draw in memory at a time
     return _write_results(settings, model, suite, context)
 
 
@@ -137,11 +140,11 @@ def _write_results(
     """Add the results to results.jsonl. The classifier's come last: they are kept only if it is accurate on the real
     clips, and the others are kept in any case."""
     folder, given = find_checkpoint(str(settings.run)).parent, model.given(context)
-    results = sorted(suite.compute(), key=lambda pair: pair[0].features == "classifier")
-    for protocol, values in results:
-        check_classifier_on_real_clips(values)
-        add_result(folder, model, values, protocol, given)
-    return [EvaluationResult(given, protocol, values) for protocol, values in results]
+    measured = sorted(suite.compute(), key=lambda each: each.protocol.features == "classifier")
+    for each in measured:
+        check_classifier_on_real_clips(each.metrics)
+        add_result(folder, model, each.metrics, each.protocol, given, each.curves)
+    return [EvaluationResult(given, each.protocol, each.metrics, each.curves) for each in measured]
 
 
 def _check_settings(settings: EvaluateSettings, model: VideoModel[Any], context: int) -> None:

@@ -3,7 +3,7 @@
 A paired metric compares each frame of a sample with the real frame that it should equal. A video metric looks at real
 clips and at samples separately. Both return their values by name.
 
-Shapes: B clips, D draws, T frames, N frames of all clips, H x W pixels.
+Shapes: B clips, T frames, N frames of all clips, C colours, H x W pixels.
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 V = TypeVar("V")
 MetricValues = dict[str, float]
 """Value by name: ``psnr``, ``psnr/17-64``, ``real/flicker``."""
+
+FrameCurves = dict[str, list[float]]
+"""Value of each measured frame by name, such as ``psnr`` and ``psnr_best``; the first belongs to the first frame after
+the context."""
 
 WINDOWS = ((1, 16), (17, 64), (65, 256))
 """Windows of time for which a long clip has values of its own: first and last frame, counted from 1 after the context.
@@ -76,7 +80,7 @@ class Setup:
 
 
 class Videos:
-    """A batch of videos as a video metric sees them, (B, T, 3, H, W); results that several metrics need are cached.
+    """A batch of videos as a video metric sees them, (B, T, C, H, W); results that several metrics need are cached.
 
     clip: the fields of the clips, cut to the same frames; for samples, those of the clips that they were made from.
     """
@@ -128,40 +132,81 @@ class FrameMeans(Metric):
 class PairedMetric(FrameMeans):
     """Mean of a frame-wise comparison over clips, draws and frames.
 
-    With several draws also ``<name>_best``: the mean over clips of the best draw, chosen by this metric itself (Denton
-    and Fergus 2018, for SSIM and PSNR).
+    With several draws also ``<name>_best`` and ``<name>_worst``: the mean over clips of the best and of the worst draw
+    of each clip. This metric itself chooses them, by their mean over frames (Denton and Fergus 2018, for SSIM and
+    PSNR). Draws come one after another, and of each clip only the values of the best and worst so far are kept.
     """
 
     sums: Tensor
+    samples: Tensor
     best: Tensor
-    clips: Tensor
+    worst: Tensor
 
     def __init__(self, name: str, setup: Setup) -> None:
         super().__init__(name, setup.frames)
         self.draws = setup.draws
-        self.add_sum("sums", setup.frames)
-        self.add_sum("best", 1)
-        self.add_sum("clips", 1)
+        for state in ("sums", "best", "worst"):
+            self.add_sum(state, setup.frames)
+        self.add_sum("samples", 1)
+        self._best_so_far = self._worst_so_far = torch.empty(0)  # of the clips of this batch, (B, T)
 
     @abstractmethod
     def compare(self, generated: Tensor, real: Tensor) -> Tensor:
-        """Compare frames in [-1, 1] pair by pair: (N, 3, H, W) and (N, 3, H, W) -> (N,)."""
+        """Compare frames in [-1, 1] pair by pair: (N, C, H, W) and (N, C, H, W) -> (N,)."""
 
-    def update(self, generated: Tensor, real: Tensor) -> None:
-        """Add a batch: samples (B, D, T, 3, H, W) and their real clips (B, T, 3, H, W)."""
-        target = real[:, None].expand_as(generated)
-        values = self.compare(generated.flatten(0, 2), target.flatten(0, 2)).double().view(generated.shape[:3])
-        self.sums += values.mean(1).sum(0)
-        by_draw = values.mean(2)
-        self.best += (by_draw.amax(1) if better(self.name) == "max" else by_draw.amin(1)).sum()
-        self.clips += len(generated)
+    def update(self, generated: Tensor, real: Tensor, draw: int) -> None:
+        """Add one draw of a batch: samples and their real clips, both (B, T, C, H, W).
+
+        draw: its number, from 0. All draws of a batch are added in order before the next batch.
+        """
+        values = self.compare(generated.flatten(0, 1), real.flatten(0, 1)).double().view(generated.shape[:2])
+        self.sums += values.sum(0)
+        self.samples += len(values)
+        if self.draws > 1:
+            self._choose(values, draw)
+
+    def _choose(self, values: Tensor, draw: int) -> None:
+        """Keep the best and the worst draw of each clip; add them up after the last draw. values: (B, T)."""
+        if draw == 0:
+            self._best_so_far = self._worst_so_far = values
+        highest = better(self.name) == "max"
+        self._best_so_far = choose_draw(self._best_so_far, values, highest)
+        self._worst_so_far = choose_draw(self._worst_so_far, values, not highest)
+        if draw == self.draws - 1:
+            self.best += self._best_so_far.sum(0)
+            self.worst += self._worst_so_far.sum(0)
 
     def compute(self) -> MetricValues:
-        """Return ``<name>``, its windows of time and ``<name>_best``."""
-        values = self.means(self.name, self.sums, self.clips.expand_as(self.sums), 1)
-        if self.draws > 1 and self.clips:
-            values[f"{self.name}_best"] = float(self.best / self.clips)
+        """Return ``<name>`` and its windows of time; with several draws also ``<name>_best`` and ``<name>_worst``."""
+        values = self.means(self.name, self.sums, self.samples.expand_as(self.sums), 1)
+        if self.draws > 1 and self.samples:
+            clips = self.samples / self.draws
+            values[f"{self.name}_best"] = float(self.best.mean() / clips)
+            values[f"{self.name}_worst"] = float(self.worst.mean() / clips)
         return values
+
+    def curves(self) -> FrameCurves:
+        """Return the curve of each value over the frames, by the names of `compute`, over all ranks.
+
+        The best draw of a clip is the same for all frames, so the mean of ``<name>_best`` over frames is its value.
+        """
+        with self.sync_context():
+            if not self.samples:
+                return {}
+            curves = {self.name: self.sums / self.samples}
+            if self.draws > 1:
+                clips = self.samples / self.draws
+                curves |= {f"{self.name}_best": self.best / clips, f"{self.name}_worst": self.worst / clips}
+            return {name: curve.tolist() for name, curve in curves.items()}
+
+
+def choose_draw(chosen: Tensor, values: Tensor, highest: bool) -> Tensor:
+    """Of two draws of each clip, the one with the higher mean over frames, or the lower: (B, T), (B, T) -> (B, T).
+
+    Of equal ones ``chosen`` stays.
+    """
+    gain = values.mean(1) - chosen.mean(1)
+    return torch.where((gain > 0 if highest else gain < 0)[:, None], values, chosen)
 
 
 class VideoMetric(Metric):

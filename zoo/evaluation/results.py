@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,17 +42,20 @@ class Result:
     more: dict[str, Any]
     """Further entries of the line, such as the model."""
 
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    """Value of each measured frame by name, for paired metrics; empty in lines older than this entry."""
+
     def line(self) -> str:
         """Return the line as JSON. JSON has no NaN and no infinity; they become null."""
-        metrics = {name: value if math.isfinite(value) else None for name, value in self.metrics.items()}
-        protocol = asdict(self.protocol)
-        plain = {
+        plain: dict[str, Any] = {
             CLOCK: self.seen,
             "task": self.task,
             "given": self.given,
-            "metrics": metrics,
-            "protocol": protocol,
+            "metrics": {name: _finite(value) for name, value in self.metrics.items()},
+            "protocol": asdict(self.protocol),
         }
+        if self.curves:
+            plain["curves"] = {name: [_finite(value) for value in curve] for name, curve in self.curves.items()}
         return json.dumps(plain | self.more)
 
     @classmethod
@@ -60,39 +63,74 @@ class Result:
         """Parse a line. Raises ValueError for one that is not a result."""
         try:
             plain = json.loads(line)
+            curves = plain.pop("curves", {})  # checked below: those of a long clip exceed the limit of plain settings
             check_plain(plain, "it")
-            metrics = {
-                name: float("nan") if value is None else float(value) for name, value in plain.pop("metrics").items()
-            }
+            metrics = {name: _number(value) for name, value in plain.pop("metrics").items()}
             seen, task, given = (plain.pop(name) for name in (CLOCK, "task", "given"))
-            return cls(int(seen), str(task), str(given), metrics, Protocol.read(plain.pop("protocol")), plain)
+            protocol = Protocol.read(plain.pop("protocol"))
+            return cls(int(seen), str(task), str(given), metrics, protocol, plain, _read_curves(curves, protocol))
         except (KeyError, AttributeError, TypeError, OverflowError, RecursionError, ZooError) as problem:
             raise ValueError(f"it is not a result: {problem!r:.300}") from problem
 
 
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _read_curves(plain: Mapping[str, Any], protocol: Protocol) -> dict[str, list[float]]:
+    """Check the entry ``curves`` of a line. Raises ValueError for a curve without one value for each measured frame."""
+    check_plain([*plain], "it")
+    frames = protocol.frames - protocol.context
+    for name, curve in plain.items():
+        if not isinstance(curve, list) or len(curve) != frames:
+            raise ValueError(f"its curve {name:.60} must be a list of {frames} values, one for each measured frame")
+    return {name: [_number(value) for value in curve] for name, curve in plain.items()}
+
+
 def add_round(
-    folder: Path, model: VideoModel[Any], metrics: Mapping[str, float], protocol: Protocol, given: str
+    folder: Path,
+    model: VideoModel[Any],
+    metrics: Mapping[str, float],
+    protocol: Protocol,
+    given: str,
+    curves: Mapping[str, Sequence[float]] | None = None,
 ) -> None:
     """Append a validation round to ``folder/results.jsonl``, unless the file has the line already: a resumed training
     repeats the round in which it stopped."""
-    line = _format_line(model, metrics, protocol, given)
+    line = _format_line(model, metrics, protocol, given, curves)
     file = folder / RESULTS
     if not file.is_file() or line not in file.read_text().splitlines():
         add_line(file, line)
 
 
 def add_result(
-    folder: Path, model: VideoModel[Any], metrics: Mapping[str, float], protocol: Protocol, given: str, **more: Any
+    folder: Path,
+    model: VideoModel[Any],
+    metrics: Mapping[str, float],
+    protocol: Protocol,
+    given: str,
+    curves: Mapping[str, Sequence[float]] | None = None,
+    **more: Any,
 ) -> None:
     """Append a measurement of a model's samples to ``folder/results.jsonl``."""
-    add_line(folder / RESULTS, _format_line(model, metrics, protocol, given, **more))
+    add_line(folder / RESULTS, _format_line(model, metrics, protocol, given, curves, **more))
 
 
 def _format_line(
-    model: VideoModel[Any], metrics: Mapping[str, float], protocol: Protocol, given: str, **more: Any
+    model: VideoModel[Any],
+    metrics: Mapping[str, float],
+    protocol: Protocol,
+    given: str,
+    curves: Mapping[str, Sequence[float]] | None,
+    **more: Any,
 ) -> str:
     about = {"model": model.card.name} | more
-    return Result(model.clips_seen, main_task(model.card), given, dict(metrics), protocol, about).line()
+    values = {name: list(curve) for name, curve in (curves or {}).items()}
+    return Result(model.clips_seen, main_task(model.card), given, dict(metrics), protocol, about, values).line()
 
 
 def main_task(card: ModelCard) -> str:

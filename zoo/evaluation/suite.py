@@ -1,11 +1,11 @@
 """A suite of metrics on the same clips: each clip is sampled once, whatever the number of metrics.
 
-Shapes: B clips, D draws, T frames, H x W pixels.
+Shapes: B clips, T frames, C colours, H x W pixels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
@@ -15,9 +15,23 @@ from torchmetrics import Metric
 
 from zoo.errors import ZooError
 from zoo.evaluation.catalogue import METRICS, MetricCard
-from zoo.evaluation.metric import MetricValues, Setup, Videos
+from zoo.evaluation.metric import FrameCurves, MetricValues, PairedMetric, Setup, Videos
 from zoo.evaluation.protocol import Protocol
 from zoo.types import Clip
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a suite has measured under one protocol."""
+
+    protocol: Protocol
+    """How it was measured."""
+
+    metrics: MetricValues
+    """Value by name."""
+
+    curves: FrameCurves
+    """Value of each measured frame, for paired metrics."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +44,11 @@ class Group:
     def compute(self) -> MetricValues:
         """Return the values of all metrics of the group."""
         return {name: float(value) for metric in self.metrics.values() for name, value in metric.compute().items()}
+
+    def curves(self) -> FrameCurves:
+        """Return the curves of all paired metrics of the group."""
+        paired = [metric for metric in self.metrics.values() if isinstance(metric, PairedMetric)]
+        return {name: curve for metric in paired for name, curve in metric.curves().items()}
 
 
 class ClipKeys(Metric):
@@ -75,45 +94,50 @@ class Suite:
             group.metrics[name] = metric
 
     @torch.no_grad()
-    def update(self, clip: Clip, samples: Sequence[Tensor]) -> None:
-        """Add a batch of real clips and their samples: one video (B, T, 3, H, W) for each draw, context included.
+    def update(self, clip: Clip, samples: Iterable[Tensor]) -> None:
+        """Add a batch of real clips and their samples: one video (B, T, C, H, W) for each draw, context included.
 
-        Raises ZooError for a sample that is not finite.
+        Draws are taken from ``samples`` one at a time. A generator that makes them needs the memory of one, since each
+        is released before the next is made. Raises ZooError for a sample that is not finite.
         """
-        generated = torch.stack([sample.float() for sample in samples], 1)
-        _check_finite(generated, clip)
-        with torch.autocast(generated.device.type, enabled=False):  # values must not depend on a training's precision
-            self._update(clip, generated)
-
-    def _update(self, clip: Clip, generated: Tensor) -> None:
         measured = without_context(clip, self.protocol.context)
-        generated, real = generated[:, :, self.protocol.context :], measured["video"].float()
-        for card, metric in self._metrics():
-            metric.to(generated.device)
-            if card.paired or card.draws:
-                metric.update(generated, real)
-        self.update_videos(Videos(real, measured), real=True)
-        for draw in range(generated.shape[1]):
-            self.update_videos(Videos(generated[:, draw], measured), real=False)
+        real = Videos(measured["video"].float(), measured)
+        self.update_videos(real, real=True)
+        draws = iter(samples)
+        for draw in range(self.protocol.draws):
+            self._update_draw(next(draws), draw, real)  # no name here, which would keep the sample
+
+    def _update_draw(self, sample: Tensor, draw: int, real: Videos) -> None:
+        _check_finite(sample, real.clip)
+        generated = sample.float().contiguous()[:, self.protocol.context :]
+        with torch.autocast(generated.device.type, enabled=False):  # values must not depend on a training's precision
+            for card, metric in self._metrics():
+                if card.paired or card.draws:
+                    metric.to(generated.device).update(generated, real.video, draw)
+        self.update_videos(Videos(generated, real.clip), real=False)
 
     @torch.no_grad()
     def update_videos(self, videos: Videos, real: bool) -> None:
         """Add a batch of real clips, or of samples, to the metrics that look at the two separately."""
         if real:
             self.keys.to(videos.video.device).update(videos.clip)
-        for card, metric in self._metrics():
-            if not (card.paired or card.draws):
-                metric.to(videos.video.device).update(videos, real)
+        with torch.autocast(videos.video.device.type, enabled=False):
+            for card, metric in self._metrics():
+                if not (card.paired or card.draws):
+                    metric.to(videos.video.device).update(videos, real)
 
     def to(self, device: torch.device) -> None:
         """Move all states to the device on which ranks exchange them; a rank without clips has not moved them yet."""
         for metric in [self.keys, *(metric for _, metric in self._metrics())]:
             metric.to(device)
 
-    def compute(self) -> list[tuple[Protocol, MetricValues]]:
-        """Return the values over all ranks, by protocol."""
+    def compute(self) -> list[Measurement]:
+        """Return the values and curves over all ranks, one measurement for each protocol."""
         keys = f"{int(self.keys.compute()) % 16**12:012x}"
-        return [(replace(group.protocol, clip_keys=keys), group.compute()) for group in self.groups]
+        return [
+            Measurement(replace(group.protocol, clip_keys=keys), group.compute(), group.curves())
+            for group in self.groups
+        ]
 
     def reset(self) -> None:
         """Clear every state."""

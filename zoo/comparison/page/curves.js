@@ -4,6 +4,7 @@ const CHART = { width: 380, height: 200, left: 56, right: 14, top: 8, bottom: 24
 const FIRST_GROUPS = [/^val(\/|$)/, /^train\/loss$/, /^train$/]; // then the others by name
 const DOTTED = 24; // a line of fewer points also shows the points
 const MANY = 200; // a line of more points is noisy and drawn thin
+const CLIPS_SEEN = { name: "clips seen", first: 0, line: "run", placeText: (seen) => `at ${plural(seen, "clip")}` };
 
 function drawCurves() {
   const order = new Intl.Collator("en", { numeric: true }).compare; // frame9 before frame10
@@ -29,7 +30,8 @@ function chartGroup(name, keys, isOpen) {
   let isDrawn = false;
   const draw = () => {
     if (!group.open || isDrawn) return;
-    charts.replaceChildren(...keys.map(chart));
+    const isLog = byId("log").checked;
+    charts.replaceChildren(...keys.map((key) => chart(key, runLines(key, isLog), CLIPS_SEEN, isLog)));
     isDrawn = true;
   };
   const redraw = () => {
@@ -43,25 +45,28 @@ function chartGroup(name, keys, isOpen) {
   return group;
 }
 
-function chart(key) {
+/** along: what a chart is drawn against: its name, its first value, what a line is, and the text of a place. */
+function chart(key, lines, along, isLog = false) {
   const { metric, protocol } = partsOfKey(key);
   const better = data.columns.find((column) => column.key === key)?.better;
   const caption = html("figcaption", { title: key }, html("strong", {}, metric + arrow(better)), html("small", {}, protocol));
   const figure = html("figure", { class: "chart", "data-key": key }, caption);
-  const lines = linesOf(key, byId("log").checked);
-  if (lines.some((line) => line.points.length > 0)) figure.append(...plot(key, lines, byId("log").checked));
+  if (lines.some((line) => line.points.length > 0)) figure.append(...plot(key, lines, along, isLog));
   else figure.append(html("p", { class: "nothing" }, "no values to draw"));
   return figure;
 }
 
-/** Lines of the shown runs. all: every point, as numbers; points: those that can be drawn. */
-function linesOf(key, isLog) {
+/** Lines of the shown runs. */
+function runLines(key, isLog) {
   const runs = [...shownRuns].sort((one, other) => one - other).filter((run) => key in data.runs[run].curves);
-  return runs.map((run) => {
-    const all = data.runs[run].curves[key].map(([seen, value]) => [seen, Number(value)]);
-    const canDraw = ([, value]) => Number.isFinite(value) && (!isLog || value > 0);
-    return { run, all, points: all.filter(canDraw), segments: segmentsOf(all, canDraw) };
-  });
+  return runs.map((run) => lineThrough(data.runs[run].curves[key], [run], () => nameOf(run), isLog));
+}
+
+/** A line of these runs, in the style of the first. all: every point, as numbers; points: those that can be drawn. */
+function lineThrough(curve, runs, name, isLog = false) {
+  const all = curve.map(([place, value]) => [place, Number(value)]);
+  const canDraw = ([, value]) => Number.isFinite(value) && (!isLog || value > 0);
+  return { runs, name, all, points: all.filter(canDraw), segments: segmentsOf(all, canDraw) };
 }
 
 /** Split a line where a value cannot be drawn, so that a NaN shows as a gap. */
@@ -74,26 +79,27 @@ function segmentsOf(points, canDraw) {
   return segments.filter((segment) => segment.length > 0);
 }
 
-function plot(key, lines, isLog) {
+function plot(key, lines, along, isLog) {
   const points = lines.flatMap((line) => line.points);
-  const x = axis([0, ...lines.flatMap((line) => line.all.map(([seen]) => seen))], CHART.left, CHART.width - CHART.right);
+  const places = lines.flatMap((line) => line.all.map(([place]) => place));
+  const x = axis([along.first, ...places], CHART.left, CHART.width - CHART.right, { isWhole: true });
   const y = axis(points.map(([, value]) => value), CHART.height - CHART.bottom, CHART.top, { isLog, margin: 0.05 });
-  const label = `${key} against clips seen; ${plural(lines.length, "run")}`;
+  const label = `${key} against ${along.name}; ${plural(lines.length, along.line)}`;
   const size = { viewBox: `0 0 ${CHART.width} ${CHART.height}`, role: "img", tabindex: 0, "aria-label": label };
   const picture = svg("svg", { class: "plot", ...size }, ...drawnAxes(x, y), ...lines.flatMap((line) => drawnLine(line, x, y)));
   const reading = html("output", { class: "reading", hidden: "" });
-  connectReading(picture, reading, lines, x, y);
+  connectReading(picture, reading, lines, along, x, y);
   return [picture, reading];
 }
 
 // Axes
 
 /** Map values to positions between two edges, in units of the chart, and choose the labelled values. */
-function axis(values, from, to, { isLog = false, margin = 0 } = {}) {
+function axis(values, from, to, { isLog = false, isWhole = false, margin = 0 } = {}) {
   const warp = isLog ? Math.log10 : (value) => value;
   const [low, high] = rangeOf(values, isLog, margin);
   const at = (value) => from + ((warp(value) - warp(low)) / (warp(high) - warp(low))) * (to - from);
-  const ticks = isLog ? logTicks(low, high) : evenTicks(low, high);
+  const ticks = (isLog ? logTicks(low, high) : evenTicks(low, high)).filter((tick) => !isWhole || Number.isInteger(tick));
   return { at, ticks, labels: isLog ? ticks.map((tick) => brief(tick)) : labelsOf(ticks) };
 }
 
@@ -154,33 +160,33 @@ function drawnAxes(x, y) {
 
 function drawnLine(line, x, y) {
   const path = line.segments
-    .map((segment) => "M" + segment.map(([seen, value]) => `${x.at(seen).toFixed(1)},${y.at(value).toFixed(1)}`).join("L"))
+    .map((segment) => "M" + segment.map(([place, value]) => `${x.at(place).toFixed(1)},${y.at(value).toFixed(1)}`).join("L"))
     .join("");
-  const style = lineOf(line.run);
+  const style = lineOf(line.runs[0]);
   const thin = line.points.length > MANY ? " many" : "";
-  const drawn = [svg("path", { ...style, class: style.class + thin, "data-run": line.run, d: path })];
+  const drawn = [svg("path", { ...style, class: style.class + thin, "data-runs": line.runs.join(" "), d: path })];
   const dots = line.points.length < DOTTED ? line.points : line.segments.filter((segment) => segment.length === 1).flat();
-  for (const [seen, value] of dots) drawn.push(dot(line.run, x.at(seen), y.at(value), 2.5));
+  for (const [place, value] of dots) drawn.push(dot(line, x.at(place), y.at(value), 2.5));
   return drawn;
 }
 
-function dot(run, x, y, radius) {
-  return svg("circle", { class: "dot", style: lineOf(run).style, "data-run": run, cx: x, cy: y, r: radius });
+function dot({ runs }, x, y, radius) {
+  return svg("circle", { class: "dot", style: lineOf(runs[0]).style, "data-runs": runs.join(" "), cx: x, cy: y, r: radius });
 }
 
 // Reading values off a chart with the mouse, a finger, or Tab and the arrow keys.
 
-function connectReading(picture, reading, lines, x, y) {
+function connectReading(picture, reading, lines, along, x, y) {
   const marks = svg("g", { class: "marks" });
   picture.append(marks);
   let current = 0;
   let known = null;
   // Computed on first use: a page has hundreds of charts.
-  const places = () => (known ??= [...new Set(lines.flatMap((line) => line.all.map(([seen]) => seen)))].sort((a, b) => a - b));
+  const places = () => (known ??= [...new Set(lines.flatMap((line) => line.all.map(([place]) => place)))].sort((a, b) => a - b));
 
   const show = (index) => {
     current = Math.min(Math.max(index, 0), places().length - 1);
-    drawReading(reading, marks, lines, places()[current], x, y);
+    drawReading(reading, marks, lines, along, places()[current], x, y);
   };
   const hide = () => {
     reading.hidden = true;
@@ -189,7 +195,7 @@ function connectReading(picture, reading, lines, x, y) {
   const showUnder = (event) => {
     const box = picture.getBoundingClientRect();
     const pointed = ((event.clientX - box.left) / box.width) * CHART.width;
-    show(nearest(places(), (seen) => Math.abs(x.at(seen) - pointed)));
+    show(nearest(places(), (place) => Math.abs(x.at(place) - pointed)));
   };
   picture.addEventListener("pointermove", showUnder);
   picture.addEventListener("pointerdown", showUnder);
@@ -211,17 +217,17 @@ function nearest(items, distance) {
   return distances.indexOf(distances.reduce((one, other) => Math.min(one, other)));
 }
 
-function drawReading(reading, marks, lines, seen, x, y) {
-  const left = x.at(seen);
-  const points = lines.map((line) => line.all[nearest(line.all, ([other]) => Math.abs(other - seen))]);
+function drawReading(reading, marks, lines, along, place, x, y) {
+  const left = x.at(place);
+  const points = lines.map((line) => line.all[nearest(line.all, ([other]) => Math.abs(other - place))]);
   const values = alike(points.map(([, value]) => value));
   marks.replaceChildren(svg("line", { class: "cursor", x1: left, x2: left, y1: CHART.top, y2: CHART.height - CHART.bottom }));
-  reading.replaceChildren(html("b", {}, `at ${plural(seen, "clip")}`));
+  reading.replaceChildren(html("b", {}, along.placeText(place)));
   for (const [index, line] of lines.entries()) {
     const [at, value] = points[index];
-    const note = html("small", {}, at === seen ? "" : ` at ${brief(at)}`);
-    reading.append(nameOf(line.run), html("span", { class: "value" }, values[index], note));
-    if (line.points.includes(points[index])) marks.append(dot(line.run, x.at(at), y.at(value), 3.5));
+    const note = html("small", {}, at === place ? "" : ` at ${brief(at)}`);
+    reading.append(line.name(), html("span", { class: "value" }, values[index], note));
+    if (line.points.includes(points[index])) marks.append(dot(line, x.at(at), y.at(value), 3.5));
   }
   reading.hidden = false;
   const room = reading.parentNode.clientWidth - reading.offsetWidth;

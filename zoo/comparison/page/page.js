@@ -90,6 +90,17 @@ function nameOf(run) {
   return html("span", { class: "run-name" }, swatch(run), html("span", {}, data.runs[run].name));
 }
 
+/** Runs of a row of the results: the seeds of its variant. */
+function runsOf(row) {
+  return [...data.runs.keys()].filter((run) => data.runs[run].variant === row.variant);
+}
+
+/** A row is the mean of its runs; it is hidden when all of them are. */
+function isShown(row) {
+  const runs = runsOf(row);
+  return runs.length === 0 || runs.some((run) => shownRuns.has(run));
+}
+
 function onRunsChanged(action) {
   document.addEventListener("runs-changed", action);
 }
@@ -111,8 +122,8 @@ function drawRuns() {
 
 /** Fade the lines of all other runs; null fades none. */
 function highlight(run) {
-  const isOther = (line) => run !== null && shownRuns.has(run) && Number(line.dataset.run) !== run;
-  for (const line of document.querySelectorAll(".plot [data-run]")) line.classList.toggle("faded", isOther(line));
+  const isOther = (line) => run !== null && shownRuns.has(run) && !line.dataset.runs.split(" ").includes(String(run));
+  for (const line of document.querySelectorAll(".plot [data-runs]")) line.classList.toggle("faded", isOther(line));
 }
 
 function drawSummary() {

@@ -74,12 +74,8 @@ function taskGroup(task, rows, columns) {
   return { body: html("tbody", {}, heading, ...drawn.map(({ node }) => node)), drawn };
 }
 
-/** A row is the mean of its runs; it is hidden when all of them are. */
 function hideRows({ body, drawn }) {
-  for (const { row, node } of drawn) {
-    const runs = [...data.runs.keys()].filter((run) => data.runs[run].variant === row.variant);
-    node.hidden = runs.length > 0 && !runs.some((run) => shownRuns.has(run));
-  }
+  for (const { row, node } of drawn) node.hidden = !isShown(row);
   body.hidden = drawn.every(({ node }) => node.hidden);
 }
 

@@ -112,6 +112,11 @@ class ModelConfig:
         """How many real frames a sample may begin with: the least and the most; None is any number."""
         return (0, None)
 
+    @property
+    def batch_statistics(self) -> bool:
+        """Whether a sample depends on the other clips of its batch; by default as the card says."""
+        return MODELS.find(self.name).card.batch_statistics
+
     def clamp_context(self, frames: int) -> int:
         """The possible number of real frames that is nearest to ``frames``."""
         least, most = self.context_frames
@@ -143,7 +148,7 @@ class ModelConfig:
         if frames <= context:
             return [
                 f"{prefix}context={context} leaves no frame to generate in a clip of {frames} frames. "
-                f"Try: {prefix}context={self.clamp_context(1)} {prefix}frames={context + 8}"
+                f"Try: {prefix}frames={context + 8}"
             ]
         return []
 

@@ -24,7 +24,7 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
 from torch.utils._pytree import tree_map_only
 
-from zoo.card import MODELS, ModelCard
+from zoo.card import MODELS, ModelCard, ModelConfig
 from zoo.devices.collectives import mean_over_ranks
 from zoo.devices.cuda_graphs import Capture, CapturedNetwork, capture_cuda_graph
 from zoo.errors import ZooError, joined
@@ -35,7 +35,7 @@ from zoo.types import AttributeProbabilities, Clip, ClipSpec, CurriculumStage, S
 if TYPE_CHECKING:
     from zoo.data.module import VideoData
 
-ConfigT = TypeVar("ConfigT")
+ConfigT = TypeVar("ConfigT", bound=ModelConfig)
 PARALLEL = 1e-4
 """Sine below which two codes count as parallel."""
 CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
@@ -76,7 +76,7 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         self.losses: dict[str, Tensor] = {}  # name -> logged value of the last step
         self.evaluation = SampleRequest(frames=spec.frames)
         # Plain data, so that a checkpoint rebuilds the model without unpickling code.
-        self.save_hyperparameters({"model": asdict(config), "spec": asdict(spec)}, logger=False)  # type: ignore[call-overload]
+        self.save_hyperparameters({"model": asdict(config), "spec": asdict(spec)}, logger=False)
 
     # ---------------------------------------------------------------- methods to override
 
@@ -170,7 +170,7 @@ class VideoModel(LightningModule, Generic[ConfigT]):
     @property
     def batch_statistics(self) -> bool:
         """Whether a sample depends on the other clips of its batch."""
-        return self.card.batch_statistics
+        return self.config.batch_statistics
 
     @property
     def encodes(self) -> bool:

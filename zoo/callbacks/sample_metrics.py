@@ -33,7 +33,11 @@ class SampleMetrics(Callback):
         if outputs is None:
             return
         clip, sample = outputs
-        self.suite.update(clip, [sample.video])
+        if model.needs_given(self.suite.protocol.context):
+            self.suite.update(clip, [sample.video])
+        else:
+            self.suite.update_real(clip)
+            self.suite.update_samples(sample.names, sample.video)
 
     def on_validation_epoch_end(self, trainer: Trainer, model: VideoModel[Any]) -> None:
         """Log the values of the round."""

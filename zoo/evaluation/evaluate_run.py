@@ -57,8 +57,9 @@ def evaluate_run(settings: EvaluateSettings) -> list[EvaluationResult]:
             f"{settings.run} is a {model.card.name}: it makes no videos to measure. Type the run of a model that "
             "generates videos: run=runs/<run>"
         )
-    if settings.temperature is not None and "temperature" not in model.card.options:
-        raise ZooError(f"temperature={settings.temperature}, but {model.card.name} has no temperature. Leave it out.")
+    for option in ("temperature", "truncation"):
+        if (value := getattr(settings, option)) is not None and option not in model.card.options:
+            raise ZooError(f"{option}={value}, but {model.card.name} has no {option}. Leave it out.")
     model.to(find_device(settings.accelerator))
     if settings.cuda_graphs:
         model.capture_cuda_graphs()
@@ -73,12 +74,13 @@ def evaluate_run(settings: EvaluateSettings) -> list[EvaluationResult]:
 
 
 def _contexts(settings: EvaluateSettings, model: VideoModel[Any]) -> list[int]:
-    """Numbers of context frames, one protocol each: the user's, else 1, and also 0 for an unconditional model, unless
-    a paired metric is requested."""
+    """Numbers of context frames, one protocol each: the user's, else 1, and also 0 for a model that generates, unless a
+    paired metric is requested; or the nearest numbers that the model can use."""
     if settings.context is not None:
         return [settings.context]
     paired = any(METRICS[name].paired for name in settings.metrics or () if name in METRICS)
-    return [0, 1] if "generate" in model.card.tasks and not paired else [model.config.clamp_context(1)]
+    wanted = [0, 1] if "generate" in model.card.tasks and not paired else [1]
+    return sorted({model.config.clamp_context(frames) for frames in wanted})
 
 
 def _evaluate(
@@ -96,13 +98,12 @@ def _evaluate(
         draws=settings.draws,
         spec=model.spec,
         model=model.card.name,
+        takes_frames=model.config.context_frames[1] != 0,
     )
     names = settings.metrics or default_metrics(settings, situation)
-    _check_settings(settings, model, context)
-    check_metrics(settings, names, situation)
     frames = settings.frames or _default_frames(model, context, classifier)
-    if frames <= context:
-        raise ZooError(f"frames={frames} with context={context} leaves no frame to generate. Try: frames={context + 8}")
+    _check_settings(settings, model, context, frames)
+    check_metrics(settings, names, situation)
     fields = (
         model.card.wanted() | {"attributes", "labels"} | ({"flow", "visibility"} if settings.flow == "exact" else set())
     )
@@ -120,18 +121,48 @@ def _evaluate(
         width=spec.width,
         seed=settings.seed,
         draws=settings.draws,
+        samples=0 if settings.samples in (None, clips) else settings.samples,
         settings=config.shaping(),
-        options={} if settings.temperature in (None, 1.0) else {"temperature": settings.temperature},
+        options=_protocol_options(settings, model),
     )
     setup = open_tools(settings, names, protocol, spec, config, training_seed(str(settings.run)), classifier)
     suite = Suite(names, protocol, setup)
+    request = SampleRequest(
+        frames, context=context, seed=settings.seed, options=_sampling_options(settings), truncation=settings.truncation
+    )
+    from_nothing = not model.needs_given(context)
     for clip in iter_batches(real, clips, frames, settings.batch_size):
         clip = move_data_to_device(clip, model.device)
-        requests = [
-            SampleRequest(frames, clip, context, settings.seed, d, protocol.options) for d in range(settings.draws)
-        ]
-        suite.update(clip, (model.sample(request).video for request in requests))  # one draw in memory at a time
+        if from_nothing:
+            suite.update_real(clip)
+            continue
+        requests = [replace(request, given=clip, draw=draw) for draw in range(settings.draws)]
+        suite.update(clip, (model.sample(each).video for each in requests))  # one draw in memory at a time
+    if from_nothing:
+        _add_samples(suite, model, request, settings.samples or clips, settings.batch_size)
     return _write_results(settings, model, suite, context)
+
+
+def _add_samples(suite: Suite, model: VideoModel[Any], request: SampleRequest, count: int, batch_size: int) -> None:
+    """Sample from nothing, batch by batch, and add the samples to the suite."""
+    for first in range(0, count, batch_size):
+        each = replace(request, first=first, clips=min(batch_size, count - first))
+        suite.update_samples(each.names, model.sample(each).video)
+
+
+def _sampling_options(settings: EvaluateSettings) -> dict[str, Any]:
+    """Options of the request; a temperature of 1 is the default."""
+    return {} if settings.temperature in (None, 1.0) else {"temperature": settings.temperature}
+
+
+def _protocol_options(settings: EvaluateSettings, model: VideoModel[Any]) -> dict[str, Any]:
+    """What changes the samples, for the protocol: options, truncation and, if it matters, the size of a batch."""
+    options = _sampling_options(settings)
+    if settings.truncation is not None:
+        options["truncation"] = settings.truncation
+    if model.batch_statistics and settings.batch_size > 1:
+        options["batch"] = settings.batch_size
+    return options
 
 
 def _write_results(
@@ -147,9 +178,9 @@ def _write_results(
     return [EvaluationResult(given, each.protocol, each.metrics, each.curves) for each in measured]
 
 
-def _check_settings(settings: EvaluateSettings, model: VideoModel[Any], context: int) -> None:
+def _check_settings(settings: EvaluateSettings, model: VideoModel[Any], context: int, frames: int) -> None:
     """Check the settings that are not about metrics, before anything is sampled."""
-    check_counts(settings, ("clips", "frames", "draws", "batch_size"))
+    check_counts(settings, ("clips", "frames", "draws", "batch_size", "samples"))
     for name, default in (("height", None), ("width", None), ("fps", None), ("clips_per_video", 1)):
         if getattr(settings, name) != default:
             raise ZooError(
@@ -158,10 +189,19 @@ def _check_settings(settings: EvaluateSettings, model: VideoModel[Any], context:
             )
     if settings.temperature is not None and settings.temperature < 0:
         raise ZooError(f"temperature={settings.temperature} is negative. Try: temperature=0")
-    least = model.config.context_frames[0]
-    if context < least:
+    if settings.truncation is not None and settings.truncation <= 0:
+        raise ZooError(f"truncation={settings.truncation} must be positive. Try: truncation=1")
+    if problems := model.config.count_problems(model.spec, frames, context):
+        raise ZooError("\n".join(problems))
+    if settings.samples is not None and model.needs_given(context):
         raise ZooError(
-            f"context={context}, but this {model.card.name} needs at least {least} real frame. Try: context={least}"
+            f"samples={settings.samples}, but samples of this {model.card.name} are made from {model.given(context)}, "
+            "one for each clip and draw. Type clips=<number> or draws=<number> instead."
+        )
+    if settings.draws > 1 and not model.needs_given(context):
+        raise ZooError(
+            f"draws={settings.draws}, but this {model.card.name} is given nothing that several samples could share. "
+            f"For more samples, type samples={settings.draws * (settings.clips or MAX_DEFAULT_CLIPS)}"
         )
 
 

@@ -48,7 +48,7 @@ class Setup:
     """Frames of a clip that are measured, without the context."""
 
     clips: int
-    """Number of clips over all ranks."""
+    """Number of clips over all ranks, or of samples if those are fewer."""
 
     draws: int = 1
     """Samples for each clip."""

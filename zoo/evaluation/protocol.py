@@ -48,6 +48,9 @@ class Protocol:
     draws: int = 1
     """Samples for each clip."""
 
+    samples: int = 0
+    """Number of samples that are made from nothing, if it is not that of the clips; else 0."""
+
     resize: str = "of the data set"
     """How frames were resized to height and width."""
 
@@ -75,9 +78,11 @@ class Protocol:
     def slug(self) -> str:
         """The part of a key after the @: ``8x8f-c1-64x128px``, ``512x16f-c0-64x64px-d4-r3d18``."""
         draws = f"-d{self.draws}" if self.draws > 1 else ""
+        samples = f"-n{self.samples}" if self.samples else ""
         options = "".join(f"-{name}{value}" for name, value in sorted(self.options.items()))
         features = f"-{self.features}" if self.features else ""
-        return f"{self.clips}x{self.frames}f-c{self.context}-{self.height}x{self.width}px{draws}{options}{features}"
+        clips = f"{self.clips}x{self.frames}f-c{self.context}-{self.height}x{self.width}px"
+        return f"{clips}{draws}{samples}{options}{features}"
 
     def key(self, metric: str) -> str:
         """Return the key under which a value is logged: ``val/l1@8x8f-c1-64x128px``."""
@@ -110,7 +115,7 @@ class Protocol:
             read = cls(**plain)
         except TypeError as problem:
             raise ValueError(f"its protocol is incomplete: {problem}") from problem
-        for name in ("clips", "frames", "context", "height", "width", "seed", "draws"):
+        for name in ("clips", "frames", "context", "height", "width", "seed", "draws", "samples"):
             if not isinstance(value := getattr(read, name), int) or abs(value) > MAX_INTEGER:
                 raise ValueError(f"its protocol has {name}={value!r:.60}, but an integer is expected")
         return read

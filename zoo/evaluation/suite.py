@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -100,12 +101,26 @@ class Suite:
         Draws are taken from ``samples`` one at a time. A generator that makes them needs the memory of one, since each
         is released before the next is made. Raises ZooError for a sample that is not finite.
         """
-        measured = without_context(clip, self.protocol.context)
-        real = Videos(measured["video"].float(), measured)
-        self.update_videos(real, real=True)
+        real = self.update_real(clip)
         draws = iter(samples)
         for draw in range(self.protocol.draws):
             self._update_draw(next(draws), draw, real)  # no name here, which would keep the sample
+
+    def update_real(self, clip: Clip) -> Videos:
+        """Add a batch of real clips alone; returns the videos that are measured, without the context."""
+        measured = without_context(clip, self.protocol.context)
+        real = Videos(measured["video"].float(), measured)
+        self.update_videos(real, real=True)
+        return real
+
+    def update_samples(self, names: Sequence[str], video: Tensor) -> None:
+        """Add a batch of samples that are made from nothing, (B, T, C, H, W): no metric may see a clip beside them.
+
+        names: of the samples. Raises ZooError for a sample that is not finite.
+        """
+        unlabelled = cast(Clip, {"key": list(names)})
+        _check_finite(video, unlabelled)
+        self.update_videos(Videos(video.float(), unlabelled), real=False)
 
     def _update_draw(self, sample: Tensor, draw: int, real: Videos) -> None:
         _check_finite(sample, real.clip)

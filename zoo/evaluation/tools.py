@@ -55,7 +55,8 @@ def open_tools(
         assert data is not None
         setup["training"] = build_set(replace(data, frames=protocol.frames), "train", frozenset(), seed)
     measured = protocol.frames - protocol.context
-    return Setup(measured, protocol.clips, protocol.draws, protocol.context, **setup)
+    fewest = min(protocol.clips, protocol.samples or protocol.clips)
+    return Setup(measured, fewest, protocol.draws, protocol.context, **setup)
 
 
 def open_classifier(path: str, spec: ClipSpec, classifier: VideoModel[Any] | None = None) -> VideoModel[Any]:

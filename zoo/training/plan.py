@@ -77,7 +77,13 @@ class Plan:
             width=self.spec.width,
             seed=request.seed,
             settings=self.data.shaping(),
+            options={"batch": self.data.batch_size} if self._shows_batch else {},
         )
+
+    @property
+    def _shows_batch(self) -> bool:
+        """Whether the size of a batch changes the samples."""
+        return self.card.samples and self.settings.model.batch_statistics and self.data.batch_size > 1
 
     def config(self) -> dict[str, Any]:
         """All settings as plain data, with every default resolved; stored in the run folder and in wandb."""

@@ -204,11 +204,6 @@ class ImageTranslationModel(VideoModel[ConfigT], Generic[ConfigT]):
         """Whether there is an appearance encoder."""
         return self.appearance is not None
 
-    @property
-    def batch_statistics(self) -> bool:
-        """Whether batch norm uses the statistics of the current images, as the releases do."""
-        return bool(self.config.norm == "batch" and self.config.norm_statistics == "batch")
-
     def with_appearances(self, clip: Clip, maps: Tensor) -> Tensor:
         """For training: append to each map the appearances of its regions in the real frame, (B, T, C+D, H, W)."""
         if self.appearance is None:

@@ -101,20 +101,20 @@ class Suite:
         is released before the next is made. Raises ZooError for a sample that is not finite.
         """
         measured = without_context(clip, self.protocol.context)
-        real = Videos(measured["video"].float(), measured)
-        self.update_videos(real, real=True)
+        real = measured["video"].float()
+        self.update_videos(Videos(real, measured), real=True)
         draws = iter(samples)
         for draw in range(self.protocol.draws):
-            self._update_draw(next(draws), draw, real)  # no name here, which would keep the sample
+            self._update_draw(next(draws), draw, real, measured)  # no name here, which would keep the sample
 
-    def _update_draw(self, sample: Tensor, draw: int, real: Videos) -> None:
-        _check_finite(sample, real.clip)
+    def _update_draw(self, sample: Tensor, draw: int, real: Tensor, measured: Clip) -> None:
+        _check_finite(sample, measured)
         generated = sample.float().contiguous()[:, self.protocol.context :]
         with torch.autocast(generated.device.type, enabled=False):  # values must not depend on a training's precision
             for card, metric in self._metrics():
                 if card.paired or card.draws:
-                    metric.to(generated.device).update(generated, real.video, draw)
-        self.update_videos(Videos(generated, real.clip), real=False)
+                    metric.to(generated.device).update(generated, real, draw)
+        self.update_videos(Videos(generated, measured), real=False)
 
     @torch.no_grad()
     def update_videos(self, videos: Videos, real: bool) -> None:

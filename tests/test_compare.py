@@ -29,7 +29,7 @@ from zoo.comparison.gather import (
 from zoo.comparison.grid import common_clips, write_grid
 from zoo.comparison.online import download_wandb_runs
 from zoo.comparison.report import build_report, ids_by_project, write_report
-from zoo.comparison.table import format_cell, to_csv, to_markdown
+from zoo.comparison.table import curves_to_csv, format_cell, to_csv, to_markdown
 from zoo.data.decode import probe, read_frames, write_video
 from zoo.errors import ZooError
 from zoo.evaluation.protocol import Protocol
@@ -129,6 +129,11 @@ def test_curves_over_frames_are_the_mean_over_seeds(tmp_path):
     curves = {row.variant: row.curves for row in comparison.rows}
     mean = {PROTOCOL.key("psnr"): [1.0] * 8 + [15.0], PROTOCOL.key("psnr_best"): best}
     assert curves == {"vid2vid width=8": mean, "vid2vid width=16": {}}
+    lines = list(csv.DictReader(io.StringIO(curves_to_csv(comparison))))
+    assert len(lines) == 2 * 9
+    assert [line["frame"] for line in lines[:9]] == list("123456789")
+    about = {"task": "translate", "variant": "vid2vid width=8", "given": "labels, 1 frame"}
+    assert lines[8] == about | {"key": PROTOCOL.key("psnr"), "frame": "9", "value": "15.0"}
 
 
 def test_insignificant_differences_are_not_marked():
@@ -335,7 +340,9 @@ def test_compare_writes_every_file(tmp_path, capsys, monkeypatch):
     runs = [make_run(tmp_path / f"run{seed}", seed=seed) for seed in (1, 2)]
     out = tmp_path / "out"
     compare([str(run) for run in runs], out)
-    assert {"table.md", "table.csv", "index.html", "grid.mp4", "report.json"} <= {path.name for path in out.iterdir()}
+    assert {"table.md", "table.csv", "curves.csv", "index.html", "grid.mp4", "report.json"} <= {
+        path.name for path in out.iterdir()
+    }
     said = capsys.readouterr().out
     assert f"{out}/grid.mp4" in said
     assert "no wandb API key was found" in said

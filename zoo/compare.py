@@ -1,9 +1,9 @@
 """Compare runs: ``python -m zoo.compare runs/<run> runs/<run> …``.
 
 Takes run folders, globs and, if wandb is online, wandb runs as ``<entity>/<project>/<id>``. Writes a new folder,
-``out=<folder>``, with a table (table.md, table.csv), a video of the same clips of every run (grid.mp4), a page that
-needs no server (index.html), and a wandb report, saved in the project of the first run or in ``project=<name>``. Runs
-that were measured under different protocols are refused.
+``out=<folder>``, with a table (table.md, table.csv), paired metrics frame by frame (curves.csv), a video of the same
+clips of every run (grid.mp4), a page that needs no server (index.html), and a wandb report, saved in the project of the
+first run or in ``project=<name>``. Runs that were measured under different protocols are refused.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def compare(runs: Sequence[str], out: Path, project: str | None = None) -> Compa
     from zoo.comparison.online import download_wandb_runs
     from zoo.comparison.page import write_page
     from zoo.comparison.report import reports_are_there, write_report
-    from zoo.comparison.table import terminal_tables, to_csv, to_markdown
+    from zoo.comparison.table import curves_to_csv, terminal_tables, to_csv, to_markdown
 
     if out.exists() and any(out.iterdir()):
         raise ZooError(f"out={out} exists and is not empty, and nothing is overwritten. Try: out={out}-2")
@@ -48,10 +48,15 @@ def compare(runs: Sequence[str], out: Path, project: str | None = None) -> Compa
     out.mkdir(parents=True, exist_ok=True)
     (out / "table.md").write_text(to_markdown(comparison))
     (out / "table.csv").write_text(to_csv(comparison))
+    (out / "curves.csv").write_text(curves_to_csv(comparison))
     console = Console()
     for table in terminal_tables(comparison):
         console.print(table)
-    written = {"table": f"{out}/table.md, {out}/table.csv", "page": str(write_page(out, comparison))}
+    written = {
+        "table": f"{out}/table.md, {out}/table.csv",
+        "curves": f"{out}/curves.csv",
+        "page": str(write_page(out, comparison)),
+    }
     try:
         write_grid(out / "grid.mp4", comparison)
         written["film"] = f"{out}/grid.mp4"

@@ -201,16 +201,15 @@ def select(clip: Clip, rows: Sequence[int]) -> Clip:
 
 
 def values_of(suite: Suite) -> dict[str, float]:
-    """Values of all protocols; the classifier\'s Inception score gets a name of its own."""
-    return {
-        (
-            f"classifier:{name}"
-            if each.protocol.features == "classifier" and name.endswith("inception_score")
-            else name
-        ): value
-        for each in suite.compute()
-        for name, value in each.metrics.items()
-    }
+    """Values and curves of all protocols; the classifier's Inception score gets a name of its own."""
+    values = {}
+    for each in suite.compute():
+        for name, value in each.metrics.items():
+            of_classifier = each.protocol.features == "classifier" and name.endswith("inception_score")
+            values[f"classifier:{name}" if of_classifier else name] = value
+        for name, curve in each.curves.items():
+            values |= {f"{name} of frame {frame}": value for frame, value in enumerate(curve, 1)}
+    return values
 
 
 def measured(name: str, change: Callable[[Tensor], Tensor], batches: Sequence[Sequence[int]] = (range(CLIPS),)):

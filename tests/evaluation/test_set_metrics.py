@@ -7,6 +7,7 @@ from torch import Tensor
 from zoo import ZooError
 from zoo.data.base import ClipSet, build_set
 from zoo.data.sets.puppets.config import PuppetsConfig
+from zoo.evaluation.catalogue import METRICS
 from zoo.evaluation.metric import Setup, Videos
 from zoo.evaluation.metrics.diversity import MAX_DRAWS, Diversity
 from zoo.evaluation.metrics.memorisation import MAX_TRAINING_CLIPS, Memorisation, thumbnails
@@ -38,6 +39,7 @@ def test_diversity_matches_values_by_hand():
 
 
 def test_diversity_compares_the_first_draws_only():
+    assert f"first {MAX_DRAWS} draws" in METRICS["diversity"].title
     values = torch.linspace(-1, 1, MAX_DRAWS).tolist()
     first = diversity(draws_of(*values)).compute()
     # Mean distance of two of n evenly spaced values over a range of 2: 2 (n + 1) / (3 (n - 1))

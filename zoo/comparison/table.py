@@ -80,6 +80,17 @@ def to_csv(comparison: Comparison) -> str:
     return out.getvalue()
 
 
+def curves_to_csv(comparison: Comparison) -> str:
+    """One line per value of the curves over frames, mean over seeds. Frames are counted from 1 after the context."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["task", "variant", "given", "key", "frame", "value"])
+    for row in comparison.rows:
+        for key, curve in row.curves.items():
+            writer.writerows([row.task, row.variant, row.given, key, *point] for point in enumerate(curve, 1))
+    return out.getvalue()
+
+
 def terminal_tables(comparison: Comparison) -> Iterator[Table]:
     """One table per task, with metrics as rows and variants as columns: terminals are narrow and metrics are many."""
     for task, rows in group_by_task(comparison.rows):

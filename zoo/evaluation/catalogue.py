@@ -84,7 +84,9 @@ CARDS = (
     MetricCard(
         "label_miou", "mean IoU of predicted labels and conditioning labels", "labels:LabelMIoU", "max", "segmenter"
     ),
-    MetricCard("diversity", "mean distance between samples of one clip", "diversity:Diversity", "", draws=True),
+    MetricCard(
+        "diversity", "mean distance between samples of one clip, first 8 draws", "diversity:Diversity", "", draws=True
+    ),
     MetricCard("memorisation", "distance to the nearest training clip", "memorisation:Memorisation", "", "training"),
 )
 METRICS = {card.name: card for card in CARDS}

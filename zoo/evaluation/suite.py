@@ -101,17 +101,17 @@ class Suite:
         Draws are taken from ``samples`` one at a time. A generator that makes them needs the memory of one, since each
         is released before the next is made. Raises ZooError for a sample that is not finite.
         """
-        real = self.update_real(clip)
+        measured = self.update_real(clip)
+        real = measured["video"].float()
         draws = iter(samples)
         for draw in range(self.protocol.draws):
-            self._update_draw(next(draws), draw, real)  # no name here, which would keep the sample
+            self._update_draw(next(draws), draw, real, measured)  # no name here, which would keep the sample
 
-    def update_real(self, clip: Clip) -> Videos:
-        """Add a batch of real clips alone; returns the videos that are measured, without the context."""
+    def update_real(self, clip: Clip) -> Clip:
+        """Add a batch of real clips alone; returns what is measured of them, without the context."""
         measured = without_context(clip, self.protocol.context)
-        real = Videos(measured["video"].float(), measured)
-        self.update_videos(real, real=True)
-        return real
+        self.update_videos(Videos(measured["video"].float(), measured), real=True)
+        return measured
 
     def update_samples(self, names: Sequence[str], video: Tensor) -> None:
         """Add a batch of samples that are made from nothing, (B, T, C, H, W): no metric may see a clip beside them.
@@ -122,14 +122,14 @@ class Suite:
         _check_finite(video, unlabelled)
         self.update_videos(Videos(video.float(), unlabelled), real=False)
 
-    def _update_draw(self, sample: Tensor, draw: int, real: Videos) -> None:
-        _check_finite(sample, real.clip)
+    def _update_draw(self, sample: Tensor, draw: int, real: Tensor, measured: Clip) -> None:
+        _check_finite(sample, measured)
         generated = sample.float().contiguous()[:, self.protocol.context :]
         with torch.autocast(generated.device.type, enabled=False):  # values must not depend on a training's precision
             for card, metric in self._metrics():
                 if card.paired or card.draws:
-                    metric.to(generated.device).update(generated, real.video, draw)
-        self.update_videos(Videos(generated, real.clip), real=False)
+                    metric.to(generated.device).update(generated, real, draw)
+        self.update_videos(Videos(generated, measured), real=False)
 
     @torch.no_grad()
     def update_videos(self, videos: Videos, real: bool) -> None:

@@ -73,9 +73,9 @@ COMMANDS: Mapping[str, Command] = {
             ("runs/*", "runs/<run> runs/<run> out=comparison"),
             (
                 "A run is a run folder, a glob of run folders, or a run in wandb: <entity>/<project>/<id>.",
-                "Writes into the new folder: the table (table.md, table.csv), the same clips of every run side by side "
-                "(grid.mp4), a page that needs no server (index.html) and a wandb report. Values of different "
-                "evaluation protocols are not compared.",
+                "Writes into the new folder: the table (table.md, table.csv), paired metrics frame by frame "
+                "(curves.csv), the same clips of every run side by side (grid.mp4), a page that needs no server "
+                "(index.html) and a wandb report. Values of different evaluation protocols are not compared.",
             ),
         ),
         Command(

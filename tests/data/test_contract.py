@@ -50,6 +50,7 @@ def test_clip_matches_the_spec(config, split):
         "condition": (T, spec.condition_channels, H, W),
         "flow": (T - 1, 2, H, W),
         "visibility": (T - 1, 1, H, W),
+        "actions": (T, len(spec.action_names)),
     }
     for name, shape in shapes.items():
         if name in clip:
@@ -63,6 +64,7 @@ def test_clip_matches_the_spec(config, split):
         assert (clip["pose"].shape[0], clip["pose"].shape[2]) == (T, 3)
         assert clip["pose"].dtype == torch.float32
     assert set(spec.foreground) <= set(spec.label_names)
+    assert ("actions" in clip) == bool(spec.action_names)
     if "visibility" in clip:
         assert set(clip["visibility"].unique().tolist()) <= {0.0, 1.0}
     if "labels" in clip:

@@ -77,6 +77,7 @@ class PuppetsConfig(DataConfig):
     a lamp post or a bush is in front."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_choice("data.view", self.view, VIEWS)
         check_choice("data.condition", self.condition, CONDITION_CHANNELS)
         for setting, least in (("clips", 1), ("frames", 1), ("height", 16), ("width", 16)):
@@ -105,6 +106,7 @@ class PuppetsConfig(DataConfig):
             condition_channels=CONDITION_CHANNELS[self.condition],
             attributes={"identity": IDENTITIES, "action": ACTIONS},
             constant=("identity",) if self.transitions else ("identity", "action"),
+            channels=self.channels,
             action_names=ACTION_NAMES,
         )
 

@@ -1,6 +1,6 @@
 """Diversity: the distance between several samples of one clip. Neither direction is better: wrong samples differ, too.
 
-Shapes: B clips, D draws, T frames, H x W pixels.
+Shapes: B clips, D draws, T frames, C channels, H x W pixels.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from zoo.evaluation.metric import MetricValues, Setup
 
 
 class Diversity(Metric):
-    """Mean absolute difference of two draws over pixels, frames and colours, 0 to 2, averaged over all pairs of draws
+    """Mean absolute difference of two draws over pixels, frames and channels, 0 to 2, averaged over all pairs of draws
     and then over clips. 0 for a model whose draws are all the same.
 
     Raises ZooError for fewer than two draws.
@@ -36,7 +36,7 @@ class Diversity(Metric):
             self.add_state(state, torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, generated: Tensor, real: Tensor) -> None:
-        """Add a batch of samples, (B, D, T, 3, H, W); real clips are not used."""
+        """Add a batch of samples, (B, D, T, C, H, W); real clips are not used."""
         pairs = list(combinations(generated.unbind(1), 2))
         for one, other in pairs:
             self.total += (one - other).abs().flatten(1).mean(1).double().sum() / len(pairs)

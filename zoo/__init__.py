@@ -105,7 +105,7 @@ def load(run: str | PathLike[str]) -> VideoModel[Any]:
 
 
 def save_video(video: Tensor, path: str | PathLike[str], fps: float) -> None:
-    """Write a video (T, 3, H, W) in [-1, 1], such as ``sample.video[0]``, as an MP4 file."""
+    """Write a video (T, C, H, W) in [-1, 1], RGB or grey, such as ``sample.video[0]``, as an MP4 file."""
     from zoo.visualization.grids import write_mp4  # imports torch, which `import zoo` does not
 
     write_mp4(video, path, fps)

@@ -251,7 +251,7 @@ def _write(model: VideoModel[Any], request: SampleRequest, path: Path, overwrite
     from torch import stack
 
     from zoo.data.decode import VideoWriter
-    from zoo.visualization.grids import filmstrip_frames, save_grid, to_bytes
+    from zoo.visualization.grids import filmstrip_frames, save_grid, to_film
 
     kept = filmstrip_frames(request.frames)
     rows: dict[str, list[Tensor]] = defaultdict(list)
@@ -265,7 +265,7 @@ def _write(model: VideoModel[Any], request: SampleRequest, path: Path, overwrite
     partial = film.with_name(f".{film.name}")
     with VideoWriter(partial, model.spec.fps) as writer:
         for t, frame in enumerate(_frames(model, request)):
-            picture = to_bytes(frame.video[0])
+            picture = to_film(frame.video)[0]
             writer.write(picture.permute(1, 2, 0).numpy())
             if t in kept:
                 generated.append(picture)
@@ -288,13 +288,13 @@ def _move_and_record(
     """Move the input to the model's device piece by piece, and add the frames in ``kept`` to ``rows``."""
     from lightning.fabric.utilities import move_data_to_device
 
-    from zoo.visualization.grids import conditioning_film, to_bytes
+    from zoo.visualization.grids import conditioning_film, to_film
 
     first = 0
     for piece in pieces:
         films = {"given": conditioning_film(piece, 0, model.spec, model.source)} if model.source else {}
         if "video" in piece:
-            films["real"] = to_bytes(piece["video"][0])
+            films["real"] = to_film(piece["video"][0])
         for name, film in films.items():
             rows[name] += [frame for t, frame in enumerate(film, first) if t in kept]
         first += len(next(iter(films.values()), ()))

@@ -29,6 +29,15 @@ def test_check_writes_a_sheet_and_a_table(tmp_path, capsys, monkeypatch):
     assert "6 clips of 8 frames, 48x32" in printed
 
 
+def test_the_sheet_of_grey_clips_is_grey(tmp_path, capsys):
+    write_video(tmp_path / "videos/a.mp4", np.full((30, 32, 48, 3), (200, 100, 0), np.uint8), 12.5)
+    words = [f"root={tmp_path / 'videos'}", "height=32", "width=48", "channels=1", f"sheet={tmp_path / 's.png'}"]
+    sheet = cv2.imread(str(check.main(words)), cv2.IMREAD_UNCHANGED)
+    assert sheet.shape == (32 + 2, check.NUMBER_WIDTH + 8 * 48)
+    assert sheet[16, -20] == pytest.approx(0.299 * 200 + 0.587 * 100, abs=4)
+    assert "3 grey clips of 8 frames" in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

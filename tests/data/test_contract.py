@@ -1,6 +1,7 @@
 """Every registered data set provides clips that match its spec."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from tests.helpers.paths import FIXTURES
 from zoo.data.base import DATA_SETS, DataConfig, build_set
 from zoo.data.decode import write_video
+from zoo.errors import ZooError
 from zoo.types import FIELDS
 
 T, H, W = 4, 32, 48
@@ -50,6 +52,7 @@ def test_clip_matches_the_spec(config, split):
         "condition": (T, spec.condition_channels, H, W),
         "flow": (T - 1, 2, H, W),
         "visibility": (T - 1, 1, H, W),
+        "actions": (T, len(spec.action_names)),
     }
     for name, shape in shapes.items():
         if name in clip:
@@ -63,6 +66,7 @@ def test_clip_matches_the_spec(config, split):
         assert (clip["pose"].shape[0], clip["pose"].shape[2]) == (T, 3)
         assert clip["pose"].dtype == torch.float32
     assert set(spec.foreground) <= set(spec.label_names)
+    assert ("actions" in clip) == bool(spec.action_names)
     if "visibility" in clip:
         assert set(clip["visibility"].unique().tolist()) <= {0.0, 1.0}
     if "labels" in clip:
@@ -72,6 +76,44 @@ def test_clip_matches_the_spec(config, split):
         assert -1 <= values.min() <= values.max() < len(spec.attributes[name])
         assert name not in spec.constant or len(values.unique()) == 1
     assert set(clip.get("attributes", {})) == set(spec.attributes) >= set(spec.constant)
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_grey_clips_differ_in_their_video_only(config, split):
+    """In any data set, whatever it computes from its frames; so grey and RGB clips have the same flow and condition."""
+    grey = replace(config, channels=1)
+    assert grey.spec() == replace(config.spec(), channels=1)
+    clip, coloured = (build_set(each, split, frozenset(FIELDS), seed=0).clip(1, 0, T) for each in (grey, config))
+    red, green, blue = coloured["video"].unbind(1)
+    assert clip["video"].shape == (T, 1, H, W)
+    torch.testing.assert_close(clip["video"][:, 0], 0.299 * red + 0.587 * green + 0.114 * blue)
+    assert list(clip) == list(coloured)
+    for name in set(clip) - {"video", "attributes", "key", "content"}:
+        assert torch.equal(clip[name], coloured[name]), name
+    for name in {"attributes", "key", "content"} & set(clip):
+        assert str(clip[name]) == str(coloured[name])
+
+
+def test_pieces_of_grey_clips_are_grey(config, monkeypatch):
+    monkeypatch.setattr("zoo.data.base.PIECE_FRAMES", 3)
+    clips = build_set(replace(config, channels=1), "val", frozenset(), seed=0)
+    video = torch.cat([piece["video"] for piece in clips.pieces(1, T)])
+    assert video.shape == (T, 1, H, W)
+    assert torch.allclose(video, clips.clip(1, 0, T)["video"])
+    assert len(clips) == len(build_set(config, "val", frozenset(), seed=0))
+
+
+def test_channels_are_part_of_the_protocol_of_grey_clips_only(config):
+    assert "channels" not in config.shaping()
+    assert replace(config, channels=1).shaping() == config.shaping() | {"channels": 1}
+
+
+@pytest.mark.parametrize("channels", [0, 2, 4, None])
+def test_another_number_of_channels_is_refused(config, channels):
+    with pytest.raises(
+        ZooError, match=rf"data.channels={channels} is not a choice. .* 3 channels \(RGB\) or 1 \(grey\)"
+    ):
+        replace(config, channels=channels)
 
 
 def test_only_requested_fields_are_provided(config):

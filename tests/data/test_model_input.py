@@ -50,6 +50,20 @@ def test_condition_from_footage_matches_the_data_set(root, kind):
     assert torch.equal(torch.cat([piece["video"] for piece in pieces], 1)[0], clip["video"])
 
 
+def test_grey_footage_matches_the_data_set(root):
+    """Edges are those of the frames in RGB."""
+    folder = root("paired")
+    settings = {"condition": "edges", "label_count": None, "channels": 1}
+    clip = clips("paired", folder, "val", **settings, frames=8).clip(0, 0, 8)
+    spec = spec_of("paired", **settings)
+    for source in ("condition", None):
+        pieces = list(read_model_input(folder / "test_B/run", spec, source))
+        assert pieces[0]["video"].shape == (1, 1, 1, 32, 64)
+        assert torch.equal(torch.cat([piece["video"] for piece in pieces], 1)[0], clip["video"])
+    pieces = list(read_model_input(folder / "test_B/run", spec, "condition"))
+    assert torch.equal(torch.cat([piece["condition"] for piece in pieces], 1)[0], clip["condition"])
+
+
 @pytest.mark.parametrize("kind", ["openpose", "densepose", "both"])
 @pytest.mark.parametrize("direct", [True, False])
 def test_condition_from_poses_matches_the_data_set(root, tmp_path, kind, direct):

@@ -115,6 +115,9 @@ def test_puppets_need_no_download(tmp_path, capsys):
     sheet = prepare.main(["puppets", "frames=4", "height=32", f"sheet={tmp_path / 's.png'}"])
     assert cv2.imread(str(sheet)).shape == (16 * 34, NUMBER_WIDTH + 4 * 32, 3)
     assert "Nothing to download: `puppets`" in capsys.readouterr().out
+    sheet = prepare.main(["puppets", "frames=4", "height=32", "channels=1", f"sheet={tmp_path / 'grey.png'}"])
+    assert cv2.imread(str(sheet), cv2.IMREAD_UNCHANGED).shape == (16 * 34, NUMBER_WIDTH + 4 * 32)
+    assert "data.channels=1" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,40 @@ def test_camera_moving_right_gives_flow_to_the_right():
     np.testing.assert_array_equal(canvas[1, :, 24:, :-5], canvas[0, :, 24:, 5:])
 
 
+@pytest.mark.parametrize("width", [None, 32])
+def test_the_action_is_the_flow_of_the_ground(width):
+    """Entry t is the flow from frame t to t + 1; the last entry leads to a frame that only a longer clip shows."""
+    moved = []
+    for index in range(6):
+        dataset = clips(crowd=1.0, width=width)
+        clip, longer = (dataset.clip(index, 0, frames) for frames in (6, 7))
+        for t, (step,) in enumerate(clip["actions"].tolist()):
+            street = longer["labels"][t + 1, -1] == LABELS.index("ground")  # the lowest row has no shadows
+            assert street.any()
+            assert (longer["flow"][t, 0, -1][street] == step).all()
+            assert (longer["flow"][t, 1, -1][street] == 0).all()
+            moved.append(step)
+        assert dataset.config.spec().action_names == ("scroll",)
+    assert min(moved) < -0.5  # to the left and to the right
+    assert max(moved) > 0.5
+    assert all(4 * step == round(4 * step) for step in moved)
+
+
+def test_pieces_have_the_actions_of_the_clip(monkeypatch):
+    """Also those that lead from one piece to the next."""
+    monkeypatch.setattr("zoo.data.base.PIECE_FRAMES", 3)
+    dataset = clips("val")
+    pieces = [piece["actions"] for piece in dataset.pieces(2, 8)]
+    assert [len(piece) for piece in pieces] == [3, 3, 2]
+    assert torch.equal(torch.cat(pieces), dataset.clip(2, 0, 8)["actions"])
+    assert torch.cat(pieces).unique().numel() > 1
+
+
+def test_the_camera_of_the_person_view_stands_still():
+    clip = clips(view="person").perform(0, [ACTIONS.index("run")] * 5)
+    assert torch.equal(clip["actions"], torch.zeros(5, 1))
+
+
 def bar(x):
     """An upright bar, 4 pixels wide and 8 high, at column x[t]."""
     origin = np.array([(column, 20.0) for column in x])
@@ -220,7 +254,7 @@ def test_clip_is_the_same_in_another_process():
 def test_longer_clip_begins_with_the_shorter(view):
     for index in range(4):
         short, long = (clips(view=view, crowd=1.0, transitions=1.0).clip(index, 0, n) for n in (5, 23))
-        for name in ("video", "labels", "instances", "condition", "pose"):
+        for name in ("video", "labels", "instances", "condition", "pose", "actions"):
             assert torch.equal(short[name], long[name][:5]), name
         for name in ("flow", "visibility"):
             assert torch.equal(short[name], long[name][:4]), name
@@ -319,6 +353,7 @@ def test_shapes_types_and_ranges(view, height, width):
         "flow": (torch.float32, (frames - 1, 2, H, W)),
         "visibility": (torch.float32, (frames - 1, 1, H, W)),
         "pose": (torch.float32, (frames, len(JOINTS), 3)),
+        "actions": (torch.float32, (frames, 1)),
         "fps": (torch.float32, ()),
     }
     assert {name: (clip[name].dtype, tuple(clip[name].shape)) for name in expected} == expected
@@ -334,6 +369,7 @@ def test_shapes_types_and_ranges(view, height, width):
 
 def test_single_frame_has_no_flow():
     clip = clips().clip(0, 0, 1)
+    assert clip["actions"].shape == (1, 1)  # it leads to the frame after the last one
     assert clip["flow"].shape == (0, 2, 64, 128)
     assert clip["visibility"].shape == (0, 1, 64, 128)
 

@@ -31,6 +31,7 @@ from zoo.evaluation.metrics.diversity import MAX_DRAWS
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.suite import Suite
 from zoo.flow.estimators import DisFlow
+from zoo.grey import to_grey, to_rgb
 from zoo.model import build
 from zoo.testing import tiny_data
 from zoo.types import Clip
@@ -120,16 +121,16 @@ class BrightnessSegmenter(nn.Module):
 
 
 class TrainingClips(ClipSet):
-    """Training clips with other textures."""
+    """Training clips with other textures. convert: changes the channels of a video."""
 
-    def __init__(self, side: int) -> None:
-        self.side = side
+    def __init__(self, side: int, convert: Callable[[Tensor], Tensor] = torch.clone) -> None:
+        self.side, self.convert = side, convert
 
     def __len__(self) -> int:
         return 3
 
     def clip(self, index: int, epoch: int, frames: int) -> Clip:
-        return {"video": scrolling(3, frames, self.side, seed=1)["video"][index]}
+        return {"video": self.convert(scrolling(3, frames, self.side, seed=1)["video"][index])}
 
 
 def scrolling(count: int, frames: int, side: int, seed: int = 0) -> Clip:
@@ -179,7 +180,9 @@ def real_clip(side: int) -> Clip:
     return with_attributes(scrolling(CLIPS, 3 if side > 100 else 6, side))
 
 
-def suite(names: Sequence[str], clip: Clip, clips: int = CLIPS, draws: int = 1) -> Suite:
+def suite(
+    names: Sequence[str], clip: Clip, clips: int = CLIPS, draws: int = 1, training: ClipSet | None = None
+) -> Suite:
     """A suite of metrics that can share one feature network."""
     frames, side = clip["video"].shape[1], clip["video"].shape[-1]
     of = "clips" if "video_is" in names else "frames"
@@ -187,7 +190,7 @@ def suite(names: Sequence[str], clip: Clip, clips: int = CLIPS, draws: int = 1) 
         "classifier": classifier(),
         "segmenter": BrightnessSegmenter(),
         "flow": DisFlow(),
-        "training": TrainingClips(side),
+        "training": training or TrainingClips(side),
     }
     setup = Setup(frames, clips, draws, features=Statistics(of), **tools)
     return Suite(names, Protocol("set", "val", clips, frames, 0, 25.0, side, side, 0, draws), setup)
@@ -294,6 +297,18 @@ def test_inception_score_of_grey_frames_is_one(name):
     found = measured(name, torch.zeros_like)
     assert found[name] == pytest.approx(1)
     assert 1.01 < found[f"real/{name}"] < 3
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if METRICS[name].tool != "classifier"])
+def test_grey_clips_have_the_values_of_three_equal_channels(name):
+    """A classifier takes the channels that it was trained on, and no others."""
+    clip, found = real_clip(CASES[name].side), []
+    for convert in (to_grey, lambda video: to_rgb(to_grey(video))):
+        converted = {**clip, "video": convert(clip["video"])}
+        whole = suite([name], converted, training=TrainingClips(CASES[name].side, convert))
+        whole.update(converted, [convert(noisy(clip["video"]))])
+        found.append(values_of(whole))
+    assert found[0] == pytest.approx(found[1], rel=1e-4, abs=1e-6)
 
 
 @every_metric

@@ -20,13 +20,18 @@ SLOPE = 0.2  # negative slope of the encoder's leaky ReLU
 
 
 class Encoder(nn.Module):
-    """(N, 3, H, W) -> (N, F): convolutions that each halve the resolution and double the channels."""
+    """(N, C, H, W) -> (N, F): convolutions that each halve the resolution and double the channels.
 
-    def __init__(self, height: int, width: int, channels: int, features: int, norm: str = "none") -> None:
+    channels: of the first layer. image_channels: C.
+    """
+
+    def __init__(
+        self, height: int, width: int, channels: int, features: int, norm: str = "none", image_channels: int = 3
+    ) -> None:
         super().__init__()
         number = count_halvings(height, width)
         coarsest = (height >> number, width >> number)
-        layers: list[nn.Module] = [nn.Conv2d(3, channels, 4, 2, 1), nn.LeakyReLU(SLOPE, inplace=True)]
+        layers: list[nn.Module] = [nn.Conv2d(image_channels, channels, 4, 2, 1), nn.LeakyReLU(SLOPE, inplace=True)]
         for level in range(1, number):
             wide = channels * 2**level
             convolution = nn.Conv2d(wide // 2, wide, 4, 2, 1, bias=norm == "none")
@@ -42,9 +47,14 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """(N, F) -> (N, 3, H, W) in (-1, 1): the layers of the encoder in reverse."""
+    """(N, F) -> (N, C, H, W) in (-1, 1): the layers of the encoder in reverse.
 
-    def __init__(self, height: int, width: int, channels: int, features: int, norm: str = "none") -> None:
+    channels: of the last layer's input. image_channels: C.
+    """
+
+    def __init__(
+        self, height: int, width: int, channels: int, features: int, norm: str = "none", image_channels: int = 3
+    ) -> None:
         super().__init__()
         number = count_halvings(height, width)
         coarsest = (height >> number, width >> number)
@@ -55,7 +65,7 @@ class Decoder(nn.Module):
             narrow = channels * 2 ** (level - 1)
             convolution = nn.ConvTranspose2d(2 * narrow, narrow, 4, 2, 1, bias=norm == "none")
             layers += [convolution, *_norm_layers(narrow, norm), nn.ReLU(inplace=True)]
-        layers += [nn.ConvTranspose2d(channels, 3, 4, 2, 1), nn.Tanh()]
+        layers += [nn.ConvTranspose2d(channels, image_channels, 4, 2, 1), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         initialise(self, norm)
 

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from zoo.errors import ZooError
+from zoo.grey import to_grey
 from zoo.registry import Registry
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ NOT_IN_PROTOCOL = frozenset(
 )
 """Settings that are not part of `DataConfig.shaping`: they leave the evaluation clips unchanged, or are fields of the
 evaluation protocol themselves."""
+CHANNELS = (3, 1)
+"""Choices of `DataConfig.channels`."""
 
 
 @dataclass
@@ -61,6 +65,10 @@ class DataConfig:
     fps: float = 12.5
     """Frame rate of a clip, frames per second."""
 
+    channels: int = 3
+    """Channels of the video: 3 (RGB) or 1 (grey, the luma of ITU-R BT.601). Conditions and flow are computed from RGB
+    in any case."""
+
     batch_size: int = 4
     """Clips per process and step."""
 
@@ -70,8 +78,17 @@ class DataConfig:
     labelled_fraction: float = 1.0
     """Share of the training videos that keep their attributes, 0 to 1; in the others attributes are unknown."""
 
+    def __post_init__(self) -> None:
+        """Raise ZooError for settings that no clip can have. A subclass with checks of its own calls this, too."""
+        if self.channels not in CHANNELS:
+            raise ZooError(
+                f"data.channels={self.channels} is not a choice. A video has 3 channels (RGB) or 1 (grey). "
+                "Try: data.channels=3"
+            )
+
     def spec(self) -> ClipSpec:
-        """Describe the clips of this configuration. Opens at most one file and imports no torch.
+        """Describe the clips of this configuration; its ``channels`` are those of the settings. Opens at most one file
+        and imports no torch.
 
         Raises ZooError if the data is missing or not in the expected form.
         """
@@ -80,9 +97,11 @@ class DataConfig:
     def shaping(self) -> dict[str, Any]:
         """Return the settings that determine which clips there are and what they show.
 
-        Leaves out the fields that an evaluation protocol has itself, where the files are, and how they are loaded.
+        Leaves out the fields that an evaluation protocol has itself, where the files are, and how they are loaded; and
+        `channels` of RGB clips, so that their protocol equals those from before there were grey ones.
         """
-        return {name: value for name, value in asdict(self).items() if name not in NOT_IN_PROTOCOL}
+        absent = NOT_IN_PROTOCOL | ({"channels"} if self.channels == 3 else set())
+        return {name: value for name, value in asdict(self).items() if name not in absent}
 
     def suited_to(self, card: ModelCard) -> DataConfig:
         """Resolve the settings that depend on the model, such as `view=auto`. By default there are none."""
@@ -116,6 +135,29 @@ class ClipSet(ABC):
         yield self.clip(index, 0, frames)
 
 
+class GreyClips(ClipSet):
+    """The clips of another set in grey: their videos have one channel, and every other field is unchanged."""
+
+    def __init__(self, clips: ClipSet) -> None:
+        self.clips = clips
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def clip(self, index: int, epoch: int, frames: int) -> Clip:
+        """Return the clip in grey."""
+        return grey_clip(self.clips.clip(index, epoch, frames))
+
+    def pieces(self, index: int, frames: int) -> Iterator[Clip]:
+        """Yield the pieces in grey."""
+        return map(grey_clip, self.clips.pieces(index, frames))
+
+
+def grey_clip(clip: Clip) -> Clip:
+    """Return a clip whose video, if it has one, has one channel."""
+    return {**clip, "video": to_grey(clip["video"])} if "video" in clip else clip
+
+
 def piece_ranges(frames: int) -> list[range]:
     """Frame ranges of the pieces of a clip with this many frames."""
     return [range(start, min(start + PIECE_FRAMES, frames)) for start in range(0, frames, PIECE_FRAMES)]
@@ -129,6 +171,8 @@ def build_set(config: DataConfig, split: Split, fields: frozenset[str], seed: in
     """Open one split of a data set.
 
     fields: the fields to provide beside ``video``; no others are computed. seed: determines what varies in training;
-    the clips of `val` are the same for every seed. Raises ZooError for an unknown data set or unusable files.
+    the clips of `val` are the same for every seed. With ``config.channels`` of 1, clips of any data set are made grey
+    here, after their fields were computed from RGB. Raises ZooError for an unknown data set or unusable files.
     """
-    return DATA_SETS.find(config.name).load()(config, split, fields, seed)
+    clips: ClipSet = DATA_SETS.find(config.name).load()(config, split, fields, seed)
+    return GreyClips(clips) if config.channels == 1 else clips

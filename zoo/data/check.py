@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> Path:
         frames, run = _read_frames(video)
         rows.append(_make_row([cover(frame, config.height, catalogue.width) for frame in frames], config))
         found.append(compute_statistics(frames, run))
-    write_sheet(sheet, rows)
+    write_sheet(sheet, rows, config.channels)
     _print_report(catalogue, videos, found, sheet)
     return sheet
 
@@ -93,14 +93,15 @@ def _make_row(frames: Sequence[RGBFrame], config: FolderConfig) -> RGBFrame:
     )
 
 
-def write_sheet(path: Path, rows: Sequence[RGBFrame]) -> None:
-    """Write the rows below each other as a PNG, numbered from 1 as in the table."""
+def write_sheet(path: Path, rows: Sequence[RGBFrame], channels: int) -> None:
+    """Write the rows below each other as a PNG, numbered from 1 as in the table. channels: 3, or 1 for a grey PNG."""
     numbered = []
     for number, row in enumerate(rows, start=1):
         label = np.full((row.shape[0], NUMBER_WIDTH, 3), 255, dtype=np.uint8)
         cv2.putText(label, str(number), (2, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
         numbered.append(np.pad(np.concatenate([label, row], axis=1), ((0, 2), (0, 0), (0, 0)), constant_values=255))
-    _, png = cv2.imencode(".png", np.concatenate(numbered)[..., ::-1])
+    sheet = cv2.cvtColor(np.concatenate(numbered), cv2.COLOR_RGB2BGR if channels == 3 else cv2.COLOR_RGB2GRAY)
+    _, png = cv2.imencode(".png", sheet)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(png.tobytes())
 
@@ -133,7 +134,8 @@ def _print_report(
     config, spec = catalogue.config, catalogue.spec()
     clips = sum(video.length // config.frames for video in catalogue.videos)
     console.print(
-        f"{clips} clips of {spec.frames} frames, {spec.width}x{spec.height} (width x height), "
+        f"{clips} {'grey ' if spec.channels == 1 else ''}clips of {spec.frames} frames, "
+        f"{spec.width}x{spec.height} (width x height), "
         f"{spec.fps:g} fps, with {', '.join(spec.fields)}.",
         *catalogue.skipped,
         f"Contact sheet: {sheet.resolve()}",

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from zoo.data.base import grey_clip
 from zoo.data.decode import frame_times, read_ids, read_image
 from zoo.data.sequences.files import VIDEO_SUFFIXES, files_in
 from zoo.data.sets.folder.footage import nearest_frames, stored_frames
@@ -44,7 +45,7 @@ def count_input_frames(path: Path, spec: ClipSpec, source: str | None) -> int:
 
 
 def read_model_input(path: Path, spec: ClipSpec, source: str | None, instances: Path | None = None) -> Iterator[Clip]:
-    """Yield the pieces of one given video: a batch of one clip of one frame each.
+    """Yield the pieces of one given video: a batch of one clip of one frame each, in grey if the spec is.
 
     source: `labels` reads label maps; any other string reads ``spec.condition_kind``; None reads the frames alone, for
     a model that translates nothing.
@@ -165,4 +166,5 @@ def _resample(path: Path, fps: float) -> NDArray[np.int64]:
 
 def _make_piece(path: Path, number: int, spec: ClipSpec, fields: Fields) -> Clip:
     tensors: dict[str, Tensor] = {name: torch.from_numpy(value)[None, None] for name, value in fields.items()}
-    return cast(Clip, {"fps": torch.tensor([spec.fps]), "key": [f"given/{path.name}/{number}"], **tensors})
+    piece = cast(Clip, {"fps": torch.tensor([spec.fps]), "key": [f"given/{path.name}/{number}"], **tensors})
+    return grey_clip(piece) if spec.channels == 1 else piece

@@ -29,6 +29,7 @@ from zoo.data.sequences.labelled import Survey
 from zoo.data.sequences.split import Segment
 from zoo.data.transforms import to_uint8
 from zoo.errors import ZooError, joined
+from zoo.grey import to_rgb
 from zoo.help.commands import COMMANDS
 from zoo.help.text import Section, asks_for_help, data_set_section, settings_of, show_help
 from zoo.settings import CheckSettings
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str]) -> Path | None:
     except ZooError as error:
         raise ZooError(f"{error}\n\n{module.SOURCE}") from error
     shown = spread_evenly(segments, MAX_ROWS)
-    write_sheet(sheet, [_draw_segment(segment, config.frames) for segment in shown])
+    write_sheet(sheet, [_draw_segment(segment, config.frames) for segment in shown], config.channels)
     _print_lines(*unpacked)
     _print_survey(survey, shown)
     _print_lines(f"Contact sheet: {sheet.resolve()}", f"Type next: {_suggest_training(name, settings)}")
@@ -87,7 +88,7 @@ def _prepare_without_files(config: DataConfig, arguments: Sequence[str], sheet: 
         )
     clips = build_set(config, "train", frozenset(), seed=0)
     videos = [clips.clip(index, 0, config.frames)["video"] for index in range(min(MAX_ROWS, len(clips)))]
-    write_sheet(sheet, [_join_frames(to_uint8(video.numpy())) for video in videos])
+    write_sheet(sheet, [_join_frames(to_uint8(to_rgb(video).numpy())) for video in videos], config.channels)
     _print_lines(
         f"Nothing to download: `{config.name}` generates its clips.",
         f"Contact sheet: {sheet.resolve()}",

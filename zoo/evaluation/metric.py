@@ -3,7 +3,7 @@
 A paired metric compares each frame of a sample with the real frame that it should equal. A video metric looks at real
 clips and at samples separately. Both return their values by name.
 
-Shapes: B clips, T frames, N frames of all clips, C colours, H x W pixels.
+Shapes: B clips, T frames, N frames of all clips, C channels (3 or 1), H x W pixels.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -19,6 +20,7 @@ from torchmetrics import Metric
 
 from zoo.errors import ZooError
 from zoo.evaluation.catalogue import better
+from zoo.grey import to_rgb
 from zoo.types import Clip
 
 if TYPE_CHECKING:
@@ -88,6 +90,11 @@ class Videos:
     def __init__(self, video: Tensor, clip: Clip) -> None:
         self.video, self.clip = video, clip
         self._cache: dict[Any, Any] = {}
+
+    @cached_property
+    def rgb(self) -> Videos:
+        """The same videos with three channels, as feature networks take them: grey is repeated."""
+        return self if self.video.shape[2] == 3 else Videos(to_rgb(self.video), self.clip)
 
     def cached(self, function: Callable[[Tensor], V]) -> V:
         """Return ``function(video)``, computed on the first call only."""

@@ -76,12 +76,14 @@ class Protocol:
 
     @property
     def slug(self) -> str:
-        """The part of a key after the @: ``8x8f-c1-64x128px``, ``512x16f-c0-64x64px-d4-r3d18``."""
+        """The part of a key after the @: ``8x8f-c1-64x128px``, ``512x16f-c0-64x64px-d4-r3d18``;
+        ``64x64px-1ch`` for grey clips."""
         draws = f"-d{self.draws}" if self.draws > 1 else ""
         samples = f"-n{self.samples}" if self.samples else ""
         options = "".join(f"-{name}{value}" for name, value in sorted(self.options.items()))
         features = f"-{self.features}" if self.features else ""
-        clips = f"{self.clips}x{self.frames}f-c{self.context}-{self.height}x{self.width}px"
+        channels = f"-{self.settings['channels']}ch" if "channels" in self.settings else ""
+        clips = f"{self.clips}x{self.frames}f-c{self.context}-{self.height}x{self.width}px{channels}"
         return f"{clips}{draws}{samples}{options}{features}"
 
     def key(self, metric: str) -> str:

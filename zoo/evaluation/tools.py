@@ -76,7 +76,7 @@ def open_classifier(path: str, spec: ClipSpec, classifier: VideoModel[Any] | Non
             f"The classifier is not accurate enough on held-out real clips: {joined(weak)}, but {LEAST_ACCURACY:.0%} "
             f"is required for each attribute. Train it longer: budget.clips={4 * classifier.clips_seen}"
         )
-    fields = ("height", "width", "fps", *(["attributes"] if spec.attributes else []))
+    fields = ("height", "width", "channels", "fps", *(["attributes"] if spec.attributes else []))
     _check_same_clips(classifier, spec, "classifier", fields)
     return classifier
 
@@ -97,7 +97,7 @@ def open_segmenter(path: str, spec: ClipSpec) -> VideoModel[Any]:
             f"The segmenter is not accurate enough on held-out real clips: mean IoU {miou:.2f}, but {LEAST_MIOU} is "
             f"required. Train it longer: budget.clips={4 * segmenter.clips_seen}"
         )
-    _check_same_clips(segmenter, spec, "segmenter", ("height", "width", "label_names"))
+    _check_same_clips(segmenter, spec, "segmenter", ("height", "width", "channels", "label_names"))
     return segmenter
 
 

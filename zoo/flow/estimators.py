@@ -1,6 +1,6 @@
 """Estimators of optical flow for videos without ground truth, behind one interface.
 
-Shapes: B clips, T frames, H x W pixels; N pairs of frames.
+Shapes: B clips, T frames, C channels (3 or 1), H x W pixels; N pairs of frames.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from zoo.errors import ZooError, check_choice, joined
 from zoo.flow import ESTIMATORS
 from zoo.flow.occlusion import forward_backward_visibility
+from zoo.grey import to_grey, to_rgb
 from zoo.io.safe_load import read_tensors
 from zoo.types import Clip
 
@@ -53,7 +54,7 @@ class FlowEstimator(ABC):
 
     @abstractmethod
     def __call__(self, video: Tensor) -> tuple[Tensor, Tensor]:
-        """Flow and visibility of a video (B, T, 3, H, W) in [-1, 1]; float32, on the same device."""
+        """Flow and visibility of a video (B, T, C, H, W) in [-1, 1]; float32, on the same device."""
 
     def of(self, clip: Clip) -> tuple[Tensor, Tensor]:
         """Flow and visibility of a clip."""
@@ -86,11 +87,11 @@ class PairwiseFlow(FlowEstimator):
 
     @abstractmethod
     def between(self, frames: Tensor, others: Tensor) -> Tensor:
-        """Flow (N, 2, H, W) such that ``frames(x) ≈ others(x + flow(x))``; both (N, 3, H, W) in [-1, 1]."""
+        """Flow (N, 2, H, W) such that ``frames(x) ≈ others(x + flow(x))``; both (N, C, H, W) in [-1, 1]."""
 
     @torch.no_grad()
     def __call__(self, video: Tensor) -> tuple[Tensor, Tensor]:
-        """Flow and visibility of a video (B, T, 3, H, W) in [-1, 1]; float32, on the same device."""
+        """Flow and visibility of a video (B, T, C, H, W) in [-1, 1]; float32, on the same device."""
         earlier = rearrange(video[:, :-1].float(), "b t c h w -> (b t) c h w")
         later = rearrange(video[:, 1:].float(), "b t c h w -> (b t) c h w")
         backward = self.between(later, earlier)
@@ -119,9 +120,8 @@ class DisFlow(PairwiseFlow):
 
 
 def _to_grey(frames: Tensor) -> Any:
-    """RGB (N, 3, H, W) in [-1, 1] to luma as a uint8 array (N, H, W); weights of ITU-R BT.601."""
-    luma = (frames * frames.new_tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1)
-    return ((luma + 1) * 127.5).round().clamp(0, 255).byte().cpu().numpy()
+    """Frames (N, C, H, W) in [-1, 1] to luma as a uint8 array (N, H, W)."""
+    return ((to_grey(frames)[:, 0] + 1) * 127.5).round().clamp(0, 255).byte().cpu().numpy()
 
 
 class RaftFlow(PairwiseFlow):
@@ -147,7 +147,7 @@ class RaftFlow(PairwiseFlow):
     def between(self, frames: Tensor, others: Tensor) -> Tensor:
         """Flow (N, 2, H, W) such that ``frames(x) ≈ others(x + flow(x))``."""
         self.network.to(frames.device)
-        pairs = zip(torch.split(frames, RAFT_PAIRS), torch.split(others, RAFT_PAIRS), strict=True)
+        pairs = zip(*(torch.split(to_rgb(images), RAFT_PAIRS) for images in (frames, others)), strict=True)
         return torch.cat([self._estimate(*some) for some in pairs])
 
     def _estimate(self, frames: Tensor, others: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module as registration
 
 from zoo.cli import explain
-from zoo.data.base import DATA_SETS, DataConfig
+from zoo.data.base import CHANNELS, DATA_SETS, DataConfig
 from zoo.errors import ZooError, joined
 from zoo.io.safe_load import tensors_in
 from zoo.io.safe_settings import check_plain
@@ -116,9 +116,11 @@ def _check_spec(spec: ClipSpec) -> ClipSpec:
         value, least = getattr(spec, name), 0 if name == "condition_channels" else 1
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= largest:
             raise ZooError(f"its clips have {name}={value!r:.60}; expected {least} to {largest}.")
+    if type(spec.channels) is not int or spec.channels not in CHANNELS:
+        raise ZooError(f"its clips have channels={spec.channels!r:.60}; expected 3 or 1.")
     if not isinstance(spec.fps, int | float) or not 0 < spec.fps <= 1000:
         raise ZooError(f"its clips have fps={spec.fps!r:.60}; expected 0 to 1000.")
-    names = [*spec.fields, *spec.label_names, *spec.foreground, *spec.constant, spec.condition_kind]
+    names = [*spec.fields, *spec.label_names, *spec.foreground, *spec.constant, *spec.action_names, spec.condition_kind]
     names += [word for name, values in spec.attributes.items() for word in (name, *values)]
     if not all(isinstance(word, str) for word in names) or not set(spec.fields) <= set(FIELDS):
         raise ZooError(f"its clips have the fields {joined(map(str, spec.fields))}; known: {joined(FIELDS)}.")

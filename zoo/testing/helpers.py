@@ -37,7 +37,8 @@ def tiny_data(name: str, **settings: Any) -> DataConfig:
     data = PuppetsConfig(
         frames=FRAMES, height=SIZE, width=SIZE, condition="edges", clips=CLIPS, transitions=0.0, workers=0
     )
-    return replace(data, **settings).suited_to(card)
+    channels = 3 if 3 in card.channels else card.channels[0]
+    return replace(data, **{"channels": channels, **settings}).suited_to(card)
 
 
 def tiny_model(name: str) -> VideoModel[Any]:

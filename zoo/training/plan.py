@@ -103,6 +103,7 @@ def plan(config: DictConfig) -> Plan:
     data = DATA_SETS.config(plain(config.data)).suited_to(card)
     settings.model, settings.data = MODELS.config(plain(config.model)), data
     spec = data.spec()
+    assert spec.channels == data.channels, f"spec() of the data set {data.name} ignores data.channels"
     if settings.strategy.devices == "auto" and (started := launched_processes()):
         settings.strategy.devices, settings.trainer.num_nodes = str(started[0]), started[1]
     check(card, spec, settings)

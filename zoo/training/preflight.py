@@ -56,6 +56,14 @@ def _setting_that_provides(group: tuple[str, ...], data: str) -> str:
 
 def _shape(card: ModelCard, spec: ClipSpec) -> list[str]:
     sentences = []
+    if spec.channels not in card.channels:
+        kinds = {3: "3 channels (RGB)", 1: "1 channel (grey)"}
+        possible = " or ".join(kinds[count] for count in card.channels)
+        sentences.append(
+            f"{card.name} works with videos of {possible}, but with data.channels={spec.channels} they have "
+            f"{kinds[spec.channels]}. "
+            f"Try: data.channels={card.channels[0]}"
+        )
     if spec.frames < card.min_frames:
         sentences.append(
             f"{card.name} trains on clips of at least {card.min_frames} frames, but data.frames={spec.frames}. "

@@ -21,6 +21,7 @@ from torch import Tensor
 from zoo.data.decode import write_video
 from zoo.errors import ZooError
 from zoo.flow.colour import flow_to_rgb
+from zoo.grey import to_rgb
 from zoo.types import Clip, ClipSpec, Sample
 
 GAP = 2  # pixels between images
@@ -54,15 +55,13 @@ def conditioning_film(clip: Clip, index: int, spec: ClipSpec, source: str) -> Te
         return rearrange(palette(len(spec.label_names))[clip["labels"][index].cpu()], "t h w c -> t c h w")
     condition = clip["condition"][index]
     if condition.shape[1] % 3 == 0:
-        return map_film(reduce(condition, "t (n c) h w -> t c h w", "mean", c=3))
-    return map_film(condition * 2 - 1)
+        return to_film(reduce(condition, "t (n c) h w -> t c h w", "mean", c=3))
+    return to_film(condition * 2 - 1)
 
 
-def map_film(video: Tensor) -> Tensor:
-    """Convert a map in [-1, 1], (T, C, H, W), to a film: three channels as RGB, else their mean in grey."""
-    if video.shape[1] != 3:
-        video = repeat(video.mean(1), "t h w -> t 3 h w")
-    return to_bytes(video)
+def to_film(video: Tensor) -> Tensor:
+    """Convert a video or a map in [-1, 1], (T, C, H, W), to a film: three channels as RGB, else their mean in grey."""
+    return to_bytes(video if video.shape[1] == 3 else to_rgb(video.mean(1, keepdim=True)))
 
 
 def sample_films(
@@ -72,8 +71,8 @@ def sample_films(
     equal it) and ``generated``."""
     rows = {"given": conditioning_film(clip, index, spec, source)} if source else {}
     if paired:
-        rows["real"] = to_bytes(clip["video"][index])
-    rows["generated"] = to_bytes(sample.video[index])
+        rows["real"] = to_film(clip["video"][index])
+    rows["generated"] = to_film(sample.video[index])
     return rows
 
 
@@ -84,7 +83,7 @@ def detail_rows(sample: Sample, index: int) -> dict[str, Tensor]:
         if video.shape[2] == 2:
             films[name] = to_bytes(flow_to_rgb(video[index]))
         else:
-            films[name] = map_film(video[index] * 2 - 1 if video.shape[2] == 1 else video[index])
+            films[name] = to_film(video[index] * 2 - 1 if video.shape[2] == 1 else video[index])
     return films
 
 
@@ -134,13 +133,13 @@ def filmstrip_frames(frames: int) -> frozenset[int]:
 
 
 def write_mp4(video: Tensor, path: str | PathLike[str], fps: float) -> None:
-    """Write a video (T, 3, H, W) in [-1, 1] as an MP4 file; raises ZooError for another shape."""
-    if video.ndim != 4 or video.shape[1] != 3:
+    """Write a video (T, C, H, W) in [-1, 1], RGB or grey, as an MP4 file; raises ZooError for another shape."""
+    if video.ndim != 4 or video.shape[1] not in (1, 3):
         raise ZooError(
-            f"The video has the shape {tuple(video.shape)}; (T, 3, H, W) is expected. "
+            f"The video has the shape {tuple(video.shape)}; (T, 3, H, W) is expected, or (T, 1, H, W) for grey. "
             "Of a batch, take one clip: sample.video[0]"
         )
-    write_video(Path(path), rearrange(to_bytes(video), "t c h w -> t h w c").numpy(), fps)
+    write_video(Path(path), rearrange(to_film(video), "t c h w -> t h w c").numpy(), fps)
 
 
 def save_film(path: Path, clips: Sequence[Mapping[str, Tensor]], fps: float) -> None:

@@ -166,6 +166,7 @@ def build_sequence_set(
         height=config.height,
         width=config.width or proportional_width(config.height, height, width),
         fps=config.fps,
+        channels=config.channels,
         **maps,
     )
     return SequenceSet(config, root, tuple(_assign_splits(sequences, config.val_share)), spec, advice)

@@ -34,6 +34,7 @@ def open_labelled_catalogue(config: LabelledConfig, frames: int, image_fps: floa
         height=config.height,
         width=config.width,
         fps=config.fps,
+        channels=config.channels,
         flow=config.flow,
         flow_weights=config.flow_weights,
         val_share=config.val_share,

@@ -91,11 +91,13 @@ class Features(nn.Module):
     def extract(self, view: View, videos: Videos) -> Tensor:
         """Compute a view of clips, once for all metrics and in single precision whatever the precision of the model.
 
+        This is where grey clips get three equal channels, since the networks were trained on RGB.
+
         Raises ZooError if a TorchScript file fails, and for values that are not finite.
         """
         try:
             with torch.autocast(videos.video.device.type, enabled=False):
-                values = self._cached_view(view, videos)
+                values = self._cached_view(view, videos.rgb)
         except torch.jit.Error as problem:
             raise ZooError(
                 f"The network {self.name} does not take these clips, {tuple(videos.video.shape)}: {_reason(problem)}"

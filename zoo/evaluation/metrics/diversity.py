@@ -1,6 +1,6 @@
 """Diversity: the distance between several samples of one clip. Neither direction is better: wrong samples differ, too.
 
-Shapes: B clips, T frames, C colours, H x W pixels.
+Shapes: B clips, T frames, C channels, H x W pixels.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_DRAWS = 8
 
 
 class Diversity(Metric):
-    """Mean absolute difference of two draws over pixels, frames and colours, 0 to 2, averaged over all pairs of draws
+    """Mean absolute difference of two draws over pixels, frames and channels, 0 to 2, averaged over all pairs of draws
     and then over clips. 0 for a model whose draws are all the same. Only the first MAX_DRAWS draws of a clip count.
 
     Raises ZooError for fewer than two draws.

@@ -12,6 +12,7 @@ from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 from zoo.errors import ZooError
 from zoo.evaluation.features.files import verify_sha256
 from zoo.evaluation.metric import PairedMetric, Setup
+from zoo.grey import to_rgb
 from zoo.io.safe_load import read_tensors
 
 BACKBONES = {"alex": "alexnet-owt-7be5be79.pth", "vgg": "vgg16-397923af.pth", "squeeze": "squeezenet1_1-b8a52dc0.pth"}
@@ -26,9 +27,9 @@ class LPIPS(PairedMetric):
         self.network = perceptual_network(setup.argument)
 
     def compare(self, generated: Tensor, real: Tensor) -> Tensor:
-        """Distance of each pair of frames, (N,)."""
+        """Distance of each pair of frames, (N,); the network takes RGB, so grey is repeated."""
         with torch.no_grad():
-            return self.network(generated.clamp(-1, 1), real.clamp(-1, 1)).reshape(len(generated))
+            return self.network(*(to_rgb(frames).clamp(-1, 1) for frames in (generated, real))).reshape(len(generated))
 
 
 def perceptual_network(net: str) -> torch.nn.Module:

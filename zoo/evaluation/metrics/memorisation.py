@@ -3,7 +3,7 @@
 Clips are compared as thumbnails: 4 evenly spaced frames, first and last included, each reduced to 16 x 16 by averaging
 over areas. Clips with similar thumbnails share layout, colours and large movements; details do not count.
 
-Shapes: B clips, N training clips, T frames, H x W pixels, D values of a thumbnail.
+Shapes: B clips, N training clips, T frames, C channels, H x W pixels, D values of a thumbnail.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BINS, RANGE = 20_000, 2.0  # of the histogram: pixels are in [-1, 1], so a dista
 
 
 def thumbnails(video: Tensor) -> Tensor:
-    """Reduce clips to thumbnails, (B, T, 3, H, W) -> (B, D). Clips of fewer than 4 frames keep them all."""
+    """Reduce clips to thumbnails, (B, T, C, H, W) -> (B, D). Clips of fewer than 4 frames keep them all."""
     chosen = torch.linspace(0, video.shape[1] - 1, min(video.shape[1], FRAMES)).round().long()
     frames = video[:, chosen.to(video.device)].float()
     return F.interpolate(frames.flatten(0, 1), (SIDE, SIDE), mode="area").view(len(video), -1).double()

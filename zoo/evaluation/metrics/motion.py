@@ -12,7 +12,7 @@ from zoo.evaluation.metrics.warping import estimate_flow
 
 
 class Flicker(TemporalMetric):
-    """Mean |x_{t+1} − 2 x_t + x_{t−1}| over pixels and RGB: small for steady motion of smooth images."""
+    """Mean |x_{t+1} − 2 x_t + x_{t−1}| over pixels and channels: small for steady motion of smooth images."""
 
     skipped = 2
 

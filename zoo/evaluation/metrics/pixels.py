@@ -1,6 +1,6 @@
 """Paired metrics of pixel values.
 
-Shapes: N frames, C colours, H x W pixels.
+Shapes: N frames, C channels, H x W pixels.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class L1(PairedMetric):
     """Mean absolute error, 0 to 2."""
 
     def compare(self, generated: Tensor, real: Tensor) -> Tensor:
-        """Mean over pixels and colours, (N, C, H, W) twice -> (N,)."""
+        """Mean over pixels and channels, (N, C, H, W) twice -> (N,)."""
         return (generated - real).abs().mean((1, 2, 3))
 
 
@@ -27,6 +27,6 @@ class PSNR(PairedMetric):
     MAX_DB = 100.0
 
     def compare(self, generated: Tensor, real: Tensor) -> Tensor:
-        """Over pixels and colours, (N, C, H, W) twice -> (N,)."""
+        """Over pixels and channels, (N, C, H, W) twice -> (N,)."""
         each = peak_signal_noise_ratio(generated, real, data_range=VALUE_RANGE, dim=(1, 2, 3), reduction="none")
         return each.clamp(max=self.MAX_DB)

@@ -1,6 +1,6 @@
-"""Structural similarity (Wang et al. 2004) and its multi-scale form (Wang et al. 2003), over all colours.
+"""Structural similarity (Wang et al. 2004) and its multi-scale form (Wang et al. 2003), over all channels.
 
-Shapes: N frames, C colours, H x W pixels.
+Shapes: N frames, C channels, H x W pixels.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class SSIM(PairedMetric):
     """SSIM with a Gaussian window of 11 px, sigma 1.5, for pixels in [-1, 1]; 1 for equal frames."""
 
     def compare(self, generated: Tensor, real: Tensor) -> Tensor:
-        """Mean over pixels and colours, (N, C, H, W) twice -> (N,)."""
+        """Mean over pixels and channels, (N, C, H, W) twice -> (N,)."""
         each = structural_similarity_index_measure(generated, real, data_range=VALUE_RANGE, reduction="none")
         assert isinstance(each, Tensor)
         return each.reshape(len(generated))
@@ -32,7 +32,7 @@ class MSSSIM(PairedMetric):
     """SSIM at five scales, with the weights of the paper."""
 
     def compare(self, generated: Tensor, real: Tensor) -> Tensor:
-        """Mean over pixels and colours, (N, C, H, W) twice -> (N,). Raises ZooError for frames below MIN_SIDE."""
+        """Mean over pixels and channels, (N, C, H, W) twice -> (N,). Raises ZooError for frames below MIN_SIDE."""
         height, width = generated.shape[-2:]
         if min(height, width) < MIN_SIDE:
             raise ZooError(

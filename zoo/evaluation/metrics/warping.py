@@ -1,6 +1,6 @@
 """Warping error: how well a frame is explained by warping the one before along the flow.
 
-Shapes: B clips, T frames, H x W pixels.
+Shapes: B clips, T frames, C channels, H x W pixels.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from zoo.flow.warp import warp
 
 
 def warping_error(video: Tensor, flow: Tensor, visibility: Tensor) -> Tensor:
-    """Mean |x_t − warp(x_{t-1}, flow)| over visible pixels and RGB, for each frame but the first: (B, T-1), 0 to 2.
+    """Mean |x_t − warp(x_{t-1}, flow)| over visible pixels and channels, of each frame but the first: (B, T-1), 0 to 2.
 
-    video: (B, T, 3, H, W) in [-1, 1]. flow: (B, T-1, 2, H, W), backward, pixels. visibility: (B, T-1, 1, H, W). A frame
+    video: (B, T, C, H, W) in [-1, 1]. flow: (B, T-1, 2, H, W), backward, pixels. visibility: (B, T-1, 1, H, W). A frame
     without visible pixels, as after a cut, has NaN. Real videos have an error as well, due to interpolation and changes
     of light. Lai et al., Learning Blind Video Temporal Consistency, ECCV 2018, with L1 instead of squared L2.
     """

@@ -17,6 +17,7 @@ CARD = ModelCard(
     tasks=frozenset({"classify"}),
     needs=(("video",), ("attributes",)),
     strategies=frozenset({"auto", "cpu", "ddp", "fsdp"}),
+    channels=(1, 3),
     budget_clips=10_000,
     evaluation_clips=500,
 )

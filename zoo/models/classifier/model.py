@@ -1,6 +1,6 @@
 """Classifier of the attributes of clips: trained on real clips, then applied to generated ones.
 
-Shapes: B clips, T frames, H x W pixels, F features, K values of an attribute.
+Shapes: B clips, T frames, C channels, H x W pixels, F features, K values of an attribute.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Classifier(VideoModel[ClassifierConfig]):
 
     def __init__(self, config: ClassifierConfig, spec: ClipSpec) -> None:
         super().__init__(config, spec)
-        self.encoder = ClipEncoder(config.width, config.blocks)
+        self.encoder = ClipEncoder(config.width, config.blocks, spec.channels)
         self.heads = AttributeHeads(self.encoder.features, spec.attributes)
 
     def configure_optimizers(self) -> Any:
@@ -49,11 +49,11 @@ class Classifier(VideoModel[ClassifierConfig]):
         return features * mask / max(keep, 1e-8)
 
     def features(self, video: Tensor) -> Tensor:
-        """Features that the attributes are predicted from: (B, T, 3, H, W) in [-1, 1] -> (B, F)."""
+        """Features that the attributes are predicted from: (B, T, C, H, W) in [-1, 1] -> (B, F)."""
         return self.encoder(video)
 
     def classify(self, video: Tensor) -> AttributeProbabilities:
-        """Probabilities of the attributes: (B, T, 3, H, W) in [-1, 1] -> attribute -> (B, K)."""
+        """Probabilities of the attributes: (B, T, C, H, W) in [-1, 1] -> attribute -> (B, K)."""
         return {name: logits.softmax(-1) for name, logits in self.heads(self.encoder(video)).items()}
 
     def validation_step(self, clip: Clip, batch_idx: int) -> tuple[Clip, AttributeProbabilities]:  # type: ignore[override]

@@ -28,14 +28,14 @@ class Block(nn.Sequential):
 
 
 class ClipEncoder(nn.Module):
-    """(B, T, 3, H, W) -> (B, F): blocks, then the mean over time and space."""
+    """(B, T, C, H, W) -> (B, F): blocks, then the mean over time and space. video_channels: C."""
 
-    def __init__(self, width: int, blocks: int) -> None:
+    def __init__(self, width: int, blocks: int, video_channels: int) -> None:
         super().__init__()
-        channels = [3, *(width * 2**level for level in range(blocks))]
+        channels = [video_channels, *(width * 2**level for level in range(blocks))]
         self.blocks = nn.Sequential(*(Block(*pair) for pair in pairwise(channels)))
         self.features = channels[-1]
 
     def forward(self, video: Tensor) -> Tensor:
-        """Encode clips, (B, T, 3, H, W) in [-1, 1] -> (B, F)."""
+        """Encode clips, (B, T, C, H, W) in [-1, 1] -> (B, F)."""
         return self.blocks(video.transpose(1, 2)).mean((2, 3, 4))

@@ -21,6 +21,7 @@ CARD = ModelCard(
     needs=(("video",), ("labels",)),
     size_multiple=2**HALVINGS,
     strategies=frozenset({"auto", "cpu", "ddp", "fsdp"}),
+    channels=(1, 3),
     budget_clips=4_000,
     evaluation_clips=100,
 )

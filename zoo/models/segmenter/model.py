@@ -1,6 +1,6 @@
 """Segmenter of frames: trained on real clips, then applied to generated ones.
 
-Shapes: B clips, T frames, K classes, H x W pixels.
+Shapes: B clips, T frames, C channels, K classes, H x W pixels.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Segmenter(VideoModel[SegmenterConfig]):
 
     def __init__(self, config: SegmenterConfig, spec: ClipSpec) -> None:
         super().__init__(config, spec)
-        self.network = UNet(len(spec.label_names), config.width, HALVINGS)
+        self.network = UNet(len(spec.label_names), config.width, HALVINGS, spec.channels)
 
     def configure_optimizers(self) -> Any:
         """Adam with cosine annealing."""
@@ -38,11 +38,11 @@ class Segmenter(VideoModel[SegmenterConfig]):
         return loss
 
     def logits(self, video: Tensor) -> Tensor:
-        """Logits of every pixel: (B, T, 3, H, W) in [-1, 1] -> (B·T, K, H, W)."""
+        """Logits of every pixel: (B, T, C, H, W) in [-1, 1] -> (B·T, K, H, W)."""
         return self.network(rearrange(video, "b t c h w -> (b t) c h w"))
 
     def segment(self, video: Tensor) -> Tensor:
-        """Likeliest label of every pixel: (B, T, 3, H, W) in [-1, 1] -> (B, T, H, W) int64."""
+        """Likeliest label of every pixel: (B, T, C, H, W) in [-1, 1] -> (B, T, H, W) int64."""
         return rearrange(self.logits(video).argmax(1), "(b t) h w -> b t h w", b=len(video))
 
     def validation_step(self, clip: Clip, batch_idx: int) -> tuple[Clip, Tensor]:  # type: ignore[override]

@@ -39,18 +39,18 @@ class Up(nn.Module):
 
 
 class UNet(nn.Module):
-    """(N, 3, H, W) -> logits (N, K, H, W); height and width must be multiples of 2^halvings."""
+    """(N, C, H, W) -> logits (N, K, H, W); height and width must be multiples of 2^halvings. frame_channels: C."""
 
-    def __init__(self, classes: int, width: int, halvings: int) -> None:
+    def __init__(self, classes: int, width: int, halvings: int, frame_channels: int) -> None:
         super().__init__()
         channels = [width * 2**level for level in range(halvings + 1)]
-        self.first = Convolutions(3, width)
+        self.first = Convolutions(frame_channels, width)
         self.down = nn.ModuleList(nn.Sequential(nn.MaxPool2d(2), Convolutions(*pair)) for pair in pairwise(channels))
         self.up = nn.ModuleList(Up(count) for count in reversed(channels[:-1]))
         self.last = nn.Conv2d(width, classes, 1)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Frames (N, 3, H, W) in [-1, 1] -> logits (N, K, H, W)."""
+        """Frames (N, C, H, W) in [-1, 1] -> logits (N, K, H, W)."""
         levels = [self.first(frames)]
         for down in self.down:
             levels.append(down(levels[-1]))

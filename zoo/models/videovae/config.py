@@ -22,6 +22,7 @@ CARD = ModelCard(
     min_frames=2,
     strategies=frozenset({"auto", "cpu", "ddp", "fsdp"}),
     streams=True,
+    channels=(1, 3),
     options=frozenset({"attributes", "temperature", "reconstruct"}),
     latent=True,
     budget_clips=16_000,

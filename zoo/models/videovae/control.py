@@ -21,7 +21,7 @@ class GivenFrame(NamedTuple):
     """One frame that a sample is conditioned on."""
 
     image: Tensor | None
-    """(B, 3, H, W); None if only attributes are given."""
+    """(B, C, H, W); None if only attributes are given."""
 
     labels: Ids
 

@@ -44,10 +44,10 @@ class VideoVAE(VideoModel[VideoVAEConfig]):
         values = sum(len(names) for names in self.attributes.values())
         decoder_values = values if config.attributes == "decoder" else 0
         sizes = config.sizes
-        self.encoder = frame_encoder(config, spec.height, spec.width)
+        self.encoder = frame_encoder(config, spec)
         self.heads = AttributeHeads(sizes.features, self.attributes, sizes.units)
         self.dynamics = Dynamics(config, values - decoder_values)
-        self.decoder = frame_decoder(config, spec.height, spec.width, sizes.code + decoder_values)
+        self.decoder = frame_decoder(config, spec, sizes.code + decoder_values)
         self.collapse = CollapseMonitor()
 
     @property
@@ -92,12 +92,12 @@ class VideoVAE(VideoModel[VideoVAEConfig]):
         return config.beta * (min(1.0, self.progress / config.beta_warmup) if config.beta_warmup else 1.0)
 
     def encode_frames(self, video: Tensor) -> Tensor:
-        """Encode all frames: (B, T, 3, H, W) in [-1, 1] -> features (B, T, F)."""
+        """Encode all frames: (B, T, C, H, W) in [-1, 1] -> features (B, T, F)."""
         features = self.encoder(rearrange(video, "b t c h w -> (b t) c h w"))
         return rearrange(features, "(b t) f -> b t f", b=len(video))
 
     def decode_frames(self, code: Tensor, attributes: Tensor) -> Tensor:
-        """Decode codes (B, T, D) to frames (B, T, 3, H, W); attributes=decoder appends the attributes, (B, T, A)."""
+        """Decode codes (B, T, D) to frames (B, T, C, H, W); attributes=decoder appends the attributes, (B, T, A)."""
         if self.config.attributes == "decoder":
             code = torch.cat([code, attributes], -1)
         frames = self.decoder(rearrange(code, "b t d -> (b t) d"))
@@ -240,7 +240,7 @@ class VideoVAE(VideoModel[VideoVAEConfig]):
         return code.sample(noise, float(control.request.options.get("temperature", 1.0)))
 
     def _decode_frame(self, code: Tensor, attributes: Tensor) -> Tensor:
-        """Decode the code (B, D) and attributes (B, A) of one frame to (B, 3, H, W)."""
+        """Decode the code (B, D) and attributes (B, A) of one frame to (B, C, H, W)."""
         return self.decode_frames(code[:, None], attributes[:, None])[:, 0]
 
     def _frame_attributes(

@@ -1,7 +1,7 @@
 """Networks of VideoVAE: encoder and decoder of frames, and the dynamics of the code.
 
-Shapes: B clips, T frames, N images, D size of the code, H size of the LSTM state, F features, A values of all
-attributes.
+Shapes: B clips, T frames, N images, C channels, D size of the code, H size of the LSTM state, F features, A values of
+all attributes.
 """
 
 from __future__ import annotations
@@ -14,45 +14,47 @@ from torch import Tensor, nn
 from zoo.blocks import dcgan
 from zoo.blocks.gaussian import Gaussian, GaussianHead
 from zoo.models.videovae.config import VideoVAEConfig
+from zoo.types import ClipSpec
 
-FILTER_PLAN = ((3, 10, 9, 1), (10, 20, 7, 3), (20, 40, 5, 1), (40, 80, 3, 3))
-"""The published plan: input channels, output channels, kernel size, stride; 64 -> 56 -> 17 -> 13 -> 4 pixels."""
+FILTER_PLAN = ((10, 9, 1), (20, 7, 3), (40, 5, 1), (80, 3, 3))
+"""The published plan of the encoder: channels, kernel size, stride; 64 -> 56 -> 17 -> 13 -> 4 pixels."""
 DROPOUT = 0.5
 FIRST_LOG_VARIANCE = -4.0
 """Initial log-variance of the frame posterior: small, so that the code is not drowned in noise at first."""
 
 
-def frame_encoder(config: VideoVAEConfig, height: int, width: int) -> nn.Module:
-    """Build the encoder of frames: (N, 3, H, W) in [-1, 1] -> (N, F)."""
+def frame_encoder(config: VideoVAEConfig, spec: ClipSpec) -> nn.Module:
+    """Build the encoder of frames: (N, C, H, W) in [-1, 1] -> (N, F)."""
     features = config.sizes.features
     if config.preset == "dcgan":
-        return dcgan.Encoder(height, width, config.width, features, config.norm)
+        return dcgan.Encoder(spec.height, spec.width, config.width, features, config.norm, spec.channels)
     layers: list[nn.Module] = []
-    for channels_in, channels, kernel, stride in FILTER_PLAN:
+    channels_in = spec.channels
+    for channels, kernel, stride in FILTER_PLAN:
         layers += [
             nn.Conv2d(channels_in, channels, kernel, stride, bias=False),
             nn.BatchNorm2d(channels),
             nn.ReLU(inplace=True),
         ]
+        channels_in = channels
     layers += [nn.Dropout2d(DROPOUT), nn.Flatten(), nn.Linear(1280, 1024), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers, nn.Linear(1024, features))
 
 
-def frame_decoder(config: VideoVAEConfig, height: int, width: int, channels_in: int) -> nn.Module:
-    """Build the decoder of codes: (N, channels_in) -> (N, 3, H, W) in (-1, 1)."""
+def frame_decoder(config: VideoVAEConfig, spec: ClipSpec, code: int) -> nn.Module:
+    """Build the decoder of codes: (N, code) -> (N, C, H, W) in (-1, 1)."""
     if config.preset == "dcgan":
-        return dcgan.Decoder(height, width, config.width, channels_in, config.norm)
+        return dcgan.Decoder(spec.height, spec.width, config.width, code, config.norm, spec.channels)
     layers: list[nn.Module] = [
-        nn.Linear(channels_in, 1024), nn.ReLU(inplace=True), nn.Linear(1024, 1280), nn.ReLU(inplace=True),
+        nn.Linear(code, 1024), nn.ReLU(inplace=True), nn.Linear(1024, 1280), nn.ReLU(inplace=True),
         nn.Unflatten(1, (80, 4, 4)),
     ]  # fmt: skip
-    for channels_out, channels, kernel, stride in reversed(FILTER_PLAN):
-        last = channels_out == 3
+    channels_out = [spec.channels, *(channels for channels, _, _ in FILTER_PLAN[:-1])]
+    for level, (channels, kernel, stride) in reversed(list(enumerate(FILTER_PLAN))):
+        below, last = channels_out[level], level == 0
         output_padding = stride // 2  # a stride of 3 drops the last one of 56 and of 13 pixels
-        layers += [
-            nn.ConvTranspose2d(channels, channels_out, kernel, stride, output_padding=output_padding, bias=not last)
-        ]
-        layers += [nn.Tanh()] if last else [nn.BatchNorm2d(channels_out), nn.ReLU(inplace=True)]
+        layers += [nn.ConvTranspose2d(channels, below, kernel, stride, output_padding=output_padding, bias=not last)]
+        layers += [nn.Tanh()] if last else [nn.BatchNorm2d(below), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)
 
 

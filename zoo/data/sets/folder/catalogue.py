@@ -69,6 +69,7 @@ class Catalogue:
             foreground=resolve_foreground(config.foreground, label_names(config)),
             condition_kind=config.condition,
             condition_channels=DRAWN_CHANNELS.get(config.condition, 0),
+            channels=config.channels,
         )
 
     def notes(self) -> list[str]:

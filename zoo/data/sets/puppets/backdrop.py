@@ -115,7 +115,7 @@ class Street:
         self.size = (len(camera), height, width)
         self.horizon, self.unit, self.seed = horizon, unit, seed
         self.palette = PALETTES[seed % len(PALETTES)]
-        self.columns = np.round(camera[:, None] * SPEEDS * FINE).astype(int)
+        self.columns = fine_columns(camera)
         self.shift: Floats = self.columns / FINE
         self.first = self.columns.min(axis=0)
         self.spans = self.columns.max(axis=0) - self.first + (width - 1) * FINE + 1
@@ -219,6 +219,11 @@ class Street:
             mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
             mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         return (mixed >> np.uint64(40)).astype(np.float64) / 2**24
+
+
+def fine_columns(camera: Floats) -> Ints:
+    """How many fine columns each plane has moved left for positions of the camera in pixels: (T,) -> (T, PLANES)."""
+    return np.round(camera[:, None] * SPEEDS * FINE).astype(int)
 
 
 def _divide_into_cells(places: Floats, width: float) -> tuple[Ints, Floats]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from zoo.data.base import ClipSet, piece_ranges
 from zoo.data.sets.puppets import ground_truth
 from zoo.data.sets.puppets.config import PuppetsConfig
-from zoo.data.sets.puppets.render import Rendering, Viewport, render
+from zoo.data.sets.puppets.render import Rendering, Viewport, render, scroll
 from zoo.data.sets.puppets.scene import Scene, Scripted, draw_scene
 from zoo.types import Clip, Split
 
@@ -70,6 +70,9 @@ class PuppetClips(ClipSet):
                 "identity": torch.full((len(span),), scene.lead.identity, dtype=torch.int64),
                 "action": torch.from_numpy(scene.lead.timeline(times).astype(np.int64)),
             }
+        if "actions" in self.fields:
+            moved = scroll(scene, self.viewport, np.arange(span.start, span.stop + 1) / self.config.fps)
+            clip["actions"] = torch.from_numpy(moved.astype(np.float32)[:, None])
         return cast(Clip, clip)
 
     def _compute_fields(self, rendering: Rendering) -> dict[str, Tensor]:

@@ -33,13 +33,16 @@ LABELS = (
 )
 FOREGROUND = LABELS[LABELS.index("head") :]
 """The parts of a figure; the occluder is static, in front of the street."""
+ACTION_NAMES = ("scroll",)
+"""Entries of the field `actions`: how far the camera moves right from a frame to the next, in pixels on the ground; a
+multiple of 1/4 pixel, and 0 in the person view, where the background is still."""
 VIEWS = ("auto", "person", "street")
 CONDITION_CHANNELS = {"none": 0, "edges": 1, "distance": 2, "pose": 3}
 
 CARD = DataCard(
     name="puppets",
     title="Puppets: nine cartoon figures, ten actions, exact ground truth",
-    fields=frozenset(FIELDS) - {"actions"},
+    fields=frozenset(FIELDS),
     licence="Apache-2.0",
 )
 
@@ -74,6 +77,7 @@ class PuppetsConfig(DataConfig):
     a lamp post or a bush is in front."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_choice("data.view", self.view, VIEWS)
         check_choice("data.condition", self.condition, CONDITION_CHANNELS)
         for setting, least in (("clips", 1), ("frames", 1), ("height", 16), ("width", 16)):
@@ -89,7 +93,7 @@ class PuppetsConfig(DataConfig):
 
     def spec(self) -> ClipSpec:
         """Describe the clips: all fields, except `condition` if none was chosen."""
-        absent = {"actions"} | ({"condition"} if self.condition == "none" else set())
+        absent = {"condition"} if self.condition == "none" else set()
         return ClipSpec(
             fields=tuple(name for name in FIELDS if name not in absent),
             frames=self.frames,
@@ -102,6 +106,8 @@ class PuppetsConfig(DataConfig):
             condition_channels=CONDITION_CHANNELS[self.condition],
             attributes={"identity": IDENTITIES, "action": ACTIONS},
             constant=("identity",) if self.transitions else ("identity", "action"),
+            channels=self.channels,
+            action_names=ACTION_NAMES,
         )
 
     def suited_to(self, card: ModelCard) -> PuppetsConfig:

@@ -9,13 +9,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo.data.sets.puppets.backdrop import PALETTES, PLANES, ROOMS, Backdrop, Room, Street, shadow_colour
+from zoo.data.sets.puppets.backdrop import (
+    FINE,
+    GROUND,
+    PALETTES,
+    PLANES,
+    ROOMS,
+    Backdrop,
+    Room,
+    Street,
+    fine_columns,
+    shadow_colour,
+)
 from zoo.data.sets.puppets.body import Pose, compute_pose
 from zoo.data.sets.puppets.body_layers import BodyLayers
 from zoo.data.sets.puppets.characters import CHARACTERS
 from zoo.data.sets.puppets.config import LABELS
 from zoo.data.sets.puppets.layers import Colour, Floats, HalfPlane, Ints, Layer, Paint, Spot, composite
-from zoo.data.sets.puppets.motion import compute_trajectory
+from zoo.data.sets.puppets.motion import Trajectory, compute_trajectory
 from zoo.data.sets.puppets.scene import Role, Scene
 
 
@@ -66,9 +77,9 @@ class Rendering:
 def render(scene: Scene, viewport: Viewport, times: Floats) -> Rendering:
     """Render a scene at ``times`` (T,), in seconds."""
     lead = scene.lead
-    ahead = lead.facing * scene.sway * viewport.reach * np.sin(scene.pace * times + scene.sway_phase)
+    ahead = _lead_ahead(scene, viewport, times)
     walked = compute_trajectory(lead.timeline, times, lead.phase)
-    camera = lead.facing * walked.travelled * viewport.unit * CHARACTERS[lead.identity].height_scale - ahead
+    camera = _camera(scene, viewport, walked, ahead)
     backdrop: Backdrop
     backdrop = (
         Street(camera, viewport.height, viewport.width, viewport.horizon, viewport.unit, scene.style)
@@ -90,6 +101,31 @@ def render(scene: Scene, viewport: Viewport, times: Floats) -> Rendering:
     canvas, plane = backdrop.paint()
     composite(canvas, plane, layers, PLANES)
     return Rendering(canvas, plane, backdrop, layers, poses)
+
+
+def scroll(scene: Scene, viewport: Viewport, times: Floats) -> Floats:
+    """Compute how far the ground moves left from each of ``times`` to the next: (T + 1,) seconds -> (T,) pixels.
+
+    A multiple of 1 / FINE pixel; negative where it moves right. 0 in the person view, whose background is still.
+    """
+    if not viewport.street:
+        return np.zeros(len(times) - 1)
+    walked = compute_trajectory(scene.lead.timeline, times, scene.lead.phase)
+    camera = _camera(scene, viewport, walked, _lead_ahead(scene, viewport, times))
+    moved: Floats = np.diff(fine_columns(camera)[:, GROUND]) / FINE
+    return moved
+
+
+def _lead_ahead(scene: Scene, viewport: Viewport, times: Floats) -> Floats:
+    """How far the lead stands to the right of the frame's centre, (T,), in pixels."""
+    sway: Floats = scene.lead.facing * scene.sway * viewport.reach * np.sin(scene.pace * times + scene.sway_phase)
+    return sway
+
+
+def _camera(scene: Scene, viewport: Viewport, walked: Trajectory, ahead: Floats) -> Floats:
+    """Distance that the camera has moved right, (T,), in pixels. walked, ahead: of the lead, whom it follows."""
+    lead = scene.lead
+    return lead.facing * walked.travelled * viewport.unit * CHARACTERS[lead.identity].height_scale - ahead
 
 
 def _place_puppet(role: Role, angles: dict[str, Floats], viewport: Viewport, x: Floats, nearer: float) -> Pose:

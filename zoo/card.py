@@ -147,7 +147,7 @@ class ModelConfig:
             ]
         if frames <= context:
             return [
-                f"{prefix}context={context} leaves no frame to generate in a clip of {frames} frames. "
+                f"{prefix}frames={frames} with {prefix}context={context} leaves no frame to generate. "
                 f"Try: {prefix}frames={context + 8}"
             ]
         return []

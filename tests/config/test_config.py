@@ -107,7 +107,10 @@ def test_unknown_keys_added_with_plus_are_refused():
         (["model.region=[haed]"], "model.region=haed is not a class of the data set. Did you mean `head`?"),
         (["callbacks.monitor=fid"], "callbacks.monitor=fid is not a choice. Choices: l1, psnr, ssim."),
         (["data.frames=2"], "vid2vid trains on clips of at least 3 frames, but data.frames=2. Try: data.frames=3"),
-        (["evaluation.context=8"], "evaluation.context=8 leaves no frame to generate in a clip of 8 frames."),
+        (
+            ["evaluation.context=8"],
+            "evaluation.frames=8 with evaluation.context=8 leaves no frame to generate. Try: evaluation.frames=16",
+        ),
         (["data=folder"], "data=folder needs the folder with the videos: type data.root=<folder>."),
         (["data=folder", "data.root=/no/such"], "/no/such"),
     ],

@@ -69,7 +69,8 @@ def test_diversity_by_hand():
     draws[:, 1] += 0.5
     draws[:, 2] += 0.75  # differences 0.5, 0.75 and 0.25
     metric = Diversity("diversity", Setup(T, B, draws=3))
-    metric.update(draws, draws[:, 0])
+    for number, video in enumerate(draws.unbind(1)):
+        metric.update(video, draws[:, 0], number)
     assert metric.compute()["diversity"] == pytest.approx(0.5)
 
 

@@ -58,7 +58,7 @@ def test_a_grey_videovae_learns_a_clip(tmp_path):
     model, clip = grey_model("videovae"), grey_clip("videovae")
 
     def distance():
-        return float((model.eval().sample(request_for(clip)).video - clip["video"]).abs().mean())
+        return float((model.eval().sample(request_for(model, clip)).video - clip["video"]).abs().mean())
 
     before = distance()
     train_on(model.train(), clip, 60, tmp_path)
@@ -69,7 +69,7 @@ def test_the_networks_of_the_paper_take_grey_frames():
     spec = tiny_data("videovae", channels=1, height=64, width=64).spec()
     model = build({"name": "videovae", "preset": "paper"}, spec).eval()
     video = torch.rand(1, 2, 1, 64, 64) * 2 - 1
-    features = model.encode(video)
+    features = model.encode_frames(video)
     assert features.shape == (1, 2, model.config.sizes.features)
-    decoded = model.decode(torch.zeros(1, 2, model.config.sizes.code), torch.zeros(1, 2, 0))
+    decoded = model.decode_frames(torch.zeros(1, 2, model.config.sizes.code), torch.zeros(1, 2, 0))
     assert decoded.shape == video.shape

@@ -149,7 +149,7 @@ def test_codes_of_given_frames_are_sampled():
     """Reconstruction at temperature 1 equals the computation of training with the noise of the sample."""
     model, clip = tiny(), moving_clip()
     request = SampleRequest(T, clip, options={"reconstruct": True})
-    noise = torch.stack([sample_noise(request, clip["key"], (16,), t) for t in range(T)])
+    noise = torch.stack([sample_noise(request, clip["key"], (16,), t) for t in range(T)], 1)
     with torch.no_grad():
         rollout = model.dynamics(model.encode_frames(clip["video"][:, :T]), one_hot_attributes(clip)[:, :T], noise)
         expected = model.decode_frames(rollout.code, one_hot_attributes(clip)[:, :T])

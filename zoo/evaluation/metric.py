@@ -11,7 +11,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -90,11 +89,16 @@ class Videos:
     def __init__(self, video: Tensor, clip: Clip) -> None:
         self.video, self.clip = video, clip
         self._cache: dict[Any, Any] = {}
+        self._rgb: Videos | None = None
 
-    @cached_property
+    @property
     def rgb(self) -> Videos:
         """The same videos with three channels, as feature networks take them: grey is repeated."""
-        return self if self.video.shape[2] == 3 else Videos(to_rgb(self.video), self.clip)
+        if self.video.shape[2] == 3:
+            return self  # not kept as an attribute: a reference to itself would delay the release of the video
+        if self._rgb is None:
+            self._rgb = Videos(to_rgb(self.video), self.clip)
+        return self._rgb
 
     def cached(self, function: Callable[[Tensor], V]) -> V:
         """Return ``function(video)``, computed on the first call only."""

@@ -39,21 +39,25 @@ def run(python: Path, *arguments: str, cwd: Path) -> str:
     return done.stdout
 
 
+SMOKE = ["data.workers=0", "logger.wandb=disabled", "trainer.progress=false", "data.channels=1", "data.height=32"]
+
+
 def test_plugin_is_listed_and_passes_the_contract_tests(python, tmp_path):
-    assert "carry" in run(python, "-m", "zoo.list", cwd=tmp_path)
+    assert "minigan" in run(python, "-m", "zoo.list", cwd=tmp_path)
     tests = str(python.parents[2] / "source" / "tests")
-    assert "16 passed" in run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests, cwd=tmp_path)
+    assert "22 passed" in run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests, cwd=tmp_path)
 
 
 def test_plugin_is_trained_by_zoo_train(python, tmp_path):
-    overrides = ["model=carry", "debug=smoke", "data.workers=0", "logger.wandb=disabled", "trainer.progress=false"]
-    assert "gallery.mp4" in run(python, "-m", "zoo.train", *overrides, "model.kernel=5", cwd=tmp_path)
-    config = next(tmp_path.glob("runs/carry-puppets-*/config.yaml")).read_text()
-    assert "kernel: 5" in config
+    overrides = ["model=minigan", "debug=smoke", *SMOKE]
+    assert "gallery.mp4" in run(python, "-m", "zoo.train", *overrides, "model.noise=7", cwd=tmp_path)
+    config = next(tmp_path.glob("runs/minigan-puppets-*/config.yaml")).read_text()
+    assert "noise: 7" in config
     assert "view: person" in config
+    assert "context: 0" in config
 
 
 def test_help_explains_the_settings_of_the_plugin(python, tmp_path):
-    text = run(python, "-m", "zoo", "train", "model=carry", "--help", cwd=tmp_path)
-    assert "*carry" in text
-    assert "Kernel size of the convolution in pixels." in text
+    text = run(python, "-m", "zoo", "train", "model=minigan", "--help", cwd=tmp_path)
+    assert "*minigan" in text
+    assert "Weight λ of the gradient penalty." in text

@@ -73,7 +73,7 @@ class VideoModel(LightningModule, Generic[ConfigT]):
         self.step_clips = 0  # clips of the current batch, over all ranks; included in clips_seen
         # Of a classifier: attribute -> accuracy on held-out clips. Of a segmenter: {"miou": ...}.
         self.accuracy: dict[str, float] = {}
-        self.losses: dict[str, Tensor] = {}  # name -> logged value of the last step
+        self.losses: dict[str, Tensor] = {}  # name -> its last logged value
         self.evaluation = SampleRequest(frames=spec.frames)
         # Plain data, so that a checkpoint rebuilds the model without unpickling code.
         self.save_hyperparameters({"model": asdict(config), "spec": asdict(spec)}, logger=False)
@@ -329,9 +329,12 @@ class VideoModel(LightningModule, Generic[ConfigT]):
             self.clip_gradients(optimizer, self.max_gradient, "norm")
 
     def log_losses(self, losses: Mapping[str, Tensor]) -> None:
-        """Log the mean over ranks of each part of the loss as ``train/loss/<part>``, and keep it in ``self.losses``."""
+        """Log the mean over ranks of each part of the loss as ``train/loss/<part>``, and keep it in ``self.losses``.
+
+        A part that is not computed in every step keeps its last value in the steps between, also in a resumed training.
+        """
         means = mean_over_ranks(torch.stack([value.detach() for value in losses.values()]))
-        self.losses = dict(zip(losses, means.unbind(), strict=True))
+        self.losses |= dict(zip(losses, means.unbind(), strict=True))
         self.log_dict({f"train/loss/{part}": value for part, value in self.losses.items()})
 
     def validation_step(self, clip: Clip, batch_idx: int) -> tuple[Clip, Sample]:  # type: ignore[override]
@@ -407,14 +410,14 @@ class VideoModel(LightningModule, Generic[ConfigT]):
     # ---------------------------------------------------------------- checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Save the number of clips seen, and the accuracy of a classifier or segmenter."""
-        checkpoint["clips_seen"] = self.clips_seen
+        """Save the number of clips seen, the last losses, and the accuracy of a classifier or segmenter."""
+        checkpoint["clips_seen"], checkpoint["losses"] = self.clips_seen, dict(self.losses)
         if self.accuracy:
             checkpoint["accuracy"] = self.accuracy
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the number of clips seen and the accuracy."""
-        self.clips_seen = checkpoint["clips_seen"]
+        """Restore what `on_save_checkpoint` saved."""
+        self.clips_seen, self.losses = checkpoint["clips_seen"], checkpoint.get("losses", {})
         self.accuracy = checkpoint.get("accuracy", {})
 
 

@@ -13,13 +13,13 @@ from torch.distributed.tensor import DTensor
 
 import zoo
 from tests.devices.test_strategies import COMMON, overrides_for, train_in, two_processes
-from tests.helpers.ranks import on_ranks
 from zoo import ZooError
 from zoo.config.compose import conf_dir, prepare_hydra
 from zoo.data.module import VideoData
 from zoo.devices.sharded_checkpoint import INDEX, read_sharded, shard_state, write_sharded
 from zoo.model import build
 from zoo.runs.load import find_checkpoint
+from zoo.testing.ranks import on_ranks
 from zoo.training.plan import plan
 from zoo.training.trainer import build_trainer
 

@@ -9,7 +9,6 @@ import torch
 from hydra import compose, initialize_config_dir
 from torch import nn
 
-from tests.helpers.ranks import on_ranks
 from zoo import list_models
 from zoo.blocks.convolution import find_norm
 from zoo.comparison.gather import read_films
@@ -20,6 +19,7 @@ from zoo.evaluation.results import read_results
 from zoo.models.image_translation.objective import region_box
 from zoo.runs.load import read_checkpoint
 from zoo.testing import tiny_model
+from zoo.testing.ranks import on_ranks
 from zoo.training.plan import plan
 from zoo.training.trainer import train
 

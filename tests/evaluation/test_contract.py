@@ -21,7 +21,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tests.helpers.ranks import on_ranks
 from zoo.data.base import ClipSet
 from zoo.evaluation.catalogue import METRICS
 from zoo.evaluation.features.base import Features
@@ -34,6 +33,7 @@ from zoo.flow.estimators import DisFlow
 from zoo.grey import to_grey, to_rgb
 from zoo.model import build
 from zoo.testing import tiny_data
+from zoo.testing.ranks import on_ranks
 from zoo.types import Clip
 
 CLIPS = 5

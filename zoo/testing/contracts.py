@@ -48,6 +48,7 @@ from zoo.testing.helpers import (
     train_as_commanded,
     train_on,
 )
+from zoo.testing.kills import check_resuming, check_resuming_on_two_processes
 from zoo.training.preflight import check
 
 
@@ -169,6 +170,15 @@ class TrainedContract:
         clips: Any = DataLoader([tiny_clip(name)] * 2, batch_size=None)  # type: ignore[arg-type]
         clips.wait_seconds = 0.0  # counted by the zoo's own loader
         train_on_fake_device(tiny_model(name), clips, [*callbacks, Throughput()], tmp_path)
+
+    def test_killed_training_resumes_bit_for_bit(self, name: str, tmp_path: Path) -> None:
+        """Weights, optimizers, averages, logged metrics and results are those of a training without interruption."""
+        check_resuming(name, tmp_path)
+
+    def test_training_on_two_processes_resumes_bit_for_bit(self, name: str, tmp_path: Path) -> None:
+        """The same under ``strategy=ddp``, if the card lists it."""
+        if "ddp" in MODELS.find(name).card.strategies:
+            check_resuming_on_two_processes(name, "ddp", tmp_path)
 
     def test_missing_field_is_refused_by_name(self, name: str) -> None:
         """Preflight names every field that a data set lacks."""

@@ -57,10 +57,17 @@ def start_or_resume(planned: Plan, run: Path) -> None:
 
 
 def differing_files(ours: Path, theirs: Path) -> list[str]:
-    """Compare two run folders bit for bit: the places in checkpoints (weights, optimizers, averages, loops) that
-    differ, and ``metrics.csv`` (without speed) and ``results.jsonl`` if they differ. Empty for equal trainings."""
+    """Compare two run folders bit for bit; empty for equal trainings.
+
+    Returns the places in checkpoints (weights, optimizers, averages, loops) that differ, checkpoints of one folder
+    only, and ``metrics.csv`` (without speed) and ``results.jsonl`` if they differ.
+    """
     found = []
     for name in CHECKPOINTS:
+        there = [(run / name).exists() for run in (ours, theirs)]
+        if not all(there):
+            found += [name] if any(there) else []  # there is no best.ckpt where samples have no pairs
+            continue
         a, b = (read_checkpoint(run / name) for run in (ours, theirs))
         found += [f"{name}{place}" for place in differing_values(a, b)]
     if logged_rows(ours) != logged_rows(theirs):

@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import chain, islice
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,25 +17,12 @@ from zoo.config.compose import hydra_command
 from zoo.errors import ZooError, joined
 from zoo.runs.files import SAMPLES
 from zoo.settings import SampleSettings
-from zoo.types import Clip, Sample, SampleRequest, sample_name
+from zoo.types import SampleRequest
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from zoo.model import VideoModel
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class SampleInput:
-    """What one sample is made from. name: stem of its files. frames: length of the sample. context: number of real
-    frames that the model sees first. pieces: the input in consecutive pieces; None: nothing is given."""
-
-    name: str
-    frames: int
-    context: int
-    pieces: Iterable[Clip] | None
 
 
 def sample(settings: SampleSettings) -> list[Path]:
@@ -48,6 +32,9 @@ def sample(settings: SampleSettings) -> list[Path]:
     """
     from zoo.devices.hardware import find_device
     from zoo.runs.load import find_checkpoint, load
+    from zoo.sampling.inputs import select_input
+    from zoo.sampling.interpolation import write_interpolation
+    from zoo.sampling.writing import write_sample
 
     model = load(settings.run)
     if not model.card.samples:
@@ -63,32 +50,51 @@ def sample(settings: SampleSettings) -> list[Path]:
     for note in describe_promises(model, settings.draws):
         logger.info(note)
     out = Path(settings.out) if settings.out else find_checkpoint(settings.run).parent / SAMPLES
-    written = []
+    suffix = f"{_describe_options(settings)}-seed{settings.seed}"
+    request = SampleRequest(
+        settings.frames or model.spec.frames, seed=settings.seed, options=options, truncation=settings.truncation
+    )
+    written: list[Path] = []
+    if settings.between is not None:
+        stem = f"between-{'-'.join(map(str, settings.between))}{suffix}"
+        for draw in range(settings.draws):
+            written += write_interpolation(model, replace(request, draw=draw), out / f"{stem}-draw{draw}", settings)
+        return written
     for number in range(1 if settings.given else settings.clips):
         for draw in range(settings.draws):
-            source = _select_input(settings, model, number)
-            request = SampleRequest(
-                source.frames,
-                source.pieces,
-                source.context,
-                settings.seed,
-                draw,
-                options,
-                first=number,
-                truncation=settings.truncation,
+            source = select_input(settings, model, number)
+            each = replace(
+                request, frames=source.frames, given=source.pieces, context=source.context, draw=draw, first=number
             )
-            stem = f"{source.name}{_describe_options(settings)}-seed{settings.seed}-draw{draw}"
-            written += _write(model, request, out / stem, settings.overwrite)
+            written += write_sample(model, each, out / f"{source.name}{suffix}-draw{draw}", settings.overwrite)
     return written
 
 
 def _check_counts(settings: SampleSettings) -> None:
-    for name, least in (("frames", 1), ("clips", 1), ("draws", 1), ("context", 0), ("temperature", 0)):
+    for name, least in (
+        ("frames", 1),
+        ("clips", 1),
+        ("draws", 1),
+        ("context", 0),
+        ("temperature", 0),
+        ("steps", 2),
+    ):
         value = getattr(settings, name)
         if value is not None and value < least:
             raise ZooError(f"{name} is {value}, but at least {least} is required. Try: {name}={least}")
+    if settings.between is not None:
+        _check_between(settings)
     if settings.truncation is not None and settings.truncation <= 0:
         raise ZooError(f"truncation is {settings.truncation}, but it must be positive. Try: truncation=1")
+
+
+def _check_between(settings: SampleSettings) -> None:
+    ends = settings.between
+    assert ends is not None
+    if len(ends) != 2 or min(ends) < 0:
+        raise ZooError(f"between={ends} must be two numbers from 0 on. Try: between=[0,1]")
+    if settings.given:
+        raise ZooError("between= interpolates between samples or validation clips. Leave given= out.")
 
 
 def _check_fit(settings: SampleSettings, model: VideoModel[Any]) -> None:
@@ -162,164 +168,6 @@ def _options(settings: SampleSettings, model: VideoModel[Any]) -> dict[str, Any]
                 f"{model.card.name} has no sampling option `{name}`. Its options: {known}. Leave {name} out."
             )
     return options
-
-
-def _select_input(settings: SampleSettings, model: VideoModel[Any], number: int) -> SampleInput:
-    """The input of one sample: maps, footage, nothing at all, or a clip of the data set."""
-    if settings.given and model.source is None:
-        return _first_frames_input(settings, model)
-    if settings.given:
-        return _footage_input(settings, model)
-    if "generate" in model.card.tasks and not settings.context and not settings.reconstruct:
-        return _empty_input(settings, model, number)
-    return _validation_clip_input(settings, model, number)
-
-
-def _empty_input(settings: SampleSettings, model: VideoModel[Any], number: int) -> SampleInput:
-    """Nothing but a name."""
-    return SampleInput(_file_stem(sample_name(number)), settings.frames or model.spec.frames, 0, None)
-
-
-def _file_stem(name: str) -> str:
-    """Name of a clip or sample as the stem of its files."""
-    return re.sub(r"[^\w.-]+", "_", name)
-
-
-def _first_frames_input(settings: SampleSettings, model: VideoModel[Any]) -> SampleInput:
-    """The first frames of the user's video, or all frames to reconstruct."""
-    from zoo.data.model_input import count_input_frames, read_model_input
-
-    if not model.card.tasks & {"predict", "reconstruct"}:
-        raise ZooError(f"{model.card.name} generates without any input. Leave given= out.")
-    path = Path(str(settings.given))
-    available = count_input_frames(path, model.spec, None)
-    frames = settings.frames or (available if settings.reconstruct else model.spec.frames)
-    shown = frames if settings.reconstruct else settings.context or 0
-    if shown > available:
-        raise ZooError(f"given={path} has {available} frames at {model.spec.fps:g} fps, but {shown} are required.")
-    return SampleInput(path.stem, frames, shown, islice(read_model_input(path, model.spec, None), shown))
-
-
-def _validation_clip_input(settings: SampleSettings, model: VideoModel[Any], number: int) -> SampleInput:
-    """A validation clip of the run's data set; for a model that does not translate, only the frames that it uses."""
-    from torch.utils.data import default_collate
-
-    from zoo.data.base import build_set
-    from zoo.runs.load import data_config
-
-    config = data_config(settings.run)
-    frames = settings.frames or model.spec.frames
-    wanted = model.card.wanted() - {"flow", "visibility"}  # used in training only
-    length = frames if model.source else max(min(frames, model.spec.frames), settings.context or 0)
-    if settings.reconstruct:
-        length = frames
-    clips = build_set(replace(config, frames=length), "val", wanted, seed=0)
-    if number >= len(clips):
-        raise ZooError(
-            f"clips is {settings.clips}, but there are {len(clips)} validation clips of {length} frames. "
-            f"Try: clips={len(clips)}"
-        )
-    pieces: Iterator[Clip] = (default_collate([piece]) for piece in clips.pieces(number, length))
-    first = next(pieces)
-    return SampleInput(_file_stem(first["key"][0]), frames, settings.context or 0, chain([first], pieces))
-
-
-def _footage_input(settings: SampleSettings, model: VideoModel[Any]) -> SampleInput:
-    """The user's footage: a video, or frames or maps in a folder."""
-    from zoo.data.model_input import count_input_frames, read_model_input
-    from zoo.data.transforms import DRAWN_CHANNELS
-
-    path = Path(str(settings.given))
-    available = count_input_frames(path, model.spec, model.source)
-    frames = settings.frames or available
-    if frames > available:
-        raise ZooError(
-            f"given={path} has {available} frames at {model.spec.fps:g} fps, fewer than {frames}. "
-            f"Try: frames={available}"
-        )
-    shows_frames = model.source == "condition" and model.spec.condition_kind in DRAWN_CHANNELS
-    context = settings.context or 0 if shows_frames else 0  # maps come without real frames
-    instances = Path(settings.given_instances) if settings.given_instances else None
-    return SampleInput(path.stem, frames, context, read_model_input(path, model.spec, model.source, instances))
-
-
-def _write(model: VideoModel[Any], request: SampleRequest, path: Path, overwrite: bool) -> list[Path]:
-    """Stream a sample into ``<path>.mp4``, and write ``<path>.png`` with a few frames of the input and the sample.
-
-    The video has a temporary name until it is complete.
-    """
-    from torch import stack
-
-    from zoo.data.decode import VideoWriter
-    from zoo.visualization.grids import filmstrip_frames, save_grid, to_film
-
-    kept = filmstrip_frames(request.frames)
-    rows: dict[str, list[Tensor]] = defaultdict(list)
-    if request.given is not None:
-        request = replace(request, given=_move_and_record(request.given, kept, model, rows))  # type: ignore[arg-type]
-    generated: list[Tensor] = []
-    path.parent.mkdir(parents=True, exist_ok=True)
-    film, grid = (path.with_name(f"{path.name}.{ending}") for ending in ("mp4", "png"))  # the name may contain dots
-    if film.exists() and not overwrite:
-        raise ZooError(f"{film} already exists. To replace it: overwrite=true. Or choose another folder: out=<folder>")
-    partial = film.with_name(f".{film.name}")
-    with VideoWriter(partial, model.spec.fps) as writer:
-        for t, frame in enumerate(_frames(model, request)):
-            picture = to_film(frame.video)[0]
-            writer.write(picture.permute(1, 2, 0).numpy())
-            if t in kept:
-                generated.append(picture)
-    partial.replace(film)
-    films = {name: stack(_pad(row, generated)) for name, row in {**rows, "generated": generated}.items()}
-    save_grid(grid, [films])
-    return [film, grid]
-
-
-def _pad(row: list[Tensor], generated: list[Tensor]) -> list[Tensor]:
-    """Cut or pad a row to the length of the generated one; white where there is no input."""
-    from torch import full_like
-
-    return row[: len(generated)] + [full_like(picture, 255) for picture in generated[len(row) :]]
-
-
-def _move_and_record(
-    pieces: Iterable[Clip], kept: frozenset[int], model: VideoModel[Any], rows: dict[str, list[Tensor]]
-) -> Iterator[Clip]:
-    """Move the input to the model's device piece by piece, and add the frames in ``kept`` to ``rows``."""
-    from lightning.fabric.utilities import move_data_to_device
-
-    from zoo.visualization.grids import conditioning_film, to_film
-
-    first = 0
-    for piece in pieces:
-        films = {"given": conditioning_film(piece, 0, model.spec, model.source)} if model.source else {}
-        if "video" in piece:
-            films["real"] = to_film(piece["video"][0])
-        for name, film in films.items():
-            rows[name] += [frame for t, frame in enumerate(film, first) if t in kept]
-        first += len(next(iter(films.values()), ()))
-        yield move_data_to_device(piece, model.device)
-
-
-def _frames(model: VideoModel[Any], request: SampleRequest) -> Iterator[Sample]:
-    """Iterate over the frames of a sample, also for a model that does not stream."""
-    from zoo.model import pieces
-
-    if model.card.streams:
-        return model.stream(request)
-    whole = replace(request, given=_concatenate(list(pieces(request.given))))
-    return (Sample(frame) for frame in model.sample(whole).video.unbind(1))
-
-
-def _concatenate(pieces: Sequence[Clip]) -> Clip | None:
-    """Concatenate consecutive pieces along time; what has no time axis is taken from the first."""
-    from torch import Tensor, cat
-    from torch.utils._pytree import tree_map
-
-    def join(first: Any, *others: Any) -> Any:
-        return cat([first, *others], 1) if isinstance(first, Tensor) and first.ndim > 1 else first
-
-    return tree_map(join, *pieces) if pieces else None
 
 
 @hydra_command("sample")

@@ -263,6 +263,13 @@ class SampleSettings:
     reconstruct: bool = False
     """Encode every frame of the clip and decode it again, instead of generating."""
 
+    between: list[int] | None = None
+    """Two numbers, such as [0,3], to interpolate between: of samples made from nothing, or of validation clips if the
+    model has an encoder. The codes on the way from one to the other are decoded. None: no interpolation."""
+
+    steps: int = 8
+    """Only with `between`: number of videos on the way, both ends included."""
+
     given: str | None = None
     """Footage to sample from instead of the data set: a video, or a folder of frames or maps. None: validation clips
     of the data set."""

@@ -87,6 +87,19 @@ class ModelCard:
         """Whether it makes videos; a model that only classifies or segments them does not."""
         return not self.tasks <= {"classify", "segment"}
 
+    @property
+    def promises(self) -> tuple[str, ...]:
+        """What holds for its samples, for tables; the contract tests check it. Empty if it makes no videos."""
+        if not self.samples:
+            return ()
+        codes = ("has codes",) if self.latent else ()
+        return (
+            "any length" if self.streams else "bounded length",
+            "deterministic" if self.deterministic else "seeds differ",
+            "depends on its batch" if self.batch_statistics else "independent of its batch",
+            *codes,
+        )
+
     def fits(self, fields: Collection[str]) -> bool:
         """Whether a data set that can provide these fields, under some setting, has what the model needs."""
         return all(set(group) & set(fields) for group in self.needs)

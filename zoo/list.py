@@ -19,12 +19,19 @@ from zoo.help.text import asks_for_help, show_help
 
 def models_table(pattern: str) -> Table:
     """One row per model whose name matches the pattern, with the data sets that fit it."""
-    table = Table("model", "title", "tasks", "needs", "data sets that fit", title="models")
+    table = Table("model", "title", "tasks", "needs", "samples", "data sets that fit", title="models")
     for name in MODELS.names(pattern):
         card = MODELS.find(name).card
         sets = [entry.card.name for entry in DATA_SETS.entries() if card.fits(entry.card.fields)]
         title = f"{card.title}\n{card.paper}"
-        table.add_row(card.name, title, joined(sorted(card.tasks)), needs(card), joined(sets))
+        table.add_row(
+            card.name,
+            title,
+            joined(sorted(card.tasks)),
+            f"{needs(card)}\n{channels(card)}",
+            joined(card.promises),
+            joined(sets),
+        )
     return table
 
 
@@ -52,6 +59,11 @@ def features_table() -> Table:
     for card in NETWORKS.values():
         table.add_row(card.name, card.title, card.file)
     return table
+
+
+def channels(card: ModelCard) -> str:
+    """The channels that it can be trained on, for a table: ``RGB or grey``."""
+    return " or ".join({3: "RGB", 1: "grey"}[count] for count in sorted(card.channels, reverse=True))
 
 
 def needs(card: ModelCard) -> str:

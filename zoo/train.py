@@ -10,12 +10,12 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from zoo.card import ModelCard
 from zoo.config.compose import hydra_command
 from zoo.devices.launch import is_main_process
 from zoo.errors import Stopped
 from zoo.runs.files import CURVES, GALLERY_GRID, GALLERY_VIDEO, METRICS
 from zoo.sweep.command import run_sweep
+from zoo.training.plan import Plan
 from zoo.training.session import run_training
 from zoo.training.signals import exit_after_signal
 
@@ -32,11 +32,11 @@ def main(config: DictConfig) -> dict[str, float]:
     if finished.plan is None:
         print(f"{run} has already finished training. Sample from it: python -m zoo.sample run={run}")
     elif is_main_process():
-        print_summary(run, finished.plan.card, finished.metrics)
+        print_summary(run, finished.plan, finished.metrics)
     return finished.metrics
 
 
-def print_summary(run: Path, card: ModelCard, metrics: dict[str, float]) -> None:
+def print_summary(run: Path, plan: Plan, metrics: dict[str, float]) -> None:
     """Print the metrics, the files of the run and the next command."""
     shown = run.relative_to(Path.cwd()) if run.is_relative_to(Path.cwd()) else run
     print()
@@ -45,18 +45,19 @@ def print_summary(run: Path, card: ModelCard, metrics: dict[str, float]) -> None
     print(f"\nrun      {shown}")
     if (run / GALLERY_VIDEO).exists():
         print(f"video    {shown / GALLERY_VIDEO}")
-        print(f"grid     {shown / GALLERY_GRID}    rows: given, real, generated, and the input")
+        print(f"grid     {shown / GALLERY_GRID}")
     print(f"curves   {shown / CURVES}, {shown / METRICS}")
-    print(f"more     {next_command(card, shown)}")
+    print(f"more     {next_command(plan, shown)}")
     for offline in sorted(shown.glob("wandb/offline-run-*")):
         print(f"wandb    wandb sync {offline}")
 
 
-def next_command(card: ModelCard, run: Path) -> str:
+def next_command(plan: Plan, run: Path) -> str:
     """The command to run after a training."""
-    if card.samples:
-        return f"python -m zoo.sample run={run} frames=100"
-    return f"python -m zoo.evaluate run=<run of a model> {card.name}={run}"
+    if plan.card.samples:
+        longest = plan.settings.model.most_frames(plan.spec)
+        return f"python -m zoo.sample run={run}" + (" frames=100" if longest is None else " clips=8")
+    return f"python -m zoo.evaluate run=<run of a model> {plan.card.name}={run}"
 
 
 if __name__ == "__main__":

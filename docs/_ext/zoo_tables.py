@@ -13,6 +13,7 @@ from zoo.errors import joined
 from zoo.evaluation.catalogue import METRICS
 from zoo.evaluation.features.names import NETWORKS
 from zoo.help.commands import COMMANDS
+from zoo.list import channels
 
 BETTER = {"min": "lower", "max": "higher", "": ""}
 
@@ -25,8 +26,9 @@ def models() -> str:
         needs = joined(" or ".join(group) for group in card.needs)
         fitting = [code(data.card.name) for data in DATA_SETS.entries() if card.fits(data.card.fields)]
         link = f"[`{card.name}`]({card.name}.md)"
-        rows.append([link, card.title, card.paper, joined(sorted(card.tasks)), needs, joined(fitting)])
-    return table(["model", "title", "paper", "tasks", "needs", "data sets that fit"], rows)
+        tasks, promises = joined(sorted(card.tasks)), joined(card.promises)
+        rows.append([link, card.title, card.paper, tasks, needs, channels(card), promises, joined(fitting)])
+    return table(["model", "title", "paper", "tasks", "needs", "channels", "samples", "data sets that fit"], rows)
 
 
 def data_sets() -> str:

@@ -76,6 +76,31 @@ def make_films(folder: Path, shade: int) -> None:
     (folder / "index.json").write_text(json.dumps(index))
 
 
+def make_run_from_nothing(folder: Path) -> Path:
+    """A run of a model that generates from nothing, under a protocol of its own."""
+    protocol = replace(PROTOCOL, context=0)
+    run = make_run(folder, "gan", protocol=protocol, task="generate", given="nothing", films=False)
+    index = {f"sample/{number}": {"generated": f"{number}.mp4"} for number in range(2)}
+    for films in index.values():
+        write_video(run / "clips" / films["generated"], np.full((5, 32, 32, 3), 99, np.uint8), 12.5)
+    (run / "clips/index.json").write_text(json.dumps(index))
+    return run
+
+
+def test_samples_from_nothing_stand_beside_the_clips_of_other_runs(tmp_path):
+    """In a table of their own, since they share no protocol, and on the page and in the grid in their order."""
+    runs = [make_run_from_nothing(tmp_path / "gan"), make_run(tmp_path / "vid2vid")]
+    comparison, notes = gather(runs)
+    assert [(row.task, row.variant) for row in comparison.rows] == [("generate", "gan"), ("translate", "vid2vid")]
+    assert any("values of different tables are not comparable" in note for note in notes)
+    assert all(list(run.films) == list(KEYS) for run in comparison.runs)
+    assert list(comparison.runs[0].films[KEYS[1]].values()) == [tmp_path / "gan/clips/1.mp4"]
+    write_grid(tmp_path / "grid.mp4", comparison)
+    assert probe(tmp_path / "grid.mp4").frames == 5
+    alone, _ = gather(runs[:1])
+    assert list(alone.runs[0].films) == ["sample/0", "sample/1"]
+
+
 def test_seeds_form_a_row_and_the_significantly_best_is_marked(tmp_path):
     for seed, (good, bad) in enumerate(((30.0, 20.0), (31.0, 21.0), (32.0, 19.0)), 1):
         make_run(tmp_path / f"a{seed}", seed=seed, psnr=good)

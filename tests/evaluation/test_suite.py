@@ -188,6 +188,27 @@ def test_suite_does_not_measure_context_frames():
     assert suite.compute()[0].curves == {"l1": [0, 0, 0]}
 
 
+def test_samples_from_nothing_need_no_clips_beside_them():
+    """Two real clips and five samples: each frame of sample n is n/10 brighter than the one before, and in the third
+    frame twice as much, so its flicker is n/10. Real clips brighten by 0.1 and then 0.4."""
+    suite = Suite(["flicker"], replace(PROTOCOL, context=0, samples=5), Setup(3, 2))
+    steps = torch.arange(1.0, 6) / 10
+    video = torch.zeros(5, 3, 3, 4, 4)
+    video[:, 1] += steps.view(5, 1, 1, 1)
+    video[:, 2] += 3 * steps.view(5, 1, 1, 1)
+    clip = some_clip()
+    clip["video"] = torch.zeros(2, 3, 3, 4, 4)
+    clip["video"][:, 1:] += torch.tensor([0.1, 0.5]).view(2, 1, 1, 1)
+    suite.update_real(clip)
+    for first in (0, 2, 4):
+        names = [f"sample/{number}" for number in range(first, min(first + 2, 5))]
+        suite.update_samples(names, video[first : first + 2])
+    (measured,) = suite.compute()
+    assert measured.metrics == {"flicker": pytest.approx(0.3), "real/flicker": pytest.approx(0.3)}
+    with pytest.raises(ZooError, match="sample/0 contains NaN"):
+        suite.update_samples(["sample/0"], torch.full((1, 3, 3, 4, 4), math.nan))
+
+
 def test_clip_keys_are_a_checksum_of_clips_and_contents():
     suite = suite_of("l1")
 
@@ -237,6 +258,11 @@ def test_key_contains_the_protocol():
     assert protocol.key("l1") == "val/l1@8x16f-c1-64x128px"
     assert replace(protocol, draws=4, features="r3d18").key("fvd") == "val/fvd@8x16f-c1-64x128px-d4-r3d18"
     assert replace(protocol, options={"temperature": 0.5}).key("l1") == "val/l1@8x16f-c1-64x128px-temperature0.5"
+
+
+def test_key_shows_the_number_of_samples_and_the_truncation():
+    protocol = Protocol("puppets", "val", 8, 16, 0, 25.0, 64, 64, 0, samples=2048, options={"truncation": 0.5})
+    assert protocol.key("fvd") == "val/fvd@8x16f-c0-64x64px-n2048-truncation0.5"
 
 
 def test_protocols_name_the_fields_that_differ():

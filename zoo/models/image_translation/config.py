@@ -136,11 +136,6 @@ class ImageTranslationConfig(ModelConfig):
             return "condition" if "condition" in spec.fields else "labels"
         return self.given
 
-    @property
-    def batch_statistics(self) -> bool:
-        """Whether batch norm uses the statistics of the current images, as the releases do."""
-        return self.norm == "batch" and self.norm_statistics == "batch"
-
     def curriculum_stage(self, clips_seen: int) -> CurriculumStage:
         """Spatial curriculum: train the coarsest scale at its size, then add finer ones, each alone at first."""
         if not self.clips_per_scale:

@@ -73,7 +73,8 @@ from zoo.sample import sample
 from zoo.settings import EvaluateSettings, SampleSettings
 
 common = ["data.height=32", "data.width=32", "data.frames=8", "data.workers=0", "logger.wandb=disabled",
-          "budget.clips=8", "trainer.progress=false", "evaluation.rounds=1", "evaluation.clips=2", "callbacks.gallery_clips=2"]
+          "budget.clips=8", "trainer.progress=false", "evaluation.rounds=1", "evaluation.clips=2",
+          "callbacks.gallery_clips=2"]
 gan = zoo.fit("model=minigan", "data.channels=1", "model.width=4", *common, "hydra.run.dir=runs/gan").folder
 tiny = ["model.width=8", "model.downsamplings=1", "model.blocks=2", "model.discriminator_width=8",
         "model.discriminator_layers=2", "model.perceptual=none"]

@@ -18,6 +18,16 @@ SPEC = ClipSpec(("video", "attributes"), 4, 2, 2, 25.0, attributes={"action": ("
 @dataclass
 class ToyConfig(ModelConfig):
     name: str = "toy"
+    least: int = 0
+    most: int | None = None
+    longest: int | None = None
+
+    @property
+    def context_frames(self):
+        return (self.least, self.most)
+
+    def most_frames(self, spec):
+        return self.longest
 
 
 class Toy(VideoModel[ToyConfig]):
@@ -164,3 +174,27 @@ def test_samples_are_named_by_the_given_clips_or_counted():
     clip = {"key": ["a", "b"]}
     names, pieces = name_samples(SampleRequest(4, clip))
     assert (names, list(pieces)) == (["a", "b"], [clip])
+
+
+@pytest.mark.parametrize(
+    ("config", "frames", "context", "expected"),
+    [
+        (ToyConfig(), 8, 0, ""),
+        (ToyConfig(), 8, 8, "x.frames=8 with x.context=8 leaves no frame to generate. Try: x.frames=16"),
+        (ToyConfig(least=2), 8, 1, "toy with these settings needs at least 2 real frames. Try: x.context=2"),
+        (ToyConfig(most=3), 8, 4, "toy with these settings takes at most 3 real frames. Try: x.context=3"),
+        (ToyConfig(most=0), 8, 1, "toy with these settings is given no real frames. Leave it out"),
+        (ToyConfig(longest=16), 17, 0, "x.frames=17, but toy with these settings generates at most 16 frames."),
+        (ToyConfig(longest=16), 16, 0, ""),
+    ],
+)
+def test_impossible_counts_are_explained(config, frames, context, expected):
+    found = config.count_problems(SPEC, frames, context, "x.")
+    assert (expected in found[0]) if expected else (found == [])
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "expected"), [(0, None, 1), (1, None, 1), (2, None, 2), (0, 0, 0), (1, 4, 1), (0, 4, 1)]
+)
+def test_default_context_is_one_or_the_nearest_possible(least, most, expected):
+    assert ToyConfig(least=least, most=most).clamp_context(1) == expected

@@ -91,6 +91,7 @@ print([(row.task, row.given) for row in comparison.rows], Path("page/grid.mp4").
 """
 
 
+@pytest.mark.parametrize("python", ["installed"], indirect=True)
 def test_plugin_goes_the_whole_way(python, tmp_path):
     """Trained, sampled, interpolated, evaluated on more samples than clips, and compared with vid2vid on one page."""
     out = run(python, "-c", WHOLE_WAY, cwd=tmp_path)
@@ -104,9 +105,11 @@ def test_plugin_goes_the_whole_way(python, tmp_path):
     assert page.count("puppets/val-000000/0") >= 1
 
 
+@pytest.mark.parametrize("python", ["installed"], indirect=True)
 def test_two_processes_give_the_weights_of_one(python, tmp_path):
     """In double precision: the critic would amplify rounding errors."""
     common = ["model=minigan", "model.width=4", "budget.clips=16", "debug=smoke", *SMOKE, "trainer.precision=64-true"]
+    common += ["trainer.sync_batchnorm=true"]
     one = ["data.batch_size=4", "hydra.run.dir=one"]
     two = ["data.batch_size=2", "strategy=ddp", "strategy.accelerator=cpu", "strategy.devices=2", "hydra.run.dir=two"]
     for overrides in (one, two):

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from zoo.blocks.interpolation import slerp
 from zoo.card import ModelCard, ModelConfig
-from zoo.model import VideoModel, name_samples, slerp
+from zoo.model import VideoModel, name_samples
 from zoo.types import ClipSpec, SampleRequest
 
 CARD = ModelCard("toy", "", "", 2026, "", "", frozenset({"generate"}), (("video",),))

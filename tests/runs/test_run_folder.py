@@ -1,7 +1,9 @@
 """A run folder: one training at a time, nothing overwritten; failures leave an error message and a checkpoint."""
 
 import json
+import multiprocessing
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -263,6 +265,13 @@ def test_write_errors_and_lost_processes_are_explained(tmp_path):
     lost = pytest.raises(ZooError, match=r"died: Connection closed by peer \[127.0.0.1\]:32663. Its own error")
     with lost, explain_failures(tmp_path):
         raise RuntimeError(gloo)
+    ours, theirs = multiprocessing.Pipe()
+    theirs.close()
+    lost = pytest.raises(ZooError, match="loading process died: the end of its connection was reached")
+    with lost, explain_failures(tmp_path):
+        ours.recv()
+    with pytest.raises(EOFError), explain_failures(tmp_path):
+        pickle.loads(b"")  # a file that is cut off is not a lost process
     with pytest.raises(KeyError), explain_failures(tmp_path):
         raise KeyError("a bug keeps its stack trace")
 

@@ -22,7 +22,9 @@ def sample_generators(request: SampleRequest, names: Sequence[str], *stream: str
 
 
 def sample_noise(request: SampleRequest, names: Sequence[str], shape: Sequence[int], *stream: str | int) -> Tensor:
-    """Noise from N(0, 1), (B, ...) with ``shape`` after B, on the CPU; entries beyond ``request.truncation`` are drawn again.
+    """Noise from N(0, 1), (B, ...) with ``shape`` for the dots, on the CPU.
+
+    Entries beyond ``request.truncation`` are drawn again.
 
     names: of the samples. stream: name or number of the use, such as a frame: uses are independent.
     """

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import multiprocessing.connection
 import re
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +32,10 @@ def explain_failures(run: Path) -> Iterator[None]:
         yield
     except ConnectionError as problem:  # the loader died while a batch was being received
         raise ZooError(f"{LOST_LOADER.format(problem.strerror or problem)} {resume_hint(run)}") from problem
+    except EOFError as problem:
+        if not _comes_from_a_connection(problem):
+            raise
+        raise ZooError(f"{LOST_LOADER.format('the end of its connection was reached')} {resume_hint(run)}") from problem
     except OSError as problem:
         if problem.errno not in DISK_ERRORS:
             raise
@@ -41,6 +47,12 @@ def explain_failures(run: Path) -> Iterator[None]:
                 reason = SOURCE_LINE.sub("", str(problem).splitlines()[0]).partition(". ")[0].rstrip(".")
                 raise ZooError(f"{sentence.format(reason)} {resume_hint(run)}") from problem
         raise
+
+
+def _comes_from_a_connection(problem: EOFError) -> bool:
+    """Whether another process closed its end of a connection; reading a file that was cut off gives the same error."""
+    last = traceback.extract_tb(problem.__traceback__)[-1]
+    return last.filename == multiprocessing.connection.__file__
 
 
 def resume_hint(run: Path) -> str:

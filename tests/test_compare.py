@@ -76,6 +76,27 @@ def make_films(folder: Path, shade: int) -> None:
     (folder / "index.json").write_text(json.dumps(index))
 
 
+def test_trivial_rows_stand_below_the_models_once(tmp_path):
+    """They are the same in every run, have no seed, and neither are nor prevent the best value."""
+    for seed, (good, bad) in enumerate(((30.0, 20.0), (31.0, 21.0), (32.0, 19.0)), 1):
+        for width, psnr in ((8, good), (16, bad)):
+            run = make_run(tmp_path / f"{width}-{seed}", seed=seed, psnr=psnr, width=width)
+            more = {"model": "vid2vid", "baseline": "given frame repeated"}
+            line = Result(8, "translate", "labels, 1 frame", {"psnr": 40.0}, PROTOCOL, more).line()
+            add_line(run / "results.jsonl", line)
+    comparison, _ = gather(find_runs([f"{tmp_path}/*"]))
+    rows = [(row.variant, row.seeds, row.baseline) for row in comparison.rows]
+    assert rows == [
+        ("vid2vid width=16", (1, 2, 3), False),
+        ("vid2vid width=8", (1, 2, 3), False),
+        ("given frame repeated", (), True),
+    ]
+    cells = [row.cells[PROTOCOL.key("psnr")] for row in comparison.rows]
+    assert [(cell.mean, cell.best) for cell in cells] == [(20, False), (31, True), (40, False)]
+    assert cells[2].half_width is None
+    assert "| *given frame repeated* | labels, 1 frame | – |" in to_markdown(comparison)
+
+
 def make_run_from_nothing(folder: Path) -> Path:
     """A run of a model that generates from nothing, under a protocol of its own."""
     protocol = replace(PROTOCOL, context=0)

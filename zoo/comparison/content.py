@@ -100,6 +100,9 @@ class Row:
     curves: dict[str, list[float]] = field(default_factory=dict)
     """Value of each measured frame by key, mean over seeds; the first belongs to the first frame after the context."""
 
+    baseline: bool = False
+    """Trivial samples, or the ceiling: no model, so without seeds."""
+
 
 @dataclass(frozen=True)
 class Comparison:

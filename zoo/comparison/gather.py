@@ -40,6 +40,8 @@ IGNORED_SETTINGS = (
 )
 """Settings in which runs of one variant may differ: the seed, and what changes no value."""
 CONFIDENCE = 0.95
+NO_SEED = -1
+"""In place of the seed of a trivial row, which no training made."""
 NOT_GENERATIVE = ("classify", "segment")
 """Tasks of models that generate no videos."""
 
@@ -231,7 +233,7 @@ def _newest(results: Sequence[Result]) -> list[Result]:
     """One result per protocol and ``given``: the one after the longest training, with the last value of each metric."""
     newest: list[Result] = []
     for result in results:
-        same = [i for i, r in enumerate(newest) if (r.protocol, r.given) == (result.protocol, result.given)]
+        same = [i for i, r in enumerate(newest) if _identity(r) == _identity(result)]
         if not same:
             newest.append(result)
         elif result.seen > newest[same[0]].seen:
@@ -241,6 +243,10 @@ def _newest(results: Sequence[Result]) -> list[Result]:
             metrics, curves = before.metrics | result.metrics, before.curves | result.curves
             newest[same[0]] = replace(result, metrics=metrics, curves=curves)
     return newest
+
+
+def _identity(result: Result) -> tuple[Protocol, str, str]:
+    return result.protocol, result.given, result.baseline
 
 
 def _columns(results: Results) -> tuple[list[Column], list[str]]:
@@ -327,30 +333,36 @@ def _rows(runs: Sequence[ComparedRun], results: Results, columns: Sequence[Colum
     grouped: dict[tuple[str, str, str], dict[int, Result]] = {}
     values: dict[tuple[str, str, str], dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
     curves: dict[tuple[str, str, str], dict[str, list[list[float]]]] = defaultdict(lambda: defaultdict(list))
+    baselines: set[tuple[str, str, str]] = set()
     kept = [column.protocol for column in columns]
     for run in runs:
         for result in (line for line in results[run.name] if line.protocol.flat() in kept):
-            row = result.task, run.variant, result.given
-            grouped.setdefault(row, {})[run.seed] = result
+            row, seed = (result.task, run.variant, result.given), run.seed
+            if result.baseline:  # the same in every run
+                row, seed = (result.task, result.baseline, result.given), NO_SEED
+                baselines.add(row)
+            grouped.setdefault(row, {})[seed] = result
             for metric, value in result.metrics.items():
-                values[row][result.protocol.key(metric)][run.seed] = value
+                values[row][result.protocol.key(metric)][seed] = value
             for metric, curve in result.curves.items():
                 curves[row][result.protocol.key(metric)].append(curve)
     keys = {column.key for column in columns}
     shown = [row for row in grouped if keys & set(values[row])]
     for task in dict.fromkeys(row[0] for row in shown):
-        members = [row for row in shown if row[0] == task]
+        members = sorted((row for row in shown if row[0] == task), key=lambda row: row in baselines)
         cells: dict[tuple[str, str, str], dict[str, Cell]] = {row: {} for row in members}
         for column in columns:
             by_row = {row: values[row].get(column.key, {}) for row in members}
             for row, by_seed in by_row.items():
                 if by_seed:
-                    others = [list(each.values()) for other, each in by_row.items() if other != row and each]
+                    rivals = (other for other in members if other != row and other not in baselines)
+                    others = [list(by_row[other].values()) for other in rivals if by_row[other]]
                     real = values[row].get(_real_key(column.key), {})
                     cells[row][column.key] = build_cell(by_seed, others, column.better, list(real.values()))
         for row in members:
-            seeds = tuple(sorted(grouped[row]))
-            yield Row(row[1], task, row[2], seeds, cells[row], {k: mean_curve(each) for k, each in curves[row].items()})
+            seeds = tuple(sorted(seed for seed in grouped[row] if seed != NO_SEED))
+            frames = {key: mean_curve(each) for key, each in curves[row].items()}
+            yield Row(row[1], task, row[2], seeds, cells[row], frames, row in baselines)
 
 
 def mean_curve(curves: Sequence[Sequence[float]]) -> list[float]:

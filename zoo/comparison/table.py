@@ -37,7 +37,7 @@ def format_cell(cell: Cell | None) -> str:
 
 def to_markdown(comparison: Comparison, columns: Sequence[Column] | None = None) -> str:
     """One table per task. ± is half the width of the 95 % confidence interval of the mean over seeds. Bold values are
-    significantly better than every other row of the task (95 %, Welch's t-test).
+    significantly better than every other model of the task (95 %, Welch's t-test). Rows in italics are trivial samples.
 
     columns: None is all but the windows of time.
     """
@@ -51,7 +51,8 @@ def to_markdown(comparison: Comparison, columns: Sequence[Column] | None = None)
         lines.append("| --- | --- | --- |" + " ---: |" * len(own))
         for row in rows:
             cells = (format_cell(row.cells.get(column.key)) for column in own)
-            head = f"| {escape_markdown(row.variant)} | {escape_markdown(row.given)} | {len(row.seeds)} | "
+            name = f"*{escape_markdown(row.variant)}*" if row.baseline else escape_markdown(row.variant)
+            head = f"| {name} | {escape_markdown(row.given)} | {len(row.seeds) or '–'} | "
             lines.append(head + " | ".join(cells) + " |")
         lines.append("")
     return "\n".join(lines)
@@ -97,7 +98,8 @@ def terminal_tables(comparison: Comparison) -> Iterator[Table]:
         table = Table(title=escape(task), title_justify="left")
         table.add_column("metric", overflow="fold")
         for row in rows:
-            head = f"{escape(row.variant)}\n[dim]{escape(row.given)}; {len(row.seeds)} seeds[/]"
+            seeds = "no model" if row.baseline else f"{len(row.seeds)} seeds"
+            head = f"{escape(row.variant)}\n[dim]{escape(row.given)}; {seeds}[/]"
             table.add_column(head, justify="right")
         for column in main_columns(comparison):
             if any(column.key in row.cells for row in rows):

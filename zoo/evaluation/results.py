@@ -45,6 +45,11 @@ class Result:
     curves: dict[str, list[float]] = field(default_factory=dict)
     """Value of each measured frame by name, for paired metrics; empty in lines older than this entry."""
 
+    @property
+    def baseline(self) -> str:
+        """Name of the trivial row in tables (`zoo.evaluation.baselines`); "" for samples of the model."""
+        return str(self.more.get("baseline", ""))
+
     def line(self) -> str:
         """Return the line as JSON. JSON has no NaN and no infinity; they become null."""
         plain: dict[str, Any] = {

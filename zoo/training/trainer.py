@@ -151,5 +151,6 @@ def trainer_arguments(settings: Train, card: ModelCard) -> dict[str, Any]:
 
 def round_metrics(run: Path, clips_seen: int) -> dict[str, float]:
     """Metrics of the validation round after ``clips_seen`` training clips, by logged key."""
-    results = [result for result in read_results(run) if result.seen == clips_seen and result.protocol.split == "val"]
+    rounds = [result for result in read_results(run) if result.protocol.split == "val" and not result.baseline]
+    results = [result for result in rounds if result.seen == clips_seen]
     return {result.protocol.key(name): value for result in results for name, value in result.metrics.items()}

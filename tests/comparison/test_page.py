@@ -426,6 +426,22 @@ def test_curves_over_frames_have_a_line_for_each_shown_variant(page):
     assert lines.count() == 1
 
 
+def test_trivial_rows_belong_to_no_run(page, comparison, tmp_path):
+    """They stay when runs are hidden, and have a line of their own."""
+    trivial = Row(
+        "frame repeated", "predict", "first frame", (), {PSNR: cell(19.0)}, {PSNR: [19.0, 18.0]}, baseline=True
+    )
+    open_page(page, write_page(tmp_path, replace(comparison, rows=(*comparison.rows, trivial))))
+    assert page.locator("tr", has_text="frame repeated").count() == 1
+    lines = page.locator(f"#frames [data-key='{PSNR}'] path")
+    assert [line.get_attribute("data-runs") for line in lines.all()] == ["0", "2", ""]
+    page.uncheck("#runs input >> nth=0")
+    page.uncheck("#runs input >> nth=2")
+    assert [line.get_attribute("data-runs") for line in lines.all()] == [""]
+    page.focus("#frames .plot")
+    assert page.locator("#frames .reading .run-name").all_inner_texts() == ["frame repeated, given first frame"]
+
+
 def test_hidden_runs_leave_films_and_tables(page):
     page.uncheck("#runs input >> nth=0")
     assert page.locator(".film[data-run='0']:visible").count() == 0

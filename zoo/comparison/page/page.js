@@ -77,6 +77,7 @@ const DASHES = ["", "6 3", "2 2", "9 3 2 3", "1 4"];
 
 /** Line style of a run, everywhere on the page. From the ninth run on, colours repeat with another dash pattern. */
 function lineOf(run) {
+  if (run === undefined) return { class: "line", style: "--colour: var(--muted)", "stroke-dasharray": "2 3" }; // no model
   const dash = DASHES[Math.floor(run / COLOURS) % DASHES.length];
   return { class: "line", style: `--colour: var(--line-${run % COLOURS})`, "stroke-dasharray": dash || null };
 }

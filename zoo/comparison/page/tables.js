@@ -57,7 +57,7 @@ function drawResults() {
   const columns = [
     textColumn("variant", (row) => row.variant, "th"),
     textColumn("given", (row) => row.given),
-    textColumn("seeds", (row) => (row.baseline ? "no model" : row.seeds.length)),
+    textColumn("seeds", (row) => row.seeds.length),
     ...data.columns.map(metricColumn),
   ];
   const groups = [...groupedBy(data.rows, (row) => row.task)].map(([task, rows]) => taskGroup(task, rows, columns));

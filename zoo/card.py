@@ -6,8 +6,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import get_args
 
+from zoo.errors import check_choice
 from zoo.registry import Registry
 from zoo.types import FIELDS, ClipSpec, Task
+
+STRATEGIES = ("auto", "cpu", "ddp", "fsdp", "deepspeed")
+"""The options of conf/strategy."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +82,12 @@ class ModelCard:
     """Clips of a validation round: the default of evaluation.clips."""
 
     def __post_init__(self) -> None:
-        named = {name for group in self.needs for name in group} | self.uses
-        assert named <= set(FIELDS), f"not fields of a clip: {sorted(named - set(FIELDS))}"
-        assert self.tasks <= set(get_args(Task)), f"not tasks: {sorted(self.tasks - set(get_args(Task)))}"
+        for name in self.wanted():
+            check_choice("needs or uses", name, FIELDS)
+        for task in self.tasks:
+            check_choice("tasks", task, get_args(Task))
+        for strategy in self.strategies:
+            check_choice("strategies", strategy, STRATEGIES)
 
     @property
     def samples(self) -> bool:

@@ -73,18 +73,20 @@ def needs(card: ModelCard) -> str:
 
 @command
 def main() -> None:
-    """Run the command. It takes one pattern, such as ``vid*``."""
+    """Run the command. It takes one pattern, such as ``vid*``; then it lists these models alone."""
     if asks_for_help(sys.argv[1:]):
         show_help(COMMANDS["list"], [])
         return
     patterns = sys.argv[1:] or ["*"]
+    named = patterns != ["*"]
     if len(patterns) > 1 or not MODELS.names(patterns[0]):
         raise ZooError(f"No model matches {' '.join(patterns)}. Known: {joined(MODELS.names())}.")
     console = Console()
     console.print(models_table(patterns[0]))
-    console.print(data_table())
-    console.print(metrics_table())
-    console.print(features_table())
+    if not named:
+        console.print(data_table())
+        console.print(metrics_table())
+        console.print(features_table())
     console.print(f"python -m zoo.train model={MODELS.names(patterns[0])[0]} data=puppets")
 
 

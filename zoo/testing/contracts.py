@@ -51,6 +51,9 @@ from zoo.testing.helpers import (
 from zoo.testing.kills import check_resuming, check_resuming_on_two_processes
 from zoo.training.preflight import check
 
+COLD = {"temperature": 0.1}
+"""Options of a sample with little variance."""
+
 
 class TrainedContract:
     """Contract of every trained model. A subclass defines the fixture ``name``."""
@@ -235,6 +238,14 @@ class SamplerContract(TrainedContract):
         whole = model.sample(request).video
         alone = torch.cat([model.sample(one_of(request, index)).video for index in range(CLIPS)])
         assert torch.allclose(alone, whole, atol=1e-5) == (not model.batch_statistics)
+
+    def test_options_of_the_card_change_the_sample(self, name: str) -> None:
+        """`truncation` and `temperature`, if the card lists them."""
+        model, clip = tiny_model(name).eval(), tiny_clip(name)
+        request = request_for(model, clip)
+        others = {"truncation": replace(request, truncation=0.1), "temperature": replace(request, options=COLD)}
+        for option in model.card.options & set(others):
+            assert not torch.equal(model.sample(others[option]).video, model.sample(request).video), option
 
     def test_longer_sample_starts_with_the_shorter_one(self, name: str) -> None:
         """A model that streams does not use future inputs."""

@@ -51,10 +51,13 @@ def show(results: list[EvaluationResult]) -> None:
         table = Table("metric", "", title=title, title_justify="left")
         table.add_column("samples", justify="right")
         table.add_column("real clips", justify="right")
+        for trivial in result.baselines:
+            table.add_column(trivial, justify="right", style="dim")
         for name, value in result.metrics.items():
             if not name.startswith("real/"):
                 real = result.metrics.get(f"real/{name}")
-                table.add_row(name, arrows[better(name)], f"{value:.4f}", "" if real is None else f"{real:.4f}")
+                shown = [value, real, *(values.get(name) for values in result.baselines.values())]
+                table.add_row(name, arrows[better(name)], *("" if each is None else f"{each:.4f}" for each in shown))
         Console().print(table)
 
 

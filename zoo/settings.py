@@ -325,6 +325,10 @@ class EvaluateSettings(EvaluationTools):
     seed: int = 0
     """Only for a run: random seed of the samples."""
 
+    baselines: bool = False
+    """Only for a run: measure trivial samples on the same clips, too, such as the given frame repeated. A model should
+    be better than they are."""
+
     real: str | None = None
     """Folder of real videos. Videos with the same name in both folders are compared in pairs."""
 

@@ -11,12 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from zoo.data.base import ClipSet
-from zoo.types import Clip
+from zoo.evaluation.protocol import Protocol
+from zoo.evaluation.suite import Suite
+from zoo.types import Clip, sample_name
 
 MEAN_CLIPS = 256
 """Training clips that are averaged, the first ones."""
@@ -144,3 +147,29 @@ def find_baselines(context: int, paired: bool, from_labels: bool) -> list[Baseli
     """
     possible = {"frames": context > 0, "labels": context > 0 and from_labels, "": not paired}
     return [baseline for baseline in BASELINES if possible[baseline.needs]]
+
+
+@dataclass(frozen=True)
+class MeasuredBaseline:
+    """A baseline with a suite of metrics of its own."""
+
+    baseline: Baseline
+    suite: Suite
+    protocol: Protocol
+    training: TrainingClips
+
+    @property
+    def title(self) -> str:
+        """Name of the row in tables."""
+        return self.baseline.title
+
+    def update(self, clip: Clip) -> None:
+        """Add a batch of real clips, and as many samples that are made from them."""
+        video = self.baseline.make(Made(clip, self.protocol.context, 0, self.training))
+        self.suite.update(clip, (video for _ in range(self.protocol.draws)))
+
+    def add_samples(self, first: int, count: int, like: Tensor) -> None:
+        """Add samples that belong to no clip, from number ``first`` on. like: a batch of videos, for its form."""
+        clip: Any = {"video": like.new_empty(count, self.protocol.frames, *like.shape[2:])}
+        names = [sample_name(number) for number in range(first, first + count)]
+        self.suite.update_samples(names, self.baseline.make(Made(clip, 0, first, self.training)))

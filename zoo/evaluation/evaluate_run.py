@@ -12,9 +12,10 @@ from torch.utils.data import default_collate
 from zoo.data.base import ClipSet, DataConfig, build_set
 from zoo.devices.hardware import find_device
 from zoo.errors import ZooError
+from zoo.evaluation.baselines import MeasuredBaseline, TrainingClips, find_baselines
 from zoo.evaluation.catalogue import METRICS
 from zoo.evaluation.choice import Situation, check_metrics, default_metrics, has_pairs
-from zoo.evaluation.metric import FrameCurves, MetricValues
+from zoo.evaluation.metric import FrameCurves, MetricValues, Setup
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import add_result
 from zoo.evaluation.suite import Suite
@@ -44,6 +45,9 @@ class EvaluationResult:
 
     curves: FrameCurves = field(default_factory=dict)
     """Value of each measured frame, for paired metrics."""
+
+    baselines: dict[str, MetricValues] = field(default_factory=dict)
+    """The same metrics of trivial samples, by the title of the row."""
 
 
 def evaluate_run(settings: EvaluateSettings) -> list[EvaluationResult]:
@@ -127,6 +131,7 @@ def _evaluate(
     )
     setup = open_tools(settings, names, protocol, spec, config, training_seed(str(settings.run)), classifier)
     suite = Suite(names, protocol, setup)
+    baselines = _open_baselines(settings, names, protocol, setup, situation, config) if settings.baselines else []
     request = SampleRequest(
         frames, context=context, seed=settings.seed, options=_sampling_options(settings), truncation=settings.truncation
     )
@@ -134,20 +139,51 @@ def _evaluate(
     for clip in iter_batches(real, clips, frames, settings.batch_size):
         clip = move_data_to_device(clip, model.device)
         if from_nothing:
-            suite.update_real(clip)
+            for each in (suite, *(baseline.suite for baseline in baselines)):
+                each.update_real(clip)
             continue
+        for baseline in baselines:
+            baseline.update(clip)
         requests = [replace(request, given=clip, draw=draw) for draw in range(settings.draws)]
         suite.update(clip, (model.sample(each).video for each in requests))  # one draw in memory at a time
     if from_nothing:
-        _add_samples(suite, model, request, settings.samples or clips, settings.batch_size)
-    return _write_results(settings, model, suite, context)
+        _add_samples(suite, baselines, model, request, settings.samples or clips, settings.batch_size)
+    return _write_results(settings, model, suite, baselines, context)
 
 
-def _add_samples(suite: Suite, model: VideoModel[Any], request: SampleRequest, count: int, batch_size: int) -> None:
-    """Sample from nothing, batch by batch, and add the samples to the suite."""
+def _open_baselines(
+    settings: EvaluateSettings,
+    names: Sequence[str],
+    protocol: Protocol,
+    setup: Setup,
+    situation: Situation,
+    config: DataConfig,
+) -> list[MeasuredBaseline]:
+    """The trivial rows of a protocol, each with the metrics that make sense for it."""
+    found = find_baselines(protocol.context, situation.paired, situation.from_labels)
+    if not found:
+        return []
+    clips = build_set(replace(config, frames=protocol.frames), "train", frozenset(), training_seed(str(settings.run)))
+    training = TrainingClips(clips, protocol.frames)
+    kept = [name for name in names if not METRICS[name].draws]
+    return [MeasuredBaseline(each, Suite(kept, protocol, setup), protocol, training) for each in found]
+
+
+def _add_samples(
+    suite: Suite,
+    baselines: Sequence[MeasuredBaseline],
+    model: VideoModel[Any],
+    request: SampleRequest,
+    count: int,
+    batch_size: int,
+) -> None:
+    """Sample from nothing, batch by batch, and add the samples to the suite, and as many to the baselines."""
     for first in range(0, count, batch_size):
         each = replace(request, first=first, clips=min(batch_size, count - first))
-        suite.update_samples(each.names, model.sample(each).video)
+        video = model.sample(each).video
+        suite.update_samples(each.names, video)
+        for baseline in baselines:
+            baseline.add_samples(first, each.clips, video)
 
 
 def _sampling_options(settings: EvaluateSettings) -> dict[str, Any]:
@@ -166,7 +202,11 @@ def _protocol_options(settings: EvaluateSettings, model: VideoModel[Any]) -> dic
 
 
 def _write_results(
-    settings: EvaluateSettings, model: VideoModel[Any], suite: Suite, context: int
+    settings: EvaluateSettings,
+    model: VideoModel[Any],
+    suite: Suite,
+    baselines: Sequence[MeasuredBaseline],
+    context: int,
 ) -> list[EvaluationResult]:
     """Add the results to results.jsonl. The classifier's come last: they are kept only if it is accurate on the real
     clips, and the others are kept in any case."""
@@ -175,7 +215,20 @@ def _write_results(
     for each in measured:
         check_classifier_on_real_clips(each.metrics)
         add_result(folder, model, each.metrics, each.protocol, given, each.curves)
-    return [EvaluationResult(given, each.protocol, each.metrics, each.curves) for each in measured]
+    trivial = {each.title: each.suite.compute() for each in baselines}
+    for title, rows in trivial.items():
+        for row in rows:
+            add_result(folder, model, row.metrics, row.protocol, given, row.curves, baseline=title)
+    return [
+        EvaluationResult(
+            given,
+            each.protocol,
+            each.metrics,
+            each.curves,
+            {title: row.metrics for title, rows in trivial.items() for row in rows if row.protocol == each.protocol},
+        )
+        for each in measured
+    ]
 
 
 def _check_settings(settings: EvaluateSettings, model: VideoModel[Any], context: int, frames: int) -> None:

@@ -18,6 +18,7 @@ from zoo.callbacks.ema import MovingAverage
 from zoo.callbacks.estimate import Estimate
 from zoo.callbacks.gallery import Gallery
 from zoo.callbacks.lazy_wandb import LazyWandb
+from zoo.callbacks.norm_statistics import NormStatistics
 from zoo.callbacks.non_finite import StopOnNonFinite
 from zoo.callbacks.progress import build_progress
 from zoo.callbacks.sample_metrics import SampleMetrics
@@ -105,6 +106,7 @@ def build_callbacks(plan: Plan, run: Path) -> list[Callback]:
         StopOnNonFinite(run),
         StepCheckpoint(run, settings.save_minutes),
         MovingAverage(settings.ema_half_life),
+        NormStatistics(),
         ClipsSeen(),
         *evaluation_callbacks(plan, run),
         LazyWandb(),

@@ -90,8 +90,19 @@ class Vid2VidConfig(ImageTranslationConfig):
     """Only with first_frame=generated: share of the steps whose clip begins from nothing, 0 to 1. The other steps begin
     from 1 to L real frames."""
 
+    lr: float = 3e-4
+    """Learning rate of Adam for the generator: constant in the first half of the training, then linearly to zero. The
+    paper has 2e-4."""
+
+    discriminator_lr: float = 3e-4
+    """Learning rate of Adam for the discriminators, with the same schedule. The paper has 2e-4."""
+
     flow_weight: float = 10.0
     """Weight of the flow losses: error of the predicted flow, and of the real frame warped by it (eq. 8)."""
+
+    foreground_flow_share: float = 0.0
+    """Share of the flow losses that the foreground classes have, 0 to 1, however few pixels they cover. 0: every pixel
+    counts alike, as published."""
 
     consistency_weight: float = 10.0
     """Weight of the difference between a generated frame and the previous one warped by the reference flow."""

@@ -69,6 +69,10 @@ class VideoVAEConfig(ModelConfig):
     norm: str = "none"
     """Only for preset=dcgan: normalisation layers, none or batch."""
 
+    colour_field: bool = True
+    """Only for preset=dcgan: add a smooth image of 4 x 4 colours, a linear map of the code, to what the decoder outputs.
+    Ours; without it, frames do not get the colour of the wall that the code contains."""
+
     code: int | None = None
     """Dimensions of the code z of a frame. None: those of the preset (dcgan 64, paper 512)."""
 

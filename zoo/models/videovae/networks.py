@@ -44,7 +44,8 @@ def frame_encoder(config: VideoVAEConfig, spec: ClipSpec) -> nn.Module:
 def frame_decoder(config: VideoVAEConfig, spec: ClipSpec, code: int) -> nn.Module:
     """Build the decoder of codes: (N, code) -> (N, C, H, W) in (-1, 1)."""
     if config.preset == "dcgan":
-        return dcgan.Decoder(spec.height, spec.width, config.width, code, config.norm, spec.channels)
+        size = (spec.height, spec.width)
+        return dcgan.Decoder(*size, config.width, code, config.norm, spec.channels, config.colour_field)
     layers: list[nn.Module] = [
         nn.Linear(code, 1024), nn.ReLU(inplace=True), nn.Linear(1024, 1280), nn.ReLU(inplace=True),
         nn.Unflatten(1, (80, 4, 4)),

@@ -52,8 +52,7 @@ class Encoder(nn.Module):
 class ColourField(nn.Module):
     """A smooth image from a code, (N, F) -> (N, C, H, W): a linear map to FIELD_SIZE x FIELD_SIZE colours, enlarged.
 
-    Not in DCGAN. Each layer of a decoder can pass on a colour that covers the image only through all of its kernels; this
-    is a direct path for it.
+    Not in DCGAN. A colour of the whole image has to pass all layers of a decoder; this is a direct path for it.
     """
 
     def __init__(self, height: int, width: int, features: int, image_channels: int = 3) -> None:

@@ -269,8 +269,10 @@ class VideoData(LightningDataModule):
         return ClipLoader(clips, order, config.workers)
 
     def first_training_batches(self, number: int) -> Iterator[tuple[int, Clip]]:
-        """Yield the first ``number`` training clips in batches, each with the index of its first clip; the same at every
-        call and on every rank."""
+        """Yield the first ``number`` training clips in batches, each with the index of its first clip.
+
+        They are the same at every call and on every rank. Raises ZooError for a clip that cannot be read.
+        """
         clips = KeyedClips(self.config, "train", self.fields, self.seed)
         number, size = min(number, len(clips.full_size)), self.config.batch_size
         for first in range(0, number, size):

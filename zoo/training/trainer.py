@@ -18,8 +18,8 @@ from zoo.callbacks.ema import MovingAverage
 from zoo.callbacks.estimate import Estimate
 from zoo.callbacks.gallery import Gallery
 from zoo.callbacks.lazy_wandb import LazyWandb
-from zoo.callbacks.norm_statistics import NormStatistics
 from zoo.callbacks.non_finite import StopOnNonFinite
+from zoo.callbacks.norm_statistics import NormStatistics
 from zoo.callbacks.progress import build_progress
 from zoo.callbacks.sample_metrics import SampleMetrics
 from zoo.callbacks.segmentation_metrics import SegmentationMetrics

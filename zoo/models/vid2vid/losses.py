@@ -132,8 +132,8 @@ def motion_losses(
 def foreground_shared(confidence: Tensor, foreground: Tensor, share: float) -> Tensor:
     """The confidence, rescaled so that the foreground has ``share`` of its sum and the background the rest.
 
-    confidence, foreground: (B, n, 1, H, W), at least 0; foreground is 1 on pixels of the foreground, else 0. Returns the
-    confidence unchanged if all of it lies on one side.
+    confidence, foreground: (B, n, 1, H, W), at least 0; foreground is 1 on pixels of the foreground, else 0. Returns
+    the confidence unchanged if all of it lies on one side.
     """
     inside, outside = confidence * foreground, confidence * (1 - foreground)
     total, within, without = confidence.sum(), inside.sum(), outside.sum()

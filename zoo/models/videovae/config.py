@@ -70,7 +70,7 @@ class VideoVAEConfig(ModelConfig):
     """Only for preset=dcgan: normalisation layers, none or batch."""
 
     colour_field: bool = True
-    """Only for preset=dcgan: add a smooth image of 4 x 4 colours, a linear map of the code, to what the decoder outputs.
+    """Only for preset=dcgan: add a smooth image of 4 x 4 colours, a linear map of the code, to the decoder's output.
     Ours; without it, frames do not get the colour of the wall that the code contains."""
 
     code: int | None = None

@@ -147,7 +147,7 @@ class ModelConfig:
 
     @classmethod
     def preset_default(cls, preset: str, setting: str) -> Any:
-        """Default of a setting under a preset; under an unknown preset, which the constructor refuses, the small one."""
+        """Default of a setting under a preset; the small one under an unknown preset, which the constructor refuses."""
         if setting in cls.presets.get(preset, {}):
             return cls.presets[preset][setting]
         return next(field.default for field in fields(cls) if field.name == setting)

@@ -19,9 +19,9 @@ from zoo.help.text import asks_for_help, show_help
 
 def models_table(pattern: str) -> Table:
     """One row per model whose name matches the pattern, with the data sets that fit it."""
-    table = Table("model", "title", "tasks", "needs", "samples", "data sets that fit", title="models")
+    table = Table("model", "title", "tasks", "needs", "samples", "presets", "data sets that fit", title="models")
     for name in MODELS.names(pattern):
-        card = MODELS.find(name).card
+        card, config = MODELS.find(name).card, MODELS.find(name).config
         sets = [entry.card.name for entry in DATA_SETS.entries() if card.fits(entry.card.fields)]
         title = f"{card.title}\n{card.paper}"
         table.add_row(
@@ -30,6 +30,7 @@ def models_table(pattern: str) -> Table:
             joined(sorted(card.tasks)),
             f"{needs(card)}\n{channels(card)}",
             joined(card.promises),
+            joined(config.presets),
             joined(sets),
         )
     return table

@@ -291,7 +291,7 @@ def test_unsupported_frame_sizes_are_reported():
     assert VideoVAEConfig().problems(SPEC) == []
     assert "cannot be halved" in VideoVAEConfig().problems(replace(SPEC, height=60, width=50))[0]
     wrong = VideoVAEConfig(preset="paper").problems(replace(SPEC, height=128, width=128))
-    assert "model.preset=paper is for 64x64 pixels, but clips are 128x128" in wrong[0]
+    assert "model.preset=paper, is for 64x64 pixels, but clips are 128x128" in wrong[0]
 
 
 @pytest.mark.parametrize(

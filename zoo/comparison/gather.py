@@ -15,6 +15,7 @@ from typing import Any
 
 from scipy.stats import t as student
 
+from zoo.card import MODELS, ModelConfig
 from zoo.comparison.content import Cell, Column, ComparedRun, Comparison, Row
 from zoo.errors import ZooError, joined
 from zoo.evaluation.catalogue import better
@@ -222,8 +223,21 @@ def differing_settings(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     return [
         name
         for name in names
-        if not name.startswith(IGNORED_SETTINGS) and len({repr(config.get(name)) for config in configs}) > 1
+        if not name.startswith(IGNORED_SETTINGS)
+        and len({repr(config.get(name)) for config in configs}) > 1
+        and not all(_follows_preset(config, name) for config in configs)
     ]
+
+
+def _follows_preset(config: Mapping[str, Any], name: str) -> bool:
+    """Whether a setting of a model has a value that the preset of the run gives it, so the preset's name says it."""
+    model, preset = config.get("model.name"), config.get("model.preset")
+    if model not in MODELS.names():  # a run of a plug-in that is not installed
+        return False
+    cls: type[ModelConfig] = MODELS.find(str(model)).config
+    setting = name.removeprefix("model.")
+    depends_on_preset = any(setting in values for values in cls.presets.values())
+    return depends_on_preset and cls.preset_default(str(preset), setting) == config.get(name)
 
 
 # ---------------------------------------------------------------- columns

@@ -20,6 +20,7 @@ from zoo.callbacks.gallery import Gallery
 from zoo.callbacks.lazy_wandb import LazyWandb
 from zoo.callbacks.non_finite import StopOnNonFinite
 from zoo.callbacks.norm_statistics import NormStatistics
+from zoo.callbacks.preset_hint import PresetHint
 from zoo.callbacks.progress import build_progress
 from zoo.callbacks.sample_metrics import SampleMetrics
 from zoo.callbacks.segmentation_metrics import SegmentationMetrics
@@ -115,7 +116,7 @@ def build_callbacks(plan: Plan, run: Path) -> list[Callback]:
         BestCheckpoint(run, plan.objective),
     ]
     if plan.settings.trainer.progress:
-        callbacks += [Estimate(), build_progress(plan.budget)]
+        callbacks += [PresetHint(), Estimate(), build_progress(plan.budget)]
     return callbacks
 
 

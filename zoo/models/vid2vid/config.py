@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from zoo.card import ModelCard, register
+from zoo.card import PAPER, ModelCard, register
 from zoo.errors import check_choice
 from zoo.models.image_translation.config import ImageTranslationConfig
 from zoo.types import ClipSpec, CurriculumStage
@@ -30,13 +30,28 @@ CARD = ModelCard(
 
 FIRST_FRAMES = ("given", "image", "generated")
 
+PRESETS = {
+    PAPER: {
+        "width": 128,
+        "downsamplings": 3,
+        "blocks": 9,
+        "norm_statistics": "batch",
+        "foreground": True,
+        "discriminator_width": 64,
+        "pixel_weight": 0.0,
+        "lr": 2e-4,
+        "discriminator_lr": 2e-4,
+    }
+}
+"""The networks, objective and rates of the paper's street scenes; what is not here is as in the defaults."""
 
-@register(CARD, builds=".model:Vid2Vid")
+
+@register(CARD, builds=".model:Vid2Vid", presets=PRESETS)
 @dataclass
 class Vid2VidConfig(ImageTranslationConfig):
     """Settings of vid2vid.
 
-    Symbols are the paper's. The defaults are for a laptop; conf/experiment has larger settings.
+    Symbols are the paper's.
     """
 
     name: str = "vid2vid"

@@ -18,7 +18,7 @@ from scipy.stats import t as student
 from zoo.card import MODELS, ModelConfig
 from zoo.comparison.content import Cell, Column, ComparedRun, Comparison, Row
 from zoo.errors import ZooError, joined
-from zoo.evaluation.catalogue import better
+from zoo.evaluation.catalogue import better, current_name
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import Result, read_results
 from zoo.io.safe_settings import check_plain, read_settings
@@ -45,6 +45,9 @@ NO_SEED = -1
 """In place of the seed of a trivial row, which no training made."""
 NOT_GENERATIVE = ("classify", "segment")
 """Tasks of models that generate no videos."""
+
+Curve = list[tuple[float, float]]
+"""(clips seen, value) pairs."""
 
 Results = Mapping[str, Sequence[Result]]
 """Results by the name of the run."""
@@ -88,6 +91,7 @@ def gather(folders: Sequence[Path]) -> tuple[Comparison, list[str]]:
     """
     runs = align_films(_read_runs(folders))
     results = {run.name: read_results(run.folder) for run in runs}
+    runs = [replace(run, curves=rename_old_curves(run.curves, results[run.name])) for run in runs]
     excluded = [name for name, lines in results.items() if all(line.task in NOT_GENERATIVE for line in lines)]
     if len(excluded) == len(runs):
         raise ZooError(
@@ -179,6 +183,18 @@ def read_films(folder: Path) -> dict[str, dict[str, Path]]:
                 f"{index} names a film that does not exist, {path}. Copy the whole folder {CLIPS} of the run."
             )
     return films
+
+
+def rename_old_curves(curves: Mapping[str, Curve], results: Sequence[Result]) -> dict[str, Curve]:
+    """Rename the curves of metrics whose values have another version in results.jsonl, as ``ssim-v1``: metrics.csv does
+    not know versions."""
+    names = {
+        line.protocol.key(current_name(metric)): line.protocol.key(metric)
+        for line in results
+        for metric in line.metrics
+        if current_name(metric) != metric
+    }
+    return {names.get(key, key): curve for key, curve in curves.items()}
 
 
 def align_films(runs: Sequence[ComparedRun]) -> list[ComparedRun]:

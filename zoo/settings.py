@@ -298,8 +298,8 @@ class EvaluateSettings(EvaluationTools):
     """Run folder, or a checkpoint file in it, of a model that generates videos. None: `real` and `fake` are given."""
 
     clips: int | None = None
-    """Number of clips, always the first ones. None: for a run 256, or all held-out clips if there are fewer; for two
-    folders all clips of the smaller one."""
+    """Number of clips, spread evenly over all, the same for every run. None: for a run 256, or all held-out clips if
+    there are fewer; for two folders all clips of the smaller one."""
 
     frames: int | None = None
     """Length of a clip in frames; of a run, context included. None: for a run the length of a training clip (with a

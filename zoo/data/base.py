@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from zoo.data.selection import FIRST, SPREAD
 from zoo.errors import ZooError
 from zoo.grey import to_grey
 from zoo.registry import Registry
@@ -77,6 +78,14 @@ class DataConfig:
 
     labelled_fraction: float = 1.0
     """Share of the training videos that keep their attributes, 0 to 1; in the others attributes are unknown."""
+
+    in_random_order: ClassVar[bool] = False
+    """Whether neighbouring clips are as different as any two, so that the first ones represent the split."""
+
+    @property
+    def selection(self) -> str:
+        """Rule by which the clips to measure are chosen, see `zoo.data.selection`."""
+        return FIRST if self.in_random_order else SPREAD
 
     def __post_init__(self) -> None:
         """Raise ZooError for settings that no clip can have. A subclass with checks of its own calls this, too."""

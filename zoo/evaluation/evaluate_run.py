@@ -10,6 +10,7 @@ from lightning.fabric.utilities import move_data_to_device
 from torch.utils.data import default_collate
 
 from zoo.data.base import ClipSet, DataConfig, build_set
+from zoo.data.selection import choose_clips
 from zoo.devices.hardware import find_device
 from zoo.errors import ZooError
 from zoo.evaluation.baselines import MeasuredBaseline, TrainingClips, find_baselines
@@ -126,6 +127,7 @@ def _evaluate(
         seed=settings.seed,
         draws=settings.draws,
         samples=0 if settings.samples in (None, clips) else settings.samples,
+        selection=config.selection,
         settings=config.shaping(),
         options=_protocol_options(settings, model),
     )
@@ -136,7 +138,7 @@ def _evaluate(
         frames, context=context, seed=settings.seed, options=_sampling_options(settings), truncation=settings.truncation
     )
     from_nothing = not model.needs_given(context)
-    for clip in iter_batches(real, clips, frames, settings.batch_size):
+    for clip in iter_batches(real, choose_clips(config.selection, len(real), clips), frames, settings.batch_size):
         clip = move_data_to_device(clip, model.device)
         if from_nothing:
             for each in (suite, *(baseline.suite for baseline in baselines)):
@@ -164,7 +166,7 @@ def _open_baselines(
     if not found:
         return []
     clips = build_set(replace(config, frames=protocol.frames), "train", frozenset(), training_seed(str(settings.run)))
-    training = TrainingClips(clips, protocol.frames)
+    training = TrainingClips(clips, protocol.frames, config.selection)
     kept = [name for name in names if not METRICS[name].draws]
     return [MeasuredBaseline(each, Suite(kept, protocol, setup), protocol, training) for each in found]
 
@@ -280,7 +282,7 @@ def _clip_count(requested: int | None, real: ClipSet, data: str, frames: int) ->
     return requested or min(MAX_DEFAULT_CLIPS, len(real))
 
 
-def iter_batches(clips: ClipSet, count: int, frames: int, batch_size: int) -> Iterator[Clip]:
-    """Yield the first ``count`` clips in order, in batches."""
-    for first in range(0, count, batch_size):
-        yield default_collate([clips.clip(i, 0, frames) for i in range(first, min(first + batch_size, count))])
+def iter_batches(clips: ClipSet, numbers: Sequence[int], frames: int, batch_size: int) -> Iterator[Clip]:
+    """Yield the clips of these numbers, in batches."""
+    for first in range(0, len(numbers), batch_size):
+        yield default_collate([clips.clip(number, 0, frames) for number in numbers[first : first + batch_size]])

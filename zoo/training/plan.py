@@ -76,6 +76,7 @@ class Plan:
             height=self.spec.height,
             width=self.spec.width,
             seed=request.seed,
+            selection=self.data.selection,
             settings=self.data.shaping(),
             options={"batch": self.data.batch_size} if self._shows_batch else {},
         )

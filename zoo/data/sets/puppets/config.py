@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from zoo.data.base import DataCard, DataConfig, register_data
 from zoo.errors import ZooError, check_choice
@@ -56,6 +56,8 @@ class PuppetsConfig(DataConfig):
     """
 
     name: str = "puppets"
+
+    in_random_order: ClassVar[bool] = True
 
     view: str = "auto"
     """Framing: person (the figure fills the frame in front of a smooth, still background), street (wider: the figure

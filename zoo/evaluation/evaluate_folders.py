@@ -63,7 +63,7 @@ def evaluate_folders(settings: EvaluateSettings) -> list[EvaluationResult]:
     runs, for folders without videos or with videos that are too short, and for metrics that do not apply.
     """
     check_counts(settings, ("clips", "frames", "height", "width", "clips_per_video", "batch_size"))
-    for name, default in (("draws", 1), ("context", None), ("temperature", None), ("seed", 0)):
+    for name, default in (("split", "val"), ("draws", 1), ("context", None), ("temperature", None), ("seed", 0)):
         if getattr(settings, name) != default:
             raise ZooError(
                 f"{name}={getattr(settings, name)} applies to the samples of a run only, but two folders of videos are "

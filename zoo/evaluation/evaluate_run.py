@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from lightning.fabric.utilities import move_data_to_device
 from torch.utils.data import default_collate
@@ -12,7 +12,7 @@ from torch.utils.data import default_collate
 from zoo.data.base import ClipSet, DataConfig, build_set
 from zoo.data.selection import choose_clips
 from zoo.devices.hardware import find_device
-from zoo.errors import ZooError
+from zoo.errors import ZooError, check_choice
 from zoo.evaluation.baselines import MeasuredBaseline, TrainingClips, find_baselines
 from zoo.evaluation.catalogue import METRICS
 from zoo.evaluation.choice import Situation, check_metrics, default_metrics, has_pairs
@@ -25,7 +25,7 @@ from zoo.model import VideoModel
 from zoo.runs.load import data_config, find_checkpoint, load, read_config, training_seed
 from zoo.runs.wandb_logger import log_evaluation
 from zoo.settings import EvaluateSettings
-from zoo.types import Clip, SampleRequest
+from zoo.types import Clip, SampleRequest, Split
 
 MAX_DEFAULT_CLIPS = 256
 """Number of clips where the user gives none and the data set has as many."""
@@ -112,12 +112,13 @@ def _evaluate(
     fields = (
         model.card.wanted() | {"attributes", "labels"} | ({"flow", "visibility"} if settings.flow == "exact" else set())
     )
-    real = build_set(replace(config, frames=frames), "val", fields, seed=0)
+    split = cast(Split, settings.split)
+    real = build_set(replace(config, frames=frames), split, fields, seed=0)
     clips = _clip_count(settings.clips, real, config.name, frames)
     spec = model.spec
     protocol = Protocol(
         data=config.name,
-        split="val",
+        split=split,
         clips=clips,
         frames=frames,
         context=context,
@@ -235,6 +236,7 @@ def _write_results(
 
 def _check_settings(settings: EvaluateSettings, model: VideoModel[Any], context: int, frames: int) -> None:
     """Check the settings that are not about metrics, before anything is sampled."""
+    check_choice("split", settings.split, ("val", "test"))
     check_counts(settings, ("clips", "frames", "draws", "batch_size", "samples"))
     for name, default in (("height", None), ("width", None), ("fps", None), ("clips_per_video", 1)):
         if getattr(settings, name) != default:

@@ -231,7 +231,7 @@ def test_best_checkpoint_is_chosen_by_a_paired_metric(tmp_path):
     prepare_hydra()
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
         for metrics, said in (
-            ("[motion]", "best.ckpt is chosen by a paired metric, such as l1, psnr, ssim"),
+            ("[motion]", "best.ckpt is chosen by a paired metric, such as l1, psnr, ssim, or by a metric of two sets"),
             ("[nope]", "no metric `nope`"),
         ):
             with pytest.raises(ZooError, match=said):
@@ -258,7 +258,9 @@ def test_training_without_context_frames_computes_no_paired_metrics(tmp_path):
         assert planned(*vae[:-1]).metrics == ["l1", "psnr", "ssim"]
         with pytest.raises(ZooError, match=r"l1 compares each sample with its real clip, but .* evaluation.context=1"):
             planned(*vae, "evaluation.metrics=[motion,l1]")
-        with pytest.raises(ZooError, match=r"callbacks.monitor=l1: .* have no reference clip.* evaluation.context=1"):
+        with pytest.raises(
+            ZooError, match=r"callbacks.monitor=l1: .* have no reference clip.* features=r3d_18.*context=1"
+        ):
             planned(*vae, "callbacks.monitor=l1")
         train(planned(*vae), tmp_path)
     [line] = read_results(tmp_path)
@@ -266,6 +268,51 @@ def test_training_without_context_frames_computes_no_paired_metrics(tmp_path):
     motion = ("warping_error_dis", "flicker", "motion_dis")
     assert set(line.metrics) == {*motion, *(f"real/{name}" for name in motion)}
     assert {path.name for path in tmp_path.glob("*.ckpt")} == {"last.ckpt"}  # no metric can choose best.ckpt
+
+
+class Colours(torch.nn.Module):
+    """Mean and deviation of every colour of a clip, (B, T, 3, H, W) -> (B, 6)."""
+
+    def forward(self, video: torch.Tensor) -> torch.Tensor:
+        return torch.cat([video.mean((1, 3, 4)), video.std((1, 3, 4))], 1)
+
+
+def test_best_checkpoint_without_pairs_is_chosen_by_a_distance_of_sets(tmp_path):
+    network = tmp_path / "my_colours.pt"
+    torch.jit.script(Colours()).save(str(network))
+    vae = ["model=videovae", "model.width=4", "model.code=8", "model.hidden=16", "evaluation.context=0"]
+    features = [f"evaluation.features={network}", "evaluation.clips=8", "budget.clips=3", "evaluation.rounds=3"]
+    prepare_hydra()
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+
+        def planned(*settings: str) -> Plan:
+            return plan(compose("train", overrides=[*TINY[5:], *vae, *features, *settings]))
+
+        assert planned().metrics == ["warping_error", "flicker", "motion", "kvd"]
+        assert planned("evaluation.metrics=[flicker,kvd,fvd]").monitor == "kvd"
+        assert planned("evaluation.metrics=[kvd,fvd]", "callbacks.monitor=fvd").monitor == "fvd"
+        with pytest.raises(ZooError, match=r"callbacks.monitor=flicker"):
+            planned("callbacks.monitor=flicker")
+        with pytest.raises(ZooError, match="kvd needs a feature network"):
+            planned("evaluation.features=null", "evaluation.metrics=[kvd]", "callbacks.monitor=kvd")
+        ready = planned("evaluation.metrics=[flicker,kvd]")
+        run = tmp_path / "run"
+        train(ready, run)
+    assert ready.objective == ("val/kvd@8x4f-c0-32x32px-mycolours", "min")
+    values = {line.seen: line.metrics["kvd"] for line in read_results(run) if "kvd" in line.metrics}
+    best = torch.load(run / "best.ckpt", weights_only=True, map_location="cpu")
+    assert best["callbacks"]["BestCheckpoint"]["best"] == pytest.approx(min(values.values()))
+    assert load(str(run / "best.ckpt")).clips_seen == min(values, key=values.__getitem__)
+
+
+def test_a_run_is_measured_on_clips_that_nothing_was_chosen_on(run):
+    [test] = evaluate(EvaluateSettings(run=str(run), split="test", clips=2, metrics=["l1"]))
+    [val] = evaluate(EvaluateSettings(run=str(run), clips=2, metrics=["l1"]))
+    assert test.protocol.key("l1") == "test/l1@2x4f-c1-32x32px"
+    assert list(test.protocol.differing_fields(val.protocol)) == ["split", "clip_keys"]
+    assert read_results(run)[-2].protocol == test.protocol
+    with pytest.raises(ZooError, match="split"):
+        evaluate(EvaluateSettings(run=str(run), split="train", clips=2))
 
 
 def test_missing_run_and_missing_checkpoint_are_explained(tmp_path):

@@ -57,7 +57,7 @@ def clips(
 
     data, settings: the data set and its settings, as ``data=`` and ``data.<setting>=`` on the command line. frames:
     length of a clip; None is the setting's default. batch: number of clips; they are those from ``first`` on, in the
-    order of the split. The clips of ``val`` are the same for everybody.
+    order of the split. The clips of ``val`` and ``test`` are the same for everybody.
 
     Raises ZooError for an unknown data set or setting, and where there are fewer clips.
 

@@ -131,8 +131,9 @@ class Callbacks:
     """Number of validation clips shown in gallery.mp4 and gallery.png."""
 
     monitor: str | None = None
-    """Validation metric whose best value is kept as best.ckpt. None: the first metric that compares a sample with its
-    real clip; no best.ckpt where samples have no reference clip."""
+    """Validation metric whose best value is kept as best.ckpt: one that compares a sample with its real clip, or a set
+    metric on a feature network or a classifier. None: the first of the former; where samples have no reference clip,
+    the first distance of two sets, if one is computed, else no best.ckpt."""
 
 
 @dataclass
@@ -297,9 +298,13 @@ class EvaluateSettings(EvaluationTools):
     run: str | None = None
     """Run folder, or a checkpoint file in it, of a model that generates videos. None: `real` and `fake` are given."""
 
+    split: str = "val"
+    """Only for a run: held-out clips that are measured, val or test. Checkpoints and defaults are chosen on val, so
+    report test. Puppets have it, and other data sets if they were trained with data.test_share or with test files."""
+
     clips: int | None = None
-    """Number of clips, always the first ones. None: for a run 256, or all held-out clips if there are fewer; for two
-    folders all clips of the smaller one."""
+    """Number of clips, spread evenly over all, the same for every run. None: for a run 256, or all held-out clips if
+    there are fewer; for two folders all clips of the smaller one."""
 
     frames: int | None = None
     """Length of a clip in frames; of a run, context included. None: for a run the length of a training clip (with a

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Task = Literal["generate", "predict", "translate", "reconstruct", "classify", "segment"]
-Split = Literal["train", "val"]
+Split = Literal["train", "val", "test"]
 
 
 class Clip(TypedDict):

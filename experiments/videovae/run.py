@@ -166,7 +166,7 @@ def held_out_batches(config: Any, model: Any) -> list[Any]:
     from zoo.evaluation.evaluate_run import iter_batches
 
     real = build_set(replace(config, frames=FRAMES + 1), "val", model.card.wanted() | {"attributes"}, seed=0)
-    return list(iter_batches(real, CLASSIFIED, FRAMES + 1, BATCH))
+    return list(iter_batches(real, range(CLASSIFIED), FRAMES + 1, BATCH))
 
 
 def classifier_metrics(classifier: Any, videos: Any) -> dict[str, float]:

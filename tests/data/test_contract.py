@@ -157,3 +157,17 @@ def test_training_and_evaluation_share_no_clip(config):
         for clips in (build_set(config, split, frozenset(), 0) for split in ("train", "val"))
     ]
     assert keys[0] & keys[1] == set()
+
+
+def test_test_clips_are_held_out_or_the_error_says_what_to_type(config):
+    assert "test" in config.splits
+    assert not {"test_share", "test_list"} & config.shaping().keys()  # protocols from before equal those of now
+    try:
+        tested = build_set(config, "test", frozenset(), 0)
+    except ZooError as problem:
+        assert "data.test_share=" in str(problem)  # noqa: PT017
+        return
+    keys = {tested.clip(index, 0, T)["key"] for index in range(min(len(tested), 20))}
+    for split in ("train", "val"):
+        clips = build_set(config, split, frozenset(), 0)
+        assert not keys & {clips.clip(index, 0, T)["key"] for index in range(min(len(clips), 20))}

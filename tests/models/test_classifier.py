@@ -168,7 +168,7 @@ def test_evaluation_reports_the_metrics_of_the_classifier(runs, monkeypatch):
     assert "l1" in measured[2].metrics
     # At once, and without the command.
     config = PuppetsConfig(frames=5, height=32, width=32, view="person")
-    [clip] = iter_batches(build_set(config, "val", frozenset({"attributes"}), 0), 7, 5, 10)
+    [clip] = iter_batches(build_set(config, "val", frozenset({"attributes"}), 0), range(7), 5, 10)
     classifier, model = load(str(runs / "classifier")), load(str(runs / "vae"))
     metric = AttributeScores("accuracy", Setup(4, 7, classifier=classifier))
     known = {"attributes": {name: ids[:, 1:] for name, ids in clip["attributes"].items()}}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from zoo.errors import ZooError
+from zoo.data.selection import FIRST, SPREAD
+from zoo.errors import ZooError, joined
 from zoo.grey import to_grey
 from zoo.registry import Registry
 
@@ -42,6 +43,8 @@ NOT_IN_PROTOCOL = frozenset(
 )
 """Settings that are not part of `DataConfig.shaping`: they leave the evaluation clips unchanged, or are fields of the
 evaluation protocol themselves."""
+LATER_SETTINGS = {"channels": 3, "test_share": 0.0, "test_list": None}
+"""Settings, with their defaults, that are newer than the first protocols."""
 CHANNELS = (3, 1)
 """Choices of `DataConfig.channels`."""
 
@@ -78,6 +81,17 @@ class DataConfig:
     labelled_fraction: float = 1.0
     """Share of the training videos that keep their attributes, 0 to 1; in the others attributes are unknown."""
 
+    in_random_order: ClassVar[bool] = False
+    """Whether neighbouring clips are as different as any two, so that the first ones represent the split."""
+
+    splits: ClassVar[tuple[Split, ...]] = ("train", "val")
+    """The splits that the data set can have. `test` are clips on which no default and no checkpoint was chosen."""
+
+    @property
+    def selection(self) -> str:
+        """Rule by which the clips to measure are chosen, see `zoo.data.selection`."""
+        return FIRST if self.in_random_order else SPREAD
+
     def __post_init__(self) -> None:
         """Raise ZooError for settings that no clip can have. A subclass with checks of its own calls this, too."""
         if self.channels not in CHANNELS:
@@ -98,10 +112,11 @@ class DataConfig:
         """Return the settings that determine which clips there are and what they show.
 
         Leaves out the fields that an evaluation protocol has itself, where the files are, and how they are loaded; and
-        `channels` of RGB clips, so that their protocol equals those from before there were grey ones.
+        the settings of LATER_SETTINGS at their defaults, so that a protocol equals those from before there were these.
         """
-        absent = NOT_IN_PROTOCOL | ({"channels"} if self.channels == 3 else set())
-        return {name: value for name, value in asdict(self).items() if name not in absent}
+        plain = asdict(self)
+        unset = {name for name, default in LATER_SETTINGS.items() if plain.get(name, default) == default}
+        return {name: value for name, value in plain.items() if name not in NOT_IN_PROTOCOL | unset}
 
     def suited_to(self, card: ModelCard) -> DataConfig:
         """Resolve the settings that depend on the model, such as `view=auto`. By default there are none."""
@@ -122,7 +137,7 @@ class ClipSet(ABC):
         index: 0 <= index < len(self). epoch: random properties of training clips, such as the first frame, depend on
         it. frames: length of the clip, T.
 
-        A clip of `val` that is read from files has ``content``, a checksum of the files' bytes
+        A clip of `val` or `test` that is read from files has ``content``, a checksum of the files' bytes
         (`zoo.data.sequences.files.content_checksum`), which tells apart data sets that use the same names.
         """
 
@@ -171,8 +186,13 @@ def build_set(config: DataConfig, split: Split, fields: frozenset[str], seed: in
     """Open one split of a data set.
 
     fields: the fields to provide beside ``video``; no others are computed. seed: determines what varies in training;
-    the clips of `val` are the same for every seed. With ``config.channels`` of 1, clips of any data set are made grey
-    here, after their fields were computed from RGB. Raises ZooError for an unknown data set or unusable files.
+    the clips of `val` and `test` are the same for every seed. With ``config.channels`` of 1, clips of any data set are
+    made grey here, after their fields were computed from RGB. Raises ZooError for an unknown data set, a split that it
+    does not have, or unusable files.
     """
+    if split not in config.splits:
+        raise ZooError(
+            f"The data set `{config.name}` has no split `{split}`; it has {joined(config.splits)}. Type: split=val"
+        )
     clips: ClipSet = DATA_SETS.find(config.name).load()(config, split, fields, seed)
     return GreyClips(clips) if config.channels == 1 else clips

@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from zoo.data.base import ClipSet, DataConfig, build_set
 from zoo.data.batch_groups import BatchGroupSampler, collate_group, shared_memory_budget
+from zoo.data.selection import choose_clips
 from zoo.data.shared_memory import unpack_batches
 from zoo.data.workers import closing_workers, init_worker
 from zoo.errors import ZooError
@@ -241,8 +242,8 @@ class VideoData(LightningDataModule):
     """Training and evaluation clips of one data set.
 
     budget: training clips, over all ranks. fields: fields that the model needs. evaluation_clips, evaluation_frames:
-    number and length of the evaluation clips, always the first ones of the split `val` in order. curriculum: curriculum
-    of the model.
+    number and length of the evaluation clips, chosen from the split `val` by the rule of the data set. curriculum:
+    curriculum of the model.
     """
 
     def __init__(
@@ -284,7 +285,7 @@ class VideoData(LightningDataModule):
 
     @property
     def evaluation_share(self) -> range:
-        """The evaluation clips of this rank, in order."""
+        """The evaluation clips of this rank: positions in the order in which the clips are chosen."""
         rank, ranks = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         return rank_share(self.evaluation_clips, rank, ranks)
 
@@ -301,7 +302,8 @@ class VideoData(LightningDataModule):
                 f"evaluation.clips is {self.evaluation_clips}, but the data set `{self.config.name}` has {available} "
                 f"evaluation clips of {self.evaluation_frames} frames. Try: evaluation.clips={available}"
             )
-        keys = [ClipKey(index, 0, self.evaluation_frames) for index in self.evaluation_share]
+        chosen = choose_clips(config.selection, available, self.evaluation_clips)
+        keys = [ClipKey(chosen[position], 0, self.evaluation_frames) for position in self.evaluation_share]
         return EvaluationLoader(
             clips, self.config.batch_size, sampler=keys, collate_fn=collate, pin_memory=torch.cuda.is_available()
         )

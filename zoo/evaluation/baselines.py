@@ -17,23 +17,25 @@ import torch
 from torch import Tensor
 
 from zoo.data.base import ClipSet
+from zoo.data.selection import FIRST, choose_clips
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.suite import Suite
 from zoo.types import Clip, sample_name
 
 MEAN_CLIPS = 256
-"""Training clips that are averaged, the first ones."""
+"""Training clips that are averaged."""
 
 
 class TrainingClips:
-    """The training clips that baselines are made from. frames: T."""
+    """The training clips that baselines are made from. frames: T. selection: rule that orders the clips."""
 
-    def __init__(self, clips: ClipSet, frames: int) -> None:
+    def __init__(self, clips: ClipSet, frames: int, selection: str = FIRST) -> None:
         self.clips, self.frames = clips, frames
+        self.order = choose_clips(selection, len(clips), len(clips))
 
     def video(self, number: int) -> Tensor:
         """Video of a training clip as of the first epoch, (T, C, H, W); numbers beyond the last begin again."""
-        return self.clips.clip(number % len(self.clips), 0, self.frames)["video"]
+        return self.clips.clip(self.order[number % len(self.clips)], 0, self.frames)["video"]
 
     @cached_property
     def mean(self) -> Tensor:

@@ -23,6 +23,11 @@ FEATURE_DEFAULTS = {"c3d": ("video_is",), "inception": ("kid", "inception_score"
 """Default metrics of a feature network; of any other network it is kvd. FVD and FID are computed on request only, since
 they need more clips than the network has features."""
 
+SET_TOOLS: tuple[Tool, ...] = ("features", "classifier")
+"""The tools of set metrics that say which samples are better."""
+SEVERAL_VALUES = ("accuracy",)
+"""Metrics that have a value for each attribute instead of one of their own name."""
+
 GIVABLE: tuple[Tool, ...] = ("features", "classifier", "segmenter", "flow")
 """The tools that a setting of the same name gives."""
 
@@ -83,15 +88,15 @@ def training_situation(card: ModelCard, config: ModelConfig, context: int, spec:
 def default_metrics(settings: EvaluationTools, situation: Situation) -> list[str]:
     """The metrics that are computed where ``settings.metrics`` is None.
 
-    A validation round computes paired metrics only, or the motion metrics where there are no pairs. An evaluation
-    computes every metric that the samples and the given tools allow, without FVD and FID.
+    A validation round computes paired metrics only; where there are no pairs, the motion metrics, and those of a given
+    feature network. An evaluation computes every metric that the samples and the given tools allow, without FVD and
+    FID.
     """
     paired = list(PAIRED_DEFAULTS) if situation.paired else []
+    of_features = FEATURE_DEFAULTS.get(settings.features, ("kvd",)) if settings.features else ()
     if situation.subject == "training":
-        return paired or list(MOTION_DEFAULTS)
-    names = [*paired, *MOTION_DEFAULTS]
-    if settings.features:
-        names += FEATURE_DEFAULTS.get(settings.features, ("kvd",))
+        return paired or [*MOTION_DEFAULTS, *of_features]
+    names = [*paired, *MOTION_DEFAULTS, *of_features]
     if settings.classifier:
         names.append("accuracy")
     if settings.segmenter and situation.from_labels:
@@ -192,10 +197,18 @@ def _exact_flow_problems(situation: Situation, prefix: str) -> list[str]:
 
 
 def monitor_choices(card: ModelCard, metrics: Iterable[str]) -> tuple[str, ...]:
-    """The metrics that can choose best.ckpt, the default one first: those that compare a sample with its real clip.
+    """The metrics that can choose best.ckpt, the default one first: those that compare a sample with its real clip,
+    then distances of two sets, then scores of samples alone.
 
-    Empty where no metric does. Motion metrics cannot choose: a video that stands still has the lowest warping error.
+    Empty where there are none. Motion metrics cannot choose: a video that stands still has the lowest warping error.
     """
     if card.samples:
-        return tuple(name for name in metrics if METRICS[name].paired)
+        cards = [METRICS[name] for name in metrics]
+        in_sets = [each for each in cards if each.tool in SET_TOOLS and each.name not in SEVERAL_VALUES]
+        groups = (
+            [each for each in cards if each.paired],
+            [each for each in in_sets if each.better == "min"],
+            [each for each in in_sets if each.better == "max"],
+        )
+        return tuple(each.name for group in groups for each in group)
     return ("miou",) if "segment" in card.tasks else ("accuracy",)

@@ -18,6 +18,7 @@ from torch.utils.data import default_collate
 
 from zoo.data.decode import probe, read_image
 from zoo.data.model_input import count_input_frames, read_model_input
+from zoo.data.selection import SPREAD, choose_clips
 from zoo.data.sequences.files import content_checksum, files_in
 from zoo.data.sequences.find import find_videos
 from zoo.data.sets.folder.footage import frame_files
@@ -62,7 +63,7 @@ def evaluate_folders(settings: EvaluateSettings) -> list[EvaluationResult]:
     runs, for folders without videos or with videos that are too short, and for metrics that do not apply.
     """
     check_counts(settings, ("clips", "frames", "height", "width", "clips_per_video", "batch_size"))
-    for name, default in (("draws", 1), ("context", None), ("temperature", None), ("seed", 0)):
+    for name, default in (("split", "val"), ("draws", 1), ("context", None), ("temperature", None), ("seed", 0)):
         if getattr(settings, name) != default:
             raise ZooError(
                 f"{name}={getattr(settings, name)} applies to the samples of a run only, but two folders of videos are "
@@ -77,9 +78,10 @@ def evaluate_folders(settings: EvaluateSettings) -> list[EvaluationResult]:
         _segments(root, paths, spec, settings) for root, paths in zip((real, fake), videos, strict=True)
     )
     pairs = _pairs(all_real, all_fake)
-    segments = {"real": [s for s in all_real if s in pairs], "fake": [s for s in all_fake if s in pairs]}
-    if not pairs:
-        segments = {"real": all_real, "fake": all_fake}
+    segments = {"real": all_real, "fake": all_fake}
+    if pairs:
+        in_pairs = {side: [each for each in found if each in pairs] for side, found in segments.items()}
+        segments = {side: sorted(found, key=lambda s: (s.name, s.start)) for side, found in in_pairs.items()}
     clips = settings.clips or min(len(side) for side in segments.values())
     for side, found in segments.items():
         if len(found) < clips:
@@ -100,12 +102,14 @@ def evaluate_folders(settings: EvaluateSettings) -> list[EvaluationResult]:
         height=spec.height,
         width=spec.width,
         seed=0,
+        selection=SPREAD,
         resize=RESIZE,
         settings={"clips_per_video": settings.clips_per_video},
     )
     suite = Suite(names, protocol, open_tools(settings, names, protocol, spec, None))
     device = find_device(settings.accelerator)
-    batches = [_batches(segments[side][:clips], spec, settings.batch_size, device) for side in ("real", "fake")]
+    chosen = [[found[i] for i in choose_clips(SPREAD, len(found), clips)] for found in segments.values()]
+    batches = [_batches(side, spec, settings.batch_size, device) for side in chosen]
     for real_clip, fake_clip in zip(*batches, strict=True):
         if pairs:
             suite.update(real_clip, [fake_clip["video"]])

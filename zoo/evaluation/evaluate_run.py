@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from lightning.fabric.utilities import move_data_to_device
 from torch.utils.data import default_collate
 
 from zoo.data.base import ClipSet, DataConfig, build_set
+from zoo.data.selection import choose_clips
 from zoo.devices.hardware import find_device
-from zoo.errors import ZooError
+from zoo.errors import ZooError, check_choice
 from zoo.evaluation.baselines import MeasuredBaseline, TrainingClips, find_baselines
 from zoo.evaluation.catalogue import METRICS
 from zoo.evaluation.choice import Situation, check_metrics, default_metrics, has_pairs
@@ -24,7 +25,7 @@ from zoo.model import VideoModel
 from zoo.runs.load import data_config, find_checkpoint, load, read_config, training_seed
 from zoo.runs.wandb_logger import log_evaluation
 from zoo.settings import EvaluateSettings
-from zoo.types import Clip, SampleRequest
+from zoo.types import Clip, SampleRequest, Split
 
 MAX_DEFAULT_CLIPS = 256
 """Number of clips where the user gives none and the data set has as many."""
@@ -111,12 +112,13 @@ def _evaluate(
     fields = (
         model.card.wanted() | {"attributes", "labels"} | ({"flow", "visibility"} if settings.flow == "exact" else set())
     )
-    real = build_set(replace(config, frames=frames), "val", fields, seed=0)
+    split = cast(Split, settings.split)
+    real = build_set(replace(config, frames=frames), split, fields, seed=0)
     clips = _clip_count(settings.clips, real, config.name, frames)
     spec = model.spec
     protocol = Protocol(
         data=config.name,
-        split="val",
+        split=split,
         clips=clips,
         frames=frames,
         context=context,
@@ -126,6 +128,7 @@ def _evaluate(
         seed=settings.seed,
         draws=settings.draws,
         samples=0 if settings.samples in (None, clips) else settings.samples,
+        selection=config.selection,
         settings=config.shaping(),
         options=_protocol_options(settings, model),
     )
@@ -136,7 +139,7 @@ def _evaluate(
         frames, context=context, seed=settings.seed, options=_sampling_options(settings), truncation=settings.truncation
     )
     from_nothing = not model.needs_given(context)
-    for clip in iter_batches(real, clips, frames, settings.batch_size):
+    for clip in iter_batches(real, choose_clips(config.selection, len(real), clips), frames, settings.batch_size):
         clip = move_data_to_device(clip, model.device)
         if from_nothing:
             for each in (suite, *(baseline.suite for baseline in baselines)):
@@ -164,7 +167,7 @@ def _open_baselines(
     if not found:
         return []
     clips = build_set(replace(config, frames=protocol.frames), "train", frozenset(), training_seed(str(settings.run)))
-    training = TrainingClips(clips, protocol.frames)
+    training = TrainingClips(clips, protocol.frames, config.selection)
     kept = [name for name in names if not METRICS[name].draws]
     return [MeasuredBaseline(each, Suite(kept, protocol, setup), protocol, training) for each in found]
 
@@ -233,6 +236,7 @@ def _write_results(
 
 def _check_settings(settings: EvaluateSettings, model: VideoModel[Any], context: int, frames: int) -> None:
     """Check the settings that are not about metrics, before anything is sampled."""
+    check_choice("split", settings.split, ("val", "test"))
     check_counts(settings, ("clips", "frames", "draws", "batch_size", "samples"))
     for name, default in (("height", None), ("width", None), ("fps", None), ("clips_per_video", 1)):
         if getattr(settings, name) != default:
@@ -280,7 +284,7 @@ def _clip_count(requested: int | None, real: ClipSet, data: str, frames: int) ->
     return requested or min(MAX_DEFAULT_CLIPS, len(real))
 
 
-def iter_batches(clips: ClipSet, count: int, frames: int, batch_size: int) -> Iterator[Clip]:
-    """Yield the first ``count`` clips in order, in batches."""
-    for first in range(0, count, batch_size):
-        yield default_collate([clips.clip(i, 0, frames) for i in range(first, min(first + batch_size, count))])
+def iter_batches(clips: ClipSet, numbers: Sequence[int], frames: int, batch_size: int) -> Iterator[Clip]:
+    """Yield the clips of these numbers, in batches."""
+    for first in range(0, len(numbers), batch_size):
+        yield default_collate([clips.clip(number, 0, frames) for number in numbers[first : first + batch_size]])

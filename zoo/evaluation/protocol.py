@@ -15,7 +15,8 @@ MAX_INTEGER = 1 << 53
 class Protocol:
     """How something was measured; results.jsonl holds the whole of it.
 
-    It alone determines which clips are evaluated: the first ``clips`` of the split, made under ``settings``.
+    It alone determines which clips are evaluated: ``clips`` of the split, chosen by ``selection``, made under
+    ``settings``.
     """
 
     data: str
@@ -50,6 +51,9 @@ class Protocol:
 
     samples: int = 0
     """Number of samples that are made from nothing, if it is not that of the clips; else 0."""
+
+    selection: str = "first"
+    """Rule by which the clips are chosen (`zoo.data.selection`); `first` in lines older than this entry."""
 
     resize: str = "of the data set"
     """How frames were resized to height and width."""

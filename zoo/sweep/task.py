@@ -79,8 +79,8 @@ def job_settings(config: DictConfig, sweeper: DictConfig) -> dict[str, Any]:
     if chosen in ("minimize", "maximize"):
         if planned.objective is None:
             raise ZooError(
-                "The sweep optimizes a metric, but no metric of this model compares samples with real clips. "
-                "Try: evaluation.context=1"
+                "The sweep optimizes a metric, but none of those computed compares samples with real clips. "
+                "Try: evaluation.context=1, or evaluation.metrics=[kvd] evaluation.features=r3d_18"
             )
         needed = f"{planned.objective[1]}imize"
         if chosen != needed:

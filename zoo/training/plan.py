@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -11,8 +11,9 @@ from zoo.card import MODELS, ModelCard
 from zoo.cli import plain
 from zoo.data.base import DATA_SETS, DataConfig
 from zoo.devices.launch import launched_processes
-from zoo.evaluation.catalogue import better
+from zoo.evaluation.catalogue import METRICS, better
 from zoo.evaluation.choice import default_metrics, monitor_choices, training_situation
+from zoo.evaluation.features.names import features_key
 from zoo.evaluation.protocol import Protocol
 from zoo.settings import Train
 from zoo.training.preflight import check, evaluation_context
@@ -53,7 +54,13 @@ class Plan:
     @property
     def objective(self) -> tuple[str, str] | None:
         """The logged key of ``monitor``, and whether its ``min`` or ``max`` is best."""
-        return (self.protocol.key(self.monitor), better(self.monitor)) if self.monitor else None
+        if self.monitor is None:
+            return None
+        tool, evaluation = METRICS[self.monitor].tool if self.card.samples else "", self.settings.evaluation
+        features = (
+            tool if tool == "classifier" else features_key(str(evaluation.features)) if tool == "features" else ""
+        )
+        return replace(self.protocol, features=features).key(self.monitor), better(self.monitor)
 
     @property
     def metrics(self) -> list[str]:
@@ -76,6 +83,7 @@ class Plan:
             height=self.spec.height,
             width=self.spec.width,
             seed=request.seed,
+            selection=self.data.selection,
             settings=self.data.shaping(),
             options={"batch": self.data.batch_size} if self._shows_batch else {},
         )

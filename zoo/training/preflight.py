@@ -97,15 +97,16 @@ def _evaluation(card: ModelCard, spec: ClipSpec, settings: Train) -> list[str]:
     if found := _metrics(card, evaluation, metrics, situation):
         return found
     choices = monitor_choices(card, metrics)
-    if card.samples and not situation.paired and monitor is not None:
+    if card.samples and not situation.paired and monitor is not None and not choices:
         return [
-            f"callbacks.monitor={monitor}: samples of {card.name} without context frames have no reference clip, so no "
-            f"metric can choose best.ckpt. Leave it out{', or type evaluation.context=1' * situation.takes_frames}"
+            f"callbacks.monitor={monitor}: samples of {card.name} without context frames have no reference clip, and "
+            "no metric of two sets is computed, so none can choose best.ckpt. Leave it out, or type "
+            f"evaluation.metrics=[kvd] evaluation.features=r3d_18{', or evaluation.context=1' * situation.takes_frames}"
         ]
     if situation.paired and not choices:
         return [
-            f"best.ckpt is chosen by a paired metric, such as {joined(PAIRED_DEFAULTS)}, but evaluation.metrics has "
-            f"none. Try: evaluation.metrics=[{','.join([*metrics, 'l1'])}]"
+            f"best.ckpt is chosen by a paired metric, such as {joined(PAIRED_DEFAULTS)}, or by a metric of two sets, "
+            f"such as kvd, but evaluation.metrics has neither. Try: evaluation.metrics=[{','.join([*metrics, 'l1'])}]"
         ]
     if monitor is not None:
         check_choice("callbacks.monitor", monitor, choices)

@@ -26,6 +26,11 @@ def check_settings(config: FootageConfig) -> None:
         )
     if not 0 < config.val_share < 1:
         raise ZooError(f"data.val_share={config.val_share} must be between 0 and 1. Try: data.val_share=0.2")
+    if not 0 <= config.test_share < 1 - config.val_share:
+        raise ZooError(
+            f"data.test_share={config.test_share} must be at least 0 and below 1 - data.val_share, which is "
+            f"{1 - config.val_share:g}: something must be left for training. Try: data.test_share=0.1"
+        )
     if isinstance(config, SequenceConfig) and config.max_step < 1:
         raise ZooError(
             f"data.max_step={config.max_step} must be at least 1. Type data.max_step=1 for consecutive frames."

@@ -82,7 +82,7 @@ class FootageClips(ClipSet):
     """Clips of segments of videos.
 
     train: a segment gives one clip per ``frames`` of its length; for every epoch the first frame is drawn at random,
-    and so are the spacing of the frames and whether the clip is mirrored. val: as many clips, evenly spaced, of
+    and so are the spacing of the frames and whether the clip is mirrored. val, test: as many clips, evenly spaced, of
     consecutive frames; the same for every seed.
 
     starts: number of clips of each segment instead, evenly spaced in training too. attributes: by video name, the
@@ -173,7 +173,7 @@ class FootageClips(ClipSet):
             clip = {name: mirror_field(name, value, self.spec.width) for name, value in clip.items()}
         if "attributes" in self.fields:
             clip["attributes"] = self._repeat_attributes(window)
-        if self.split == "val":
+        if self.split != "train":
             clip["content"] = window.content
         fps = torch.tensor(window.footage.fps / window.step, dtype=torch.float32)
         return cast(Clip, clip | {"fps": fps, "key": f"{self.name}/{window.key}"})
@@ -227,7 +227,7 @@ def _open_segments(collection: SequenceSet, split: Split) -> list[Segment]:
         Footage(each, spec.height, spec.width, spec.fps, cache, config.cached) for each in collection.usable(split)
     ]
     if len(collection.sequences) == 1:
-        return split_footage(footage, split, config.val_share, config.frames)
+        return split_footage(footage, split, config)
     return [Segment(each, 0, each.video.length) for each in footage]
 
 

@@ -19,11 +19,10 @@ from numpy.typing import NDArray
 from zoo.data.decode import read_image
 from zoo.data.sequences.config import SequenceConfig
 from zoo.data.sequences.files import IMAGE_SUFFIXES, files_in, has_suffix, stamp_files
-from zoo.data.sequences.split import choose_held_out
+from zoo.data.sequences.split import assign_splits, explain_no_test
 from zoo.errors import ZooError
 from zoo.types import FIELDS, ClipSpec, Split
 
-SPLITS: tuple[Split, ...] = ("train", "val")
 Reader = Callable[[Path], NDArray[Any]]
 
 
@@ -110,6 +109,8 @@ class SequenceSet:
     def usable(self, split: Split) -> list[FrameSequence]:
         """Return the sequences of a split that are as long as a clip. Raises ZooError if there are none."""
         candidates = [each for each in self.sequences if each.split in (split, None)]
+        if split == "test" and not candidates:
+            raise explain_no_test(self.config, f"{self.advice['test']} " if "test" in self.advice else "")
         usable = [each for each in candidates if each.length >= self.config.frames]
         if not usable:
             raise ZooError(self._explain_none_long_enough(split, candidates))
@@ -169,15 +170,25 @@ def build_sequence_set(
         channels=config.channels,
         **maps,
     )
-    return SequenceSet(config, root, tuple(_assign_splits(sequences, config.val_share)), spec, advice)
+    return SequenceSet(config, root, tuple(_assign_splits(sequences, config)), spec, advice)
 
 
-def _assign_splits(sequences: Sequence[FrameSequence], share: float) -> Sequence[FrameSequence]:
-    """Assign a split to every sequence. The length of a clip does not matter: it may differ between the splits."""
-    if len(sequences) == 1 or any(each.split == "val" for each in sequences):
+def _assign_splits(sequences: Sequence[FrameSequence], config: SequenceConfig) -> Sequence[FrameSequence]:
+    """Assign a split to every sequence. The length of a clip does not matter: it may differ between the splits.
+
+    Raises ZooError for a share of test sequences if there are some already.
+    """
+    if len(sequences) == 1:
         return sequences
-    val = choose_held_out([each.name for each in sequences], share)
-    return [replace(each, split="val" if each.name in val else "train") for each in sequences]
+    declared = {each.split for each in sequences}
+    if config.test_share and "test" in declared:
+        raise ZooError(
+            f"data.test_share={config.test_share:g}, but data.root={config.root} has a test split of its own. Leave "
+            "data.test_share out."
+        )
+    shared = [each.name for each in sequences if "val" not in declared or each.split == "train"]
+    splits = assign_splits(shared, 0.0 if "val" in declared else config.val_share, config.test_share)
+    return [replace(each, split=splits.get(each.name, each.split)) for each in sequences]
 
 
 def proportional_width(wanted: int, height: int, width: int) -> int:

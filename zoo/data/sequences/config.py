@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from zoo.data.base import DataConfig
+from zoo.types import Split
 
 if TYPE_CHECKING:
     from zoo.card import ModelCard
@@ -50,9 +51,15 @@ class FootageConfig(DataConfig):
     """Share held out for validation if the data set has no split of its own, between 0 and 1: a share of the videos,
     or of the duration if there is a single video."""
 
+    test_share: float = 0.0
+    """Share held out for the split `test`, 0 to 1, in the same way; it is taken from the training part, so validation
+    clips stay the same. 0: none, unless the data set has a test split of its own."""
+
     cache: str = "all"
     """Data cached in <root>/.zoo: frames (and maps, at the size of a clip), flow, all (both) or none. A frame takes 3
     bytes per pixel, its flow 6. What is not cached is computed again for every clip."""
+
+    splits: ClassVar[tuple[Split, ...]] = ("train", "val", "test")
 
     @property
     def cached(self) -> frozenset[str]:

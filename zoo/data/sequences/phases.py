@@ -12,8 +12,10 @@ from zoo.data.sequences.files import IMAGE_SUFFIXES
 from zoo.errors import ZooError, joined
 from zoo.types import Split
 
-VALIDATION_PHASES = ("val", "test")
-"""Phases that become the split `val`: the first of them that exists."""
+HELD_OUT_PHASES = ("val", "test")
+"""Phases beside `train`. The first of them that exists becomes the split `val`, the second the split `test`."""
+
+HELD_OUT_SPLITS: tuple[Split, ...] = ("val", "test")
 
 
 @dataclass(frozen=True)
@@ -32,14 +34,15 @@ def has_kind(root: Path, ending: str) -> bool:
 
 
 def find_phase_sequences(config: SequenceConfig, root: Path, kinds: Mapping[str, FileKind]) -> list[FrameSequence]:
-    """Find the sequences of training and, if there is a folder for it, of validation; ``kinds`` includes `frames`.
+    """Find the sequences of training and, if there are folders for them, of validation and test; ``kinds`` includes
+    `frames`.
 
     Raises ZooError if a folder is missing or two kinds have different numbers of files.
     """
     phases: dict[str, Split] = {"train": "train"}
     endings = [kind.ending for kind in kinds.values()]
-    apart = [phase for phase in VALIDATION_PHASES if any((root / f"{phase}{ending}").is_dir() for ending in endings)]
-    phases |= dict.fromkeys(apart[:1], "val")
+    apart = [phase for phase in HELD_OUT_PHASES if any((root / f"{phase}{ending}").is_dir() for ending in endings)]
+    phases |= dict(zip(apart, HELD_OUT_SPLITS, strict=False))
     return [
         sequence
         for phase, split in phases.items()

@@ -1,10 +1,15 @@
-"""Split footage into training and validation: by video, or by time if there is a single video."""
+"""Split footage into training, validation and test: by video, or by time if there is a single video.
+
+Test clips are taken from what would be for training, so validation clips do not depend on how many there are.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from zoo.data.sequences.config import FootageConfig
 from zoo.data.sequences.footage import Footage
 from zoo.errors import ZooError
 from zoo.types import Split
@@ -24,32 +29,69 @@ class Segment:
         return self.stop - self.first
 
 
-def split_footage(footage: list[Footage], split: Split, share: float, frames: int) -> list[Segment]:
-    """Return the segments of one split. Raises ZooError if a single video is too short for both splits."""
+def split_footage(footage: list[Footage], split: Split, config: FootageConfig) -> list[Segment]:
+    """Return the segments of one split. Raises ZooError if there are none, or a single video is too short for all."""
     if len(footage) == 1:
-        return [_split_in_time(footage[0], split, share, frames)]
-    chosen = choose_held_out([each.video.name for each in footage], share)
-    return [Segment(each, 0, each.video.length) for each in footage if (each.video.name in chosen) == (split == "val")]
+        return [_split_in_time(footage[0], split, config)]
+    splits = assign_splits([each.video.name for each in footage], config.val_share, config.test_share)
+    segments = [Segment(each, 0, each.video.length) for each in footage if splits[each.video.name] == split]
+    if not segments:
+        raise explain_no_test(config)
+    return segments
 
 
-def choose_held_out(names: list[str], share: float) -> set[str]:
-    """Choose names for validation by checksum, so that one more video moves few others between the splits."""
-    count = min(max(1, round(share * len(names))), len(names) - 1)
-    return set(sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())[:count])
+def assign_splits(names: Sequence[str], val_share: float, test_share: float) -> dict[str, Split]:
+    """Assign a split to each name, by its checksum, so that one more video moves few others between the splits.
 
-
-def _split_in_time(footage: Footage, split: Split, share: float, frames: int) -> Segment:
-    """Split one video in time; its last part is for validation.
-
-    The boundary lies between two stored frames, so a frame that is repeated to reach a higher rate is on one side only.
+    A share above 0 takes at least one name, unless none were left for training.
     """
-    length = footage.video.length
-    wanted = min(length - frames, round(length * (1 - share)))
-    boundary = int((footage.stored < footage.stored[max(wanted, 0)]).sum())
-    if boundary < frames:
+    ordered = sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
+    val = _count(val_share, len(names), len(names) - 1)
+    test = _count(test_share, len(names), len(names) - val - 1)
+    splits: dict[str, Split] = dict.fromkeys(names, "train")
+    return splits | dict.fromkeys(ordered[:val], "val") | dict.fromkeys(ordered[len(names) - test :], "test")
+
+
+def _count(share: float, total: int, most: int) -> int:
+    return max(0, min(max(1, round(share * total)), most)) if share else 0
+
+
+def explain_no_test(config: FootageConfig, advice: str = "") -> ZooError:
+    """Build the error for a data set without test clips. advice: more about the data set."""
+    reason = "its videos are too few" if config.test_share else "all its clips are for training or validation"
+    share = max(0.1, min(2 * config.test_share, 0.4))
+    return ZooError(
+        f"data={config.name} with data.test_share={config.test_share:g} has no test split: {reason}. {advice}Train "
+        f"with data.test_share={share:g}, which leaves validation clips as they are, or type split=val."
+    )
+
+
+def _split_in_time(footage: Footage, split: Split, config: FootageConfig) -> Segment:
+    """Split one video in time: training, test if there is any, validation.
+
+    Boundaries lie between two stored frames, so a frame that is repeated to reach a higher rate is on one side only.
+    """
+    length, frames = footage.video.length, config.frames
+    boundary = _boundary(footage, min(length - frames, round(length * (1 - config.val_share))))
+    test = _boundary(footage, boundary - round(length * config.test_share)) if config.test_share else boundary
+    if split == "test" and boundary - test < frames:
+        if not config.test_share:
+            raise explain_no_test(config)
+        raise ZooError(
+            f"{footage.video.path} is the only usable video, and data.test_share={config.test_share:g} of its {length} "
+            f"frames is less than a clip of {frames}. Add a video, or train with data.test_share="
+            f"{min(0.4, frames / length + 0.01):.2f}."
+        )
+    if test < frames:
         raise ZooError(
             f"{footage.video.path} is the only usable video, and its {length} frames at data.fps={footage.fps:g} are "
             f"too few for a training clip and a validation clip of data.frames={frames}. Add a video, or type "
             f"data.frames={max(1, length // 3)}."
         )
-    return Segment(footage, 0, boundary) if split == "train" else Segment(footage, boundary, length)
+    bounds = {"train": (0, test), "test": (test, boundary), "val": (boundary, length)}
+    return Segment(footage, *bounds[split])
+
+
+def _boundary(footage: Footage, wanted: int) -> int:
+    """Number of the first frame that shows another stored frame than all before ``wanted``."""
+    return int((footage.stored < footage.stored[max(wanted, 0)]).sum())

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from zoo.errors import ZooError
 from zoo.evaluation.features.base import Features, run_view
-from zoo.evaluation.features.names import CARDS, alphanumeric
+from zoo.evaluation.features.names import own_key
 from zoo.evaluation.features.scripts import open_script
 from zoo.evaluation.suite import checksum
 
@@ -32,9 +32,7 @@ class CustomFeatures(Features):
         self, module: nn.Module, name: str, sha256: str = "", test_shape: tuple[int, int, int] = TEST_SHAPE
     ) -> None:
         super().__init__()
-        self.name, self.network = alphanumeric(name), module
-        if self.name in {card.key for card in CARDS}:
-            self.name = f"own{self.name}"  # a network of the zoo has this name and is called differently
+        self.name, self.network = own_key(name), module
         self.freeze()
         self.sha256 = (sha256 or checksum(module))[:16]
         self.clip_size = run_view(self, "clips", torch.zeros(1, test_shape[0], 3, *test_shape[1:])).shape[-1]

@@ -81,6 +81,17 @@ def is_path(name: str) -> bool:
     return "/" in name or Path(name).suffix != ""
 
 
+def features_key(name: str) -> str:
+    """The part of a metric's key that names a feature network, by the setting ``features``."""
+    return own_key(Path(name).stem) if is_path(name) else NETWORKS[name].key
+
+
+def own_key(name: str) -> str:
+    """The part of a metric's key that names a user's network; never that of a network of the zoo."""
+    key = alphanumeric(name)
+    return f"own{key}" if key in {card.key for card in CARDS} else key
+
+
 def check_features(name: str, weights: str | None) -> None:
     """Check the settings ``features`` and ``features_weights`` without importing torch.
 

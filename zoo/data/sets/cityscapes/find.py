@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from zoo.data.decode import read_ids, read_image
 from zoo.data.sequences.checks import check_settings, require_root, resolve_foreground
-from zoo.data.sequences.collection import SPLITS, FrameSequence, Reader, SequenceSet, build_sequence_set
+from zoo.data.sequences.collection import FrameSequence, Reader, SequenceSet, build_sequence_set
 from zoo.data.sequences.files import files_in
 from zoo.data.sequences.layouts import explain_wrong_layout
 from zoo.data.sets.cityscapes.names import LABELS
@@ -29,6 +29,8 @@ NAME = re.compile(r"(?P<snippet>.+_\d+)_(?P<number>\d+)_leftImg8bit\.png")
 PLATE = LABELS.index("license plate")
 PUBLISHED_PLATE = 255
 """The published id -1 in eight bits."""
+SPLITS: tuple[Split, ...] = ("train", "val")
+"""The published splits with label maps: those of `test` are withheld."""
 MIN_INSTANCE_ID = 1000
 """Smallest id of an instance: 1000 times the class, plus a number. Smaller ids are classes without instances."""
 
@@ -52,7 +54,8 @@ def find_sequences(config: CityscapesConfig) -> SequenceSet:
     frames = _find_frames_folder(config, root)
     annotated = {split: _find_annotated(frames / split, root / MAPS / split) for split in SPLITS}
     runs = {split: _split_into_runs(found) for split, found in annotated.items()}
-    advice = {split: _advise(frames / split, root / MAPS / split, runs[split]) for split in SPLITS}
+    advice: dict[Split, str] = {split: _advise(frames / split, root / MAPS / split, runs[split]) for split in SPLITS}
+    advice["test"] = "Cityscapes publishes its own test frames without label maps, so they cannot be used."
     has_instances = all(each.instances for found in annotated.values() for each in found)
     sequences = [
         _build_sequence(split, run, has_instances, declared=bool(runs["val"]))

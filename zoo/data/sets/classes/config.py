@@ -37,8 +37,12 @@ class ClassesConfig(LabelledConfig):
     in a _c<number> at the end, stay together."""
 
     val_list: str | None = None
-    """File that lists the validation videos, in the same format. None: every video that is not in train_list, or
-    val_share of each class without lists."""
+    """File that lists the validation videos, in the same format. None: every video that is not in train_list; or
+    val_share of each class without lists, or of the training videos with test_list."""
+
+    test_list: str | None = None
+    """File that lists the test videos, in the same format, such as testlist01.txt of UCF-101. None: test_share of each
+    class, out of the training videos."""
 
     image_fps: float | None = None
     """Frame rate of folders of frames, frames per second. None: every frame is used, at fps."""

@@ -14,7 +14,7 @@ from zoo.data.sequences.checks import check_settings, require_root
 from zoo.data.sequences.find import find_videos
 from zoo.data.sequences.footage import Footage
 from zoo.data.sequences.labelled import abbreviate, build_labelled_spec, open_labelled_catalogue
-from zoo.data.sequences.split import Segment, choose_held_out
+from zoo.data.sequences.split import Segment, assign_splits, explain_no_test
 from zoo.data.sets.classes.lists import read_lists
 from zoo.data.sets.classes.names import LAYOUT
 from zoo.data.sets.folder.catalogue import Catalogue
@@ -43,6 +43,8 @@ class Classes:
     def videos_for(self, split: Split) -> list[FolderVideo]:
         """Return the usable videos of a split. Raises ZooError if there are none."""
         videos = [video for video in self.catalogue.videos if self.splits.get(video.name) == split]
+        if not videos and split == "test" and not self.config.test_list:
+            raise explain_no_test(self.config, "With a list of test videos, train with data.test_list=<file>. Else: ")
         if not videos:
             raise ZooError(self._explain_empty(split))
         return videos
@@ -73,10 +75,11 @@ class Classes:
 
     def _explain_empty(self, split: Split) -> str:
         config = self.config
-        if config.train_list or config.val_list:
+        if config.train_list or config.val_list or config.test_list:
             return (
                 f"No usable video in data.root={config.root} is for `{split}` according to data.train_list="
-                f"{config.train_list} and data.val_list={config.val_list}. The lists name videos as <class>/<video>."
+                f"{config.train_list}, data.val_list={config.val_list} and data.test_list={config.test_list}. The "
+                "lists name videos as <class>/<video>."
             )
         return (
             f"No video in data.root={config.root} is left for `{split}`: a class with a single video, or with clips "
@@ -106,11 +109,8 @@ def find_classes(config: ClassesConfig) -> Classes:
     sentences = []
     if outside := sorted(set(found) - set(names)):
         sentences.append(f"Skipped, because they are in no class's folder: {abbreviate(outside)}.")
-    if config.train_list or config.val_list:
-        splits, list_notes = read_lists(config, root, names)
-        sentences += list_notes
-    else:
-        splits = hold_out_by_class(names, config.val_share)
+    splits, list_notes = _split_videos(config, root, names)
+    sentences += list_notes
     catalogue = open_labelled_catalogue(config, config.frames, config.image_fps)
     spec = build_labelled_spec(config, catalogue, {config.attribute: classes})
     found_classes = Classes(config, catalogue, classes, splits, spec, tuple(sentences))
@@ -118,17 +118,33 @@ def find_classes(config: ClassesConfig) -> Classes:
     return found_classes
 
 
-def hold_out_by_class(names: Sequence[str], share: float) -> dict[str, Split]:
-    """Assign a split to each video: a share of the source videos of each class is for validation, if it has at least
-    two.
+def _split_videos(config: ClassesConfig, root: Path, names: Sequence[str]) -> tuple[dict[str, Split], list[str]]:
+    """Assign splits by the lists, and hold out shares of what they leave for training; returns notes, too."""
+    if config.test_list and config.test_share:
+        raise ZooError(
+            f"data.test_list={config.test_list} names the test videos, and data.test_share={config.test_share:g} takes "
+            "others. Leave one of the two out."
+        )
+    listed = [config.train_list, config.val_list, config.test_list]
+    splits, notes = read_lists(config, root, names) if any(listed) else (dict.fromkeys(names, "train"), [])
+    has_val = config.val_list or (config.train_list and not config.test_list)
+    training = [name for name, split in splits.items() if split == "train"]
+    return splits | hold_out_by_class(training, 0.0 if has_val else config.val_share, config.test_share), notes
+
+
+def hold_out_by_class(names: Sequence[str], val_share: float, test_share: float = 0.0) -> dict[str, Split]:
+    """Assign a split to each video: shares of the source videos of each class are for validation and for test, if it
+    has enough of them.
 
     Depends on the names alone, so neither unreadable files nor the length of a clip move a video.
     """
     sources: dict[str, set[str]] = defaultdict(set)
     for name in names:
         sources[class_of_path(name)].add(source_of(name))
-    val = set().union(*(choose_held_out(sorted(each), share) for each in sources.values()))
-    return {name: "val" if source_of(name) in val else "train" for name in names}
+    splits: dict[str, Split] = {}
+    for each in sources.values():
+        splits |= assign_splits(sorted(each), val_share, test_share)
+    return {name: splits[source_of(name)] for name in names}
 
 
 def source_of(name: str) -> str:

@@ -20,10 +20,15 @@ CLASS_NUMBER = re.compile(r"\s+\d+$")
 def read_lists(config: ClassesConfig, root: Path, names: Sequence[str]) -> tuple[dict[str, Split], list[str]]:
     """Read the split of each listed video; returns notes about names that were not found too.
 
-    With a single list, all other videos belong to the other split. Raises ZooError if a video is in both lists, or if a
-    list names no video that exists.
+    Without a list of training videos, all others are for training; with that list alone, all others are for
+    validation; with more lists than that, others are not used. Raises ZooError if a video is in two lists, or if a list
+    names no video that exists.
     """
-    lists: dict[Split, str | None] = {"train": config.train_list, "val": config.val_list}
+    lists: dict[Split, str | None] = {
+        "train": config.train_list,
+        "val": config.val_list,
+        "test": config.test_list,
+    }
     splits: dict[str, Split] = {}
     sentences = []
     for split, typed in lists.items():
@@ -41,13 +46,13 @@ def read_lists(config: ClassesConfig, root: Path, names: Sequence[str]) -> tuple
             sentences.append(f"{len(unknown)} of {total} names in {setting} were not found: {abbreviate(unknown)}.")
         if both := sorted(name for name in listed if name in splits):
             raise ZooError(
-                f"{len(both)} videos are in both data.train_list={config.train_list} and data.val_list="
-                f"{config.val_list}: {abbreviate(both)}. Remove each from one of them."
+                f"{len(both)} videos are in both data.{splits[both[0]]}_list={lists[splits[both[0]]]} and {setting}: "
+                f"{abbreviate(both)}. Remove each from one of them."
             )
         splits |= dict.fromkeys(listed, split)
-    if all(lists.values()):
+    if lists["train"] and (lists["val"] or lists["test"]):
         unused = len(names) - len(splits)
-        return splits, sentences + ([f"{unused} videos are in neither list and are not used."] if unused else [])
+        return splits, sentences + ([f"{unused} videos are in no list and are not used."] if unused else [])
     rest: Split = "val" if lists["train"] else "train"
     return {name: splits.get(name, rest) for name in names}, sentences
 

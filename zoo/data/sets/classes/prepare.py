@@ -18,9 +18,9 @@ SOURCE = (
 
 
 def survey(config: ClassesConfig) -> tuple[Survey, list[Segment]]:
-    """Count the videos of every class in both splits; returns the summary and the training segments."""
+    """Count the videos of every class in every split; returns the summary and the training segments."""
     found = find_classes(config)
-    splits: tuple[Split, ...] = ("train", "val")
+    splits: tuple[Split, ...] = ("train", "val", *(("test",) if config.test_list or config.test_share else ()))
     pools = {split: found.videos_for(split) for split in splits}
     counts = {split: [found.class_of(video.name) for video in videos] for split, videos in pools.items()}
     rows = tuple(

@@ -24,5 +24,5 @@ class FolderClips(FootageClips):
         cache = ArrayCache(cache_folder(catalogue.root))
         size = spec.height, spec.width
         footage = [Footage(video, *size, config.fps, cache, config.cached) for video in catalogue.videos]
-        segments = split_footage(footage, split, config.val_share, config.frames)
+        segments = split_footage(footage, split, config)
         super().__init__(config, spec, segments, split, fields, seed)

@@ -21,7 +21,9 @@ LAYOUT = Layout(
     marks=("train_A", "train_B"),
     text=(
         "<root>/train_A/<sequence>/ with one map per frame, <root>/train_B/<sequence>/ with the frames, optionally "
-        "<root>/train_inst/<sequence>/ with instance ids; and the same with test_ or val_ for validation"
+        "<root>/train_inst/<sequence>/ with instance ids; and the same with val_ "
+        "for validation and test_ for testing (test_ alone is for "
+        "validation)"
     ),
 )
 
@@ -32,7 +34,8 @@ class PairedConfig(SequenceConfig):
     """``{train,test}_A/<sequence>/*.png`` beside ``{train,test}_B/<sequence>/*``, optionally ``{train,test}_inst``.
 
     Every folder with files is a sequence; files are paired in the order of their numbers. Validation clips are under
-    `val_`, or else under `test_`; without either, ``val_share`` is held out.
+    `val_`, and test clips under `test_`, which is for validation if there is no `val_`. Without either,
+    ``val_share`` is held out.
     """
 
     name: str = "paired"

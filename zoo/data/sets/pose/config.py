@@ -22,8 +22,8 @@ LAYOUT = Layout(
     marks=("train_img", "train_openpose", "train_densepose"),
     text=(
         "<root>/train_img/<sequence>/ with the frames, beside <root>/train_openpose/<sequence>/*.json or "
-        "<root>/train_densepose/<sequence>/*.png or both, with one file per frame; and the same with test_ or val_ "
-        "for validation"
+        "<root>/train_densepose/<sequence>/*.png or both, with one file per frame; and the same with val_ "
+        "for validation and test_ for testing (test_ alone is for validation)"
     ),
 )
 

@@ -17,7 +17,8 @@ from zoo.data.sets.puppets.render import Rendering, Viewport, render, scroll
 from zoo.data.sets.puppets.scene import Scene, Scripted, draw_scene
 from zoo.types import Clip, Split
 
-VALIDATION_CLIPS = 1000
+HELD_OUT_CLIPS = 1000
+"""Number of validation clips, and of test clips."""
 CONDITIONS = {"edges": ground_truth.edges, "distance": ground_truth.edges_and_distance, "pose": ground_truth.draw_pose}
 
 
@@ -31,7 +32,7 @@ class PuppetClips(ClipSet):
         self.viewport = Viewport(config.height, config.pixel_width, config.shows_street)
 
     def __len__(self) -> int:
-        return self.config.clips if self.split == "train" else VALIDATION_CLIPS
+        return self.config.clips if self.split == "train" else HELD_OUT_CLIPS
 
     def clip(self, index: int, epoch: int, frames: int) -> Clip:
         """Return a clip; a longer clip begins with the shorter one."""

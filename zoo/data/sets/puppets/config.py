@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from zoo.data.base import DataCard, DataConfig, register_data
 from zoo.errors import ZooError, check_choice
-from zoo.types import FIELDS, ClipSpec
+from zoo.types import FIELDS, ClipSpec, Split
 
 if TYPE_CHECKING:
     from zoo.card import ModelCard
@@ -56,6 +56,9 @@ class PuppetsConfig(DataConfig):
     """
 
     name: str = "puppets"
+
+    in_random_order: ClassVar[bool] = True
+    splits: ClassVar[tuple[Split, ...]] = ("train", "val", "test")
 
     view: str = "auto"
     """Framing: person (the figure fills the frame in front of a smooth, still background), street (wider: the figure

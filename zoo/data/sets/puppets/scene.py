@@ -15,7 +15,8 @@ from zoo.data.sets.puppets.layers import Floats, Ints
 from zoo.data.sets.puppets.motion import ActionTimeline
 from zoo.types import Split
 
-SPLITS: tuple[Split, ...] = ("train", "val")
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+"""A scene is drawn from the position of its split here and from its index, so no two splits share a scene."""
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from zoo.types import Split
 class WeizmannClips(FootageClips):
     """Clips of Weizmann.
 
-    train: the same clips in every epoch, ``starts`` per video, evenly spaced; they repeat if the video is short. val:
-    consecutive windows of the last part of each video.
+    train: the same clips in every epoch, ``starts`` per video, evenly spaced; they repeat if the video is short. val,
+    test: consecutive windows of the last part of each video.
     """
 
     def __init__(self, config: WeizmannConfig, split: Split, fields: frozenset[str], seed: int) -> None:

@@ -13,7 +13,7 @@ from zoo.data.sequences.checks import check_settings, require_root
 from zoo.data.sequences.find import find_videos
 from zoo.data.sequences.footage import Footage
 from zoo.data.sequences.labelled import abbreviate, build_labelled_spec, open_labelled_catalogue
-from zoo.data.sequences.split import Segment
+from zoo.data.sequences.split import Segment, explain_no_test
 from zoo.data.sets.folder.catalogue import Catalogue
 from zoo.data.sets.folder.footage import FolderVideo
 from zoo.data.sets.weizmann.crop import crop_video
@@ -44,6 +44,8 @@ class Weizmann:
 
         Raises ZooError if all are shorter.
         """
+        if split == "test" and not self.config.test_share:
+            raise explain_no_test(self.config)
         parts = self._split_videos(split)
         usable = [part for part in parts if part.length >= self.config.frames]
         if not usable:
@@ -72,8 +74,8 @@ class Weizmann:
 
     def _split_videos(self, split: Split) -> list[Segment]:
         cache = ArrayCache(cache_folder(self.catalogue.root))
-        share = self.config.val_share
-        return [split_part(self._footage(video, cache), video.info.frames, split, share) for video in self.videos]
+        shares = self.config.val_share, self.config.test_share
+        return [split_part(self._footage(video, cache), video.info.frames, split, *shares) for video in self.videos]
 
     def _footage(self, video: FolderVideo, cache: ArrayCache) -> Footage:
         shown = crop_video(video, self.config.crop, cache)
@@ -98,10 +100,13 @@ class Weizmann:
         )
 
 
-def split_part(footage: Footage, stored: int, split: Split, share: float) -> Segment:
-    """Split a video in time: the first 1 - share of its ``stored`` frames is for training, the rest for validation."""
-    boundary = int((footage.stored < round(stored * (1 - share))).sum())
-    return Segment(footage, 0, boundary) if split == "train" else Segment(footage, boundary, footage.video.length)
+def split_part(footage: Footage, stored: int, split: Split, val_share: float, test_share: float) -> Segment:
+    """Split the ``stored`` frames of a video in time: training, then the share for test, then that for validation."""
+    test, val = (
+        int((footage.stored < round(stored * (1 - held_out))).sum()) for held_out in (val_share + test_share, val_share)
+    )
+    bounds = {"train": (0, test), "test": (test, val), "val": (val, footage.video.length)}
+    return Segment(footage, *bounds[split])
 
 
 def find_weizmann(config: WeizmannConfig) -> Weizmann:

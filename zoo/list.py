@@ -49,7 +49,8 @@ def metrics_table() -> Table:
     """One row per metric, with what it needs."""
     table = Table("metric", "better", "title", "needs", title="metrics, for evaluation.metrics=[…] and zoo.evaluate")
     for card in METRICS.values():
-        needed = ["pairs"] * card.paired + ["several draws"] * card.draws + [card.tool] * bool(card.tool)
+        needed = ["pairs"] * card.paired + ["given frames"] * card.context + ["several draws"] * card.draws
+        needed += [card.tool] * bool(card.tool)
         table.add_row(card.name, {"min": "lower", "max": "higher", "": ""}[card.better], card.title, joined(needed))
     return table
 

@@ -47,7 +47,8 @@ def metrics() -> str:
     """A row a metric, with what it needs."""
     rows = []
     for card in METRICS.values():
-        needed = ["pairs"] * card.paired + ["several draws"] * card.draws + [card.tool] * bool(card.tool)
+        needed = ["pairs"] * card.paired + ["given frames"] * card.context + ["several draws"] * card.draws
+        needed += [card.tool] * bool(card.tool)
         rows.append([code(card.name), BETTER[card.better], card.title, joined(needed)])
     return table(["metric", "better", "what", "needs"], rows)
 

@@ -40,6 +40,9 @@ class MetricCard:
     draws: bool = False
     """Compares several samples of the same clip."""
 
+    context: bool = False
+    """Needs real frames that are given before the sample."""
+
     argument: str = ""
     """Variant of the class, such as the backbone of LPIPS; passed on as ``Setup.argument``."""
 
@@ -79,6 +82,16 @@ CARDS = (
     MetricCard("inception_score", "Inception score of frames", "inception:InceptionScore", "max", "features"),
     MetricCard("video_is", "Inception score of clips (C3D)", "inception:VideoIS", "max", "features"),
     MetricCard("warping_error", "mean |x_t - warp(x_t-1)| where visible", "warping:WarpingError", "min", "flow"),
+    MetricCard(
+        "temporal_distance", "changes between frames against those of real clips", "temporal:TemporalDistance", "min"
+    ),
+    MetricCard(
+        "first_step",
+        "step from the last given frame to the first generated one, against that of real clips",
+        "temporal:FirstStep",
+        "min",
+        context=True,
+    ),
     MetricCard("flicker", "mean |x_t+1 - 2 x_t + x_t-1|", "motion:Flicker", ""),
     MetricCard("motion", "mean length of the flow, pixels per frame", "motion:Motion", "", "flow"),
     MetricCard(

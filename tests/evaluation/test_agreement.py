@@ -139,7 +139,10 @@ def test_kernel_distance_agrees_with_torch_fidelity(count, size, shift):
     one, other = features(count, size), features(count, size, shift + 0.01)
     kernels = [(x @ y.T / size + 1) ** 3 for x, y in ((one, one), (one, other), (other, other))]
     expected = mmd2(*kernels, mmd_est="unbiased")
-    assert squared_mmd(torch.from_numpy(one), torch.from_numpy(other)) == pytest.approx(expected, rel=1e-9)
+    rows, clips = [torch.from_numpy(each) for each in (one, other)], torch.arange(count)
+    assert squared_mmd(*rows, clips, clips + count) == pytest.approx(expected, rel=1e-9)
+    paired = mmd2(*kernels, mmd_est="u-statistic")
+    assert squared_mmd(*rows, clips, clips) == pytest.approx(paired, rel=1e-9)
 
 
 @pytest.mark.parametrize("sharpness", [0.5, 3.0, 20.0])

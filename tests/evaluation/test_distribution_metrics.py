@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import warnings
 from dataclasses import replace
 
 import pytest
@@ -141,28 +142,56 @@ def test_frechet_distance_is_precise_for_features_far_from_zero():
     assert measure(FVD("fvd", setup(2)), first, second)["fvd"] == pytest.approx(0.08, rel=1e-4)
 
 
-def test_real_fvd_is_the_distance_of_two_halves():
+def test_real_fvd_is_the_scaled_distance_of_two_halves():
+    """300 samples and 200 real clips are compared: the distance of the halves times (1/300 + 1/200) / (1/n + 1/m)."""
     real = torch.randn(200, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    clips = clips_with(real)
-    odd = key_hash_split(clips.clip["key"])
-    assert 60 < odd.sum() < 140
-    values = measure(FVD("fvd", setup(2)), real + 1, real)
-    expected = measure(FVD("fvd", setup(2)), real[odd], real[~odd])["fvd"]
-    assert values == {"fvd": pytest.approx(2), "real/fvd": pytest.approx(expected)}
+    odd = key_hash_split(clips_with(real).clip["key"])
+    halves = int(odd.sum()), 200 - int(odd.sum())
+    assert min(halves) > 60
+    values = measure(FVD("fvd", setup(2)), real[:150].repeat(2, 1) + 1, real)
+    distance = measure(FVD("fvd", setup(2)), real[odd], real[~odd])["fvd"]
+    expected = distance * (1 / 300 + 1 / 200) / (1 / halves[0] + 1 / halves[1])
+    assert values["real/fvd"] == pytest.approx(expected)
     assert 0 < values["real/fvd"] < 0.2
 
 
-def test_no_real_fvd_without_enough_clips_or_videos():
-    real = torch.randn(200, 90, generator=torch.Generator().manual_seed(0))
-    assert set(measure(FVD("fvd", setup(90)), real[:150], real[:150])) == {"fvd"}  # about 75 per half
+@pytest.mark.filterwarnings("ignore:fvd of .* has a high floor")
+@pytest.mark.parametrize(("count", "size"), [(110, 100), (150, 100), (400, 100), (400, 20)])
+def test_real_fvd_is_the_floor_of_the_distance(count, size):
+    """Two sets of one Gaussian: the distance is the floor alone, also for hardly more clips than features."""
+    numbers = torch.Generator().manual_seed(0)
+    spread = 1 / torch.arange(1.0, size + 1).sqrt()
+    found = [
+        measure(FVD("fvd", setup(size, count)), *(spread * torch.randn(2, count, size, generator=numbers)))
+        for _ in range(4)
+    ]
+    floors, distances = (sum(each[name] for each in found) for name in ("real/fvd", "fvd"))
+    assert floors == pytest.approx(distances, rel=0.15)
+
+
+def test_real_fvd_needs_two_videos():
+    real = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
     metric = FVD("fvd", setup(2))
-    metric.update(clips_with(real[:, :2], videos=1), real=True)
-    metric.update(clips_with(real[:, :2]), real=False)
+    metric.update(clips_with(real, videos=1), real=True)
+    metric.update(clips_with(real), real=False)
     assert set(metric.compute()) == {"fvd"}
     assert len({number_of(key) for key in clips_with(real).clip["key"]}) == 200
     assert len(set(key_hash_split([f"set/video/{start}" for start in range(50)]).tolist())) == 1
 
 
+def test_few_clips_for_a_frechet_distance_are_warned_of():
+    with pytest.warns(
+        UserWarning, match=r"fvd of 499 clips in 100 features has a high floor, .* Better: clips=500, or .*kvd"
+    ):
+        FVD("fvd", setup(100, clips=499))
+    with pytest.warns(UserWarning, match=r"fid of 496 frames in 100 features .* Better: clips=32, or"):
+        FID("fid", setup(100, clips=31, frames=16))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        FVD("fvd", setup(100, clips=500))
+
+
+@pytest.mark.filterwarnings("ignore:.* has a high floor")
 def test_fewer_clips_than_features_are_refused():
     assert FVD("fvd", setup(512, clips=513)).size == 512
     message = (
@@ -203,7 +232,11 @@ def test_classifier_frechet_uses_the_features_of_the_classifier():
 def test_squared_mmd_matches_a_value_by_hand():
     """One feature: k(0, 1) + k(1, 2) - 2 (k(0, 1) + k(0, 2) + k(1, 1) + k(1, 2)) / 4 = 1 + 27 - 37 / 2."""
     first, second = torch.tensor([[0.0], [1.0]]).double(), torch.tensor([[1.0], [2.0]]).double()
-    assert squared_mmd(first, second) == pytest.approx(9.5)
+    clips = torch.arange(2)
+    assert squared_mmd(first, second, clips, clips + 2) == pytest.approx(9.5)
+    # of pairs, k(0, 1) and k(1, 2) with the own clip do not count: 1 + 27 - 2 (k(0, 2) + k(1, 1)) / 2
+    assert squared_mmd(first, second, clips, clips) == pytest.approx(28 - (1 + 8))
+    assert math.isnan(squared_mmd(first, second, torch.zeros(2), clips))
 
 
 def test_kvd_and_kid_equal_plain_loops():
@@ -213,15 +246,20 @@ def test_kvd_and_kid_equal_plain_loops():
     def k(x: Tensor, y: Tensor) -> float:
         return (float(x @ y) / 3 + 1) ** 3
 
-    def within(rows: Tensor) -> float:
-        pairs = list(itertools.permutations(rows, 2))
-        return sum(k(x, y) for x, y in pairs) / len(pairs)
+    def expected(generated: Tensor, real: Tensor) -> float:
+        """generated, real: features of frames, (B, T, D); only frames of different clips are compared."""
 
-    across = [k(x, y) for x in generated for y in real]
-    expected = within(generated) + within(real) - 2 * sum(across) / len(across)
-    assert measure(KVD("kvd", setup(3)), generated, real)["kvd"] == pytest.approx(expected)
+        def mean(one: Tensor, other: Tensor) -> float:
+            clips = [(a, b) for a, b in itertools.product(range(len(one)), range(len(other))) if a != b]
+            values = [k(x, y) for a, b in clips for x in one[a] for y in other[b]]
+            return sum(values) / len(values)
+
+        return mean(generated, generated) + mean(real, real) - 2 * mean(generated, real)
+
+    found = measure(KVD("kvd", setup(3)), generated, real)["kvd"]
+    assert found == pytest.approx(expected(generated[:, None], real[:, None]))
     frames = [rows.view(3, -1, 3) for rows in (generated, real)]
-    assert measure(KID("kid", setup(3, frames=4)), *frames)["kid"] == pytest.approx(expected)
+    assert measure(KID("kid", setup(3, frames=4)), *frames)["kid"] == pytest.approx(expected(*frames))
 
 
 def test_kvd_is_unbiased():
@@ -231,6 +269,46 @@ def test_kvd_is_unbiased():
         values = torch.tensor([each[name] for each in found])
         assert abs(values.mean()) < 3 * values.std() / math.sqrt(len(values))
         assert values.min() < 0
+
+
+def mean_is_zero(values: list[float]) -> bool:
+    found = torch.tensor(values)
+    return bool(abs(found.mean()) < 3 * found.std() / math.sqrt(len(found)))
+
+
+def test_kvd_of_perfect_pairs_is_zero():
+    """Every sample equals its clip. With the pairs themselves it would be far below 0."""
+    real = torch.randn(64, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    assert measure(KVD("kvd", setup(16)), real, real)["kvd"] == pytest.approx(0, abs=1e-9)
+    clips = torch.arange(64)
+    assert squared_mmd(real, real, clips, clips + 64) < -0.1
+    frames = real.view(16, 4, 16)
+    assert measure(KID("kid", setup(16, frames=4)), frames, frames)["kid"] == pytest.approx(0, abs=1e-9)
+
+
+def test_kvd_of_pairs_is_unbiased():
+    """Samples are half their clip and half noise, so clips and samples have one distribution, but are no copies."""
+    drawn = torch.randn(200, 2, 30, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    clips, found, with_pairs = torch.arange(30), [], []
+    for real, noise in drawn:
+        generated = (real + noise) / math.sqrt(2)
+        found.append(measure(KVD("kvd", setup(4)), generated, real)["kvd"])
+        with_pairs.append(squared_mmd(generated, real, clips, clips + 30))
+    assert mean_is_zero(found)
+    assert not mean_is_zero(with_pairs)
+
+
+def test_kid_of_frames_that_are_alike_is_unbiased():
+    """Frames of a clip share most of their features; the two sets are of other clips."""
+    drawn = torch.randn(2, 200, 2, 8, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    found = []
+    for clip, frame in zip(*drawn, strict=True):
+        generated, real = 0.8 * clip[:, :, :1] + 0.6 * frame
+        kid = KID("kid", setup(4, frames=4))
+        kid.update(clips_with(real), real=True)
+        kid.update(clips_with(generated, first=8), real=False)
+        found.append(kid.compute()["kid"])
+    assert mean_is_zero(found)
 
 
 def test_kvd_keeps_clips_by_their_keys(monkeypatch):
@@ -251,7 +329,7 @@ def test_kvd_keeps_clips_by_their_keys(monkeypatch):
         return kvd
 
     at_once = metric(list(range(30)), 30)
-    assert at_once.real.shape == (8, 4)
+    assert at_once.real.shape == (8, 5)
     expected = at_once.compute()
     assert metric(order, 7).compute() == pytest.approx(expected)
     assert metric(order, 1, draws=(1, 0)).compute() == pytest.approx(expected)

@@ -2,13 +2,16 @@
 2018).
 
 The estimate is unbiased: its mean is 0 for two sets of one distribution, whatever their size, so it can fall below 0 by
-chance. It assumes no Gaussian, and values of different numbers of clips are comparable; few clips make it noisy.
+chance. Rows of one clip are never compared, since they are not independent: neither a sample with the clip that it was
+made from, nor two frames or draws of a clip. Otherwise samples that equal their clips would have a value far below 0.
+It assumes no Gaussian, and values of different numbers of clips are comparable; few clips make it noisy.
 
 Shapes: B clips, T frames, N and M clips or frames, D features.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -28,25 +31,28 @@ def kernel(one: Tensor, other: Tensor) -> Tensor:
     return (one @ other.T / one.shape[1] + 1) ** 3
 
 
-def squared_mmd(one: Tensor, other: Tensor) -> float:
-    """Unbiased estimate of the squared maximum mean discrepancy, Gretton et al. 2012, Eq. 3.
+def squared_mmd(one: Tensor, other: Tensor, clips: Tensor, clips2: Tensor) -> float:
+    """Unbiased estimate of the squared maximum mean discrepancy, (N, D) and (M, D).
 
-    (N, D), (M, D), at least two rows each.
+    clips, clips2: number of the clip of each row, (N,) and (M,). Pairs of one clip do not count. Where no clip occurs
+    twice it is Eq. 3 of Gretton et al. 2012, and where both sets hold the same clips once, the U-statistic, Eq. 4. NaN
+    where a set has rows of one clip only.
     """
-    within = 0.0
-    for rows in (one, other):
-        values = kernel(rows, rows)
-        within += float((values.sum() - values.trace()) / (len(rows) * (len(rows) - 1)))
-    return within - 2 * float(kernel(one, other).mean())
+
+    def mean_kernel(rows: Tensor, others: Tensor, numbers: Tensor, numbers2: Tensor) -> float:
+        return float(kernel(rows, others)[numbers[:, None] != numbers2].mean())
+
+    within = mean_kernel(one, one, clips, clips) + mean_kernel(other, other, clips2, clips2)
+    return within - 2 * mean_kernel(one, other, clips, clips2)
 
 
 def keep_lowest(rows: Tensor) -> Tensor:
-    """Keep the MAX_ROWS rows with the lowest hashes, (..., 2 + D) -> (MAX_ROWS, 2 + D).
+    """Keep the MAX_ROWS rows with the lowest hashes, (..., 3 + D) -> (MAX_ROWS, 3 + D).
 
     Rows of equal hashes, such as several draws of a clip, are ordered by their features.
     """
     rows = rows.flatten(0, -2)
-    rows = rows[rows[:, 2:].sum(1).argsort()]
+    rows = rows[rows[:, 3:].sum(1).argsort()]
     return rows[rows[:, 0].argsort(stable=True)[:MAX_ROWS]]
 
 
@@ -54,8 +60,8 @@ class KernelDistance(VideoMetric):
     """``<name>``, and ``real/<name>``: the distance between two halves of the real clips (split by video), which shows
     how far from 0 chance alone leads.
 
-    A state is a table of constant size. Each row holds the hash of a clip or frame (infinite in an empty row), 1 for
-    the second half of the clips, and the features. Raises ZooError for fewer than two clips.
+    A state is a table of constant size. Each row holds the hash of a clip or frame (infinite in an empty row), the
+    number of its clip, 1 for the second half of the clips, and the features. Raises ZooError for fewer than two clips.
     """
 
     generated: Tensor
@@ -70,7 +76,7 @@ class KernelDistance(VideoMetric):
         size = setup.features.check(name, self.view, setup.frames)
         if setup.clips < 2:
             raise ZooError(f"{name} compares clips with each other and needs at least 2, but clips=1. Try: clips=16")
-        empty = torch.zeros(MAX_ROWS, 2 + size, dtype=torch.float64)
+        empty = torch.zeros(MAX_ROWS, 3 + size, dtype=torch.float64)
         empty[:, 0] = torch.inf
         for state in ("generated", "real"):
             self.add_state(state, empty, dist_reduce_fx=keep_lowest)
@@ -81,8 +87,9 @@ class KernelDistance(VideoMetric):
         features = features.double().view(len(features), -1, features.shape[-1])  # one row per clip or per frame
         keys, times = videos.clip["key"], range(features.shape[1])
         hashes = torch.tensor([[number_of(key, time) for time in times] for key in keys], dtype=torch.float64)
-        halves = key_hash_split(keys)[:, None].expand_as(hashes)
-        rows = torch.cat([torch.stack([hashes, halves], -1).to(features.device), features], -1).flatten(0, 1)
+        clips = torch.tensor([number_of(key) for key in keys], dtype=torch.float64)
+        about = [hashes, *(each[:, None].expand_as(hashes) for each in (clips, key_hash_split(keys)))]
+        rows = torch.cat([torch.stack(about, -1).to(features.device), features], -1).flatten(0, 1)
         if real:
             self.real = keep_lowest(torch.cat([self.real, rows]))
         else:
@@ -91,13 +98,12 @@ class KernelDistance(VideoMetric):
     def compute(self) -> MetricValues:
         """Return the distance of samples and real clips, and of the two halves of the real clips."""
         generated, real = (state[state[:, 0].isfinite()].cpu() for state in (self.generated, self.real))
-        odd = real[:, 1] == 1
+        odd = real[:, 2] == 1
         pairs = {self.name: (generated, real), f"real/{self.name}": (real[~odd], real[odd])}
-        return {
-            name: squared_mmd(one[:, 2:], other[:, 2:])
-            for name, (one, other) in pairs.items()
-            if min(len(one), len(other)) > 1
+        values = {
+            name: squared_mmd(one[:, 3:], other[:, 3:], one[:, 1], other[:, 1]) for name, (one, other) in pairs.items()
         }
+        return {name: value for name, value in values.items() if math.isfinite(value)}
 
 
 class KVD(KernelDistance):

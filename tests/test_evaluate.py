@@ -259,7 +259,7 @@ def test_training_without_context_frames_computes_no_paired_metrics(tmp_path):
         with pytest.raises(ZooError, match=r"l1 compares each sample with its real clip, but .* evaluation.context=1"):
             planned(*vae, "evaluation.metrics=[motion,l1]")
         with pytest.raises(
-            ZooError, match=r"callbacks.monitor=l1: .* have no reference clip.* features=r3d_18.*context=1"
+            ZooError, match=r"callbacks.monitor=l1: .* have no reference clip.*features=r3d_18.*context=1"
         ):
             planned(*vae, "callbacks.monitor=l1")
         train(planned(*vae), tmp_path)

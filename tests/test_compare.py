@@ -160,6 +160,22 @@ def test_real_value_is_the_mean_over_seeds(tmp_path):
     assert {line["real"] for line in lines if line["key"] == PROTOCOL.key("warping_error_dis")} == {"3.0"}
 
 
+def test_older_versions_of_a_metric_stand_in_columns_of_their_own(tmp_path):
+    """SSIM of a line without versions is version 1, and so are its curves over the training; PSNR has one version."""
+    for name, versions in (("old", {}), ("new", {"versions": {"ssim": 2}})):
+        folder = make_run(tmp_path / name, width=8 if name == "old" else 16)
+        line = json.loads(Result(8, "translate", "labels, 1 frame", {"ssim": 0.5}, PROTOCOL, {}).line())
+        line.pop("versions")
+        add_line(folder / "results.jsonl", json.dumps(line | versions))
+        (folder / "metrics.csv").write_text(f"seen/clips,{PROTOCOL.key('psnr')},{PROTOCOL.key('ssim')}\n8,20,0.5\n")
+    comparison, _ = gather([tmp_path / "old", tmp_path / "new"])
+    old, new = comparison.rows
+    ssim, before, psnr = (PROTOCOL.key(name) for name in ("ssim", "ssim-v1", "psnr"))
+    assert {ssim, before, psnr} & old.cells.keys() == {before, psnr}
+    assert {ssim, before, psnr} & new.cells.keys() == {ssim, psnr}
+    assert [set(run.curves) for run in comparison.runs] == [{before, psnr}, {ssim, psnr}]
+
+
 def test_curves_over_frames_are_the_mean_over_seeds(tmp_path):
     """Runs of two seeds have the curve twice, in two lines of one protocol; the third has none, as in older files."""
     best, flat = [4.0] * 9, [2.0] * 9

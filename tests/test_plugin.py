@@ -45,7 +45,7 @@ SMOKE = ["data.workers=0", "logger.wandb=disabled", "trainer.progress=false", "d
 def test_plugin_is_listed_and_passes_the_contract_tests(python, tmp_path):
     assert "minigan" in run(python, "-m", "zoo.list", cwd=tmp_path)
     tests = str(python.parents[2] / "source" / "tests")
-    assert "23 passed" in run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests, cwd=tmp_path)
+    assert "24 passed" in run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests, cwd=tmp_path)
 
 
 def test_plugin_is_trained_by_zoo_train(python, tmp_path):

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
-from typing import get_args
+import functools
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import MISSING, dataclass, fields
+from types import MappingProxyType
+from typing import Any, ClassVar, TypeVar, get_args
 
 from zoo.errors import check_choice
 from zoo.registry import Registry
 from zoo.types import FIELDS, ClipSpec, Task
 
+ConfigT = TypeVar("ConfigT")
+
 STRATEGIES = ("auto", "cpu", "ddp", "fsdp", "deepspeed")
 """The options of conf/strategy."""
+SMALL = "small"
+"""Preset that every model has: the defaults of its config."""
+PAPER = "paper"
+"""Name of the preset with the published settings."""
+
+Presets = Mapping[str, Mapping[str, Any]]
+"""Name of a preset -> the settings whose defaults it changes."""
 
 
 @dataclass(frozen=True)
@@ -124,8 +135,22 @@ class ModelCard:
 class ModelConfig:
     """The settings of a model: plain data, so that a checkpoint holds them and OmegaConf checks them."""
 
+    presets: ClassVar[Presets] = MappingProxyType({SMALL: {}})
+    """The presets of the model, as it was registered with them."""
+
     name: str
     """Name of the model."""
+
+    preset: str = SMALL
+    """Set of defaults: small (sized for a laptop) or, for models that have it, paper (the published settings). A
+    setting that is typed wins over the preset."""
+
+    @classmethod
+    def preset_default(cls, preset: str, setting: str) -> Any:
+        """Default of a setting under a preset; the small one under an unknown preset, which the constructor refuses."""
+        if setting in cls.presets.get(preset, {}):
+            return cls.presets[preset][setting]
+        return next(field.default for field in fields(cls) if field.name == setting)
 
     @property
     def context_frames(self) -> tuple[int, int | None]:
@@ -177,5 +202,44 @@ class ModelConfig:
         return []
 
 
-MODELS: Registry[ModelCard] = Registry("model", package="zoo.models", group="zoo.models")
+class ModelRegistry(Registry[ModelCard]):
+    """The registry of models, which may have presets."""
+
+    def register(
+        self, card: ModelCard, builds: str, presets: Presets | None = None
+    ) -> Callable[[type[ConfigT]], type[ConfigT]]:
+        """Class decorator for the config of a model. builds: ``".module:Class"``, relative to its package.
+
+        presets: name -> the settings whose defaults it changes, such as ``{"paper": {"width": 64}}``. The config's own
+        defaults are the preset `small`. Raises ZooError if another package has registered the name.
+        """
+        add = super().register(card, builds)
+
+        def add_with_presets(config: type[ConfigT]) -> type[ConfigT]:
+            if issubclass(config, ModelConfig):
+                _give_presets(config, {SMALL: {}, **(presets or {})})
+            return add(config)
+
+        return add_with_presets
+
+
+def _give_presets(config: type[ModelConfig], presets: Presets) -> None:
+    """Let the constructor of a config take settings that it is not given from the preset."""
+    plain = {field.name for field in fields(config) if field.default is not MISSING} - {"name", "preset"}
+    for preset, values in presets.items():
+        assert values.keys() <= plain, f"{preset} sets {values.keys() - plain}: no plain settings of {config.__name__}"
+    config.presets = presets
+    construct = config.__init__
+
+    @functools.wraps(construct)
+    def construct_with_preset(self: ModelConfig, *positional: Any, **typed: Any) -> None:
+        typed |= dict(zip((field.name for field in fields(config)), positional, strict=False))
+        preset = typed.get("preset", SMALL)
+        check_choice("model.preset", preset, presets)
+        construct(self, **{**presets[preset], **typed})
+
+    setattr(config, "__init__", construct_with_preset)  # noqa: B010 - mypy refuses an assignment
+
+
+MODELS = ModelRegistry("model", package="zoo.models", group="zoo.models")
 register = MODELS.register

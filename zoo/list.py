@@ -19,9 +19,9 @@ from zoo.help.text import asks_for_help, show_help
 
 def models_table(pattern: str) -> Table:
     """One row per model whose name matches the pattern, with the data sets that fit it."""
-    table = Table("model", "title", "tasks", "needs", "samples", "data sets that fit", title="models")
+    table = Table("model", "title", "tasks", "needs", "samples", "presets", "data sets that fit", title="models")
     for name in MODELS.names(pattern):
-        card = MODELS.find(name).card
+        card, config = MODELS.find(name).card, MODELS.find(name).config
         sets = [entry.card.name for entry in DATA_SETS.entries() if card.fits(entry.card.fields)]
         title = f"{card.title}\n{card.paper}"
         table.add_row(
@@ -30,6 +30,7 @@ def models_table(pattern: str) -> Table:
             joined(sorted(card.tasks)),
             f"{needs(card)}\n{channels(card)}",
             joined(card.promises),
+            joined(config.presets),
             joined(sets),
         )
     return table
@@ -48,7 +49,8 @@ def metrics_table() -> Table:
     """One row per metric, with what it needs."""
     table = Table("metric", "better", "title", "needs", title="metrics, for evaluation.metrics=[…] and zoo.evaluate")
     for card in METRICS.values():
-        needed = ["pairs"] * card.paired + ["several draws"] * card.draws + [card.tool] * bool(card.tool)
+        needed = ["pairs"] * card.paired + ["given frames"] * card.context + ["several draws"] * card.draws
+        needed += [card.tool] * bool(card.tool)
         table.add_row(card.name, {"min": "lower", "max": "higher", "": ""}[card.better], card.title, joined(needed))
     return table
 

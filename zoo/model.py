@@ -176,16 +176,22 @@ class VideoModel(TrainableModule, Generic[ConfigT]):
         frames = [f"{context} frame{'s' if context > 1 else ''}"] if context else []
         return joined([*self.conditions, *frames]) or "nothing"
 
-    def validation_step(self, clip: Clip, batch_idx: int) -> tuple[Clip, Sample]:  # type: ignore[override]
-        """Sample once, for all callbacks that log or measure samples."""
+    def validation_step(self, clip: Clip, batch_idx: int) -> tuple[Clip, Any]:  # type: ignore[override]
+        """Run once, for all callbacks that log or measure what the model makes of a batch."""
         if self.needs_given(self.evaluation.context):
-            return clip, replace(self.sample(replace(self.evaluation, given=clip)), names=tuple(clip["key"]))
+            return clip, self.run_on(clip, self.evaluation.frames)
         data = cast("VideoData", self.trainer.datamodule)  # type: ignore[attr-defined]
         first = data.evaluation_share.start + batch_idx * data.config.batch_size
-        request = replace(self.evaluation, clips=len(clip["video"]), first=first)
-        return clip, replace(self.sample(request), names=tuple(request.names))
+        return clip, self.run_on(clip, self.evaluation.frames, first)
 
-    # ---------------------------------------------------------------- devices and strategies
+    def run_on(self, clip: Clip, frames: int, first: int = 0) -> Any:
+        """Use the model as in a validation round: sample ``frames`` frames from a batch of clips, or as many clips from
+        nothing. first: index of the first of these samples. Classifiers and segmenters return their predictions."""
+        request = replace(self.evaluation, frames=frames, context=min(self.evaluation.context, frames - 1))
+        if self.needs_given(request.context):
+            return replace(self.sample(replace(request, given=clip)), names=tuple(clip["key"]))
+        request = replace(request, clips=len(clip["video"]), first=first)
+        return replace(self.sample(request), names=tuple(request.names))
 
     def configure_model(self) -> None:
         """Under ``strategy=fsdp``, shard each network over the ranks."""

@@ -6,13 +6,14 @@ import yaml
 from markdown_tables import code, plain, table
 from settings_tables import settings_table
 
-from zoo.card import MODELS
+from zoo.card import MODELS, SMALL, ModelConfig
 from zoo.config.compose import conf_dir
 from zoo.data.base import DATA_SETS
 from zoo.errors import joined
 from zoo.evaluation.catalogue import METRICS
 from zoo.evaluation.features.names import NETWORKS
 from zoo.help.commands import COMMANDS
+from zoo.help.text import typed
 from zoo.list import channels
 
 BETTER = {"min": "lower", "max": "higher", "": ""}
@@ -27,8 +28,10 @@ def models() -> str:
         fitting = [code(data.card.name) for data in DATA_SETS.entries() if card.fits(data.card.fields)]
         link = f"[`{card.name}`]({card.name}.md)"
         tasks, promises = joined(sorted(card.tasks)), joined(card.promises)
-        rows.append([link, card.title, card.paper, tasks, needs, channels(card), promises, joined(fitting)])
-    return table(["model", "title", "paper", "tasks", "needs", "channels", "samples", "data sets that fit"], rows)
+        presets = joined(map(code, entry.config.presets))
+        rows.append([link, card.title, card.paper, tasks, needs, channels(card), promises, presets, joined(fitting)])
+    head = ["model", "title", "paper", "tasks", "needs", "channels", "samples", "presets", "data sets that fit"]
+    return table(head, rows)
 
 
 def data_sets() -> str:
@@ -44,7 +47,8 @@ def metrics() -> str:
     """A row a metric, with what it needs."""
     rows = []
     for card in METRICS.values():
-        needed = ["pairs"] * card.paired + ["several draws"] * card.draws + [card.tool] * bool(card.tool)
+        needed = ["pairs"] * card.paired + ["given frames"] * card.context + ["several draws"] * card.draws
+        needed += [card.tool] * bool(card.tool)
         rows.append([code(card.name), BETTER[card.better], card.title, joined(needed)])
     return table(["metric", "better", "what", "needs"], rows)
 
@@ -70,7 +74,14 @@ def model_settings() -> str:
     for entry in MODELS.entries():
         heading = f"## `model={entry.card.name}`\n\n{entry.card.title}. [The card](../../models/{entry.card.name}.md)."
         sections.append(f"{heading}\n\n{settings_table(entry.config, 'model.', frozenset({'name'}))}")
+        sections += [_preset_table(entry.config, name) for name in entry.config.presets if name != SMALL]
     return "\n\n".join(sections)
+
+
+def _preset_table(config: type[ModelConfig], name: str) -> str:
+    """The defaults that a preset of a model changes."""
+    rows = [[code(f"model.{setting}"), code(typed({"": value}, ""))] for setting, value in config.presets[name].items()]
+    return f"`model.preset={name}` changes these defaults:\n\n{table(['setting', 'default'], rows)}"
 
 
 def data_settings() -> str:

@@ -40,6 +40,7 @@ CLIPS = 256
 SHOWN = (
     "psnr",
     "ssim",
+    "ssim-v1",  # of lines measured before SSIM was computed on [0, 1]
     "warping_error_dis",
     "motion_dis",
     "accuracy_identity",

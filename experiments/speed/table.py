@@ -41,7 +41,7 @@ def network_rows() -> list[list[str]]:
     for preset, line in {line["preset"]: line for line in lines("videovae.jsonl")}.items():
         times = f"{line['ours_ms'][1]:.0f} ms for {line['release_ms'][1]:.0f}"
         times += f"; encoder and decoder alone {line['convolutions_ms'][1]:.0f}"
-        script = "experiments/speed/videovae.py" + (" dcgan" if preset == "dcgan" else "")
+        script = "experiments/speed/videovae.py" + (" small" if preset == "small" else "")
         rows.append([f"VideoVAE `{preset}`, training, a step", times, ratio(line["ratio"]), script])
     return rows
 

@@ -1,7 +1,7 @@
 """A training step of VideoVAE at the paper's sizes, compared with the arrangement of the public attempt.
 
     python experiments/speed/videovae.py          # half a minute; adds a line to videovae.jsonl
-    python experiments/speed/videovae.py dcgan    # the other preset
+    python experiments/speed/videovae.py small    # the other preset
 
 The step is forward, bound, backward and Adam, with gradients into the encoder, on 8 clips of 10 frames of 64 x 64
 pixels, with two threads. Two other steps alternate with it, on the same networks. One is the arrangement of the public
@@ -48,7 +48,7 @@ def build_steps(preset: str) -> dict[str, Callable[[], None]]:
     public = deepcopy(model)
     model.to_channels_last()  # as training does
     optimizer = torch.optim.Adam(model.parameters(), 1e-4, fused=True)
-    noise = torch.randn(CLIPS, FRAMES, model.config.sizes.code)
+    noise = torch.randn(CLIPS, FRAMES, model.config.code)
 
     def training_step() -> None:
         optimizer.zero_grad()
@@ -72,7 +72,7 @@ def build_steps(preset: str) -> dict[str, Callable[[], None]]:
 
 def frame_by_frame(model: VideoVAE, video: Tensor, noise: Tensor) -> Callable[[], None]:
     """A training step of the same networks in the public attempt's arrangement."""
-    sizes, dynamics = model.config.sizes, model.dynamics
+    sizes, dynamics = model.config, model.dynamics
     lstm = nn.LSTM(3 * sizes.code, sizes.hidden)
     trained = [*dynamics.parameters(), *model.decoder.parameters(), *lstm.parameters()]
     optimizer = torch.optim.Adam(trained, 1e-4)

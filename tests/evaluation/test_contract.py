@@ -72,6 +72,8 @@ CASES = {
     "inception_score": Case("inception_score", None, None, None, 0),
     "video_is": Case("video_is", None, None, None, 0),
     "warping_error": Case("warping_error_dis", None, None, 1, 1),
+    "temporal_distance": Case("temporal_distance", 0, None, 1, 1),
+    "first_step": Case("first_step", 0, None, 1, 1),
     "flicker": Case("flicker", None, None, 1, 1),
     "motion": Case("motion_dis", None, None, None, 1),
     "accuracy": Case("accuracy_action", CORRECT / CLIPS),
@@ -183,7 +185,8 @@ def real_clip(side: int) -> Clip:
 def suite(
     names: Sequence[str], clip: Clip, clips: int = CLIPS, draws: int = 1, training: ClipSet | None = None
 ) -> Suite:
-    """A suite of metrics that can share one feature network."""
+    """A suite of metrics that can share one feature network. The first frame is given if one of them needs it."""
+    context = int(any(METRICS[name].context for name in names))
     frames, side = clip["video"].shape[1], clip["video"].shape[-1]
     of = "clips" if "video_is" in names else "frames"
     tools = {
@@ -192,8 +195,8 @@ def suite(
         "flow": DisFlow(),
         "training": training or TrainingClips(side),
     }
-    setup = Setup(frames, clips, draws, features=Statistics(of), **tools)
-    return Suite(names, Protocol("set", "val", clips, frames, 0, 25.0, side, side, 0, draws), setup)
+    setup = Setup(frames - context, clips, draws, context, features=Statistics(of), **tools)
+    return Suite(names, Protocol("set", "val", clips, frames, context, 25.0, side, side, 0, draws), setup)
 
 
 def select(clip: Clip, rows: Sequence[int]) -> Clip:

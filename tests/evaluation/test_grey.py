@@ -51,10 +51,10 @@ def test_paired_metrics_by_hand():
 
 
 def test_ssim_of_two_flat_frames_by_hand():
-    """Without variance only the luminance is left: (2 ab + C1) / (a² + b² + C1), where C1 = (0.01 · 2)²."""
-    one, other = (torch.full((3, 1, H, W), value) for value in (0.5, 0.25))
-    expected = (2 * 0.5 * 0.25 + 0.0004) / (0.5**2 + 0.25**2 + 0.0004)
-    assert SSIM("ssim", Setup(T, B)).compare(one, other).tolist() == pytest.approx([expected] * 3, rel=1e-4)
+    """Without variance only the luminance is left: (2 ab + C1) / (a² + b² + C1) on [0, 1], where C1 = 0.01²."""
+    one, other = (torch.full((3, 1, H, W), value) for value in (0.5, 0.25))  # 0.75 and 0.625 on [0, 1]
+    expected = (2 * 0.75 * 0.625 + 0.0001) / (0.75**2 + 0.625**2 + 0.0001)
+    assert SSIM("ssim", Setup(T, B)).compare(one, other).tolist() == pytest.approx([expected] * 3, rel=1e-7)
 
 
 @pytest.mark.parametrize("metric", [L1, PSNR, SSIM])

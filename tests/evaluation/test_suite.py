@@ -7,7 +7,7 @@ import torch
 
 from zoo.data.module import rank_share
 from zoo.errors import ZooError
-from zoo.evaluation.catalogue import METRICS, better
+from zoo.evaluation.catalogue import METRICS, better, current_name, versioned
 from zoo.evaluation.metric import PairedMetric, Setup, Videos, choose_draw
 from zoo.evaluation.metrics.warping import warping_error
 from zoo.evaluation.protocol import Protocol
@@ -57,11 +57,49 @@ def test_paired_metrics_match_values_by_hand():
     assert paired_value("psnr", real, real) == {"psnr": 100}
 
 
-def test_ssim_uses_the_range_of_values():
-    """By hand for constants: (2ab + c1) / (a² + b² + c1) with c1 = (0.01·2)²; contrast and structure are 1."""
-    a, b, c1 = 0.3, 0.5, 0.02**2
-    found = paired_value("ssim", torch.full((1, 3, 32, 32), a), torch.full((1, 3, 32, 32), b))
-    assert found["ssim"] == pytest.approx((2 * a * b + c1) / (a * a + b * b + c1), rel=1e-3)
+def flat_ssim(a: float, b: float) -> float:
+    """SSIM of two flat frames with values in [0, 1], by hand: without variance only the luminance is left."""
+    return (2 * a * b + 0.01**2) / (a * a + b * b + 0.01**2)
+
+
+def test_ssim_is_computed_on_the_range_from_0_to_1():
+    """Frames of 0.3 and 0.5 in [-1, 1] are 0.65 and 0.75 in [0, 1]; values beyond -1 and 1 are cut off."""
+    for one, other, expected in ((0.3, 0.5, flat_ssim(0.65, 0.75)), (-1.5, 1.5, flat_ssim(0, 1))):
+        found = paired_value("ssim", torch.full((1, 3, 32, 32), one), torch.full((1, 3, 32, 32), other))
+        assert found["ssim"] == pytest.approx(expected, abs=1e-7)
+
+
+def test_ssim_of_one_window_by_hand():
+    """A frame of 11 px holds one window. One frame is 1 in its left five columns and 0 elsewhere, the other is 0."""
+    weights = [math.exp(-((i - 5) ** 2) / (2 * 1.5**2)) for i in range(11)]
+    mean = sum(weights[:5]) / sum(weights)
+    variance = mean - mean**2  # of a frame of zeros and ones
+    expected = 0.01**2 / (mean**2 + 0.01**2) * 0.03**2 / (variance + 0.03**2)
+    stripe = torch.full((1, 1, 11, 11), -1.0)
+    stripe[..., :5] = 1
+    assert paired_value("ssim", stripe, torch.full((1, 1, 11, 11), -1.0))["ssim"] == pytest.approx(expected, rel=1e-7)
+
+
+def test_slightly_darker_frames_are_similar():
+    """5 % of the range darker all over: the luminance term of means 0.5 and 0.45 is 0.9945."""
+    real = torch.rand(2, 3, 192, 192, generator=torch.Generator().manual_seed(0)) - 0.5
+    assert paired_value("ssim", real - 0.1, real)["ssim"] == pytest.approx(flat_ssim(0.5, 0.45), abs=2e-3)
+    assert paired_value("ms_ssim", real - 0.1, real)["ms_ssim"] == pytest.approx(
+        flat_ssim(0.5, 0.45) ** 0.1333, abs=1e-3
+    )
+
+
+def test_ms_ssim_of_flat_frames_by_hand():
+    """Contrast and structure are 1 at every scale; luminance counts at the coarsest, with the exponent 0.1333."""
+    flat = [torch.full((1, 3, 176, 176), value) for value in (0.3, 0.5)]
+    assert paired_value("ms_ssim", *flat)["ms_ssim"] == pytest.approx(flat_ssim(0.65, 0.75) ** 0.1333, abs=1e-7)
+
+
+@pytest.mark.parametrize(("name", "side", "least"), [("ssim", 10, "11 px"), ("ms_ssim", 175, "176 px")])
+def test_frames_without_a_whole_window_are_refused(name, side, least):
+    frames = torch.zeros(1, 3, side, 200)
+    with pytest.raises(ZooError, match=f"{name} uses .* needs frames of at least {least}, but these are {side} x 200"):
+        paired_value(name, frames, frames)
 
 
 def test_best_draw_is_chosen_per_clip_and_metric():
@@ -348,6 +386,27 @@ def test_results_hold_curves(tmp_path):
     assert "curves" not in (tmp_path / "results.jsonl").read_text().splitlines()[1]
     long = Result(0, "any", "", {}, replace(PROTOCOL, frames=200_001), {}, {"l1": [0.5] * 200_000})
     assert Result.read(long.line()) == long
+
+
+def test_values_of_an_older_version_have_another_name():
+    """Lines from before SSIM was computed on [0, 1] have no versions; a line of a later version would have 3."""
+    protocol = Protocol("puppets", "val", 2, 2, 0, 12.5, 32, 32, 0)
+    metrics = {"psnr": 20.0, "ssim": 0.5, "ssim_best": 0.75, "ssim/1-16": 0.25, "ms_ssim": 0.125}
+    line = Result(8, "translate", "labels", metrics, protocol, {}, {"psnr": [1.0, 2.0], "ssim": [0.5, 0.5]}).line()
+    assert json.loads(line)["versions"] == {"ssim": 2, "ms_ssim": 2}
+    assert Result.read(line).metrics == metrics
+    old = {**json.loads(line), "versions": {"ms_ssim": 3}}
+    read = Result.read(json.dumps(old))
+    names = ["psnr", "ssim-v1", "ssim_best-v1", "ssim-v1/1-16", "ms_ssim-v3"]
+    assert read.metrics == dict(zip(names, metrics.values(), strict=True))
+    assert read.curves == {"psnr": [1.0, 2.0], "ssim-v1": [0.5, 0.5]}
+    assert "versions" not in json.loads(read.line())
+    assert Result.read(read.line()) == read
+    assert [better(name) for name in names] == ["max"] * 5
+    assert [current_name(name) for name in names] == list(metrics)
+    assert versioned("real/kvd", 1) == "real/kvd-v1"
+    with pytest.raises(ValueError, match="it is not a result"):
+        Result.read(json.dumps({**old, "versions": [2]}))
 
 
 def test_ranks_share_the_evaluation_clips():

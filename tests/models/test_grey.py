@@ -70,6 +70,6 @@ def test_the_networks_of_the_paper_take_grey_frames():
     model = build({"name": "videovae", "preset": "paper"}, spec).eval()
     video = torch.rand(1, 2, 1, 64, 64) * 2 - 1
     features = model.encode_frames(video)
-    assert features.shape == (1, 2, model.config.sizes.features)
-    decoded = model.decode_frames(torch.zeros(1, 2, model.config.sizes.code), torch.zeros(1, 2, 0))
+    assert features.shape == (1, 2, model.config.features)
+    decoded = model.decode_frames(torch.zeros(1, 2, model.config.code), torch.zeros(1, 2, 0))
     assert decoded.shape == video.shape

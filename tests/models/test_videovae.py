@@ -1,12 +1,15 @@
 """VideoVAE: equations against plain references, losses, training, presets, collapse and settings."""
 
+import math
 import warnings
 from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from tests.helpers.videovae import ATTRIBUTES, SPEC, T, generate, moving_clip, one_hot_attributes, tiny
+from zoo.blocks import dcgan
 from zoo.errors import ZooError
 from zoo.losses.gaussian import kl_divergence
 from zoo.model import build
@@ -288,7 +291,7 @@ def test_unsupported_frame_sizes_are_reported():
     assert VideoVAEConfig().problems(SPEC) == []
     assert "cannot be halved" in VideoVAEConfig().problems(replace(SPEC, height=60, width=50))[0]
     wrong = VideoVAEConfig(preset="paper").problems(replace(SPEC, height=128, width=128))
-    assert "model.preset=paper is for 64x64 pixels, but clips are 128x128" in wrong[0]
+    assert "model.preset=paper, is for 64x64 pixels, but clips are 128x128" in wrong[0]
 
 
 @pytest.mark.parametrize(
@@ -350,3 +353,27 @@ def test_training_noise_depends_on_the_index_of_a_clip_and_not_on_the_rank():
         other.clips_seen, other.step_clips = 12, 4
         assert torch.equal(other._training_noise({"video": video[:2]}), whole[rank::2])
     assert whole.std() == pytest.approx(1, abs=0.15)
+
+
+def test_colour_field_is_a_smooth_image_that_the_code_sets():
+    """With the convolutions at zero, a frame is tanh of 4 x 4 colours, enlarged bilinearly."""
+    decoder = dcgan.Decoder(32, 32, 4, 5, colour_field=True)
+    for layer in decoder.layers:
+        if isinstance(layer, nn.ConvTranspose2d):
+            nn.init.zeros_(layer.weight)
+    code = torch.tensor([[1.0, 0, 0, 0, 0]])
+    assert torch.allclose(decoder(code), torch.tensor(dcgan.FIELD_BIAS).tanh().expand(1, 3, 32, 32))
+    with torch.no_grad():
+        decoder.field.colours.weight.view(3, 4, 4, 5)[0, 0, 0, 0] = 0.5  # red of the upper left corner
+    frame = decoder(code)
+    assert frame[0, 0, 0, 0].item() == pytest.approx(math.tanh(1.3))
+    assert frame[0, 0, 0, 8].item() == pytest.approx(
+        math.tanh(dcgan.FIELD_BIAS + 0.5 * 0.4375)
+    )  # (8.5 - 4) / 8 = 0.5625
+    assert torch.allclose(frame[0, 1:], torch.tensor(dcgan.FIELD_BIAS).tanh())
+    assert frame[0, 0, 12:, :].sub(math.tanh(dcgan.FIELD_BIAS)).abs().max() < 1e-6
+
+
+def test_colour_field_is_a_setting():
+    assert tiny(colour_field=False).decoder.field is None
+    assert tiny(colour_field=True).decoder.field is not None

@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import math
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.blocks.halving import count_halvings
 
 NORMS = ("none", "batch")
 SLOPE = 0.2  # negative slope of the encoder's leaky ReLU
+FIELD_SIZE = 4  # height and width of a colour field
+FIELD_BIAS = 0.8  # initial value of a colour field before the tanh: a light grey
 
 
 class Encoder(nn.Module):
@@ -46,14 +49,40 @@ class Encoder(nn.Module):
         return self.layers(images)
 
 
+class ColourField(nn.Module):
+    """A smooth image from a code, (N, F) -> (N, C, H, W): a linear map to FIELD_SIZE x FIELD_SIZE colours, enlarged.
+
+    Not in DCGAN. A colour of the whole image has to pass all layers of a decoder; this is a direct path for it.
+    """
+
+    def __init__(self, height: int, width: int, features: int, image_channels: int = 3) -> None:
+        super().__init__()
+        self.size, self.channels = (height, width), image_channels
+        self.colours = nn.Linear(features, image_channels * FIELD_SIZE**2)
+        nn.init.zeros_(self.colours.weight)
+        nn.init.constant_(self.colours.bias, FIELD_BIAS)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features to a smooth image, before the tanh."""
+        field = self.colours(features).view(-1, self.channels, FIELD_SIZE, FIELD_SIZE)
+        return F.interpolate(field, self.size, mode="bilinear", align_corners=False)
+
+
 class Decoder(nn.Module):
     """(N, F) -> (N, C, H, W) in (-1, 1): the layers of the encoder in reverse.
 
-    channels: of the last layer's input. image_channels: C.
+    channels: of the last layer's input. image_channels: C. colour_field: add a `ColourField` before the tanh.
     """
 
     def __init__(
-        self, height: int, width: int, channels: int, features: int, norm: str = "none", image_channels: int = 3
+        self,
+        height: int,
+        width: int,
+        channels: int,
+        features: int,
+        norm: str = "none",
+        image_channels: int = 3,
+        colour_field: bool = False,
     ) -> None:
         super().__init__()
         number = count_halvings(height, width)
@@ -68,10 +97,17 @@ class Decoder(nn.Module):
         layers += [nn.ConvTranspose2d(channels, image_channels, 4, 2, 1), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         initialise(self, norm)
+        self.field = ColourField(height, width, features, image_channels) if colour_field else None
 
     def forward(self, features: Tensor) -> Tensor:
         """Features to images."""
-        return self.layers(features)
+        if self.field is None:
+            return self.layers(features)
+        *layers, tanh = self.layers
+        image = features
+        for layer in layers:
+            image = layer(image)
+        return tanh(image + self.field(features))
 
 
 def _norm_layers(channels: int, norm: str) -> list[nn.Module]:

@@ -15,9 +15,10 @@ from typing import Any
 
 from scipy.stats import t as student
 
+from zoo.card import MODELS, ModelConfig
 from zoo.comparison.content import Cell, Column, ComparedRun, Comparison, Row
 from zoo.errors import ZooError, joined
-from zoo.evaluation.catalogue import better
+from zoo.evaluation.catalogue import better, current_name
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import Result, read_results
 from zoo.io.safe_settings import check_plain, read_settings
@@ -44,6 +45,9 @@ NO_SEED = -1
 """In place of the seed of a trivial row, which no training made."""
 NOT_GENERATIVE = ("classify", "segment")
 """Tasks of models that generate no videos."""
+
+Curve = list[tuple[float, float]]
+"""(clips seen, value) pairs."""
 
 Results = Mapping[str, Sequence[Result]]
 """Results by the name of the run."""
@@ -87,6 +91,7 @@ def gather(folders: Sequence[Path]) -> tuple[Comparison, list[str]]:
     """
     runs = align_films(_read_runs(folders))
     results = {run.name: read_results(run.folder) for run in runs}
+    runs = [replace(run, curves=rename_old_curves(run.curves, results[run.name])) for run in runs]
     excluded = [name for name, lines in results.items() if all(line.task in NOT_GENERATIVE for line in lines)]
     if len(excluded) == len(runs):
         raise ZooError(
@@ -180,6 +185,18 @@ def read_films(folder: Path) -> dict[str, dict[str, Path]]:
     return films
 
 
+def rename_old_curves(curves: Mapping[str, Curve], results: Sequence[Result]) -> dict[str, Curve]:
+    """Rename the curves of metrics whose values have another version in results.jsonl, as ``ssim-v1``: metrics.csv does
+    not know versions."""
+    names = {
+        line.protocol.key(current_name(metric)): line.protocol.key(metric)
+        for line in results
+        for metric in line.metrics
+        if current_name(metric) != metric
+    }
+    return {names.get(key, key): curve for key, curve in curves.items()}
+
+
 def align_films(runs: Sequence[ComparedRun]) -> list[ComparedRun]:
     """Put films of samples that are made from nothing beside the clips of the other runs: the first beside the first
     clip, and so on. They belong to no clip, so without other runs they keep their own names."""
@@ -222,8 +239,21 @@ def differing_settings(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     return [
         name
         for name in names
-        if not name.startswith(IGNORED_SETTINGS) and len({repr(config.get(name)) for config in configs}) > 1
+        if not name.startswith(IGNORED_SETTINGS)
+        and len({repr(config.get(name)) for config in configs}) > 1
+        and not all(_follows_preset(config, name) for config in configs)
     ]
+
+
+def _follows_preset(config: Mapping[str, Any], name: str) -> bool:
+    """Whether a setting of a model has a value that the preset of the run gives it, so the preset's name says it."""
+    model, preset = config.get("model.name"), config.get("model.preset")
+    if model not in MODELS.names():  # a run of a plug-in that is not installed
+        return False
+    cls: type[ModelConfig] = MODELS.find(str(model)).config
+    setting = name.removeprefix("model.")
+    depends_on_preset = any(setting in values for values in cls.presets.values())
+    return depends_on_preset and cls.preset_default(str(preset), setting) == config.get(name)
 
 
 # ---------------------------------------------------------------- columns

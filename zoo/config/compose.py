@@ -25,12 +25,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from zoo.card import MODELS
+from zoo.card import MODELS, ModelConfig
 from zoo.cli import command, explain
 from zoo.config.overrides import sweep_digest
 from zoo.data.base import DATA_SETS
 from zoo.devices.launch import run_folder
-from zoo.errors import ZooError, joined, suggest
+from zoo.errors import ZooError, check_choice, joined, suggest
 from zoo.help.commands import COMMANDS
 from zoo.help.text import asks_for_help, sections_of, show_help
 from zoo.settings import BenchmarkSettings, EvaluateSettings, SampleSettings, Train
@@ -64,6 +64,7 @@ def prepare_hydra() -> None:
     """Register the schemas of all settings, the resolvers, and the conf folders of plug-ins with Hydra."""
     OmegaConf.register_new_resolver("zoo.digest", sweep_digest, replace=True)
     OmegaConf.register_new_resolver("zoo.run_folder", run_folder, replace=True, use_cache=True)
+    OmegaConf.register_new_resolver("zoo.preset", preset_default, replace=True)
     ConfigStore.__deepcopy__ = _share_store  # type: ignore[attr-defined]
     store = ConfigStore.instance()
     store.store(group="schema", name="train", node=Train)
@@ -71,11 +72,25 @@ def prepare_hydra() -> None:
     store.store(group="schema", name="evaluate", node=EvaluateSettings)
     store.store(group="schema", name="benchmark", node=BenchmarkSettings)
     for entry in MODELS.entries():
-        store.store(group="schema/model", name=entry.card.name, node=entry.config)
+        store.store(group="schema/model", name=entry.card.name, node=model_schema(entry.config))
     for data_set in DATA_SETS.entries():
         store.store(group="schema/data", name=data_set.card.name, node=data_set.config)
     if PluginConf not in Plugins.instance().discover(SearchPathPlugin):
         Plugins.instance().register(PluginConf)
+
+
+def model_schema(config: type[ModelConfig]) -> DictConfig:
+    """The settings of a model for Hydra. Defaults that depend on the preset are looked up when they are read, so a
+    value from an experiment file or from the command line wins over them."""
+    schema: DictConfig = OmegaConf.structured(config)
+    for setting in {name for values in config.presets.values() for name in values}:
+        schema[setting] = f"${{zoo.preset:${{.name}},${{.preset}},{setting}}}"
+    return schema
+
+
+def preset_default(model: str, preset: str, setting: str) -> Any:
+    """Default of a setting of a model under a preset: the resolver `zoo.preset` of composed settings."""
+    return MODELS.find(model).config.preset_default(preset, setting)
 
 
 def _share_store(store: ConfigStore, memo: dict[int, Any]) -> ConfigStore:
@@ -163,7 +178,11 @@ def show_composed_help(name: str, arguments: Sequence[str]) -> None:
         for group in GROUPS
         if group in chosen
     }
-    hidden = [f"{group}.name" for group in choices]
+    if "model" in chosen:
+        presets = MODELS.find(config.model.name).config.presets
+        check_choice("model.preset", config.model.preset, presets)
+        choices["model.preset"] = ", ".join(f"*{name}" if name == config.model.preset else name for name in presets)
+    hidden = [f"{group}.name" for group in GROUPS if group in chosen]
     show_help(COMMANDS[name], sections_of(config, hidden, last=LAST_SECTIONS), choices)
 
 

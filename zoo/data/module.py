@@ -269,6 +269,20 @@ class VideoData(LightningDataModule):
         order = Order(length, self.budget, config.batch_size, config.frames, self.seed, rank, ranks, self.curriculum)
         return ClipLoader(clips, order, config.workers)
 
+    def first_training_batches(self, number: int) -> Iterator[tuple[int, Clip]]:
+        """Yield the first ``number`` training clips in batches, each with the index of its first clip.
+
+        They are the same at every call and on every rank. Raises ZooError for a clip that cannot be read.
+        """
+        clips = KeyedClips(self.config, "train", self.fields, self.seed)
+        number, size = min(number, len(clips.full_size)), self.config.batch_size
+        for first in range(0, number, size):
+            keys = [ClipKey(index, 0, self.config.frames) for index in range(first, min(first + size, number))]
+            batch = collate([clips[key] for key in keys])
+            if isinstance(batch, ZooError):
+                raise batch
+            yield first, batch
+
     @property
     def evaluation_share(self) -> range:
         """The evaluation clips of this rank: positions in the order in which the clips are chosen."""

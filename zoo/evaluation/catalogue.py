@@ -6,6 +6,7 @@ A metric is one file in ``metrics/`` and one line here. `zoo.evaluation.choice` 
 from __future__ import annotations
 
 import importlib
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -39,8 +40,15 @@ class MetricCard:
     draws: bool = False
     """Compares several samples of the same clip."""
 
+    context: bool = False
+    """Needs real frames that are given before the sample."""
+
     argument: str = ""
     """Variant of the class, such as the backbone of LPIPS; passed on as ``Setup.argument``."""
+
+    version: int = 1
+    """Counts the definitions of the metric. A change of its values raises it; values of an older version are read from
+    results.jsonl as ``<metric>-v1``, so they never share a column with new ones."""
 
     def load(self) -> type[Any]:
         """Import the class of the metric, and torch with it."""
@@ -51,8 +59,10 @@ class MetricCard:
 CARDS = (
     MetricCard("l1", "mean absolute error of pixels in [-1, 1]", "pixels:L1", "min", paired=True),
     MetricCard("psnr", "dB, averaged over frames", "pixels:PSNR", "max", paired=True),
-    MetricCard("ssim", "structural similarity, 11 px Gaussian", "ssim:SSIM", "max", paired=True),
-    MetricCard("ms_ssim", "SSIM at five scales; frames of at least 176 px", "ssim:MSSSIM", "max", paired=True),
+    MetricCard("ssim", "structural similarity on [0, 1], 11 px Gaussian", "ssim:SSIM", "max", paired=True, version=2),
+    MetricCard(
+        "ms_ssim", "SSIM at five scales; frames of at least 176 px", "ssim:MSSSIM", "max", paired=True, version=2
+    ),
     MetricCard("lpips_alex", "perceptual distance, AlexNet", "lpips:LPIPS", "min", paired=True, argument="alex"),
     MetricCard("lpips_vgg", "perceptual distance, VGG-16", "lpips:LPIPS", "min", paired=True, argument="vgg"),
     MetricCard(
@@ -72,6 +82,16 @@ CARDS = (
     MetricCard("inception_score", "Inception score of frames", "inception:InceptionScore", "max", "features"),
     MetricCard("video_is", "Inception score of clips (C3D)", "inception:VideoIS", "max", "features"),
     MetricCard("warping_error", "mean |x_t - warp(x_t-1)| where visible", "warping:WarpingError", "min", "flow"),
+    MetricCard(
+        "temporal_distance", "changes between frames against those of real clips", "temporal:TemporalDistance", "min"
+    ),
+    MetricCard(
+        "first_step",
+        "step from the last given frame to the first generated one, against that of real clips",
+        "temporal:FirstStep",
+        "min",
+        context=True,
+    ),
     MetricCard("flicker", "mean |x_t+1 - 2 x_t + x_t-1|", "motion:Flicker", ""),
     MetricCard("motion", "mean length of the flow, pixels per frame", "motion:Motion", "", "flow"),
     MetricCard(
@@ -90,6 +110,7 @@ CARDS = (
     MetricCard("memorisation", "distance to the nearest training clip", "memorisation:Memorisation", "", "training"),
 )
 METRICS = {card.name: card for card in CARDS}
+REAL = "real/"  # begins the name of a value of the real clips
 FURTHER_METRICS: dict[str, Literal["min", "max", ""]] = {
     "miou": "max",
     "pixel_accuracy": "max",
@@ -101,14 +122,35 @@ FURTHER_METRICS: dict[str, Literal["min", "max", ""]] = {
 segmenter's validation."""
 
 
+def find_card(name: str) -> MetricCard | None:
+    """The card of the metric that writes a value of this name, such as ``psnr_best`` or ``real/flicker``; of several,
+    the one with the longest name. None for unknown names, and for values of an older version such as ``ssim-v1``."""
+    stem = name.removeprefix(REAL).partition("/")[0]
+    parts = [] if "-v" in stem else stem.split("_")
+    cards = (METRICS.get("_".join(parts[:length])) for length in range(len(parts), 0, -1))
+    return next((card for card in cards if card), None)
+
+
+def versioned(name: str, version: int) -> str:
+    """Name of a value of another version than the card's: ``ssim_best``, 1 -> ``ssim_best-v1``; ``ssim/1-16``, 1 ->
+    ``ssim-v1/1-16``."""
+    prefix = REAL if name.startswith(REAL) else ""
+    stem, slash, window = name.removeprefix(REAL).partition("/")
+    return f"{prefix}{stem}-v{version}{slash}{window}"
+
+
+def current_name(name: str) -> str:
+    """The name without a version: ``ssim-v1/1-16`` -> ``ssim/1-16``."""
+    return re.sub(r"-v\d+(?=/|$)", "", name)
+
+
 def better(name: str) -> Literal["min", "max", ""]:
     """Whether lower or higher values are better, by the name of a value: ``psnr``, ``psnr_best``, ``psnr/17-64``,
-    ``accuracy_action``. "" for ``real/<metric>`` and for unknown names."""
-    stem = name.partition("/")[0]
+    ``accuracy_action``, ``ssim-v1``. "" for ``real/<metric>`` and for unknown names."""
+    if name.startswith(REAL):
+        return ""
+    stem = current_name(name).partition("/")[0]
     if stem in FURTHER_METRICS:
         return FURTHER_METRICS[stem]
-    parts = stem.split("_")
-    for length in range(len(parts), 0, -1):
-        if card := METRICS.get("_".join(parts[:length])):
-            return card.better
-    return ""
+    card = find_card(stem)
+    return card.better if card else ""

@@ -18,7 +18,7 @@ from zoo.settings import EvaluationTools
 from zoo.types import ClipSpec
 
 PAIRED_DEFAULTS = ("l1", "psnr", "ssim")
-MOTION_DEFAULTS = ("warping_error", "flicker", "motion")
+MOTION_DEFAULTS = ("temporal_distance", "warping_error", "flicker", "motion")
 FEATURE_DEFAULTS = {"c3d": ("video_is",), "inception": ("kid", "inception_score")}
 """Default metrics of a feature network; of any other network it is kvd. FVD and FID are computed on request only, since
 they need more clips than the network has features."""
@@ -68,6 +68,9 @@ class Situation:
     takes_frames: bool = True
     """The model can be given real frames."""
 
+    context: int = 0
+    """Real frames that the model is given."""
+
 
 def has_pairs(card: ModelCard, context: int) -> bool:
     """Whether a sample has one real clip that it should equal: it is translated from a clip, or continues one.
@@ -82,7 +85,16 @@ def training_situation(card: ModelCard, config: ModelConfig, context: int, spec:
     """The situation of a validation round. A model that translates is taken to generate from label maps."""
     translates, takes_frames = "translate" in card.tasks, config.context_frames[1] != 0
     paired = has_pairs(card, context)
-    return Situation("training", paired, translates, translates, spec=spec, model=card.name, takes_frames=takes_frames)
+    return Situation(
+        "training",
+        paired,
+        translates,
+        translates,
+        spec=spec,
+        model=card.name,
+        takes_frames=takes_frames,
+        context=context,
+    )
 
 
 def default_metrics(settings: EvaluationTools, situation: Situation) -> list[str]:
@@ -96,7 +108,8 @@ def default_metrics(settings: EvaluationTools, situation: Situation) -> list[str
     of_features = FEATURE_DEFAULTS.get(settings.features, ("kvd",)) if settings.features else ()
     if situation.subject == "training":
         return paired or [*MOTION_DEFAULTS, *of_features]
-    names = [*paired, *MOTION_DEFAULTS, *of_features]
+    first_step = ["first_step"] if situation.context else []
+    names = [*paired, *MOTION_DEFAULTS, *first_step, *of_features]
     if settings.classifier:
         names.append("accuracy")
     if settings.segmenter and situation.from_labels:
@@ -142,6 +155,8 @@ def _problems(name: str, tools: Sequence[str], situation: Situation, prefix: str
         yield f"The metric {name} needs {HOW_TO_GIVE[card.tool].format(prefix)}."
     if card.paired and not situation.paired:
         yield _no_pairs(name, situation, prefix)
+    if card.context and not situation.context:
+        yield _no_context(name, situation, prefix)
     if situation.subject == "folders":
         yield from _folder_problems(card, situation)
         return
@@ -166,6 +181,14 @@ def _no_pairs(name: str, situation: Situation, prefix: str) -> str:
         f"{name} compares each sample with its real clip, but samples of {situation.model} without context frames have "
         f"no reference clip. {f'Try: {prefix}context=1' if situation.takes_frames else 'Leave it out.'}"
     )
+
+
+def _no_context(name: str, situation: Situation, prefix: str) -> str:
+    without = "two folders of videos do not say which frames were given"
+    if situation.subject != "folders":
+        without = f"samples of {situation.model} are made without context frames"
+    advice = f"Try: {prefix}context=1" if situation.subject != "folders" and situation.takes_frames else "Leave it out."
+    return f"{name} measures the step from the last given frame, but {without}. {advice}"
 
 
 def _folder_problems(card: MetricCard, situation: Situation) -> Iterator[str]:

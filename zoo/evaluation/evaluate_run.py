@@ -80,11 +80,12 @@ def evaluate_run(settings: EvaluateSettings) -> list[EvaluationResult]:
 
 def _contexts(settings: EvaluateSettings, model: VideoModel[Any]) -> list[int]:
     """Numbers of context frames, one protocol each: the user's, else 1, and also 0 for a model that generates, unless a
-    paired metric is requested; or the nearest numbers that the model can use."""
+    metric that needs given frames is requested; or the nearest numbers that the model can use."""
     if settings.context is not None:
         return [settings.context]
-    paired = any(METRICS[name].paired for name in settings.metrics or () if name in METRICS)
-    wanted = [0, 1] if "generate" in model.card.tasks and not paired else [1]
+    cards = [METRICS[name] for name in settings.metrics or () if name in METRICS]
+    given = any(card.paired or card.context for card in cards)
+    wanted = [0, 1] if "generate" in model.card.tasks and not given else [1]
     return sorted({model.config.clamp_context(frames) for frames in wanted})
 
 
@@ -104,6 +105,7 @@ def _evaluate(
         spec=model.spec,
         model=model.card.name,
         takes_frames=model.config.context_frames[1] != 0,
+        context=context,
     )
     names = settings.metrics or default_metrics(settings, situation)
     frames = settings.frames or _default_frames(model, context, classifier)

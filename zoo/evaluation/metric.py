@@ -84,10 +84,11 @@ class Videos:
     """A batch of videos as a video metric sees them, (B, T, C, H, W); results that several metrics need are cached.
 
     clip: the fields of the clips, cut to the same frames; for samples, those of the clips that they were made from.
+    previous: the last given frame, which is real, (B, C, H, W); None where no frames are given.
     """
 
-    def __init__(self, video: Tensor, clip: Clip) -> None:
-        self.video, self.clip = video, clip
+    def __init__(self, video: Tensor, clip: Clip, previous: Tensor | None = None) -> None:
+        self.video, self.clip, self.previous = video, clip, previous
         self._cache: dict[Any, Any] = {}
         self._rgb: Videos | None = None
 

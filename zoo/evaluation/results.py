@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.card import ModelCard
 from zoo.errors import ZooError
+from zoo.evaluation.catalogue import find_card, versioned
 from zoo.evaluation.protocol import Protocol
 from zoo.io.safe_settings import check_plain
 from zoo.runs.files import CLOCK, RESULTS
@@ -59,21 +60,30 @@ class Result:
             "metrics": {name: _finite(value) for name, value in self.metrics.items()},
             "protocol": asdict(self.protocol),
         }
+        cards = [card for name in self.metrics if (card := find_card(name)) and card.version > 1]
+        if cards:
+            plain["versions"] = {card.name: card.version for card in cards}
         if self.curves:
             plain["curves"] = {name: [_finite(value) for value in curve] for name, curve in self.curves.items()}
         return json.dumps(plain | self.more)
 
     @classmethod
     def read(cls, line: str) -> Result:
-        """Parse a line. Raises ValueError for one that is not a result."""
+        """Parse a line. Values of an older version of a metric are called ``<metric>-v1``.
+
+        Raises ValueError for a line that is not a result.
+        """
         try:
             plain = json.loads(line)
             curves = plain.pop("curves", {})  # checked below: those of a long clip exceed the limit of plain settings
             check_plain(plain, "it")
-            metrics = {name: _number(value) for name, value in plain.pop("metrics").items()}
+            versions = plain.pop("versions", {})
+            metrics = {_name(name, versions): _number(value) for name, value in plain.pop("metrics").items()}
             seen, task, given = (plain.pop(name) for name in (CLOCK, "task", "given"))
             protocol = Protocol.read(plain.pop("protocol"))
-            return cls(int(seen), str(task), str(given), metrics, protocol, plain, _read_curves(curves, protocol))
+            return cls(
+                int(seen), str(task), str(given), metrics, protocol, plain, _read_curves(curves, versions, protocol)
+            )
         except (KeyError, AttributeError, TypeError, OverflowError, RecursionError, ZooError) as problem:
             raise ValueError(f"it is not a result: {problem!r:.300}") from problem
 
@@ -86,14 +96,21 @@ def _number(value: Any) -> float:
     return math.nan if value is None else float(value)
 
 
-def _read_curves(plain: Mapping[str, Any], protocol: Protocol) -> dict[str, list[float]]:
+def _name(name: str, versions: Mapping[str, int]) -> str:
+    """The name of a value in a line with these versions by metric; 1 where the line has none."""
+    card = find_card(name)
+    version = int(versions.get(card.name, 1)) if card else 1
+    return versioned(name, version) if card and version != card.version else name
+
+
+def _read_curves(plain: Mapping[str, Any], versions: Mapping[str, int], protocol: Protocol) -> dict[str, list[float]]:
     """Check the entry ``curves`` of a line. Raises ValueError for a curve without one value for each measured frame."""
     check_plain([*plain], "it")
     frames = protocol.frames - protocol.context
     for name, curve in plain.items():
         if not isinstance(curve, list) or len(curve) != frames:
             raise ValueError(f"its curve {name:.60} must be a list of {frames} values, one for each measured frame")
-    return {name: [_number(value) for value in curve] for name, curve in plain.items()}
+    return {_name(name, versions): [_number(value) for value in curve] for name, curve in plain.items()}
 
 
 def add_round(

@@ -102,15 +102,16 @@ class Suite:
         is released before the next is made. Raises ZooError for a sample that is not finite.
         """
         measured = self.update_real(clip)
-        real = measured["video"].float()
+        real, previous = measured["video"].float(), last_given(clip, self.protocol.context)
         draws = iter(samples)
         for draw in range(self.protocol.draws):
-            self._update_draw(next(draws), draw, real, measured)  # no name here, which would keep the sample
+            self._update_draw(next(draws), draw, real, measured, previous)  # no name here, which would keep the sample
 
     def update_real(self, clip: Clip) -> Clip:
         """Add a batch of real clips alone; returns what is measured of them, without the context."""
         measured = without_context(clip, self.protocol.context)
-        self.update_videos(Videos(measured["video"].float(), measured), real=True)
+        previous = last_given(clip, self.protocol.context)
+        self.update_videos(Videos(measured["video"].float(), measured, previous), real=True)
         return measured
 
     def update_samples(self, names: Sequence[str], video: Tensor) -> None:
@@ -122,14 +123,14 @@ class Suite:
         _check_finite(video, unlabelled)
         self.update_videos(Videos(video.float(), unlabelled), real=False)
 
-    def _update_draw(self, sample: Tensor, draw: int, real: Tensor, measured: Clip) -> None:
+    def _update_draw(self, sample: Tensor, draw: int, real: Tensor, measured: Clip, previous: Tensor | None) -> None:
         _check_finite(sample, measured)
         generated = sample.float().contiguous()[:, self.protocol.context :]
         with torch.autocast(generated.device.type, enabled=False):  # values must not depend on a training's precision
             for card, metric in self._metrics():
                 if card.paired or card.draws:
                     metric.to(generated.device).update(generated, real, draw)
-        self.update_videos(Videos(generated, measured), real=False)
+        self.update_videos(Videos(generated, measured, previous), real=False)
 
     @torch.no_grad()
     def update_videos(self, videos: Videos, real: bool) -> None:
@@ -161,6 +162,11 @@ class Suite:
 
     def _metrics(self) -> list[tuple[MetricCard, Metric]]:
         return [(METRICS[name], metric) for group in self.groups for name, metric in group.metrics.items()]
+
+
+def last_given(clip: Clip, context: int) -> Tensor | None:
+    """The last given frame of a batch of clips, (B, C, H, W); None without given frames."""
+    return clip["video"][:, context - 1].float() if context else None
 
 
 def without_context(clip: Clip, context: int) -> Clip:

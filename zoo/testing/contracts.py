@@ -6,7 +6,7 @@ Shapes: B clips, T frames, H x W pixels.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from zoo.devices.cuda_graphs import Run
 from zoo.errors import ZooError, joined
 from zoo.evaluation.metrics.labels import confusion_matrix, mean_iou
 from zoo.help.field_docs import field_docs
-from zoo.model import CHANNELS_LAST
+from zoo.model import CHANNELS_LAST, build
 from zoo.runs.load import load
 from zoo.settings import Evaluation, Strategy, Train
 from zoo.testing.fake_device import DEVICE, FakeDevice, train_on_fake_device
@@ -201,6 +201,16 @@ class TrainedContract:
         docs = field_docs(config)
         assert [field.name for field in fields(config) if not docs.get(field.name)] == []
 
+    def test_every_preset_builds(self, name: str) -> None:
+        """On clips of 64 x 64 pixels, where published settings apply; built without memory for the weights."""
+        spec = replace(tiny_data(name).spec(), frames=16, height=64, width=64)
+        for preset in MODELS.find(name).config.presets:
+            config = MODELS.config({"name": name, "preset": preset})
+            assert config.problems(spec) == [], preset
+            with torch.device("meta"):
+                model = build(asdict(config), spec)
+            assert sum(parameter.numel() for parameter in model.parameters()) > 0
+
     def test_every_setting_is_read(self, name: str, tmp_path: Path) -> None:
         """Every setting of the model is used."""
         config = MODELS.find(name).config
@@ -209,7 +219,9 @@ class TrainedContract:
             model = tiny_model(name)
             train_as_commanded(model, name, 3 * CLIPS, tmp_path)
             answer(model.eval(), clip)
-        unread = {field.name for field in fields(config)} - read - {"name"}
+        unread = (
+            {field.name for field in fields(config)} - read - {"name", "preset"}
+        )  # the preset is read before there is a config
         assert not unread, f"settings of tiny() that three steps and a sample never read: {joined(sorted(unread))}"
 
 

@@ -19,6 +19,8 @@ from zoo.callbacks.estimate import Estimate
 from zoo.callbacks.gallery import Gallery
 from zoo.callbacks.lazy_wandb import LazyWandb
 from zoo.callbacks.non_finite import StopOnNonFinite
+from zoo.callbacks.norm_statistics import NormStatistics
+from zoo.callbacks.preset_hint import PresetHint
 from zoo.callbacks.progress import build_progress
 from zoo.callbacks.sample_metrics import SampleMetrics
 from zoo.callbacks.segmentation_metrics import SegmentationMetrics
@@ -105,6 +107,7 @@ def build_callbacks(plan: Plan, run: Path) -> list[Callback]:
         StopOnNonFinite(run),
         StepCheckpoint(run, settings.save_minutes),
         MovingAverage(settings.ema_half_life),
+        NormStatistics(),
         ClipsSeen(),
         *evaluation_callbacks(plan, run),
         LazyWandb(),
@@ -113,7 +116,7 @@ def build_callbacks(plan: Plan, run: Path) -> list[Callback]:
         BestCheckpoint(run, plan.objective),
     ]
     if plan.settings.trainer.progress:
-        callbacks += [Estimate(), build_progress(plan.budget)]
+        callbacks += [PresetHint(), Estimate(), build_progress(plan.budget)]
     return callbacks
 
 

@@ -56,9 +56,9 @@ class Classifier(VideoModel[ClassifierConfig]):
         """Probabilities of the attributes: (B, T, C, H, W) in [-1, 1] -> attribute -> (B, K)."""
         return {name: logits.softmax(-1) for name, logits in self.heads(self.encoder(video)).items()}
 
-    def validation_step(self, clip: Clip, batch_idx: int) -> tuple[Clip, AttributeProbabilities]:  # type: ignore[override]
-        """Clip and predicted probabilities, for the callback that computes the accuracy."""
-        return clip, self.classify(clip["video"])
+    def run_on(self, clip: Clip, frames: int, first: int = 0) -> AttributeProbabilities:
+        """Predicted probabilities of a batch of clips, for the callback that computes the accuracy."""
+        return self.classify(clip["video"])
 
     def ema_parts(self) -> dict[str, nn.Module]:
         """Encoder and heads."""

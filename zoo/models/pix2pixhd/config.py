@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zoo.card import ModelCard, register
+from zoo.card import PAPER, ModelCard, register
 from zoo.models.image_translation.config import ImageTranslationConfig
 
 CARD = ModelCard(
@@ -25,8 +25,25 @@ CARD = ModelCard(
     options=frozenset({"appearance"}),
 )
 
+PRESETS = {
+    PAPER: {
+        "width": 64,
+        "downsamplings": 4,
+        "blocks": 9,
+        "norm": "instance",
+        "appearance_downsamplings": 4,
+        "discriminator_width": 64,
+        "discriminator_scales": 3,
+        "pixel_weight": 0.0,
+        "lr": 2e-4,
+        "discriminator_lr": 2e-4,
+        "frames_per_step": 1,
+    }
+}
+"""The published networks, objective and rates; what is not here is published as in the defaults."""
 
-@register(CARD, builds=".model:Pix2PixHD")
+
+@register(CARD, builds=".model:Pix2PixHD", presets=PRESETS)
 @dataclass
 class Pix2PixHDConfig(ImageTranslationConfig):
     """Settings of pix2pixHD, the per-frame baseline of vid2vid: every frame is generated independently."""

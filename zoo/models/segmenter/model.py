@@ -45,9 +45,9 @@ class Segmenter(VideoModel[SegmenterConfig]):
         """Likeliest label of every pixel: (B, T, C, H, W) in [-1, 1] -> (B, T, H, W) int64."""
         return rearrange(self.logits(video).argmax(1), "(b t) h w -> b t h w", b=len(video))
 
-    def validation_step(self, clip: Clip, batch_idx: int) -> tuple[Clip, Tensor]:  # type: ignore[override]
-        """Clip and predicted labels, for the callback that computes the mean IoU."""
-        return clip, self.segment(clip["video"])
+    def run_on(self, clip: Clip, frames: int, first: int = 0) -> Tensor:
+        """Predicted labels of a batch of clips, for the callback that computes the mean IoU."""
+        return self.segment(clip["video"])
 
     def ema_parts(self) -> dict[str, nn.Module]:
         """The network."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from zoo.card import ModelCard, register
+from zoo.card import PAPER, ModelCard, register
 from zoo.errors import check_choice
 from zoo.models.image_translation.config import ImageTranslationConfig
 from zoo.types import ClipSpec, CurriculumStage
@@ -30,13 +30,28 @@ CARD = ModelCard(
 
 FIRST_FRAMES = ("given", "image", "generated")
 
+PRESETS = {
+    PAPER: {
+        "width": 128,
+        "downsamplings": 3,
+        "blocks": 9,
+        "norm_statistics": "batch",
+        "foreground": True,
+        "discriminator_width": 64,
+        "pixel_weight": 0.0,
+        "lr": 2e-4,
+        "discriminator_lr": 2e-4,
+    }
+}
+"""The networks, objective and rates of the paper's street scenes; what is not here is as in the defaults."""
 
-@register(CARD, builds=".model:Vid2Vid")
+
+@register(CARD, builds=".model:Vid2Vid", presets=PRESETS)
 @dataclass
 class Vid2VidConfig(ImageTranslationConfig):
     """Settings of vid2vid.
 
-    Symbols are the paper's. The defaults are for a laptop; conf/experiment has larger settings.
+    Symbols are the paper's.
     """
 
     name: str = "vid2vid"
@@ -90,8 +105,19 @@ class Vid2VidConfig(ImageTranslationConfig):
     """Only with first_frame=generated: share of the steps whose clip begins from nothing, 0 to 1. The other steps begin
     from 1 to L real frames."""
 
+    lr: float = 3e-4
+    """Learning rate of Adam for the generator: constant in the first half of the training, then linearly to zero. The
+    paper has 2e-4."""
+
+    discriminator_lr: float = 3e-4
+    """Learning rate of Adam for the discriminators, with the same schedule. The paper has 2e-4."""
+
     flow_weight: float = 10.0
     """Weight of the flow losses: error of the predicted flow, and of the real frame warped by it (eq. 8)."""
+
+    foreground_flow_share: float = 0.0
+    """Share of the flow losses that the foreground classes have, 0 to 1, however few pixels they cover. 0: every pixel
+    counts alike, as published."""
 
     consistency_weight: float = 10.0
     """Weight of the difference between a generated frame and the previous one warped by the reference flow."""

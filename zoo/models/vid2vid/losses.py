@@ -107,22 +107,38 @@ class MotionBatch:
     """(B, n, 1, H, W), 1 where the reference flow is reliable, else 0."""
 
 
-def motion_losses(motion: MotionBatch, flow: Tensor | None, mask: Tensor | None, scales: int) -> dict[str, Tensor]:
+def motion_losses(
+    motion: MotionBatch, flow: Tensor | None, mask: Tensor | None, scales: int, pixel_weights: Tensor | None = None
+) -> dict[str, Tensor]:
     """Unweighted flow losses; scalars by name: flow and warp (L_W, eq. 8), consistency and mask.
 
     consistency: distance of generated frames from the previous one warped by the reference flow. mask: penalty on
     generating pixels anew where the reference flow is reliable.
     flow: (B, n, 2, H, W), mask: (B, n, 1, H, W), predictions of the generator; None for one without warping.
     scales: number of scales of the generator; the flow error is in pixels of the coarsest one, as released.
+    pixel_weights: weights of the pixels in flow and warp, (B, n, 1, H, W); None: the confidence, as released.
     """
     m = motion
+    weights = m.confidence if pixel_weights is None else pixel_weights
     warped = warp(m.generated_previous, m.reference_flow).detach()
     losses = {"consistency": masked_l1(m.generated, warped, m.confidence)}
     if flow is not None and mask is not None:
-        losses["flow"] = flow_loss(flow, m.reference_flow, m.confidence) / 2 ** (scales - 1)
-        losses["warp"] = warp_loss(m.real_previous, m.real, flow, m.confidence)
+        losses["flow"] = flow_loss(flow, m.reference_flow, weights) / 2 ** (scales - 1)
+        losses["warp"] = warp_loss(m.real_previous, m.real, flow, weights)
         losses["mask"] = masked_l1(mask, torch.zeros_like(mask), m.confidence)
     return losses
+
+
+def foreground_shared(confidence: Tensor, foreground: Tensor, share: float) -> Tensor:
+    """The confidence, rescaled so that the foreground has ``share`` of its sum and the background the rest.
+
+    confidence, foreground: (B, n, 1, H, W), at least 0; foreground is 1 on pixels of the foreground, else 0. Returns
+    the confidence unchanged if all of it lies on one side.
+    """
+    inside, outside = confidence * foreground, confidence * (1 - foreground)
+    total, within, without = confidence.sum(), inside.sum(), outside.sum()
+    shared = inside * (share * total / within) + outside * ((1 - share) * total / without)
+    return torch.where((within > 0) & (without > 0), shared, confidence)
 
 
 def apply_weights(losses: dict[str, Tensor], weights: dict[str, float]) -> dict[str, Tensor]:

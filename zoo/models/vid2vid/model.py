@@ -29,6 +29,7 @@ from zoo.models.vid2vid.losses import (
     MotionBatch,
     apply_weights,
     count_temporal_scales,
+    foreground_shared,
     motion_losses,
     sparse_groups,
     temporal_groups,
@@ -246,7 +247,18 @@ class Vid2Vid(ImageTranslationModel[Vid2VidConfig]):
             "consistency": config.consistency_weight,
             "mask": config.mask_weight if config.first_frame == "generated" else 0.0,
         }
-        return apply_weights(motion_losses(motion, flow, mask, scales), weights)
+        shared = self._share_with_foreground(confidence, chunk, later)
+        return apply_weights(motion_losses(motion, flow, mask, scales, shared), weights)
+
+    def _share_with_foreground(self, confidence: Tensor, chunk: Chunk, frames: slice) -> Tensor:
+        """Weights of the pixels of ``frames`` of the chunk in the flow losses, (B, n, 1, H, W)."""
+        share, classes = self.config.foreground_flow_share, self.spec.foreground
+        if not share or chunk.labels is None or not classes:
+            return confidence
+        ids = [self.spec.label_names.index(name) for name in classes]
+        labels = chunk.labels[:, frames, None]
+        foreground = torch.stack([labels == number for number in ids]).any(0).to(confidence.dtype)
+        return foreground_shared(confidence, foreground, share)
 
     def _temporal_scales(self, chunk: Chunk) -> Iterator[tuple[int, MultiScaleDiscriminator, list[list[int]]]]:
         """Number, discriminator and groups of each temporal scale that has at least one group of frames."""

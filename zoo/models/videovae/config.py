@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zoo.blocks.halving import count_halvings
-from zoo.card import ModelCard, ModelConfig, register
+from zoo.card import PAPER, ModelCard, ModelConfig, register
 from zoo.errors import ZooError, check_choice
 from zoo.types import ClipSpec
 
@@ -29,57 +29,44 @@ CARD = ModelCard(
 )
 
 
-@dataclass(frozen=True)
-class Preset:
-    """A set of layer sizes."""
+NETWORKS = ("dcgan", "filter_plan")
 
-    code: int
-    """Dimensions of the code z of a frame."""
-
-    hidden: int
-    """Units of the LSTM's state h."""
-
-    features: int
-    """Features that the encoder extracts from a frame."""
-
-    units: int
-    """Units of the one hidden layer of each small network in between."""
+PRESETS = {PAPER: {"networks": "filter_plan", "code": 512, "hidden": 512, "features": 512, "units": 128}}
+"""The published filter plan and sizes. The rest of the training is not known: see the card."""
 
 
-PRESETS = {
-    "dcgan": Preset(code=64, hidden=256, features=256, units=256),
-    "paper": Preset(code=512, hidden=512, features=512, units=128),
-}
-
-
-@register(CARD, builds=".model:VideoVAE")
+@register(CARD, builds=".model:VideoVAE", presets=PRESETS)
 @dataclass
 class VideoVAEConfig(ModelConfig):
     """Settings of VideoVAE."""
 
     name: str = "videovae"
 
-    preset: str = "dcgan"
-    """Networks and sizes: dcgan (networks shared with other models, sized for a laptop) or paper (the filter plan and
-    the sizes of the paper, 64 x 64 pixels only)."""
+    networks: str = "dcgan"
+    """Encoder and decoder of frames: dcgan (shared with other models) or filter_plan (the layers of the paper, 64 x 64
+    pixels only)."""
 
     width: int = 24
-    """Only for preset=dcgan: channels of the first layer."""
+    """Only for networks=dcgan: channels of the first layer."""
 
     norm: str = "none"
-    """Only for preset=dcgan: normalisation layers, none or batch."""
+    """Only for networks=dcgan: normalisation layers, none or batch."""
 
-    code: int | None = None
-    """Dimensions of the code z of a frame. None: those of the preset (dcgan 64, paper 512)."""
+    colour_field: bool = True
+    """Only for networks=dcgan: add a smooth image of 4 x 4 colours, a linear map of the code, to the decoder's output.
+    Ours; without it, frames do not get the colour of the wall that the code contains."""
 
-    hidden: int | None = None
-    """Units of the LSTM's state h. None: those of the preset (dcgan 256, paper 512)."""
+    code: int = 64
+    """Dimensions of the code z of a frame."""
 
-    features: int | None = None
-    """Features that the encoder extracts from a frame. None: those of the preset (dcgan 256, paper 512)."""
+    hidden: int = 256
+    """Units of the LSTM's state h."""
 
-    units: int | None = None
-    """Units of the hidden layer of each small network in between. None: those of the preset (dcgan 256, paper 128)."""
+    features: int = 256
+    """Features that the encoder extracts from a frame."""
+
+    units: int = 256
+    """Units of the one hidden layer of each small network in between."""
 
     attributes: str = "structured"
     """Use of the attributes: structured (they condition posterior and prior), decoder (concatenated to z, no more) or
@@ -125,13 +112,12 @@ class VideoVAEConfig(ModelConfig):
     """Gradient clipping: the largest norm of a gradient."""
 
     def __post_init__(self) -> None:
-        check_choice("model.preset", self.preset, PRESETS)
+        check_choice("model.networks", self.networks, NETWORKS)
         check_choice("model.attributes", self.attributes, ("structured", "decoder", "none"))
         check_choice("model.norm", self.norm, ("none", "batch"))
         check_choice("model.likelihood", self.likelihood, ("gaussian", "laplace"))
         for name, minimum in (("code", 1), ("hidden", 1), ("features", 1), ("units", 1), ("beta", 0), ("free_bits", 0)):
-            value = getattr(self, name)
-            if value is not None and value < minimum:
+            if (value := getattr(self, name)) < minimum:
                 raise ZooError(f"model.{name}={value} is too small. Try: model.{name}={minimum}")
         if self.scale <= 0:
             raise ZooError(f"model.scale={self.scale} must be positive. Try: model.scale=0.3")
@@ -145,24 +131,14 @@ class VideoVAEConfig(ModelConfig):
                 f"model.beta_warmup={self.beta_warmup} must be a share, from 0 to 1. Try: model.beta_warmup=0.5"
             )
 
-    @property
-    def sizes(self) -> Preset:
-        """Sizes of all layers: those of the preset, unless they are set."""
-        preset = PRESETS[self.preset]
-        return Preset(
-            self.code or preset.code,
-            self.hidden or preset.hidden,
-            self.features or preset.features,
-            self.units or preset.units,
-        )
-
     def problems(self, spec: ClipSpec) -> list[str]:
         """Messages about settings that do not fit the clips."""
         size = f"{spec.height}x{spec.width}"
-        if self.preset == "paper":
+        if self.networks == "filter_plan":
             if (spec.height, spec.width) != (64, 64):
                 return [
-                    f"model.preset=paper is for 64x64 pixels, but clips are {size}. Try: data.height=64 data.width=64"
+                    f"model.networks=filter_plan, as in model.preset=paper, is for 64x64 pixels, but clips are {size}. "
+                    "Try: data.height=64 data.width=64"
                 ]
             return []
         try:

@@ -43,11 +43,10 @@ class VideoVAE(VideoModel[VideoVAEConfig]):
         self.attributes = spec.attributes if known else {}
         values = sum(len(names) for names in self.attributes.values())
         decoder_values = values if config.attributes == "decoder" else 0
-        sizes = config.sizes
         self.encoder = frame_encoder(config, spec)
-        self.heads = AttributeHeads(sizes.features, self.attributes, sizes.units)
+        self.heads = AttributeHeads(config.features, self.attributes, config.units)
         self.dynamics = Dynamics(config, values - decoder_values)
-        self.decoder = frame_decoder(config, spec, sizes.code + decoder_values)
+        self.decoder = frame_decoder(config, spec, config.code + decoder_values)
         self.collapse = CollapseMonitor()
 
     @property
@@ -121,7 +120,7 @@ class VideoVAE(VideoModel[VideoVAEConfig]):
 
     def _training_noise(self, clip: Clip) -> Tensor:
         """Noise of the codes of a batch, (B, T, D)."""
-        shape = (clip["video"].shape[1], self.config.sizes.code)
+        shape = (clip["video"].shape[1], self.config.code)
         return self.per_sample_noise(clip, lambda source: torch.randn(shape, generator=source))
 
     def _log_divergence(self, divergence: Tensor) -> None:
@@ -172,14 +171,14 @@ class VideoVAE(VideoModel[VideoVAEConfig]):
         attributes = self._attribute_vector(
             {name: average_over_clip(row, name in self.spec.constant) for name, row in logits.items()}, clip
         )
-        noise = video.new_zeros(*video.shape[:2], self.config.sizes.code)
+        noise = video.new_zeros(*video.shape[:2], self.config.code)
         code = self.dynamics(features, self._code_attributes(attributes), noise).code
         return torch.cat([code, attributes], -1) if self.config.attributes == "decoder" else code
 
     @torch.no_grad()
     def decode(self, code: Tensor, request: SampleRequest) -> Sample:
         """Decode the codes of ``encode`` frame by frame; the sample has as many frames as the codes."""
-        size = self.config.sizes.code
+        size = self.config.code
         return Sample(self.decode_frames(code[..., :size], code[..., size:]))
 
     def interpolate(self, one: Tensor, other: Tensor, share: float) -> Tensor:
@@ -235,7 +234,7 @@ class VideoVAE(VideoModel[VideoVAEConfig]):
         return image, self.dynamics.step(code, self.dynamics.frame_posterior(self.encoder(image)), state)
 
     def _sample_code(self, code: Gaussian, t: int, control: AttributeControl) -> Tensor:
-        shape = (self.config.sizes.code,)
+        shape = (self.config.code,)
         noise = sample_noise(control.request, control.names, shape, t).to(self.dynamics.reference)
         return code.sample(noise, float(control.request.options.get("temperature", 1.0)))
 

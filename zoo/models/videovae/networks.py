@@ -25,8 +25,8 @@ FIRST_LOG_VARIANCE = -4.0
 
 def frame_encoder(config: VideoVAEConfig, spec: ClipSpec) -> nn.Module:
     """Build the encoder of frames: (N, C, H, W) in [-1, 1] -> (N, F)."""
-    features = config.sizes.features
-    if config.preset == "dcgan":
+    features = config.features
+    if config.networks == "dcgan":
         return dcgan.Encoder(spec.height, spec.width, config.width, features, config.norm, spec.channels)
     layers: list[nn.Module] = []
     channels_in = spec.channels
@@ -43,8 +43,9 @@ def frame_encoder(config: VideoVAEConfig, spec: ClipSpec) -> nn.Module:
 
 def frame_decoder(config: VideoVAEConfig, spec: ClipSpec, code: int) -> nn.Module:
     """Build the decoder of codes: (N, code) -> (N, C, H, W) in (-1, 1)."""
-    if config.preset == "dcgan":
-        return dcgan.Decoder(spec.height, spec.width, config.width, code, config.norm, spec.channels)
+    if config.networks == "dcgan":
+        size = (spec.height, spec.width)
+        return dcgan.Decoder(*size, config.width, code, config.norm, spec.channels, config.colour_field)
     layers: list[nn.Module] = [
         nn.Linear(code, 1024), nn.ReLU(inplace=True), nn.Linear(1024, 1280), nn.ReLU(inplace=True),
         nn.Unflatten(1, (80, 4, 4)),
@@ -84,11 +85,10 @@ class Dynamics(nn.Module):
     def __init__(self, config: VideoVAEConfig, attribute_values: int) -> None:
         super().__init__()
         self.config = config
-        sizes = config.sizes
-        code, hidden, units = sizes.code, sizes.hidden, sizes.units
+        code, hidden, units = config.code, config.hidden, config.units
         self.hidden_size = hidden
         bounds = (config.min_log_variance, config.max_log_variance)
-        self.frame_posterior = GaussianHead(sizes.features, units, code, bounds)
+        self.frame_posterior = GaussianHead(config.features, units, code, bounds)
         nn.init.constant_(self.frame_posterior.out.bias[code:], FIRST_LOG_VARIANCE)
         self.attribute_posterior = GaussianHead(2 * code + attribute_values, units, code, bounds)
         self.dynamic_posterior = GaussianHead(2 * code + hidden, units, code, bounds)

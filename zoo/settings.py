@@ -347,8 +347,9 @@ class EvaluateSettings(EvaluationTools):
     """Only for two folders: width of a clip in pixels. None: that of the first real video."""
 
     fps: float | None = None
-    """Only for two folders: frame rate of a clip, frames per second. None: that of the first real video. Folders of
-    images have no frame rate: type it if only some videos are such folders, or if a classifier is used."""
+    """Only for two folders: frame rate of a clip, frames per second, to which every video is resampled by repeating or
+    dropping frames. None: that of the videos, which are refused if theirs differ by more than 1 %. Folders of images
+    have no frame rate: type it if only some videos are such folders, or if a classifier is used."""
 
     clips_per_video: int = 1
     """Only for two folders: number of clips cut from the start of each video."""

@@ -153,7 +153,7 @@ def test_missing_names_of_a_list_are_reported(root):
         assert names(root, "train", train_list="a.txt", val_list=LISTS["val_list"]) == ["Archery/v_Archery_g02_c01.avi"]
     text = " ".join(str(each.message) for each in caught)
     assert "1 of 2 names in data.train_list=a.txt were not found: Archery/v_Archery_g09_c01.avi." in text
-    assert "3 videos are in neither list and are not used." in text
+    assert "3 videos are in no list and are not used." in text
     assert "`train` has no video of 2 of the 3 classes: HighJump, Typing." in text
 
 

@@ -6,16 +6,17 @@ from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from zoo.data.selection import FIRST, SPREAD
+from zoo.data.selection import SPREAD
 from zoo.errors import ZooError, joined
 from zoo.grey import to_grey
 from zoo.registry import Registry
+from zoo.types import Split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from zoo.card import ModelCard
-    from zoo.types import Clip, ClipSpec, Split
+    from zoo.types import Clip, ClipSpec
 
 
 @dataclass(frozen=True)
@@ -81,16 +82,16 @@ class DataConfig:
     labelled_fraction: float = 1.0
     """Share of the training videos that keep their attributes, 0 to 1; in the others attributes are unknown."""
 
-    in_random_order: ClassVar[bool] = False
-    """Whether neighbouring clips are as different as any two, so that the first ones represent the split."""
-
     splits: ClassVar[tuple[Split, ...]] = ("train", "val")
     """The splits that the data set can have. `test` are clips on which no default and no checkpoint was chosen."""
 
     @property
     def selection(self) -> str:
-        """Rule by which the clips to measure are chosen, see `zoo.data.selection`."""
-        return FIRST if self.in_random_order else SPREAD
+        """Rule by which the clips to measure are chosen, see `zoo.data.selection`.
+
+        A data set whose clips are in random order already, so that the first ones represent the split, returns FIRST.
+        """
+        return SPREAD
 
     def __post_init__(self) -> None:
         """Raise ZooError for settings that no clip can have. A subclass with checks of its own calls this, too."""

@@ -101,14 +101,16 @@ def probe(path: Path) -> VideoInfo:
 
     Raises ZooError, naming the file, if it is empty, truncated or not a video.
     """
+    height, width, _ = read_frames(path, [0])[0].shape
+    return VideoInfo(len(_get_index(path).stamps), frame_rate(path), height, width)
+
+
+def frame_rate(path: Path) -> float:
+    """Frames per second: the mean rate, or the nominal one if that is within 1 % of it. Decodes nothing."""
     index = _get_index(path)
     seconds = index.seconds()
-    frames = len(seconds)
-    fps = float((frames - 1) / seconds[-1]) if seconds[-1] > 0 else index.rate
-    if abs(fps / index.rate - 1) < 0.01:  # containers round times; mkv to a millisecond
-        fps = index.rate
-    height, width, _ = read_frames(path, [0])[0].shape
-    return VideoInfo(frames, fps, height, width)
+    fps = float((len(seconds) - 1) / seconds[-1]) if seconds[-1] > 0 else index.rate
+    return index.rate if abs(fps / index.rate - 1) < 0.01 else fps  # containers round times; mkv to a millisecond
 
 
 def frame_times(path: Path) -> NDArray[np.float64]:

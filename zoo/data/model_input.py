@@ -26,7 +26,8 @@ from zoo.data.transforms import DRAWN_CHANNELS, cover, drawing, to_signed
 from zoo.errors import ZooError
 from zoo.types import Clip, ClipSpec
 
-TOLERANCE = 1e-6  # in frames: the last frame may be this much late
+TIME_TOLERANCE = 1e-3
+"""In seconds: the last frame may be this much early, since Matroska and WebM store times in whole milliseconds."""
 
 Fields = Mapping[str, NDArray[np.generic]]
 
@@ -161,7 +162,7 @@ def _resample(path: Path, fps: float) -> NDArray[np.int64]:
     if path.is_dir():
         return np.arange(len(files_in(path)))
     times = frame_times(path)
-    return nearest_frames(times, fps, length=int(times[-1] * fps + TOLERANCE) + 1)
+    return nearest_frames(times, fps, length=int((times[-1] + TIME_TOLERANCE) * fps) + 1)
 
 
 def _make_piece(path: Path, number: int, spec: ClipSpec, fields: Fields) -> Clip:

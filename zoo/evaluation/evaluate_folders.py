@@ -16,7 +16,7 @@ from lightning.fabric.utilities import move_data_to_device
 from torch import Tensor
 from torch.utils.data import default_collate
 
-from zoo.data.decode import probe, read_image
+from zoo.data.decode import frame_rate, probe, read_image
 from zoo.data.model_input import count_input_frames, read_model_input
 from zoo.data.selection import SPREAD, choose_clips
 from zoo.data.sequences.files import content_checksum, files_in
@@ -39,6 +39,7 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_FRAMES = 16
 RESIZE = "scaled to cover, centre-cropped (area)"
+SAME_RATE = 0.01  # relative difference up to which two frame rates are one, such as 29.97 and 30
 MAX_NAMES = 5  # names of videos in one message
 
 
@@ -140,20 +141,34 @@ def _find(root: Path, side: str) -> list[Path]:
 
 
 def _frame_rate(settings: EvaluateSettings, videos: list[Path]) -> float:
-    """Frames per second: the user's, else that of the first real video; 0 (unknown) if all videos are folders of
-    images.
+    """Frames per second: the user's, else that of all videos; 0 (unknown) if all are folders of images.
 
-    Raises ZooError if only some are: images have no frame rate, and all videos must be read at the same one.
+    Raises ZooError if only some are, since images have no frame rate; and if the rates of two videos differ, since one
+    would be resampled, and the frames that repeats or drops change every temporal metric.
     """
     images = [path for path in videos if path.is_dir()]
-    if settings.fps is not None or not images:
-        return settings.fps or probe(videos[0]).fps
+    if settings.fps is not None:
+        return settings.fps
+    if not images:
+        return _common_rate(videos)
     if len(images) == len(videos):
         return 0.0
     raise ZooError(
         f"{images[0]} is a folder of images, which has no frame rate, but the videos beside it are read at one. "
         "Type the rate: fps=25"
     )
+
+
+def _common_rate(videos: list[Path]) -> float:
+    first = frame_rate(videos[0])
+    for path in videos:
+        if abs((other := frame_rate(path)) / first - 1) > SAME_RATE:
+            raise ZooError(
+                f"{videos[0]} has {first:g} frames per second, but {path} has {other:g}. At one rate, frames of one of "
+                f"them are repeated or dropped. To resample all videos, type fps={min(first, other):g}. To compare "
+                "frame by frame instead, save them as folders of images."
+            )
+    return first
 
 
 def _spec(settings: EvaluateSettings, first: Path, fps: float) -> ClipSpec:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from zoo.data.base import DataCard, DataConfig, register_data
+from zoo.data.selection import FIRST
 from zoo.errors import ZooError, check_choice
 from zoo.types import FIELDS, ClipSpec, Split
 
@@ -57,7 +58,6 @@ class PuppetsConfig(DataConfig):
 
     name: str = "puppets"
 
-    in_random_order: ClassVar[bool] = True
     splits: ClassVar[tuple[Split, ...]] = ("train", "val", "test")
 
     view: str = "auto"
@@ -118,6 +118,11 @@ class PuppetsConfig(DataConfig):
         if self.view != "auto":
             return self
         return dataclasses.replace(self, view="street" if "translate" in card.tasks else "person")
+
+    @property
+    def selection(self) -> str:
+        """The first clips: they are drawn from random numbers."""
+        return FIRST
 
     @property
     def shows_street(self) -> bool:

@@ -39,8 +39,19 @@ class MetricCard:
     draws: bool = False
     """Compares several samples of the same clip."""
 
+    ranks: bool = False
+    """Only for metrics of movement: passed the test that it puts real clips above blurred, shuffled, frozen and
+    flickering ones."""
+
     argument: str = ""
     """Variant of the class, such as the backbone of LPIPS; passed on as ``Setup.argument``."""
+
+    @property
+    def decides(self) -> bool:
+        """Whether a model must be better in it to be past a trivial row: paired metrics, distances of sets, and metrics
+        of movement that rank. Scores, such as the Inception score and accuracies, do not count."""
+        is_distance = self.tool in ("features", "classifier") and self.better == "min"
+        return bool(self.better) and (self.paired or is_distance or self.ranks)
 
     def load(self) -> type[Any]:
         """Import the class of the metric, and torch with it."""

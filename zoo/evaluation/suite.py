@@ -94,24 +94,29 @@ class Suite:
                 self.groups.append(group := Group(own, {}))
             group.metrics[name] = metric
 
+    def real_videos(self, clip: Clip) -> Videos:
+        """What is measured of a batch of real clips, without the context. Suites that share it compute flow and
+        features of the real clips once."""
+        measured = without_context(clip, self.protocol.context)
+        return Videos(measured["video"].float(), measured)
+
     @torch.no_grad()
-    def update(self, clip: Clip, samples: Iterable[Tensor]) -> None:
+    def update(self, clip: Clip, samples: Iterable[Tensor], real: Videos | None = None) -> None:
         """Add a batch of real clips and their samples: one video (B, T, C, H, W) for each draw, context included.
 
-        Draws are taken from ``samples`` one at a time. A generator that makes them needs the memory of one, since each
-        is released before the next is made. Raises ZooError for a sample that is not finite.
+        real: `real_videos` of the clips, where several suites share them. Draws are taken from ``samples`` one at a
+        time. A generator that makes them needs the memory of one, since each is released before the next is made.
+        Raises ZooError for a sample that is not finite.
         """
-        measured = self.update_real(clip)
-        real = measured["video"].float()
+        real = real or self.real_videos(clip)
+        self.update_videos(real, real=True)
         draws = iter(samples)
         for draw in range(self.protocol.draws):
-            self._update_draw(next(draws), draw, real, measured)  # no name here, which would keep the sample
+            self._update_draw(next(draws), draw, real.video, real.clip)  # no name here, which would keep the sample
 
-    def update_real(self, clip: Clip) -> Clip:
-        """Add a batch of real clips alone; returns what is measured of them, without the context."""
-        measured = without_context(clip, self.protocol.context)
-        self.update_videos(Videos(measured["video"].float(), measured), real=True)
-        return measured
+    def update_real(self, clip: Clip) -> None:
+        """Add a batch of real clips alone."""
+        self.update_videos(self.real_videos(clip), real=True)
 
     def update_samples(self, names: Sequence[str], video: Tensor) -> None:
         """Add a batch of samples that are made from nothing, (B, T, C, H, W): no metric may see a clip beside them.

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 import zoo
+from tests.helpers.cards import zoo_models
 from zoo.card import MODELS, SMALL
 from zoo.data.base import DataConfig
 from zoo.settings import Callbacks
 
 HERE = Path(zoo.__file__).parent / "models"
-NAMES = MODELS.names()
+NAMES = zoo_models()
 STATED = ("width", "blocks", "norm", "lr", "discriminator_lr", "beta1", "pixel_weight", "max_gradient")
 """Settings that a card states if the model has them: sizes, norm, optimizer, clipping and the loss of pixels."""
 AVERAGE = "callbacks.ema_half_life"

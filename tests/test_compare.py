@@ -29,7 +29,7 @@ from zoo.comparison.gather import (
 from zoo.comparison.grid import common_clips, write_grid
 from zoo.comparison.online import download_wandb_runs
 from zoo.comparison.report import build_report, ids_by_project, write_report
-from zoo.comparison.table import curves_to_csv, format_cell, to_csv, to_markdown
+from zoo.comparison.table import curves_to_csv, format_cell, terminal_tables, to_csv, to_markdown
 from zoo.data.decode import probe, read_frames, write_video
 from zoo.errors import ZooError
 from zoo.evaluation.protocol import Protocol
@@ -94,7 +94,24 @@ def test_trivial_rows_stand_below_the_models_once(tmp_path):
     cells = [row.cells[PROTOCOL.key("psnr")] for row in comparison.rows]
     assert [(cell.mean, cell.best) for cell in cells] == [(20, False), (31, True), (40, False)]
     assert cells[2].half_width is None
-    assert "| *given frame repeated* | labels, 1 frame | – |" in to_markdown(comparison)
+    markdown = to_markdown(comparison)
+    assert "| *given frame repeated* | labels, 1 frame | – |" in markdown
+    assert [row.standing for row in comparison.rows] == ["not past: given frame repeated (psnr)"] * 2 + [""]
+    assert "- vid2vid width=8, given labels, 1 frame: not past: given frame repeated (psnr)" in markdown
+    [table] = terminal_tables(comparison)
+    assert "vid2vid width=8, given labels, 1 frame: not past: given frame repeated (psnr)" in str(table.caption)
+
+
+def test_a_model_is_past_a_row_by_its_mean_over_seeds(tmp_path):
+    """31 dB on average, and 30.5 dB of the row; a row of another `given` is not compared."""
+    for seed, psnr in enumerate((30.0, 31.0, 32.0), 1):
+        run = make_run(tmp_path / str(seed), seed=seed, psnr=psnr)
+        for given, value in (("labels, 1 frame", 30.5), ("labels, 2 frames", 40.0)):
+            more = {"model": "vid2vid", "baseline": "given frame repeated"}
+            line = Result(8, "translate", given, {"psnr": value}, PROTOCOL, more).line()
+            add_line(run / "results.jsonl", line)
+    comparison, _ = gather(find_runs([f"{tmp_path}/*"]))
+    assert comparison.rows[0].standing == "past every trivial row"
 
 
 def make_run_from_nothing(folder: Path) -> Path:

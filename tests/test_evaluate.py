@@ -17,9 +17,9 @@ from zoo.config.compose import conf_dir, prepare_hydra
 from zoo.data.base import build_set
 from zoo.data.decode import probe, read_frames, write_video
 from zoo.errors import ZooError
-from zoo.evaluate import evaluate
+from zoo.evaluate import evaluate, show
 from zoo.evaluation.protocol import Protocol
-from zoo.evaluation.results import read_results
+from zoo.evaluation.results import Result, read_results
 from zoo.evaluation.suite import Suite
 from zoo.models.vid2vid.model import Vid2Vid
 from zoo.runs.load import data_config, load
@@ -58,6 +58,11 @@ def run(tmp_path_factory) -> Path:
     return run
 
 
+def own_results(run: Path) -> list[Result]:
+    """The results of the model, without those of trivial samples."""
+    return [result for result in read_results(run) if not result.baseline]
+
+
 def test_evaluation_of_a_run_repeats_the_last_validation_round(run):
     """Clips, weights and samples are the same, so the values are."""
     [trained] = read_results(run)[:1]
@@ -66,8 +71,9 @@ def test_evaluation_of_a_run_repeats_the_last_validation_round(run):
     assert measured.given == trained.given == "labels, 1 frame"
     for name, value in trained.metrics.items():
         assert measured.metrics[name] == pytest.approx(value, rel=1e-5)
-    assert read_results(run)[-1].metrics == pytest.approx(measured.metrics)
-    assert read_results(run)[-1].curves == measured.curves
+    stored = own_results(run)[-1]
+    assert stored.metrics == pytest.approx(measured.metrics)
+    assert stored.curves == measured.curves
     assert trained.curves.keys() == measured.curves.keys() == {"l1", "psnr", "ssim"}
     for name, curve in trained.curves.items():
         assert measured.curves[name] == pytest.approx(curve, rel=1e-5)
@@ -102,6 +108,38 @@ def test_draws_frames_and_exact_flow_match_plain_loops(run):
     assert measured.curves["l1"] == pytest.approx(sum(curves).div(6).tolist(), rel=1e-5)
 
 
+def test_trivial_samples_are_measured_on_the_same_clips_by_default(run, capsys):
+    """The first frame repeated, worked out here; every draw of it is the same. Two videos of the same clips later, the
+    network is still far from it."""
+    settings = EvaluateSettings(run=str(run), clips=2, draws=2, metrics=["l1", "flicker", "diversity"], batch_size=1)
+    [measured] = evaluate(settings)
+    still, colours = measured.baselines.values()
+    assert list(measured.baselines) == ["given frame repeated", "each label in its mean colour of the given frame"]
+    model, config = load(str(run)), data_config(str(run))
+    clips = build_set(config, "val", model.card.wanted(), 0)
+    videos = [clips.clip(index, 0, 4)["video"] for index in range(2)]
+    expected = sum(float((video[:1] - video[1:]).abs().mean()) for video in videos) / 2
+    assert still["l1"] == still["l1_best"] == still["l1_worst"] == pytest.approx(expected, rel=1e-5)
+    assert still["flicker"] == 0
+    assert "diversity" not in still
+    assert still["real/flicker"] == pytest.approx(measured.metrics["real/flicker"]) == colours["real/flicker"]
+    lines = read_results(run)[-3:]
+    assert [line.baseline for line in lines] == ["", *measured.baselines]
+    assert len({line.protocol.slug for line in lines}) == 1
+    assert "not past: given frame repeated (l1); each label" in lines[0].more["trivial_rows"]
+    show([measured])
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "given labels, 1 frame: not past: given frame repeated (l1); each label" in printed
+
+
+def test_without_baselines_the_model_is_measured_alone(run):
+    before = len(read_results(run))
+    [measured] = evaluate(EvaluateSettings(run=str(run), clips=1, metrics=["l1"], baselines=False))
+    assert measured.baselines == {}
+    assert len(read_results(run)) == before + 1
+    assert "trivial_rows" not in read_results(run)[-1].more
+
+
 def test_a_hundred_draws_are_sampled_one_after_another(run, monkeypatch):
     """The next draw is sampled only when the last one has been measured and released."""
     videos: list[weakref.ref] = []
@@ -120,7 +158,7 @@ def test_a_hundred_draws_are_sampled_one_after_another(run, monkeypatch):
     assert len(videos) == 100
     assert measured.protocol.slug == "1x4f-c1-32x32px-d100"
     assert measured.metrics["l1_best"] <= measured.metrics["l1"] <= measured.metrics["l1_worst"]
-    [stored] = [result for result in read_results(run) if result.protocol.draws == 100]
+    [stored] = [result for result in own_results(run) if result.protocol.draws == 100]
     names = {"l1", "l1_best", "l1_worst", "ssim", "ssim_best", "ssim_worst"}
     assert {name: len(curve) for name, curve in stored.curves.items()} == dict.fromkeys(names, 3)
 
@@ -186,7 +224,7 @@ def test_wandb_errors_do_not_lose_an_evaluation(run, tmp_path, monkeypatch):
     run = Path(shutil.copytree(run, tmp_path / "run"))
     (run / "wandb" / "run-20260101_000000-abc").mkdir(parents=True)
     monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
-    before = len(read_results(run))
+    before = len(own_results(run))
     for problem in (wandb.errors.CommError("no such host"), RuntimeError("broken")):
 
         def fail(problem: Exception = problem, **arguments) -> None:
@@ -195,7 +233,7 @@ def test_wandb_errors_do_not_lose_an_evaluation(run, tmp_path, monkeypatch):
         monkeypatch.setattr(wandb, "init", fail)
         with pytest.warns(UserWarning, match=f"results.jsonl, but logging them to wandb failed: .*{problem}"):
             evaluate(EvaluateSettings(run=str(run), clips=1, metrics=["l1"]))
-    assert len(read_results(run)) == before + 2
+    assert len(own_results(run)) == before + 2
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,8 @@ assert (two[1] - one[0]).abs().max() < 1e-5
 (result,) = evaluate_run(EvaluateSettings(run=str(gan), clips=3, samples=40, metrics=["flicker", "memorisation"]))
 print(result.protocol.slug, result.given, sorted(result.metrics))
 comparison = compare([str(gan), str(vid2vid)], Path("page"))
-print([(row.task, row.given) for row in comparison.rows], Path("page/grid.mp4").exists())
+print([row.variant for row in comparison.rows if row.baseline], [row.standing for row in comparison.rows][:1])
+print([(row.task, row.given) for row in comparison.rows if not row.baseline], Path("page/grid.mp4").exists())
 """
 
 
@@ -100,6 +101,9 @@ def test_plugin_goes_the_whole_way(python, tmp_path):
     assert "['sample_0-seed0-draw0.mp4', 'sample_0-seed0-draw0.png', 'sample_1-seed0-draw0.mp4'" in out
     assert "3x8f-c0-32x32px-1ch-n40 nothing ['flicker', 'memorisation', 'memorisation_share'" in out
     assert "[('generate', 'nothing'), ('translate', 'labels, 1 frame')] True" in out
+    assert (
+        "'training frames held still', 'ceiling: training clips'] ['past or not past the trivial rows: unknown" in out
+    )
     page = (tmp_path / "page/index.html").read_text()
     assert "sample/0" not in page  # its films stand beside the clips of vid2vid
     assert page.count("puppets/val-000000/0") >= 1

@@ -44,6 +44,7 @@ def show(results: list[EvaluationResult]) -> None:
     from rich.table import Table
 
     from zoo.evaluation.catalogue import better
+    from zoo.evaluation.evaluate_run import standings
 
     arrows = {"min": "↓", "max": "↑", "": " "}
     for result in results:
@@ -59,6 +60,9 @@ def show(results: list[EvaluationResult]) -> None:
                 shown = [value, real, *(values.get(name) for values in result.baselines.values())]
                 table.add_row(name, arrows[better(name)], *("" if each is None else f"{each:.4f}" for each in shown))
         Console().print(table)
+    for given, standing in standings(results).items():
+        if str(standing):
+            Console().print(f"given {given}: {standing}")
 
 
 @hydra_command("evaluate")

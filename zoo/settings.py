@@ -330,9 +330,9 @@ class EvaluateSettings(EvaluationTools):
     seed: int = 0
     """Only for a run: random seed of the samples."""
 
-    baselines: bool = False
-    """Only for a run: measure trivial samples on the same clips, too, such as the given frame repeated. A model should
-    be better than they are."""
+    baselines: bool = True
+    """Only for a run: measure trivial samples on the same clips, too, such as the given frame repeated, and say whether
+    the model is past them. false: the model alone."""
 
     real: str | None = None
     """Folder of real videos. Videos with the same name in both folders are compared in pairs."""

@@ -103,6 +103,9 @@ class Row:
     baseline: bool = False
     """Trivial samples, or the ceiling: no model, so without seeds."""
 
+    standing: str = ""
+    """Whether the model is past the trivial rows; "" without such rows, and for the rows themselves."""
+
 
 @dataclass(frozen=True)
 class Comparison:

@@ -19,6 +19,7 @@ from zoo.card import MODELS, ModelConfig
 from zoo.comparison.content import Cell, Column, ComparedRun, Comparison, Row
 from zoo.errors import ZooError, joined
 from zoo.evaluation.catalogue import better, current_name
+from zoo.evaluation.past_baselines import compare_with_baselines
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import Result, read_results
 from zoo.io.safe_settings import check_plain, read_settings
@@ -390,9 +391,17 @@ def _rows(runs: Sequence[ComparedRun], results: Results, columns: Sequence[Colum
                     real = values[row].get(_real_key(column.key), {})
                     cells[row][column.key] = build_cell(by_seed, others, column.better, list(real.values()))
         for row in members:
+            trivial = {other[1]: cells[other] for other in members if other in baselines and other[2] == row[2]}
+            standing = "" if row in baselines else _standing(cells[row], trivial)
             seeds = tuple(sorted(seed for seed in grouped[row] if seed != NO_SEED))
             frames = {key: mean_curve(each) for key, each in curves[row].items()}
-            yield Row(row[1], task, row[2], seeds, cells[row], frames, row in baselines)
+            yield Row(row[1], task, row[2], seeds, cells[row], frames, row in baselines, standing)
+
+
+def _standing(model: Mapping[str, Cell], trivial: Mapping[str, Mapping[str, Cell]]) -> str:
+    """Which trivial rows a variant is past, by its means over seeds."""
+    rows = {title: {key: cell.mean for key, cell in cells.items()} for title, cells in trivial.items()}
+    return str(compare_with_baselines({key: cell.mean for key, cell in model.items()}, rows))
 
 
 def mean_curve(curves: Sequence[Sequence[float]]) -> list[float]:

@@ -37,7 +37,8 @@ def format_cell(cell: Cell | None) -> str:
 
 def to_markdown(comparison: Comparison, columns: Sequence[Column] | None = None) -> str:
     """One table per task. ± is half the width of the 95 % confidence interval of the mean over seeds. Bold values are
-    significantly better than every other model of the task (95 %, Welch's t-test). Rows in italics are trivial samples.
+    significantly better than every other model of the task (95 %, Welch's t-test). Rows in italics are trivial samples;
+    a list under the table says which models are past them.
 
     columns: None is all but the windows of time.
     """
@@ -54,8 +55,15 @@ def to_markdown(comparison: Comparison, columns: Sequence[Column] | None = None)
             name = f"*{escape_markdown(row.variant)}*" if row.baseline else escape_markdown(row.variant)
             head = f"| {name} | {escape_markdown(row.given)} | {len(row.seeds) or '–'} | "
             lines.append(head + " | ".join(cells) + " |")
-        lines.append("")
+        lines += ["", *(f"- {escape_markdown(line)}" for line in standing_lines(rows))]
+        if lines[-1]:
+            lines.append("")
     return "\n".join(lines)
+
+
+def standing_lines(rows: Sequence[Row]) -> list[str]:
+    """Which models are past the trivial rows, a line each; empty if there are no such rows."""
+    return [f"{row.variant}, given {row.given}: {row.standing}" for row in rows if row.standing]
 
 
 def escape_markdown(text: str) -> str:
@@ -106,4 +114,5 @@ def terminal_tables(comparison: Comparison) -> Iterator[Table]:
                 cells = (format_cell(row.cells.get(column.key)).replace("**", "") for row in rows)
                 marks = ("*" if (cell := row.cells.get(column.key)) and cell.best else "" for row in rows)
                 table.add_row(escape(column.key) + ARROWS[column.better], *map(str.__add__, cells, marks))
+        table.caption, table.caption_justify = escape("\n".join(standing_lines(rows))) or None, "left"
         yield table

@@ -8,8 +8,8 @@ Shapes: B clips, T frames, C channels, H x W pixels, K labels.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,8 +18,11 @@ from torch import Tensor
 
 from zoo.data.base import ClipSet
 from zoo.data.selection import FIRST, choose_clips
+from zoo.evaluation.catalogue import METRICS
+from zoo.evaluation.metric import MetricValues, Setup, Videos
+from zoo.evaluation.past_baselines import CEILING
 from zoo.evaluation.protocol import Protocol
-from zoo.evaluation.suite import Suite
+from zoo.evaluation.suite import Measurement, Suite
 from zoo.types import Clip, sample_name
 
 MEAN_CLIPS = 256
@@ -138,7 +141,7 @@ BASELINES = (
     Baseline("training_mean", "mean of the training clips", training_mean),
     Baseline("one_training_clip", "one training clip for all", one_training_clip),
     Baseline("still_training_frames", "training frames held still", still_training_frames),
-    Baseline("training_clips", "ceiling: training clips", training_clips, ceiling=True),
+    Baseline("training_clips", CEILING, training_clips, ceiling=True),
 )
 
 
@@ -151,27 +154,45 @@ def find_baselines(context: int, paired: bool, from_labels: bool) -> list[Baseli
     return [baseline for baseline in BASELINES if possible[baseline.needs]]
 
 
-@dataclass(frozen=True)
 class MeasuredBaseline:
-    """A baseline with a suite of metrics of its own."""
+    """A baseline with a suite of metrics of its own.
 
-    baseline: Baseline
-    suite: Suite
-    protocol: Protocol
-    training: TrainingClips
+    metrics: their names; those that compare several draws are left out. protocol, setup: as for the model.
+    """
+
+    def __init__(
+        self, baseline: Baseline, metrics: Sequence[str], protocol: Protocol, setup: Setup, training: TrainingClips
+    ) -> None:
+        self.baseline, self.protocol, self.training = baseline, protocol, training
+        names = [name for name in metrics if not METRICS[name].draws]
+        self.suite = Suite(names, replace(protocol, draws=1), replace(setup, draws=1))
 
     @property
     def title(self) -> str:
         """Name of the row in tables."""
         return self.baseline.title
 
-    def update(self, clip: Clip) -> None:
-        """Add a batch of real clips, and as many samples that are made from them."""
-        video = self.baseline.make(Made(clip, self.protocol.context, 0, self.training))
-        self.suite.update(clip, (video for _ in range(self.protocol.draws)))
+    def update(self, clip: Clip, real: Videos) -> None:
+        """Add a batch of real clips, and as many samples that are made from them. real: what is measured of them."""
+        self.suite.update(clip, [self.baseline.make(Made(clip, self.protocol.context, 0, self.training))], real)
+
+    def compute(self) -> list[Measurement]:
+        """What was measured, under the protocol of the model: of a trivial sample, every draw is the same."""
+        draws = self.protocol.draws
+        return [
+            replace(each, protocol=replace(each.protocol, draws=draws), metrics=_with_draws(each.metrics, draws))
+            for each in self.suite.compute()
+        ]
 
     def add_samples(self, first: int, count: int, like: Tensor) -> None:
         """Add samples that belong to no clip, from number ``first`` on. like: a batch of videos, for its form."""
         clip: Any = {"video": like.new_empty(count, self.protocol.frames, *like.shape[2:])}
         names = [sample_name(number) for number in range(first, first + count)]
         self.suite.update_samples(names, self.baseline.make(Made(clip, 0, first, self.training)))
+
+
+def _with_draws(values: MetricValues, draws: int) -> MetricValues:
+    """Add the best and the worst of several equal draws to the paired metrics."""
+    paired = {name: value for name, value in values.items() if name in METRICS and METRICS[name].paired}
+    ends = ("best", "worst") if draws > 1 else ()
+    return values | {f"{name}_{end}": value for name, value in paired.items() for end in ends}

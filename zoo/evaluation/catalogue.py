@@ -43,12 +43,23 @@ class MetricCard:
     context: bool = False
     """Needs real frames that are given before the sample."""
 
+    ranks: bool = False
+    """Only for metrics of movement: passed the test that it puts real clips above blurred, shuffled, frozen and
+    flickering ones."""
+
     argument: str = ""
     """Variant of the class, such as the backbone of LPIPS; passed on as ``Setup.argument``."""
 
     version: int = 1
     """Counts the definitions of the metric. A change of its values raises it; values of an older version are read from
     results.jsonl as ``<metric>-v1``, so they never share a column with new ones."""
+
+    @property
+    def decides(self) -> bool:
+        """Whether a model must be better in it to be past a trivial row: paired metrics, distances of sets, and metrics
+        of movement that rank. Scores, such as the Inception score and accuracies, do not count."""
+        is_distance = self.tool in ("features", "classifier") and self.better == "min"
+        return bool(self.better) and (self.paired or is_distance or self.ranks)
 
     def load(self) -> type[Any]:
         """Import the class of the metric, and torch with it."""
@@ -83,7 +94,11 @@ CARDS = (
     MetricCard("video_is", "Inception score of clips (C3D)", "inception:VideoIS", "max", "features"),
     MetricCard("warping_error", "mean |x_t - warp(x_t-1)| where visible", "warping:WarpingError", "min", "flow"),
     MetricCard(
-        "temporal_distance", "changes between frames against those of real clips", "temporal:TemporalDistance", "min"
+        "temporal_distance",
+        "changes between frames against those of real clips",
+        "temporal:TemporalDistance",
+        "min",
+        ranks=True,
     ),
     MetricCard(
         "first_step",

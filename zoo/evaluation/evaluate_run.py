@@ -17,6 +17,7 @@ from zoo.evaluation.baselines import MeasuredBaseline, TrainingClips, find_basel
 from zoo.evaluation.catalogue import METRICS
 from zoo.evaluation.choice import Situation, check_metrics, default_metrics, has_pairs
 from zoo.evaluation.metric import FrameCurves, MetricValues, Setup
+from zoo.evaluation.past_baselines import Standing, compare_with_baselines
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import add_result
 from zoo.evaluation.suite import Suite
@@ -49,6 +50,20 @@ class EvaluationResult:
 
     baselines: dict[str, MetricValues] = field(default_factory=dict)
     """The same metrics of trivial samples, by the title of the row."""
+
+
+def standings(results: Sequence[EvaluationResult]) -> dict[str, Standing]:
+    """What the samples were made from -> the trivial rows that the model is past, over all protocols."""
+    found = {}
+    for given in dict.fromkeys(result.given for result in results):
+        model: MetricValues = {}
+        rows: dict[str, MetricValues] = {}
+        for result in (each for each in results if each.given == given):
+            model |= {result.protocol.key(name): value for name, value in result.metrics.items()}
+            for row, values in result.baselines.items():
+                rows.setdefault(row, {}).update({result.protocol.key(name): value for name, value in values.items()})
+        found[given] = compare_with_baselines(model, rows)
+    return found
 
 
 def evaluate_run(settings: EvaluateSettings) -> list[EvaluationResult]:
@@ -143,14 +158,15 @@ def _evaluate(
     from_nothing = not model.needs_given(context)
     for clip in iter_batches(real, choose_clips(config.selection, len(real), clips), frames, settings.batch_size):
         clip = move_data_to_device(clip, model.device)
+        videos = suite.real_videos(clip)
         if from_nothing:
             for each in (suite, *(baseline.suite for baseline in baselines)):
-                each.update_real(clip)
+                each.update_videos(videos, real=True)
             continue
         for baseline in baselines:
-            baseline.update(clip)
+            baseline.update(clip, videos)
         requests = [replace(request, given=clip, draw=draw) for draw in range(settings.draws)]
-        suite.update(clip, (model.sample(each).video for each in requests))  # one draw in memory at a time
+        suite.update(clip, (model.sample(each).video for each in requests), videos)  # one draw in memory at a time
     if from_nothing:
         _add_samples(suite, baselines, model, request, settings.samples or clips, settings.batch_size)
     return _write_results(settings, model, suite, baselines, context)
@@ -170,8 +186,7 @@ def _open_baselines(
         return []
     clips = build_set(replace(config, frames=protocol.frames), "train", frozenset(), training_seed(str(settings.run)))
     training = TrainingClips(clips, protocol.frames, config.selection)
-    kept = [name for name in names if not METRICS[name].draws]
-    return [MeasuredBaseline(each, Suite(kept, protocol, setup), protocol, training) for each in found]
+    return [MeasuredBaseline(each, names, protocol, setup, training) for each in found]
 
 
 def _add_samples(
@@ -217,14 +232,8 @@ def _write_results(
     clips, and the others are kept in any case."""
     folder, given = find_checkpoint(str(settings.run)).parent, model.given(context)
     measured = sorted(suite.compute(), key=lambda each: each.protocol.features == "classifier")
-    for each in measured:
-        check_classifier_on_real_clips(each.metrics)
-        add_result(folder, model, each.metrics, each.protocol, given, each.curves)
-    trivial = {each.title: each.suite.compute() for each in baselines}
-    for title, rows in trivial.items():
-        for row in rows:
-            add_result(folder, model, row.metrics, row.protocol, given, row.curves, baseline=title)
-    return [
+    trivial = {each.title: each.compute() for each in baselines}
+    results = [
         EvaluationResult(
             given,
             each.protocol,
@@ -234,6 +243,14 @@ def _write_results(
         )
         for each in measured
     ]
+    standing = {"trivial_rows": str(standings(results)[given])} if baselines else {}
+    for each in measured:
+        check_classifier_on_real_clips(each.metrics)
+        add_result(folder, model, each.metrics, each.protocol, given, each.curves, **standing)
+    for title, rows in trivial.items():
+        for row in rows:
+            add_result(folder, model, row.metrics, row.protocol, given, row.curves, baseline=title)
+    return results
 
 
 def _check_settings(settings: EvaluateSettings, model: VideoModel[Any], context: int, frames: int) -> None:

@@ -94,25 +94,29 @@ class Suite:
                 self.groups.append(group := Group(own, {}))
             group.metrics[name] = metric
 
+    def real_videos(self, clip: Clip) -> Videos:
+        """What is measured of a batch of real clips, without the context. Suites that share it compute flow and
+        features of the real clips once."""
+        measured = without_context(clip, self.protocol.context)
+        return Videos(measured["video"].float(), measured, last_given(clip, self.protocol.context))
+
     @torch.no_grad()
-    def update(self, clip: Clip, samples: Iterable[Tensor]) -> None:
+    def update(self, clip: Clip, samples: Iterable[Tensor], real: Videos | None = None) -> None:
         """Add a batch of real clips and their samples: one video (B, T, C, H, W) for each draw, context included.
 
-        Draws are taken from ``samples`` one at a time. A generator that makes them needs the memory of one, since each
-        is released before the next is made. Raises ZooError for a sample that is not finite.
+        real: `real_videos` of the clips, where several suites share them. Draws are taken from ``samples`` one at a
+        time. A generator that makes them needs the memory of one, since each is released before the next is made.
+        Raises ZooError for a sample that is not finite.
         """
-        measured = self.update_real(clip)
-        real, previous = measured["video"].float(), last_given(clip, self.protocol.context)
+        real = real or self.real_videos(clip)
+        self.update_videos(real, real=True)
         draws = iter(samples)
         for draw in range(self.protocol.draws):
-            self._update_draw(next(draws), draw, real, measured, previous)  # no name here, which would keep the sample
+            self._update_draw(next(draws), draw, real)  # no name here, which would keep the sample
 
-    def update_real(self, clip: Clip) -> Clip:
-        """Add a batch of real clips alone; returns what is measured of them, without the context."""
-        measured = without_context(clip, self.protocol.context)
-        previous = last_given(clip, self.protocol.context)
-        self.update_videos(Videos(measured["video"].float(), measured, previous), real=True)
-        return measured
+    def update_real(self, clip: Clip) -> None:
+        """Add a batch of real clips alone."""
+        self.update_videos(self.real_videos(clip), real=True)
 
     def update_samples(self, names: Sequence[str], video: Tensor) -> None:
         """Add a batch of samples that are made from nothing, (B, T, C, H, W): no metric may see a clip beside them.
@@ -123,14 +127,14 @@ class Suite:
         _check_finite(video, unlabelled)
         self.update_videos(Videos(video.float(), unlabelled), real=False)
 
-    def _update_draw(self, sample: Tensor, draw: int, real: Tensor, measured: Clip, previous: Tensor | None) -> None:
-        _check_finite(sample, measured)
+    def _update_draw(self, sample: Tensor, draw: int, real: Videos) -> None:
+        _check_finite(sample, real.clip)
         generated = sample.float().contiguous()[:, self.protocol.context :]
         with torch.autocast(generated.device.type, enabled=False):  # values must not depend on a training's precision
             for card, metric in self._metrics():
                 if card.paired or card.draws:
-                    metric.to(generated.device).update(generated, real, draw)
-        self.update_videos(Videos(generated, measured, previous), real=False)
+                    metric.to(generated.device).update(generated, real.video, draw)
+        self.update_videos(Videos(generated, real.clip, real.previous), real=False)
 
     @torch.no_grad()
     def update_videos(self, videos: Videos, real: bool) -> None:

@@ -11,6 +11,17 @@ function textColumn(name, valueOf, tag = "td") {
   return { name, valueOf, draw: (row) => html(tag, { scope: tag === "th" ? "row" : null }, text(row)) };
 }
 
+/** Whether a model is past the trivial rows; the title says which it is not past, and in what. */
+function standingColumn() {
+  const text = (row) => row.standing && (row.standing.startsWith("past") ? "yes" : row.standing);
+  return {
+    name: "past trivial rows",
+    title: "Better than every trivial row in each paired metric, each distance of sets and each temporal metric that ranks",
+    valueOf: text,
+    draw: (row) => html("td", { class: "standing" }, text(row) || MISSING),
+  };
+}
+
 function metricColumn(column) {
   const { group, metric, protocol } = partsOfKey(column.key);
   const number = numberFormat(column.key);
@@ -58,6 +69,7 @@ function drawResults() {
     textColumn("variant", (row) => row.variant, "th"),
     textColumn("given", (row) => row.given),
     textColumn("seeds", (row) => row.seeds.length),
+    ...(data.rows.some((row) => row.standing) ? [standingColumn()] : []),
     ...data.columns.map(metricColumn),
   ];
   const groups = [...groupedBy(data.rows, (row) => row.task)].map(([task, rows]) => taskGroup(task, rows, columns));

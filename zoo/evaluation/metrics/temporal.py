@@ -28,7 +28,7 @@ BOXES = (3, 9)
 BANDS = len(BOXES) + 1
 STEPS = 4096
 LARGEST = 8.0
-"""Magnitudes are rounded to ``LARGEST · (n / STEPS)²`` for an integer n: in steps of about 1 % at 0.02, a typical change
+"""Magnitudes are rounded to ``LARGEST · (n / STEPS)²`` for an integer n: steps of about 1 % at 0.02, a typical change
 of a pixel. A second difference of values in [-1, 1] is at most 4, and at most 8 in a band."""
 LEAST_MEAN = 1e-3
 """Real clips whose mean change is smaller, an eighth of a grey level, count as having this one."""

@@ -1,4 +1,4 @@
-"""The leaderboard: models that generate videos, on puppets, under one protocol, with three seeds each.
+"""The leaderboard: models that generate videos, on test clips of puppets, under one protocol, with three seeds each.
 
     python experiments/leaderboard/run.py          # trains and measures what results.jsonl does not hold yet
     python experiments/leaderboard/run.py readme   # writes the table into README.md, between its two marks
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from zoo.comparison.content import ComparedRun, Comparison
 from zoo.comparison.gather import compare_results
-from zoo.comparison.table import ARROWS, format_cell, group_by_task
+from zoo.comparison.table import ARROWS, format_cell, group_by_task, standing_lines
 from zoo.evaluation.catalogue import better
 from zoo.evaluation.results import RESULTS, Result, add_line, read_results
 from zoo.runs.files import CONFIG
@@ -73,14 +73,15 @@ def run_one(model: str, seed: int, done: set[tuple[str, int, int]]) -> None:
 def measure(run: Path, model: str, seed: int, context: int, train_command: str) -> None:
     """Evaluate a run with ``context`` given frames, and append the lines with both commands to results.jsonl."""
     labels = model != "videovae"
-    names = [*(PAIRED if context else ()), "warping_error", "flicker", "motion", "accuracy", "classifier_frechet"]
+    names = [*([*PAIRED, "first_step"] if context else []), "temporal_distance", "accuracy", "classifier_frechet"]
     names += ["label_miou"] if labels else []
     overrides = [
         f"run={run}",
         f"classifier={RUNS / 'classifier'}",
         *([f"segmenter={RUNS / 'segmenter'}"] if labels else []),
     ]
-    overrides += [f"clips={CLIPS}", f"context={context}", f"metrics=[{','.join(names)}]"]
+    overrides += ["split=test", f"clips={CLIPS}", f"context={context}", f"metrics=[{','.join(names)}]"]
+    overrides += [f"baselines={str(seed == SEEDS[0]).lower()}"]  # they do not depend on the model
     before = len((run / RESULTS).read_text().splitlines())
     evaluate_command = run_command("zoo.evaluate", overrides)
     trained_at = json.loads((run / "environment.json").read_text())["commit"]
@@ -135,8 +136,13 @@ def table() -> Iterator[str]:
             yield "| --- | --- | --- |" + " ---: |" * len(names)
             for row in members:
                 cells = (format_cell(row.cells.get(keys[name])) for name in names)
-                yield f"| `{row.variant}` | {row.given} | {len(row.seeds)} | {' | '.join(cells)} |"
+                title = f"*{row.variant}*" if row.baseline else f"`{row.variant}`"
+                yield f"| {title} | {row.given} | {len(row.seeds) or '–'} | {' | '.join(cells)} |"
             yield ""
+            lines = standing_lines(members)
+            yield from (f"- {line}" for line in lines)
+            if lines:
+                yield ""
 
 
 def _metric_name(key: str) -> str:

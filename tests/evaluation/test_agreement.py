@@ -18,6 +18,7 @@ from torch import Tensor
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_kid import mmd2
+from torch_fidelity.metric_prc import calculate_precision_recall_full
 
 from tests.evaluation.test_distribution_metrics import measure, setup
 from zoo.data.base import build_set
@@ -28,6 +29,8 @@ from zoo.evaluation.metrics.attribute_scores import entropy
 from zoo.evaluation.metrics.frechet import frechet_distance, gaussian_statistics, mean_and_covariance
 from zoo.evaluation.metrics.inception import VideoIS
 from zoo.evaluation.metrics.kernel import squared_mmd
+from zoo.evaluation.metrics.mind import directions, monge_distance
+from zoo.evaluation.metrics.precision_recall import share_within
 from zoo.evaluation.metrics.warping import warping_error
 from zoo.flow.occlusion import end_point_error
 from zoo.flow.warp import warp
@@ -78,6 +81,16 @@ def test_psnr_agrees_with_scikit_image(change):
     pairs = zip(to_numpy(real), to_numpy(generated), strict=True)
     expected = [peak_signal_noise_ratio(*pair, data_range=1) for pair in pairs]
     assert ours("psnr", generated, real) == pytest.approx(expected, abs=1e-4)
+
+
+@every_change
+def test_sums_of_errors_agree_with_the_formulas_of_openstl(change):
+    """They are means over batch and time, and sums over the rest, on [0, 1]."""
+    real, generated = street(64), change(street(64))
+    error = (to_numpy(generated) - to_numpy(real))[None]
+    for name, each in (("mse_sum", error**2), ("mae_sum", abs(error))):
+        found = ours(name, generated, real)
+        assert sum(found) / len(found) == pytest.approx(each.mean((0, 1)).sum(), rel=1e-5)
 
 
 @every_change
@@ -153,6 +166,22 @@ def test_inception_score_and_entropies_agree_with_torch_fidelity_and_scipy(sharp
     expected = isc_features_to_metric(logits, splits=1, shuffle=False)["inception_score_mean"]
     assert found == pytest.approx(expected, rel=1e-6)
     assert entropy(probabilities).tolist() == pytest.approx(scipy.stats.entropy(probabilities, axis=1).tolist())
+
+
+@pytest.mark.parametrize(("count", "shift"), [((80, 80), 0.0), ((80, 50), 0.5), ((50, 80), 2.0)])
+def test_precision_and_recall_agree_with_torch_fidelity(count, shift):
+    generated, real = (torch.from_numpy(features(*size)) for size in ((count[0], 6), (count[1], 6, shift)))
+    precision, recall = calculate_precision_recall_full(generated, real, neighborhood=3)
+    assert share_within(generated, real) == pytest.approx(precision)
+    assert share_within(real, generated) == pytest.approx(recall)
+
+
+def test_mind_agrees_with_its_published_formula():
+    """Monge Inception Distance, as torch-fidelity 0.5 will have it, in plain numpy along our directions."""
+    one, other = features(90, 20), features(90, 20, 0.3)
+    sorted_along = [np.sort(rows @ directions(20).numpy(), axis=0) for rows in (one, other)]
+    expected = 3 * 20 * ((sorted_along[0] - sorted_along[1]) ** 2).mean()
+    assert monge_distance(torch.from_numpy(one), torch.from_numpy(other)) == pytest.approx(expected, rel=1e-9)
 
 
 # ---------------------------------------------------------------- flow

@@ -10,13 +10,16 @@ import torch
 from torch import Tensor
 
 from zoo.errors import ZooError
+from zoo.evaluation.catalogue import METRICS
 from zoo.evaluation.features.base import Features
 from zoo.evaluation.metric import Setup, Videos
-from zoo.evaluation.metrics import kernel
+from zoo.evaluation.metrics import feature_table
 from zoo.evaluation.metrics.frechet import FID, FVD, ClassifierFrechet, frechet_distance
 from zoo.evaluation.metrics.inception import InceptionScore, VideoIS
 from zoo.evaluation.metrics.kernel import KID, KVD, squared_mmd
 from zoo.evaluation.metrics.key_hash_split import key_hash_split
+from zoo.evaluation.metrics.mind import NetworkMind, directions, monge_distance, squared_wasserstein
+from zoo.evaluation.metrics.precision_recall import NetworkPrecisionRecall, share_within
 from zoo.randomness import number_of
 from zoo.testing import tiny_clip, tiny_model
 
@@ -313,7 +316,7 @@ def test_kid_of_frames_that_are_alike_is_unbiased():
 
 def test_kvd_keeps_clips_by_their_keys(monkeypatch):
     """Independent of order, batches and ranks, also with several draws of a clip."""
-    monkeypatch.setattr(kernel, "MAX_ROWS", 8)
+    monkeypatch.setattr(feature_table, "MAX_ROWS", 8)
     real = torch.randn(30, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     generated = torch.stack([real + 0.3, real - 0.2])
     order = torch.randperm(30, generator=torch.Generator().manual_seed(1)).tolist()
@@ -343,6 +346,106 @@ def test_kvd_needs_two_clips():
         KVD("kvd", setup(2, clips=1))
 
 
+# ---------------------------------------------------------------- precision and recall
+
+
+def column(*values: float) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)[:, None]
+
+
+def test_share_within_matches_values_by_hand():
+    """The third nearest neighbours of 0, 1, 2, 3 and 10 are 3, 2, 2, 3 and 9 away: together they reach -3 … 19."""
+    among = column(0, 1, 2, 3, 10)
+    assert share_within(column(-3, 19, 4, 0), among) == 1
+    assert share_within(column(-3.1, 19.1, -2.9, 18.9), among) == 0.5
+    assert math.isnan(share_within(among, among[:3]))
+
+
+def test_samples_of_one_kind_have_precision_and_no_recall():
+    """Samples 4, 4.1, 4.2 and 4.3 lie among the real clips 0 … 9, but reach from 3.7 to 4.6: one real clip of ten."""
+    generated, real = column(4, 4.1, 4.2, 4.3), column(*range(10))
+    found = {}
+    for name in ("precision", "recall"):
+        metric = NetworkPrecisionRecall(name, setup(1).with_argument(name))
+        found |= measure(metric, generated, real)
+    assert found["precision_k3"] == 1
+    assert found["recall_k3"] == pytest.approx(0.1)
+
+
+def test_real_precision_is_that_of_the_halves():
+    real = torch.randn(60, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    odd = key_hash_split(clips_with(real).clip["key"])
+    found = measure(NetworkPrecisionRecall("precision", setup(2).with_argument("precision")), real, real)
+    assert found == {"precision_k3": 1, "real/precision_k3": share_within(real[~odd], real[odd])}
+    assert 0.5 < found["real/precision_k3"] < 1
+
+
+def test_precision_needs_more_clips_than_neighbours():
+    with pytest.raises(ZooError, match=r"recall compares clips .* needs at least 4, but clips=3. Try: clips=16"):
+        NetworkPrecisionRecall("recall", setup(2, clips=3))
+
+
+def test_classifier_metrics_use_the_features_of_the_classifier():
+    classifier, clip = tiny_model("classifier").eval(), tiny_clip("classifier")
+    video = torch.cat([clip["video"] * level for level in (1, 0.8, 0.6, 0.4)])
+    keys = [f"set/video{number}/0" for number in range(len(video))]
+    with torch.no_grad():
+        real, generated = (classifier.features(each).double() for each in (video, video.flip(-1)))
+        expected = {
+            "classifier_mind": monge_distance(generated, real),
+            "classifier_precision_k3": share_within(generated, real),
+            "classifier_recall_k3": share_within(real, generated),
+        }
+        found = {}
+        for name in ("mind", "precision", "recall"):
+            card = METRICS[f"classifier_{name}"]
+            metric = card.load()(card.name, Setup(8, len(video), argument=card.argument, classifier=classifier))
+            metric.update(Videos(video, {"key": keys}), real=True)
+            metric.update(Videos(video.flip(-1), {"key": keys}), real=False)
+            found |= {key: value for key, value in metric.compute().items() if not key.startswith("real/")}
+    assert found == pytest.approx(expected, rel=1e-4)
+
+
+# ---------------------------------------------------------------- MIND
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ((0, 1), (2, 1), 1),  # sorted, each is moved by 1
+        ((0, 0, 3), (0, 3), 1.5),  # the quantiles differ by 3 between 1/2 and 2/3
+        ((1,), (0, 2, 5), (1 + 1 + 16) / 3),
+    ],
+)
+def test_squared_wasserstein_matches_values_by_hand(one, other, expected):
+    assert float(squared_wasserstein(column(*one), column(*other))) == pytest.approx(expected)
+    assert monge_distance(column(*one), column(*other)) == pytest.approx(3 * expected)  # directions are 1 and -1
+
+
+def test_squared_wasserstein_of_unequal_sizes_repeats_rows():
+    one, other = (torch.rand(count, 5, dtype=torch.float64) for count in (6, 4))
+    repeated = one.repeat(2, 1).sort(0).values - other.repeat(3, 1).sort(0).values
+    torch.testing.assert_close(squared_wasserstein(one, other), repeated.square().mean(0))
+
+
+def test_mind_of_a_shift_is_three_times_its_square():
+    """The mean of (u · v)² over unit vectors u of D dimensions is |v|² / D. Fewer clips than features are enough."""
+    real = torch.randn(20, 40, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    shift = torch.linspace(-1, 1, 40, dtype=torch.float64)
+    found = measure(NetworkMind("mind", setup(40)), real + shift, real)["mind"]
+    assert found == pytest.approx(3 * 40 * float((shift @ directions(40)).square().mean()))
+    assert found == pytest.approx(3 * float(shift @ shift), rel=0.1)
+
+
+@pytest.mark.parametrize("count", [40, 200])
+def test_real_mind_is_the_floor_of_mind(count):
+    """Two sets of one Gaussian: MIND is the floor alone, at the same number of clips."""
+    drawn = torch.randn(6, 2, count, 10, generator=torch.Generator().manual_seed(0))
+    found = [measure(NetworkMind("mind", setup(10)), generated, real) for generated, real in drawn]
+    floors, distances = (sum(each[name] for each in found) for name in ("real/mind", "mind"))
+    assert floors == pytest.approx(distances, rel=0.15)
+
+
 # ---------------------------------------------------------------- Inception score
 
 
@@ -370,7 +473,7 @@ def test_inception_scores_refuse_the_wrong_kind_of_network():
 # ---------------------------------------------------------------- all
 
 
-@pytest.mark.parametrize("build", [FVD, FID, KVD, KID, InceptionScore, VideoIS])
+@pytest.mark.parametrize("build", [FVD, FID, KVD, KID, NetworkMind, NetworkPrecisionRecall, InceptionScore, VideoIS])
 def test_unsuitable_networks_are_refused_when_the_metric_is_built(build):
     few = setup(3, frames=4, classifies="clips" if build is VideoIS else "frames")
     assert few.features is not None
@@ -381,7 +484,7 @@ def test_unsuitable_networks_are_refused_when_the_metric_is_built(build):
         build("any", replace(few, features=Pixels(0)))
 
 
-@pytest.mark.parametrize("build", [FVD, FID, KVD, KID, InceptionScore])
+@pytest.mark.parametrize("build", [FVD, FID, KVD, KID, NetworkMind, NetworkPrecisionRecall, InceptionScore])
 def test_metrics_without_clips_return_no_values(build):
     metric = build("any", setup(3))
     metric.update(clips_with(torch.rand(1, 3)), real=True)

@@ -57,6 +57,14 @@ def test_paired_metrics_match_values_by_hand():
     assert paired_value("psnr", real, real) == {"psnr": 100}
 
 
+def test_sums_of_errors_match_values_by_hand():
+    """Errors of 0.5 and 0.2 on [-1, 1] are 0.25 and 0.1 on [0, 1], at each of 3 · 8 · 6 values of a frame."""
+    real = torch.zeros(2, 3, 8, 6)
+    generated = torch.tensor([0.5, -0.2]).view(2, 1, 1, 1).expand_as(real)
+    assert paired_value("mse_sum", generated, real)["mse_sum"] == pytest.approx(144 * (0.25**2 + 0.1**2) / 2)
+    assert paired_value("mae_sum", generated, real)["mae_sum"] == pytest.approx(144 * (0.25 + 0.1) / 2)
+
+
 def flat_ssim(a: float, b: float) -> float:
     """SSIM of two flat frames with values in [0, 1], by hand: without variance only the luminance is left."""
     return (2 * a * b + 0.01**2) / (a * a + b * b + 0.01**2)

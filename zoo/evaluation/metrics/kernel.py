@@ -6,24 +6,14 @@ chance. Rows of one clip are never compared, since they are not independent: nei
 made from, nor two frames or draws of a clip. Otherwise samples that equal their clips would have a value far below 0.
 It assumes no Gaussian, and values of different numbers of clips are comparable; few clips make it noisy.
 
-Shapes: B clips, T frames, N and M clips or frames, D features.
+Shapes: N and M clips or frames, D features.
 """
 
 from __future__ import annotations
 
-import math
-from typing import Literal
-
-import torch
 from torch import Tensor
 
-from zoo.errors import ZooError
-from zoo.evaluation.metric import MetricValues, Setup, VideoMetric, Videos
-from zoo.evaluation.metrics.key_hash_split import key_hash_split
-from zoo.randomness import number_of
-
-MAX_ROWS = 2048
-"""Clips or frames that are compared on each side; of more, those whose keys have the lowest hashes."""
+from zoo.evaluation.metrics.feature_table import NetworkTable, Rows
 
 
 def kernel(one: Tensor, other: Tensor) -> Tensor:
@@ -46,64 +36,13 @@ def squared_mmd(one: Tensor, other: Tensor, clips: Tensor, clips2: Tensor) -> fl
     return within - 2 * mean_kernel(one, other, clips, clips2)
 
 
-def keep_lowest(rows: Tensor) -> Tensor:
-    """Keep the MAX_ROWS rows with the lowest hashes, (..., 3 + D) -> (MAX_ROWS, 3 + D).
-
-    Rows of equal hashes, such as several draws of a clip, are ordered by their features.
-    """
-    rows = rows.flatten(0, -2)
-    rows = rows[rows[:, 3:].sum(1).argsort()]
-    return rows[rows[:, 0].argsort(stable=True)[:MAX_ROWS]]
-
-
-class KernelDistance(VideoMetric):
+class KernelDistance(NetworkTable):
     """``<name>``, and ``real/<name>``: the distance between two halves of the real clips (split by video), which shows
-    how far from 0 chance alone leads.
+    how far from 0 chance alone leads."""
 
-    A state is a table of constant size. Each row holds the hash of a clip or frame (infinite in an empty row), the
-    number of its clip, 1 for the second half of the clips, and the features. Raises ZooError for fewer than two clips.
-    """
-
-    generated: Tensor
-    real: Tensor
-
-    view: Literal["clips", "frames"]
-
-    def __init__(self, name: str, setup: Setup) -> None:
-        super().__init__()
-        assert setup.features is not None
-        self.name, self.network = name, setup.features
-        size = setup.features.check(name, self.view, setup.frames)
-        if setup.clips < 2:
-            raise ZooError(f"{name} compares clips with each other and needs at least 2, but clips=1. Try: clips=16")
-        empty = torch.zeros(MAX_ROWS, 3 + size, dtype=torch.float64)
-        empty[:, 0] = torch.inf
-        for state in ("generated", "real"):
-            self.add_state(state, empty, dist_reduce_fx=keep_lowest)
-
-    def update(self, videos: Videos, real: bool) -> None:
-        """Add the features of a batch, and keep the rows of the lowest hashes."""
-        features = self.network.extract(self.view, videos)
-        features = features.double().view(len(features), -1, features.shape[-1])  # one row per clip or per frame
-        keys, times = videos.clip["key"], range(features.shape[1])
-        hashes = torch.tensor([[number_of(key, time) for time in times] for key in keys], dtype=torch.float64)
-        clips = torch.tensor([number_of(key) for key in keys], dtype=torch.float64)
-        about = [hashes, *(each[:, None].expand_as(hashes) for each in (clips, key_hash_split(keys)))]
-        rows = torch.cat([torch.stack(about, -1).to(features.device), features], -1).flatten(0, 1)
-        if real:
-            self.real = keep_lowest(torch.cat([self.real, rows]))
-        else:
-            self.generated = keep_lowest(torch.cat([self.generated, rows]))
-
-    def compute(self) -> MetricValues:
-        """Return the distance of samples and real clips, and of the two halves of the real clips."""
-        generated, real = (state[state[:, 0].isfinite()].cpu() for state in (self.generated, self.real))
-        odd = real[:, 2] == 1
-        pairs = {self.name: (generated, real), f"real/{self.name}": (real[~odd], real[odd])}
-        values = {
-            name: squared_mmd(one[:, 3:], other[:, 3:], one[:, 1], other[:, 1]) for name, (one, other) in pairs.items()
-        }
-        return {name: value for name, value in values.items() if math.isfinite(value)}
+    def compare(self, generated: Rows, real: Rows) -> float:
+        """The squared maximum mean discrepancy."""
+        return squared_mmd(generated.features, real.features, generated.clips, real.clips)
 
 
 class KVD(KernelDistance):

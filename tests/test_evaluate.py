@@ -79,6 +79,7 @@ def test_evaluation_of_a_run_repeats_the_last_validation_round(run):
         assert measured.curves[name] == pytest.approx(curve, rel=1e-5)
         assert sum(curve) / len(curve) == pytest.approx(trained.metrics[name])
     assert {"warping_error_dis", "real/warping_error_dis", "flicker", "motion_dis"} <= set(measured.metrics)
+    assert {"temporal_distance", "first_step"} <= set(measured.metrics)
 
 
 def test_draws_frames_and_exact_flow_match_plain_loops(run):
@@ -304,7 +305,7 @@ def test_training_without_context_frames_computes_no_paired_metrics(tmp_path):
     [line] = read_results(tmp_path)
     assert line.given == "attributes"
     motion = ("warping_error_dis", "flicker", "motion_dis")
-    assert set(line.metrics) == {*motion, *(f"real/{name}" for name in motion)}
+    assert set(line.metrics) == {"temporal_distance", *motion, *(f"real/{name}" for name in motion)}
     assert {path.name for path in tmp_path.glob("*.ckpt")} == {"last.ckpt"}  # no metric can choose best.ckpt
 
 

@@ -55,6 +55,14 @@ def test_leaderboard_holds_every_model_that_was_measured():
     assert listed <= samplers
 
 
+def test_readme_of_distortions_holds_its_tables():
+    """As the script writes them from what was measured."""
+    distortions = load_script("experiments/distortions/run.py")
+    text = (ROOT / "experiments/distortions/README.md").read_text()
+    assert distortions.readme(text) == text
+    assert "| `temporal_distance` | yes |" in text
+
+
 def test_docs_hold_the_table_of_speed():
     """As the script writes it from what was measured."""
     speed = load_script("experiments/speed/table.py")

@@ -146,7 +146,9 @@ CARDS = (
     ),
     MetricCard("inception_score", "Inception score of frames", "inception:InceptionScore", "max", "features"),
     MetricCard("video_is", "Inception score of clips (C3D)", "inception:VideoIS", "max", "features"),
-    MetricCard("warping_error", "mean |x_t - warp(x_t-1)| where visible", "warping:WarpingError", "min", "flow"),
+    MetricCard(
+        "warping_error", "mean |x_t - warp(x_t-1)| where visible; prefers blur", "warping:WarpingError", "min", "flow"
+    ),
     MetricCard(
         "temporal_distance",
         "changes between frames against those of real clips",
@@ -162,7 +164,9 @@ CARDS = (
         context=True,
     ),
     MetricCard("flicker", "mean |x_t+1 - 2 x_t + x_t-1|", "motion:Flicker", ""),
-    MetricCard("motion", "mean length of the flow, pixels per frame", "motion:Motion", "", "flow"),
+    MetricCard(
+        "motion", "mean length of the flow, pixels per frame; of DIS, noise on still walls", "motion:Motion", "", "flow"
+    ),
     MetricCard(
         "accuracy",
         "share of clips whose attributes are classified as requested",

@@ -4,8 +4,9 @@ A frame is split into three bands: what a 3 x 3 box filter removes, what a 9 x 9
 The magnitude of a change is taken at every pixel of every band, so that blur is seen in the fine band, and a flicker of
 the whole frame in the coarse one. Magnitudes are compared as distributions, over all pixels, frames and clips.
 
-A distance of 0 means equal distributions, and 1 is that of a video that stands still. Experiments/distortions holds the
-values of known distortions.
+A distance of 0 means equal distributions, and 1 is that of a video that stands still. The amount of motion differs
+between sets of real clips, so compare samples that are made from nothing with at least 48 clips, and look at
+``real/<name>``. A video that runs backwards is not seen. `experiments/distortions` has values of known distortions.
 
 Shapes: B clips, T frames, C channels, H x W pixels, M compared distributions, V magnitudes of a histogram.
 """
@@ -28,8 +29,8 @@ BOXES = (3, 9)
 BANDS = len(BOXES) + 1
 STEPS = 4096
 LARGEST = 8.0
-"""Magnitudes are rounded to ``LARGEST · (n / STEPS)²`` for an integer n: steps of about 1 % at 0.02, a typical change
-of a pixel. A second difference of values in [-1, 1] is at most 4, and at most 8 in a band."""
+"""Magnitudes are rounded to ``LARGEST · (n / STEPS)²`` for an integer n: in steps of 1 % at 0.02, a typical change of a
+pixel. A second difference of values in [-1, 1] is at most 4, and at most 8 in a band."""
 LEAST_MEAN = 1e-3
 """Real clips whose mean change is smaller, an eighth of a grey level, count as having this one."""
 

@@ -35,6 +35,7 @@ MODELS = {"vid2vid": [1], "pix2pixhd": [1], "videovae": [1, 0]}
 """Model -> the numbers of given real frames that it is measured with. The card of a model that generates videos and is
 not listed says that it has not been measured yet."""
 PAIRED = ("l1", "psnr", "ssim")
+OF_FEATURES = ("classifier_frechet", "classifier_mind", "classifier_precision", "classifier_recall")
 SEEDS = (1, 2, 3)
 CLIPS = 256
 SHOWN = (
@@ -46,6 +47,8 @@ SHOWN = (
     "accuracy_identity",
     "accuracy_action",
     "classifier_frechet",
+    "classifier_precision",
+    "classifier_recall",
     "label_miou",
 )
 MARKS = ("<!-- leaderboard -->", "<!-- end of leaderboard -->")
@@ -73,7 +76,7 @@ def run_one(model: str, seed: int, done: set[tuple[str, int, int]]) -> None:
 def measure(run: Path, model: str, seed: int, context: int, train_command: str) -> None:
     """Evaluate a run with ``context`` given frames, and append the lines with both commands to results.jsonl."""
     labels = model != "videovae"
-    names = [*([*PAIRED, "first_step"] if context else []), "temporal_distance", "accuracy", "classifier_frechet"]
+    names = [*([*PAIRED, "first_step"] if context else []), "temporal_distance", "accuracy", *OF_FEATURES]
     names += ["label_miou"] if labels else []
     overrides = [
         f"run={run}",

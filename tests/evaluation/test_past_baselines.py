@@ -66,8 +66,11 @@ def test_a_temporal_metric_counts_once_it_ranks(monkeypatch):
 )
 def test_precision_and_recall_count_by_the_smaller(precision, recall, past):
     """A single training clip for all has a precision of 1.0 and here a recall of 0.3."""
-    found = standing({"precision": precision, "recall": recall}, precision=1.0, recall=0.3)
-    assert found == (Standing(past=(STILL,)) if past else Standing(behind={STILL: ("precision and recall",)}))
+    for kind in ("", "classifier_"):
+        row = {f"{kind}precision": 1.0, f"{kind}recall": 0.3}
+        found = standing({f"{kind}precision": precision, f"{kind}recall": recall}, **row)
+        behind = Standing(behind={STILL: (f"{kind}precision and recall",)})
+        assert found == (Standing(past=(STILL,)) if past else behind)
 
 
 def test_the_ceiling_need_not_be_beaten():

@@ -162,6 +162,7 @@ CARDS = (
         "temporal:FirstStep",
         "min",
         context=True,
+        ranks=True,
     ),
     MetricCard("flicker", "mean |x_t+1 - 2 x_t + x_t-1|", "motion:Flicker", ""),
     MetricCard(

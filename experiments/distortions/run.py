@@ -222,7 +222,7 @@ class Measured:
 def real_clips(view: str, number: int, clips: int = CLIPS, frames: int = FRAMES) -> Clip:
     """One set of held-out clips."""
     fields = frozenset({"video", "flow", "visibility"})
-    config = PuppetsConfig(view=view, height=SIDE, width=SIDE, frames=frames, crowd=0.0)  # type: ignore[arg-type]
+    config = PuppetsConfig(view=view, height=SIDE, width=SIDE, frames=frames, crowd=0.0)
     found = build_set(config, "val", fields, seed=0)
     return default_collate([found.clip(index, 0, frames) for index in range(number * clips, (number + 1) * clips)])
 

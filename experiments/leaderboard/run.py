@@ -47,8 +47,8 @@ SHOWN = (
     "accuracy_identity",
     "accuracy_action",
     "classifier_frechet",
-    "classifier_precision",
-    "classifier_recall",
+    "classifier_precision_k3",
+    "classifier_recall_k3",
     "label_miou",
 )
 MARKS = ("<!-- leaderboard -->", "<!-- end of leaderboard -->")

@@ -66,10 +66,9 @@ def test_a_temporal_metric_counts_once_it_ranks(monkeypatch):
 )
 def test_precision_and_recall_count_by_the_smaller(precision, recall, past):
     """A single training clip for all has a precision of 1.0 and here a recall of 0.3."""
-    for kind in ("", "classifier_"):
-        row = {f"{kind}precision": 1.0, f"{kind}recall": 0.3}
-        found = standing({f"{kind}precision": precision, f"{kind}recall": recall}, **row)
-        behind = Standing(behind={STILL: (f"{kind}precision and recall",)})
+    for names in (("precision_k3", "recall_k3"), ("classifier_precision_k3", "classifier_recall_k3")):
+        found = standing(dict(zip(names, (precision, recall), strict=True)), **dict(zip(names, (1.0, 0.3), strict=True)))
+        behind = Standing(behind={STILL: (" and ".join(names),)})
         assert found == (Standing(past=(STILL,)) if past else behind)
 
 

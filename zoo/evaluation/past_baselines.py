@@ -80,10 +80,10 @@ def _scores(values: Mapping[str, float]) -> Iterator[tuple[str, float]]:
         name = _name(key)
         if card := _deciding_card(name):
             yield key, value if card.better == "max" else -value
-        elif name.removeprefix("classifier_") == BOTH[0]:
+        elif name.removeprefix("classifier_").partition("_")[0] == BOTH[0] and "/" not in name:
             other = values.get(key.replace(*BOTH))
             if other is not None:
-                yield key.replace(name, f"{name} and recall"), min(value, other)
+                yield key.replace(name, f"{name} and {name.replace(*BOTH)}"), min(value, other)
 
 
 def _name(key: str) -> str:

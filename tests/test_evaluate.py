@@ -354,6 +354,22 @@ def test_a_run_is_measured_on_clips_that_nothing_was_chosen_on(run):
         evaluate(EvaluateSettings(run=str(run), split="train", clips=2))
 
 
+def test_a_named_protocol_measures_a_run_against_its_training_clips(run, tmp_path):
+    network = tmp_path / "my_colours.pt"
+    torch.jit.script(Colours()).save(str(network))
+    named = {"run": str(run), "protocol": "styleganv-fvd2048-16f", "features": str(network)}
+    with pytest.raises(
+        ZooError, match=r"features=.*colours.pt, but the protocol styleganv-fvd2048-16f has features=i3d"
+    ):
+        evaluate(EvaluateSettings(**named))
+    [measured] = evaluate(EvaluateSettings(**named, clips=8, frames=4, protocol_name="mine", batch_size=3))
+    assert list(measured.metrics) == ["fvd"]
+    assert measured.protocol.key("fvd") == "train/fvd@8x4f-c0-32x32px-mycolours-mine"
+    assert (measured.protocol.selection, measured.protocol.variant) == ("random-clip", "covariance by N")
+    with pytest.raises(ZooError, match=r"The protocol is of 20000 videos, but the data set `puppets` has 10000"):
+        evaluate(EvaluateSettings(**named, clips=20000, frames=4, protocol_name="mine"))
+
+
 def test_missing_run_and_missing_checkpoint_are_explained(tmp_path):
     with pytest.raises(ZooError, match="A run or two folders can be evaluated, but neither is given"):
         evaluate(EvaluateSettings())

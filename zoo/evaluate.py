@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from zoo.config.compose import hydra_command
 from zoo.errors import ZooError
+from zoo.evaluation.named_protocols import apply_protocol
 from zoo.settings import EvaluateSettings
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def evaluate(settings: EvaluateSettings) -> list[EvaluationResult]:
 
     Raises ZooError unless the settings name either a run or two folders, and for what does not fit them.
     """
+    settings, named = apply_protocol(settings)
     folders = settings.real is not None or settings.fake is not None
     if folders == (settings.run is not None):
         found = "both are given" if folders else "neither is given"
@@ -32,10 +34,10 @@ def evaluate(settings: EvaluateSettings) -> list[EvaluationResult]:
     if folders:
         from zoo.evaluation.evaluate_folders import evaluate_folders
 
-        return evaluate_folders(settings)
+        return evaluate_folders(settings, named)
     from zoo.evaluation.evaluate_run import evaluate_run
 
-    return evaluate_run(settings)
+    return evaluate_run(settings, named)
 
 
 def show(results: list[EvaluationResult]) -> None:

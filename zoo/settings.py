@@ -298,9 +298,17 @@ class EvaluateSettings(EvaluationTools):
     run: str | None = None
     """Run folder, or a checkpoint file in it, of a model that generates videos. None: `real` and `fake` are given."""
 
-    split: str = "val"
+    protocol: str | None = None
+    """Named protocol, which sets clips, frames, size, metrics, features and all else at once: styleganv-fvd2048-16f.
+    None: what the other settings say."""
+
+    protocol_name: str | None = None
+    """Name for a measurement that differs from `protocol` in a setting. None: no setting may differ."""
+
+    split: str | None = None
     """Only for a run: held-out clips that are measured, val or test. Checkpoints and defaults are chosen on val, so
-    report test. Puppets have it, and other data sets if they were trained with data.test_share or with test files."""
+    report test. Puppets have it, and other data sets if they were trained with data.test_share or with test files.
+    None: val, or the split of the named protocol."""
 
     clips: int | None = None
     """Number of clips, spread evenly over all, the same for every run. None: for a run 256, or all held-out clips if

@@ -67,7 +67,8 @@ def test_a_temporal_metric_counts_once_it_ranks(monkeypatch):
 def test_precision_and_recall_count_by_the_smaller(precision, recall, past):
     """A single training clip for all has a precision of 1.0 and here a recall of 0.3."""
     for names in (("precision_k3", "recall_k3"), ("classifier_precision_k3", "classifier_recall_k3")):
-        found = standing(dict(zip(names, (precision, recall), strict=True)), **dict(zip(names, (1.0, 0.3), strict=True)))
+        model = {names[0]: precision, names[1]: recall}
+        found = standing(model, **{names[0]: 1.0, names[1]: 0.3})
         behind = Standing(behind={STILL: (" and ".join(names),)})
         assert found == (Standing(past=(STILL,)) if past else behind)
 

@@ -142,6 +142,14 @@ class ClipSet(ABC):
         (`zoo.data.sequences.files.content_checksum`), which tells apart data sets that use the same names.
         """
 
+    def video_count(self, frames: int) -> int:
+        """Number of videos that are long enough for a clip. By default every clip is a video of its own."""
+        return len(self)
+
+    def random_clip(self, video: int, frames: int, seed: int) -> Clip:
+        """Return a clip at a random place of a video (`zoo.data.selection.RANDOM_CLIP`); 0 <= video < video_count."""
+        return self.clip(video, 0, frames)
+
     def pieces(self, index: int, frames: int) -> Iterator[Clip]:
         """Yield an evaluation clip in consecutive pieces, for clips too long for memory.
 
@@ -163,6 +171,14 @@ class GreyClips(ClipSet):
     def clip(self, index: int, epoch: int, frames: int) -> Clip:
         """Return the clip in grey."""
         return grey_clip(self.clips.clip(index, epoch, frames))
+
+    def video_count(self, frames: int) -> int:
+        """Number of videos of the other set."""
+        return self.clips.video_count(frames)
+
+    def random_clip(self, video: int, frames: int, seed: int) -> Clip:
+        """Return the clip in grey."""
+        return grey_clip(self.clips.random_clip(video, frames, seed))
 
     def pieces(self, index: int, frames: int) -> Iterator[Clip]:
         """Yield the pieces in grey."""

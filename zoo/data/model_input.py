@@ -158,10 +158,12 @@ def _list_images(folder: Path, reason: str, expected: str) -> list[Path]:
 
 def _resample(path: Path, fps: float) -> NDArray[np.int64]:
     """Numbers of the stored frames to show: all frames of a folder; of a video those nearest to the ticks of the frame
-    rate."""
+    rate, or all if that is 0."""
     if path.is_dir():
         return np.arange(len(files_in(path)))
     times = frame_times(path)
+    if not fps:
+        return np.arange(len(times))
     return nearest_frames(times, fps, length=int((times[-1] + TIME_TOLERANCE) * fps) + 1)
 
 

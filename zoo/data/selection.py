@@ -7,13 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from zoo.randomness import number_of
+
 FIRST = "first"
 """The first clips, for sets whose clips are in random order already."""
 SPREAD = "spread"
 """Clips spread evenly over the split."""
 
+RANDOM_CLIP = "random-clip"
+"""Of the first videos in sorted order that are long enough, one clip each, which starts at a random frame."""
+
 GOLDEN = 0x9E3779B97F4A7C15
 """2^64 over the golden ratio, rounded to an odd number."""
+
+
+def random_start(video: str, length: int, frames: int, seed: int) -> int:
+    """First frame of the clip of a video under the rule RANDOM_CLIP, 0 to ``length`` - ``frames``, all equally likely.
+
+    It depends on the name of the video and the seed alone, not on the other videos.
+    """
+    assert frames <= length
+    return number_of(video, seed) % (length - frames + 1)
 
 
 def choose_clips(rule: str, available: int, count: int) -> Sequence[int]:

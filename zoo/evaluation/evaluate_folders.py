@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import cast
 
 import torch
 from lightning.fabric.utilities import move_data_to_device
@@ -18,7 +19,7 @@ from torch.utils.data import default_collate
 
 from zoo.data.decode import frame_rate, probe, read_image
 from zoo.data.model_input import count_input_frames, read_model_input
-from zoo.data.selection import SPREAD, choose_clips
+from zoo.data.selection import FIRST, SPREAD, choose_clips, random_start
 from zoo.data.sequences.files import content_checksum, files_in
 from zoo.data.sequences.find import find_videos
 from zoo.data.sets.folder.footage import frame_files
@@ -27,13 +28,14 @@ from zoo.errors import ZooError, joined
 from zoo.evaluation.choice import Situation, check_metrics, default_metrics
 from zoo.evaluation.evaluate_run import EvaluationResult, check_counts
 from zoo.evaluation.metric import Videos
+from zoo.evaluation.named_protocols import NamedProtocol
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import Result, add_line
 from zoo.evaluation.suite import Suite
 from zoo.evaluation.tools import open_tools
 from zoo.runs.files import RESULTS
 from zoo.settings import EvaluateSettings
-from zoo.types import Clip, ClipSpec
+from zoo.types import Clip, ClipSpec, Split
 
 logger = logging.getLogger(__name__)
 
@@ -57,15 +59,16 @@ class Segment:
     """First frame, at the frame rate of the protocol."""
 
 
-def evaluate_folders(settings: EvaluateSettings) -> list[EvaluationResult]:
+def evaluate_folders(settings: EvaluateSettings, named: NamedProtocol | None = None) -> list[EvaluationResult]:
     """Evaluate ``settings.fake`` against ``settings.real`` and add a line per protocol to results.jsonl in ``fake``.
 
-    If the folders hold videos of the same names, these are also compared in pairs. Raises ZooError for settings of
+    If the folders hold videos of the same names, these are also compared in pairs, unless a named protocol chooses the
+    clips. named: protocol that the settings are from, if any. Raises ZooError for settings of
     runs, for folders without videos or with videos that are too short, and for metrics that do not apply.
     """
     check_counts(settings, ("clips", "frames", "height", "width", "clips_per_video", "batch_size"))
-    for name, default in (("split", "val"), ("draws", 1), ("context", None), ("temperature", None), ("seed", 0)):
-        if getattr(settings, name) != default:
+    for name, default in (("split", None), ("draws", 1), ("context", None), ("temperature", None), ("seed", 0)):
+        if getattr(settings, name) != default and not named:
             raise ZooError(
                 f"{name}={getattr(settings, name)} applies to the samples of a run only, but two folders of videos are "
                 "given. Leave it out."
@@ -74,17 +77,30 @@ def evaluate_folders(settings: EvaluateSettings) -> list[EvaluationResult]:
         raise ZooError(f"fps={settings.fps} is no frame rate. Try: fps=25")
     real, fake = (_folder(name, value) for name, value in (("real", settings.real), ("fake", settings.fake)))
     videos = _find(real, "real"), _find(fake, "fake")
-    spec = _spec(settings, videos[0][0], _frame_rate(settings, [*videos[0], *videos[1]]))
-    all_real, all_fake = (
-        _segments(root, paths, spec, settings) for root, paths in zip((real, fake), videos, strict=True)
-    )
-    pairs = _pairs(all_real, all_fake)
+    if named:
+        spec = ClipSpec(("video",), settings.frames or DEFAULT_FRAMES, named.height, named.width, settings.fps or 0.0)
+        all_real, all_fake = (
+            _random_segments(real, videos[0], spec, settings),
+            _segments(fake, videos[1], spec, settings),
+        )
+    else:
+        spec = _spec(settings, videos[0][0], _frame_rate(settings, [*videos[0], *videos[1]]))
+        all_real, all_fake = (
+            _segments(root, paths, spec, settings) for root, paths in zip((real, fake), videos, strict=True)
+        )
+    pairs = set() if named else _pairs(all_real, all_fake)
     segments = {"real": all_real, "fake": all_fake}
     if pairs:
         in_pairs = {side: [each for each in found if each in pairs] for side, found in segments.items()}
         segments = {side: sorted(found, key=lambda s: (s.name, s.start)) for side, found in in_pairs.items()}
     clips = settings.clips or min(len(side) for side in segments.values())
     for side, found in segments.items():
+        if len(found) < clips and named:
+            raise named.refuse(
+                f"The protocol is of {clips} videos, but {side}={getattr(settings, side)} has {len(found)} of at least "
+                f"{spec.frames} frames.",
+                f"clips={len(found)} ",
+            )
         if len(found) < clips:
             raise ZooError(
                 f"clips={clips}, but {side}={getattr(settings, side)} has {len(found)} clips of {spec.frames} frames. "
@@ -95,21 +111,26 @@ def evaluate_folders(settings: EvaluateSettings) -> list[EvaluationResult]:
     check_metrics(settings, names, situation)
     protocol = Protocol(
         data=real.resolve().name,
-        split="val",
+        split=cast(Split, settings.split or "val"),  # a named protocol says what the real videos are
         clips=clips,
         frames=spec.frames,
         context=0,
         fps=spec.fps,
         height=spec.height,
         width=spec.width,
-        seed=0,
-        selection=SPREAD,
-        resize=RESIZE,
+        seed=settings.seed,
+        selection=named.selection if named else SPREAD,
+        resize=named.resize if named else RESIZE,
         settings={"clips_per_video": settings.clips_per_video},
+        name=named.name if named else "",
+        variant=named.variant if named else "",
     )
     suite = Suite(names, protocol, open_tools(settings, names, protocol, spec, None))
     device = find_device(settings.accelerator)
-    chosen = [[found[i] for i in choose_clips(SPREAD, len(found), clips)] for found in segments.values()]
+    rule = FIRST if named else SPREAD
+    chosen = [[found[i] for i in choose_clips(rule, len(found), clips)] for found in segments.values()]
+    if named:
+        _check_stored_sizes([segment.path for side in chosen for segment in side], named)
     batches = [_batches(side, spec, settings.batch_size, device) for side in chosen]
     for real_clip, fake_clip in zip(*batches, strict=True):
         if pairs:
@@ -173,13 +194,49 @@ def _common_rate(videos: list[Path]) -> float:
 
 def _spec(settings: EvaluateSettings, first: Path, fps: float) -> ClipSpec:
     """Form of the clips: height and width are the user's, else those of the first real video."""
-    if first.is_dir():
-        height, width = read_image(files_in(first)[0]).shape[:2]
-    else:
-        info = probe(first)
-        height, width = info.height, info.width
+    height, width = _stored_size(first)
     frames = settings.frames or DEFAULT_FRAMES
     return ClipSpec(("video",), frames, settings.height or height, settings.width or width, fps)
+
+
+def _stored_size(path: Path) -> tuple[int, int]:
+    """Height and width of the first frame."""
+    if path.is_dir():
+        height, width = read_image(files_in(path)[0]).shape[:2]
+        return height, width
+    info = probe(path)
+    return info.height, info.width
+
+
+def _check_stored_sizes(paths: list[Path], named: NamedProtocol) -> None:
+    """Raise ZooError for a video of another size than the protocol's: it resizes nothing, whatever its name."""
+    for path in paths:
+        height, width = _stored_size(path)
+        named.check_size(str(path), height, width)
+        if (height, width) != (named.height, named.width):
+            raise ZooError(
+                f"{path} has frames of {height}x{width} pixels, but {named.name} is of {named.height}x{named.width}, "
+                f"and this protocol resizes none. Store all videos at one size, and type height={height} width={width}"
+            )
+
+
+def _random_segments(root: Path, videos: list[Path], spec: ClipSpec, settings: EvaluateSettings) -> list[Segment]:
+    """One clip at a random place of each video that is long enough, in sorted order; the others are left out."""
+    segments = []
+    for path, name in ((path, _name(root, path)) for path in videos):
+        length = count_input_frames(path, spec, None)
+        if length >= spec.frames:
+            segments.append(Segment(path, name, random_start(name, length, spec.frames, settings.seed)))
+    if len(segments) < len(videos):
+        short = len(videos) - len(segments)
+        logger.info(
+            f"{short} of {len(videos)} videos in {root} are left out: they are shorter than {spec.frames} frames."
+        )
+    return segments
+
+
+def _name(root: Path, path: Path) -> str:
+    return str(path.relative_to(root).with_suffix("") if path.is_file() else path.relative_to(root))
 
 
 def _segments(root: Path, videos: list[Path], spec: ClipSpec, settings: EvaluateSettings) -> list[Segment]:
@@ -189,7 +246,7 @@ def _segments(root: Path, videos: list[Path], spec: ClipSpec, settings: Evaluate
     """
     segments, short = [], []
     for path in videos:
-        name = str(path.relative_to(root).with_suffix("") if path.is_file() else path.relative_to(root))
+        name = _name(root, path)
         frames = count_input_frames(path, spec, None)
         if frames < spec.frames:
             short.append((frames, name))

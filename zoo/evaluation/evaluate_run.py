@@ -17,6 +17,7 @@ from zoo.evaluation.baselines import MeasuredBaseline, TrainingClips, find_basel
 from zoo.evaluation.catalogue import METRICS
 from zoo.evaluation.choice import Situation, check_metrics, default_metrics, has_pairs
 from zoo.evaluation.metric import FrameCurves, MetricValues, Setup
+from zoo.evaluation.named_protocols import NamedProtocol
 from zoo.evaluation.past_baselines import Standing, compare_with_baselines
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import add_result
@@ -66,8 +67,9 @@ def standings(results: Sequence[EvaluationResult]) -> dict[str, Standing]:
     return found
 
 
-def evaluate_run(settings: EvaluateSettings) -> list[EvaluationResult]:
-    """Evaluate ``settings.run`` and add a line per protocol to its results.jsonl.
+def evaluate_run(settings: EvaluateSettings, named: NamedProtocol | None = None) -> list[EvaluationResult]:
+    """Evaluate ``settings.run`` and add a line per protocol to its results.jsonl. named: protocol that the settings are
+    from, if any.
 
     Raises ZooError for a model that generates no videos, and for settings and metrics that do not fit it.
     """
@@ -86,7 +88,7 @@ def evaluate_run(settings: EvaluateSettings) -> list[EvaluationResult]:
     classifier = load(settings.classifier) if settings.classifier else None
     results = []
     for context in _contexts(settings, model):
-        results += _evaluate(settings, model, config, context, classifier)
+        results += _evaluate(settings, model, config, context, classifier, named)
     folder = find_checkpoint(str(settings.run)).parent.resolve()
     values = {each.protocol.key(name): value for each in results for name, value in each.metrics.items()}
     log_evaluation(folder, read_config(folder).get("logger", {}).get("project"), model.clips_seen, values)
@@ -110,6 +112,7 @@ def _evaluate(
     config: DataConfig,
     context: int,
     classifier: VideoModel[Any] | None,
+    named: NamedProtocol | None,
 ) -> list[EvaluationResult]:
     situation = Situation(
         "run",
@@ -129,10 +132,11 @@ def _evaluate(
     fields = (
         model.card.wanted() | {"attributes", "labels"} | ({"flow", "visibility"} if settings.flow == "exact" else set())
     )
-    split = cast(Split, settings.split)
+    split, spec = cast(Split, settings.split or "val"), model.spec
+    if named:
+        named.check_size(str(settings.run), spec.height, spec.width)
     real = build_set(replace(config, frames=frames), split, fields, seed=0)
-    clips = _clip_count(settings.clips, real, config.name, frames)
-    spec = model.spec
+    clips = _clip_count(settings.clips, real, config.name, frames, named)
     protocol = Protocol(
         data=config.name,
         split=split,
@@ -145,9 +149,11 @@ def _evaluate(
         seed=settings.seed,
         draws=settings.draws,
         samples=0 if settings.samples in (None, clips) else settings.samples,
-        selection=config.selection,
+        selection=named.selection if named else config.selection,
         settings=config.shaping(),
         options=_protocol_options(settings, model),
+        name=named.name if named else "",
+        variant=named.variant if named else "",
     )
     setup = open_tools(settings, names, protocol, spec, config, training_seed(str(settings.run)), classifier)
     suite = Suite(names, protocol, setup)
@@ -156,7 +162,12 @@ def _evaluate(
         frames, context=context, seed=settings.seed, options=_sampling_options(settings), truncation=settings.truncation
     )
     from_nothing = not model.needs_given(context)
-    for clip in iter_batches(real, choose_clips(config.selection, len(real), clips), frames, settings.batch_size):
+    batches = (
+        iter_random_clips(real, clips, frames, settings.batch_size, settings.seed)
+        if named
+        else iter_batches(real, choose_clips(config.selection, len(real), clips), frames, settings.batch_size)
+    )
+    for clip in batches:
         clip = move_data_to_device(clip, model.device)
         videos = suite.real_videos(clip)
         if from_nothing:
@@ -255,7 +266,7 @@ def _write_results(
 
 def _check_settings(settings: EvaluateSettings, model: VideoModel[Any], context: int, frames: int) -> None:
     """Check the settings that are not about metrics, before anything is sampled."""
-    check_choice("split", settings.split, ("val", "test"))
+    check_choice("split", settings.split or "val", ("val", "test", *(("train",) if settings.protocol else ())))
     check_counts(settings, ("clips", "frames", "draws", "batch_size", "samples"))
     for name, default in (("height", None), ("width", None), ("fps", None), ("clips_per_video", 1)):
         if getattr(settings, name) != default:
@@ -294,7 +305,17 @@ def _default_frames(model: VideoModel[Any], context: int, classifier: VideoModel
     return model.spec.frames if classifier is None else classifier.spec.frames + context
 
 
-def _clip_count(requested: int | None, real: ClipSet, data: str, frames: int) -> int:
+def _clip_count(
+    requested: int | None, real: ClipSet, data: str, frames: int, named: NamedProtocol | None = None
+) -> int:
+    if named and requested and requested > (videos := real.video_count(frames)):
+        raise named.refuse(
+            f"The protocol is of {requested} videos, but the data set `{data}` has {videos} of at least {frames} "
+            "frames.",
+            f"clips={videos} ",
+        )
+    if named and requested:
+        return requested
     if requested is not None and requested > len(real):
         raise ZooError(
             f"clips={requested}, but the data set `{data}` has {len(real)} evaluation clips of {frames} frames. "
@@ -307,3 +328,10 @@ def iter_batches(clips: ClipSet, numbers: Sequence[int], frames: int, batch_size
     """Yield the clips of these numbers, in batches."""
     for first in range(0, len(numbers), batch_size):
         yield default_collate([clips.clip(number, 0, frames) for number in numbers[first : first + batch_size]])
+
+
+def iter_random_clips(clips: ClipSet, count: int, frames: int, batch_size: int, seed: int) -> Iterator[Clip]:
+    """Yield one clip at a random place of each of the first ``count`` videos, in batches."""
+    for first in range(0, count, batch_size):
+        numbers = range(first, min(first + batch_size, count))
+        yield default_collate([clips.random_clip(number, frames, seed) for number in numbers])

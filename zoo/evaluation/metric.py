@@ -60,6 +60,9 @@ class Setup:
     argument: str = ""
     """`MetricCard.argument` of the metric."""
 
+    covariance_by_n: bool = False
+    """Covariances of Fréchet distances divide by N instead of N - 1."""
+
     features: Features | None = None
     """Feature network, if one is given."""
 

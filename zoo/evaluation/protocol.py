@@ -7,6 +7,8 @@ from typing import Any
 
 from zoo.types import Split
 
+COVARIANCE_BY_N = "covariance by N"
+"""Variant of Fréchet distances: covariances divide by N instead of N - 1."""
 MAX_INTEGER = 1 << 53
 """Largest integer that every JSON reader keeps exactly."""
 
@@ -35,7 +37,7 @@ class Protocol:
     """Real frames that the model sees first; they are not measured."""
 
     fps: float
-    """Frames per second; 0 where it is unknown, as for folders of images."""
+    """Frames per second; 0 where it is unknown, as for folders of images, and where frames are taken as stored."""
 
     height: int
     """Height in pixels."""
@@ -78,6 +80,13 @@ class Protocol:
     options: dict[str, Any] = field(default_factory=dict)
     """Options of the samples, such as a temperature."""
 
+    name: str = ""
+    """Name of the protocol as a whole (`zoo.evaluation.named_protocols`), or the user's name for one that differs from
+    it; "" for none."""
+
+    variant: str = ""
+    """Variant of the metrics, such as COVARIANCE_BY_N; "" for that of the zoo."""
+
     @property
     def slug(self) -> str:
         """The part of a key after the @: ``8x8f-c1-64x128px``, ``512x16f-c0-64x64px-d4-r3d18``;
@@ -88,7 +97,8 @@ class Protocol:
         features = f"-{self.features}" if self.features else ""
         channels = f"-{self.settings['channels']}ch" if "channels" in self.settings else ""
         clips = f"{self.clips}x{self.frames}f-c{self.context}-{self.height}x{self.width}px{channels}"
-        return f"{clips}{draws}{samples}{options}{features}"
+        name = f"-{self.name}" if self.name else ""
+        return f"{clips}{draws}{samples}{options}{features}{name}"
 
     def key(self, metric: str) -> str:
         """Return the key under which a value is logged: ``val/l1@8x8f-c1-64x128px``."""

@@ -10,7 +10,7 @@ from zoo.data.base import DataConfig, build_set
 from zoo.errors import ZooError, joined
 from zoo.evaluation.catalogue import METRICS, Tool
 from zoo.evaluation.metric import Setup
-from zoo.evaluation.protocol import Protocol
+from zoo.evaluation.protocol import COVARIANCE_BY_N, Protocol
 from zoo.flow.estimators import build_estimator
 from zoo.model import VideoModel
 from zoo.runs.load import load
@@ -56,7 +56,8 @@ def open_tools(
         setup["training"] = build_set(replace(data, frames=protocol.frames), "train", frozenset(), seed)
     measured = protocol.frames - protocol.context
     fewest = min(protocol.clips, protocol.samples or protocol.clips)
-    return Setup(measured, fewest, protocol.draws, protocol.context, **setup)
+    by_n = protocol.variant == COVARIANCE_BY_N
+    return Setup(measured, fewest, protocol.draws, protocol.context, covariance_by_n=by_n, **setup)
 
 
 def open_classifier(path: str, spec: ClipSpec, classifier: VideoModel[Any] | None = None) -> VideoModel[Any]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zoo.data.base import ClipSet, piece_ranges
+from zoo.data.selection import random_start
 from zoo.data.sequences.cache import ArrayCache, cache_folder
 from zoo.data.sequences.collection import SequenceSet
 from zoo.data.sequences.config import FootageConfig, SequenceConfig
@@ -130,6 +131,21 @@ class FootageClips(ClipSet):
             self._load_clip(replace(window, start=window.start + span.start, frames=len(span)))
             for span in piece_ranges(frames)
         )
+
+    def video_count(self, frames: int) -> int:
+        """Number of videos whose part in this split is long enough."""
+        return len(self._long_enough(frames))
+
+    def random_clip(self, video: int, frames: int, seed: int) -> Clip:
+        """Return a clip of consecutive frames, not mirrored, at a random place of a video; in every split with the
+        checksum of its content."""
+        segment = self._long_enough(frames)[video]
+        start = segment.first + random_start(segment.footage.video.name, segment.length, frames, seed)
+        window = ClipWindow(segment.footage, start, frames)
+        return {**self._load_clip(window), "content": window.content}  # type: ignore[typeddict-item]
+
+    def _long_enough(self, frames: int) -> list[Segment]:
+        return [segment for segment in self.segments if segment.length >= frames]
 
     def _choose_window(self, index: int, epoch: int, frames: int) -> ClipWindow:
         which = int(np.searchsorted(self.ends, index, side="right"))

@@ -3,8 +3,9 @@
 FVD: Unterthiner et al. 2018, arXiv 1812.01717. FID: Heusel et al., NeurIPS 2017. `ClassifierFrechet` is the same
 distance on the features of the zoo's own classifier.
 
-Covariances divide by N - 1. Two sets of one distribution have a distance above 0, nearly proportional to 1/N, which
-``real/<name>`` shows. Sums are accumulated in double precision, so memory does not grow with the number of clips.
+Covariances divide by N - 1, or by N where the protocol says so. Two sets of one distribution have a distance above 0,
+nearly proportional to 1/N, which ``real/<name>`` shows. Sums are accumulated in double precision, so memory does not
+grow with the number of clips.
 
 Shapes: B clips, T frames, N clips or frames, D features.
 """
@@ -39,11 +40,14 @@ def gaussian_statistics(features: Tensor) -> Tensor:
     return rows.T @ rows
 
 
-def mean_and_covariance(statistics: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and covariance from accumulated statistics, (1 + D, 1 + D) -> (D,), (D, D)."""
+def mean_and_covariance(statistics: Tensor, by_n: bool = False) -> tuple[Tensor, Tensor]:
+    """Mean and covariance from accumulated statistics, (1 + D, 1 + D) -> (D,), (D, D).
+
+    by_n: the covariance divides by N, as in the code of StyleGAN-V, and not by N - 1.
+    """
     count, total, outer = statistics[0, 0], statistics[0, 1:], statistics[1:, 1:]
     mean = total / count
-    return mean, (outer - mean.outer(total)) / (count - 1).clamp(min=1)
+    return mean, (outer - mean.outer(total)) / (count if by_n else (count - 1).clamp(min=1))
 
 
 def frechet_distance(mean: Tensor, covariance: Tensor, mean2: Tensor, covariance2: Tensor) -> float:
@@ -79,6 +83,7 @@ class Frechet(VideoMetric):
     generated: Tensor
     even: Tensor
     odd: Tensor
+    by_n = False  # what covariances divide by
 
     def __init__(self, name: str, size: int, clips: int, per_clip: int = 1, alternative: str = "") -> None:
         super().__init__()
@@ -125,7 +130,8 @@ class Frechet(VideoMetric):
         return values
 
     def _distance(self, one: Tensor, other: Tensor) -> float:
-        return frechet_distance(*mean_and_covariance(one), *mean_and_covariance(other))
+        moments = [mean_and_covariance(statistics, self.by_n) for statistics in (one, other)]
+        return frechet_distance(*moments[0], *moments[1])
 
 
 class NetworkFrechet(Frechet):
@@ -141,7 +147,7 @@ class NetworkFrechet(Frechet):
         super().__init__(
             name, size, setup.clips, per_clip, f", or metrics={self.alternative}, which works with any number of clips"
         )
-        self.network = setup.features
+        self.network, self.by_n = setup.features, setup.covariance_by_n
 
     def features(self, videos: Videos) -> Tensor:
         """Features of the network."""
@@ -172,7 +178,7 @@ class ClassifierFrechet(Frechet):
     def __init__(self, name: str, setup: Setup) -> None:
         classifier = cast("Classifier", setup.classifier)
         super().__init__(name, classifier.encoder.features, setup.clips)
-        self.classifier = classifier
+        self.classifier, self.by_n = classifier, setup.covariance_by_n
 
     def features(self, videos: Videos) -> Tensor:
         """Features of the classifier, (B, D)."""

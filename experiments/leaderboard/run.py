@@ -22,7 +22,7 @@ from zoo.comparison.gather import compare_results
 from zoo.comparison.table import ARROWS, format_cell, group_by_task, standing_lines
 from zoo.evaluation.catalogue import better
 from zoo.evaluation.results import RESULTS, Result, add_line, read_results
-from zoo.runs.files import CONFIG
+from zoo.runs.files import COMMAND, CONFIG, ENVIRONMENT
 from zoo.runs.provenance import find_commit
 
 HERE = Path(__file__).parent
@@ -34,6 +34,8 @@ TOOLS = {"classifier": ["model=classifier", "data.batch_size=16"], "segmenter": 
 MODELS = {"vid2vid": [1], "pix2pixhd": [1], "videovae": [1, 0]}
 """Model -> the numbers of given real frames that it is measured with. The card of a model that generates videos and is
 not listed says that it has not been measured yet."""
+SETTINGS = dict.fromkeys(("vid2vid", "pix2pixhd"), ("model.perceptual=none",))
+"""Settings by model: a perceptual loss would depend on the networks that are installed."""
 PAIRED = ("l1", "psnr", "ssim")
 OF_FEATURES = ("classifier_frechet", "classifier_mind", "classifier_precision", "classifier_recall")
 SEEDS = (1, 2, 3)
@@ -67,13 +69,13 @@ def run_all() -> None:
 def run_one(model: str, seed: int, done: set[tuple[str, int, int]]) -> None:
     """Train one run and measure it, unless that was done before."""
     run = RUNS / f"{model}-s{seed}"
-    train_command = train(run, [f"model={model}", f"seed={seed}"])
+    train(run, [f"model={model}", *SETTINGS.get(model, ()), f"seed={seed}"])
     for context in MODELS[model]:
         if (model, seed, context) not in done:
-            measure(run, model, seed, context, train_command)
+            measure(run, model, seed, context)
 
 
-def measure(run: Path, model: str, seed: int, context: int, train_command: str) -> None:
+def measure(run: Path, model: str, seed: int, context: int) -> None:
     """Evaluate a run with ``context`` given frames, and append the lines with both commands to results.jsonl."""
     labels = model != "videovae"
     names = [*([*PAIRED, "first_step"] if context else []), "temporal_distance", "accuracy", *OF_FEATURES]
@@ -87,18 +89,18 @@ def measure(run: Path, model: str, seed: int, context: int, train_command: str) 
     overrides += [f"baselines={str(seed == SEEDS[0]).lower()}"]  # they do not depend on the model
     before = len((run / RESULTS).read_text().splitlines())
     evaluate_command = run_command("zoo.evaluate", overrides)
-    trained_at = json.loads((run / "environment.json").read_text())["commit"]
+    trained_at = json.loads((run / ENVIRONMENT).read_text())["commit"]
+    train_command = (run / COMMAND).read_text().splitlines()[0]
     for result in read_results(run)[before:]:
         result.more.update(seed=seed, command=train_command, measured=evaluate_command)
         result.more.update(trained_at=trained_at, measured_at=find_commit())
         add_line(HERE / RESULTS, result.line())
 
 
-def train(run: Path, settings: list[str]) -> str:
-    """Train a run, or resume it if it exists; return the command of the whole training."""
+def train(run: Path, settings: list[str]) -> None:
+    """Train a run, or resume it if it exists."""
     overrides = [*COMMON, *settings, "logger.wandb=disabled", f"hydra.run.dir={run}"]
     run_command("zoo.train", [f"resume={run}"] if (run / CONFIG).is_file() else overrides)
-    return shlex.join(["python", "-m", "zoo.train", *overrides])
 
 
 def run_command(module: str, overrides: list[str]) -> str:

@@ -73,6 +73,7 @@ CASES = {
     "video_is": Case("video_is", None, None, None, 0),
     "warping_error": Case("warping_error_dis", None, None, 1, 1),
     "flicker": Case("flicker", None, None, 1, 1),
+    "sharpness": Case("sharpness", 1, 1, 1, 0),  # a ratio; neither brightness nor order changes gradients
     "motion": Case("motion_dis", None, None, None, 1),
     "accuracy": Case("accuracy_action", CORRECT / CLIPS),
     "label_miou": Case("label_miou", None, None, -1, -1),

@@ -73,6 +73,7 @@ CARDS = (
     MetricCard("video_is", "Inception score of clips (C3D)", "inception:VideoIS", "max", "features"),
     MetricCard("warping_error", "mean |x_t - warp(x_t-1)| where visible", "warping:WarpingError", "min", "flow"),
     MetricCard("flicker", "mean |x_t+1 - 2 x_t + x_t-1|", "motion:Flicker", ""),
+    MetricCard("sharpness", "gradient energy, as a ratio to that of real clips", "sharpness:Sharpness", ""),
     MetricCard("motion", "mean length of the flow, pixels per frame", "motion:Motion", "", "flow"),
     MetricCard(
         "accuracy",

@@ -8,7 +8,8 @@ Conventions, kept everywhere:
 - visibility ``(B, T-1, 1, H, W)``, 1 where the source pixel exists in the earlier frame;
 - randomness is a pure function of integers, never of how many numbers were drawn before.
 
-Shapes: B clips, T frames, C channels, H x W pixels, J joints, A entries of an action. This file imports no torch.
+Shapes: B clips, T frames, C channels, H x W pixels, J joints or objects, A entries of an action. This file imports no
+torch.
 """
 
 from __future__ import annotations
@@ -61,13 +62,19 @@ class Clip(TypedDict):
     """Name -> (B, T) int64, ids of the values; -1 is unknown."""
 
     pose: NotRequired[Tensor]
-    """(B, T, J, 3), x and y in pixels, and a confidence."""
+    """(B, T, J, 3), x and y in pixels, and a confidence: of the joints of a figure, or of the centres of objects."""
 
     actions: NotRequired[Tensor]
     """(B, T, A), float: what the camera or a robot does. Entry ``t`` leads from frame ``t`` to frame ``t+1``."""
 
+    bounces: NotRequired[Tensor]
+    """(B, T, J) bool: whether the frame is the first that shows the new speed of instance ``j+1`` after a bounce."""
 
-FIELDS = ("video", "labels", "instances", "condition", "flow", "visibility", "attributes", "pose", "actions")
+
+FIELDS = (
+    *("video", "labels", "instances", "condition", "flow", "visibility", "attributes", "pose"),
+    *("actions", "bounces"),
+)
 """The fields of a clip that a model may need and a data set may provide; ``fps`` and ``key`` are always there."""
 
 

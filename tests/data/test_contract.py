@@ -21,6 +21,7 @@ SETTINGS = {
     "paired": {"condition": "distance", "label_count": 14},
     "weizmann": {"condition": "edges"},
     "classes": {"condition": "edges"},
+    "moving_mnist": {"channels": 3, "digits": 1},
 }
 """Settings beside size, root and name with which a data set provides as many fields as it can."""
 
@@ -65,6 +66,8 @@ def test_clip_matches_the_spec(config, split):
     if "pose" in clip:
         assert (clip["pose"].shape[0], clip["pose"].shape[2]) == (T, 3)
         assert clip["pose"].dtype == torch.float32
+    if "bounces" in clip:
+        assert (clip["bounces"].dtype, len(clip["bounces"])) == (torch.bool, T)
     assert set(spec.foreground) <= set(spec.label_names)
     assert ("actions" in clip) == bool(spec.action_names)
     if "visibility" in clip:

@@ -34,6 +34,14 @@ def test_last_given_frame_is_repeated():
     assert values(MAKE["repeated_frame"](made(context=2))) == [[0, 1, 1, 1], [4, 5, 5, 5]]
 
 
+def test_given_frames_are_averaged():
+    assert values(MAKE["given_mean"](made(context=2))) == [[0, 1, 0.5, 0.5], [4, 5, 4.5, 4.5]]
+
+
+def test_black_follows_the_given_frames():
+    assert values(MAKE["black_frames"](made(context=2))) == [[0, 1, -1, -1], [4, 5, -1, -1]]
+
+
 def test_labels_get_their_mean_colour_of_the_given_frame():
     """2 x 3 pixels: label 0 has the reds 0, 2 and 4, label 1 has 10 and 20, label 3 has 6; label 2 is not seen, so it
     gets the mean of the frame, 7."""
@@ -61,7 +69,9 @@ def test_samples_of_generators_come_from_training_clips():
     ("context", "paired", "from_labels", "expected"),
     [
         (1, True, True, ["repeated_frame", "label_colours"]),
-        (1, True, False, ["repeated_frame"]),
+        (1, True, False, ["repeated_frame", "black_frames"]),
+        (2, True, False, ["repeated_frame", "given_mean", "black_frames"]),
+        (2, True, True, ["repeated_frame", "given_mean", "label_colours"]),
         (0, True, True, []),  # translated without a given frame
         (0, False, False, ["training_mean", "one_training_clip", "still_training_frames", "training_clips"]),
     ],

@@ -83,6 +83,7 @@ CASES = {
     "temporal_distance": Case("temporal_distance", 0, None, 1, 1),
     "first_step": Case("first_step", 0, None, 1, 1),
     "flicker": Case("flicker", None, None, 1, 1),
+    "sharpness": Case("sharpness", 1, 1, 1, 0),  # a ratio; neither brightness nor order changes gradients
     "motion": Case("motion_dis", None, None, None, 1),
     "accuracy": Case("accuracy_action", CORRECT / CLIPS),
     "label_miou": Case("label_miou", None, None, -1, -1),

@@ -48,8 +48,8 @@ def main(arguments: Sequence[str]) -> Path | None:
     config_class = DATA_SETS.find(name).config
     config, sheet = parse_settings(config_class, settings, f"python -m zoo.data.prepare {name}")
     module = find_preparation(name)
-    if module is None:
-        return _prepare_without_files(config, settings, sheet)
+    if module is None or hasattr(module, "summarise"):
+        return _prepare_without_files(config, settings, sheet, module)
     if not config.root:
         _print_lines(module.SOURCE, f"Then type: python -m zoo.data.prepare {name} root=<folder>")
         return None
@@ -69,7 +69,10 @@ def main(arguments: Sequence[str]) -> Path | None:
 
 def find_preparation(name: str) -> ModuleType | None:
     """Import the module ``prepare`` beside a data set's config, with its ``SOURCE`` and ``survey``; None if there is
-    none."""
+    none.
+
+    Of a data set that generates its clips and works without files, it has ``summarise`` in place of ``survey``.
+    """
     package = DATA_SETS.find(name).config.__module__.rpartition(".")[0]
     module = f"{package}.prepare"
     return importlib.import_module(module) if importlib.util.find_spec(module) else None
@@ -79,18 +82,22 @@ def _list_prepared() -> str:
     return f"Data sets with a preparation: {joined(name for name in DATA_SETS.names() if find_preparation(name))}."
 
 
-def _prepare_without_files(config: DataConfig, arguments: Sequence[str], sheet: Path) -> Path:
+def _prepare_without_files(
+    config: DataConfig, arguments: Sequence[str], sheet: Path, module: ModuleType | None
+) -> Path:
     """Show the clips of a data set that needs no files. Raises ZooError for one of the user's own files."""
-    if hasattr(config, "root"):
+    if module is None and hasattr(config, "root"):
         raise ZooError(
             f"`{config.name}` takes your own files, so there is nothing to prepare. {_list_prepared()} To check a "
             "folder of videos    type: python -m zoo.data.check root=<folder>"
         )
     clips = build_set(config, "train", frozenset(), seed=0)
     videos = [clips.clip(index, 0, config.frames)["video"] for index in range(min(MAX_ROWS, len(clips)))]
+    if module is not None:
+        _print_survey(module.summarise(config))
     write_sheet(sheet, [_join_frames(to_uint8(to_rgb(video).numpy())) for video in videos], config.channels)
     _print_lines(
-        f"Nothing to download: `{config.name}` generates its clips.",
+        module.SOURCE if module is not None else f"Nothing to download: `{config.name}` generates its clips.",
         f"Contact sheet: {sheet.resolve()}",
         f"Type next: {_suggest_training(config.name, arguments)}",
     )
@@ -108,14 +115,14 @@ def _join_frames(video: RGBFrame) -> RGBFrame:
     return np.concatenate(spread_evenly(list(video), FRAMES_PER_ROW), axis=1)
 
 
-def _print_survey(survey: Survey, shown: Sequence[Segment]) -> None:
+def _print_survey(survey: Survey, shown: Sequence[Segment] = ()) -> None:
     _print_lines(survey.title)
     table = Table(*survey.headings, box=None)
     for row in survey.rows:
         table.add_row(*row)
     Console().print(table)
     rows = [f"  {number}: {segment.footage.video.name}" for number, segment in enumerate(shown, start=1)]
-    _print_lines(*survey.notes, "On the contact sheet:", *rows)
+    _print_lines(*survey.notes, *(["On the contact sheet:"] if rows else []), *rows)
 
 
 def _print_lines(*lines: str) -> None:

@@ -25,6 +25,8 @@ from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.suite import Measurement, Suite
 from zoo.types import Clip, sample_name
 
+BLACK = -1.0
+"""Value of a black pixel."""
 MEAN_CLIPS = 256
 """Training clips that are averaged."""
 
@@ -81,7 +83,11 @@ class Baseline:
     """Make the samples of a batch, (B, T, C, H, W)."""
 
     needs: str = ""
-    """What it is made from: `frames` (given ones), `labels` (and given frames), or "" for training clips."""
+    """What it is made from: `frames` (given ones, at least ``context``), `labels` (and given frames), `prediction`
+    (given frames and no labels), or "" for training clips."""
+
+    context: int = 1
+    """Least number of given frames of a baseline that is made from these."""
 
     ceiling: bool = False
     """Real clips of the training split: a bound from above, not a trivial sample."""
@@ -92,6 +98,19 @@ def repeat_frame(made: Made) -> Tensor:
     video = made.clip["video"]
     given = video[:, : made.context]
     return torch.cat([given, given[:, -1:].expand(-1, video.shape[1] - made.context, -1, -1, -1)], 1)
+
+
+def mean_of_given(made: Made) -> Tensor:
+    """The given frames, then their mean until the end."""
+    video = made.clip["video"]
+    given = video[:, : made.context]
+    return torch.cat([given, given.mean(1, keepdim=True).expand_as(video[:, made.context :])], 1)
+
+
+def black_frames(made: Made) -> Tensor:
+    """The given frames, then black. PSNR rewards it where most of a frame is black."""
+    video = made.clip["video"]
+    return torch.cat([video[:, : made.context], torch.full_like(video[:, made.context :], BLACK)], 1)
 
 
 def paint_labels(made: Made) -> Tensor:
@@ -137,6 +156,8 @@ def still_training_frames(made: Made) -> Tensor:
 
 BASELINES = (
     Baseline("repeated_frame", "given frame repeated", repeat_frame, "frames"),
+    Baseline("given_mean", "mean of the given frames", mean_of_given, "frames", context=2),
+    Baseline("black_frames", "black frames", black_frames, "prediction"),
     Baseline("label_colours", "each label in its mean colour of the given frame", paint_labels, "labels"),
     Baseline("training_mean", "mean of the training clips", training_mean),
     Baseline("one_training_clip", "one training clip for all", one_training_clip),
@@ -150,8 +171,18 @@ def find_baselines(context: int, paired: bool, from_labels: bool) -> list[Baseli
 
     paired: each sample has a real clip that it should equal. from_labels: the model is given label maps.
     """
-    possible = {"frames": context > 0, "labels": context > 0 and from_labels, "": not paired}
-    return [baseline for baseline in BASELINES if possible[baseline.needs]]
+    given = context > 0
+    possible = {
+        "frames": given,
+        "labels": given and from_labels,
+        "prediction": given and not from_labels,
+        "": not paired,
+    }
+    return [
+        baseline
+        for baseline in BASELINES
+        if possible[baseline.needs] and (not baseline.needs or context >= baseline.context)
+    ]
 
 
 class MeasuredBaseline:

@@ -165,6 +165,7 @@ CARDS = (
         ranks=True,
     ),
     MetricCard("flicker", "mean |x_t+1 - 2 x_t + x_t-1|", "motion:Flicker", ""),
+    MetricCard("sharpness", "gradient energy, as a ratio to that of real clips", "sharpness:Sharpness", ""),
     MetricCard(
         "motion", "mean length of the flow, pixels per frame; of DIS, noise on still walls", "motion:Motion", "", "flow"
     ),

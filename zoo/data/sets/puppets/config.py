@@ -43,7 +43,7 @@ CONDITION_CHANNELS = {"none": 0, "edges": 1, "distance": 2, "pose": 3}
 CARD = DataCard(
     name="puppets",
     title="Puppets: nine cartoon figures, ten actions, exact ground truth",
-    fields=frozenset(FIELDS),
+    fields=frozenset(FIELDS) - {"bounces"},
     licence="Apache-2.0",
 )
 
@@ -98,7 +98,7 @@ class PuppetsConfig(DataConfig):
         """Describe the clips: all fields, except `condition` if none was chosen."""
         absent = {"condition"} if self.condition == "none" else set()
         return ClipSpec(
-            fields=tuple(name for name in FIELDS if name not in absent),
+            fields=tuple(name for name in FIELDS if name in CARD.fields - absent),
             frames=self.frames,
             height=self.height,
             width=self.pixel_width,

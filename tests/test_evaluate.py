@@ -162,6 +162,8 @@ def test_a_hundred_draws_are_sampled_one_after_another(run, monkeypatch):
     [stored] = [result for result in own_results(run) if result.protocol.draws == 100]
     names = {"l1", "l1_best", "l1_worst", "ssim", "ssim_best", "ssim_worst"}
     assert {name: len(curve) for name, curve in stored.curves.items()} == dict.fromkeys(names, 3)
+    assert measured.plot == run / "curves" / "val-1x4f-c1-32x32px-d100.png"
+    assert measured.plot.is_file()
 
 
 @dataclass
@@ -213,6 +215,8 @@ def test_evaluation_is_logged_to_the_wandb_run_of_the_training(run, tmp_path, mo
         "dir": str(run.resolve()),
     }
     assert opened["settings"].init_timeout == opened["settings"].finish_timeout == 5
+    assert measured.plot is not None
+    assert isinstance(fake.logged[0].pop("val/curves@1x4f-c1-32x32px"), wandb.Image)
     assert fake.logged == [{"seen/clips": 1, measured.protocol.key("l1"): measured.metrics["l1"]}]
     assert (fake.saved, fake.finished) == (["run/results.jsonl"], 1)
     monkeypatch.delenv("WANDB_API_KEY")

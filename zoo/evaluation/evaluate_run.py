@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, cast
 
 from lightning.fabric.utilities import move_data_to_device
@@ -21,13 +22,15 @@ from zoo.evaluation.named_protocols import NamedProtocol
 from zoo.evaluation.past_baselines import Standing, compare_with_baselines
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import add_result
-from zoo.evaluation.suite import Suite
+from zoo.evaluation.suite import Measurement, Suite
 from zoo.evaluation.tools import check_classifier_on_real_clips, open_tools
 from zoo.model import VideoModel
+from zoo.runs.files import FRAME_CURVES
 from zoo.runs.load import data_config, find_checkpoint, load, read_config, training_seed
 from zoo.runs.wandb_logger import log_evaluation
 from zoo.settings import EvaluateSettings
 from zoo.types import Clip, SampleRequest, Split
+from zoo.visualization.frame_curves import draw_frame_curves
 
 MAX_DEFAULT_CLIPS = 256
 """Number of clips where the user gives none and the data set has as many."""
@@ -51,6 +54,9 @@ class EvaluationResult:
 
     baselines: dict[str, MetricValues] = field(default_factory=dict)
     """The same metrics of trivial samples, by the title of the row."""
+
+    plot: Path | None = None
+    """Image of the curves, if there are any."""
 
 
 def standings(results: Sequence[EvaluationResult]) -> dict[str, Standing]:
@@ -91,7 +97,8 @@ def evaluate_run(settings: EvaluateSettings, named: NamedProtocol | None = None)
         results += _evaluate(settings, model, config, context, classifier, named)
     folder = find_checkpoint(str(settings.run)).parent.resolve()
     values = {each.protocol.key(name): value for each in results for name, value in each.metrics.items()}
-    log_evaluation(folder, read_config(folder).get("logger", {}).get("project"), model.clips_seen, values)
+    plots = {each.protocol.key("curves"): each.plot for each in results if each.plot}
+    log_evaluation(folder, read_config(folder).get("logger", {}).get("project"), model.clips_seen, values, plots)
     return results
 
 
@@ -261,7 +268,25 @@ def _write_results(
     for title, rows in trivial.items():
         for row in rows:
             add_result(folder, model, row.metrics, row.protocol, given, row.curves, baseline=title)
-    return results
+    return [
+        replace(result, plot=_draw_curves(folder, model.card.name, each, trivial))
+        for result, each in zip(results, measured, strict=True)
+    ]
+
+
+def _draw_curves(
+    folder: Path, model: str, measured: Measurement, trivial: Mapping[str, Sequence[Measurement]]
+) -> Path | None:
+    """Plot the curves of a protocol, with those of the trivial rows, into the run folder; None if it has none."""
+    if not measured.curves:
+        return None
+    rows = {model: measured.curves} | {
+        title: row.curves for title, rows in trivial.items() for row in rows if row.protocol == measured.protocol
+    }
+    image = folder / FRAME_CURVES / f"{measured.protocol.split}-{measured.protocol.slug}.png"
+    image.parent.mkdir(exist_ok=True)
+    draw_frame_curves(rows, measured.protocol.context, image)
+    return image
 
 
 def _check_settings(settings: EvaluateSettings, model: VideoModel[Any], context: int, frames: int) -> None:

@@ -21,6 +21,8 @@ FILM_KINDS = ("given", "real", "generated")
 SAMPLES = "samples"
 """Folder with the samples of every validation round, and those of `zoo.sample`."""
 GALLERY_VIDEO, GALLERY_GRID, CURVES = "gallery.mp4", "gallery.png", "curves.png"
+FRAME_CURVES = "curves"
+"""Folder with a plot of paired metrics over frames for every protocol that `zoo.evaluate` measured."""
 LOCK = ".lock"
 JOB, OUTPUT = "job.json", "output.txt"
 """Record of a job of a sweep, and the output of the job."""

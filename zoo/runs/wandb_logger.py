@@ -138,8 +138,10 @@ def upload_files(logger: LazyWandbLogger, run: Path) -> None:
                 logger.run.save(str(run / pattern), base_path=str(run.parent), policy="now")
 
 
-def log_evaluation(run: Path, project: str, seen: int, metrics: Mapping[str, float]) -> None:
-    """Log the metrics of an evaluation, by key, to the wandb run of its training, and upload ``results.jsonl``.
+def log_evaluation(
+    run: Path, project: str, seen: int, metrics: Mapping[str, float], images: Mapping[str, Path] | None = None
+) -> None:
+    """Log the metrics and plots of an evaluation, by key, to the wandb run of its training; upload ``results.jsonl``.
 
     Does nothing unless the training was logged online and an API key is available: wandb cannot resume an offline run
     before it is synced. A server that does not answer costs seconds, and no result.
@@ -158,7 +160,8 @@ def log_evaluation(run: Path, project: str, seen: int, metrics: Mapping[str, flo
             mode="online", id=existing.id, resume="must", project=project, dir=str(run), settings=settings
         )
         _set_axis(opened)
-        opened.log({CLOCK: seen, **metrics})
+        plots = {key: wandb.Image(str(path)) for key, path in (images or {}).items()}
+        opened.log({CLOCK: seen, **metrics, **plots})
         with redirect_stderr(StringIO()):
             opened.save(str(run / RESULTS), base_path=str(run.parent), policy="now")
         opened.finish()

@@ -10,7 +10,7 @@ import mmap
 import pickletools
 import re
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
@@ -32,8 +32,22 @@ LEGACY_PICKLES = 5
 """Number of consecutive pickles in a file of torch before 1.6: magic number, version, system, content, storages."""
 
 
-def read_tensors(file: Path, what: str) -> Any:
+class PickledObject(dict[str, Any]):
+    """The attributes of a pickled object of a class that is not imported, by name."""
+
+    def __init__(self, *_: Any) -> None:
+        super().__init__()
+
+    def __setstate__(self, attributes: Any) -> None:
+        if isinstance(attributes, Mapping):
+            self.update(attributes)
+
+
+def read_tensors(file: Path, what: str, inert: Collection[str] = ()) -> Any:
     """Load a PyTorch file to the CPU. what: the kind of file, for the error message, such as ``a checkpoint``.
+
+    inert: full names of classes and functions that the file may mention, such as ``models.lstm.lstm``. None of them is
+    imported or called: objects of such a class, and results of such a function, are read as `PickledObject`.
 
     Raises ZooError for a file that is no PyTorch file, is truncated, would run code, decompresses to more than its
     size, or has tensors larger than their storage. Nothing large is allocated before that.
@@ -41,8 +55,9 @@ def read_tensors(file: Path, what: str) -> Any:
     try:
         with file.open("rb") as opened:
             is_zip = opened.read(4) == b"PK\x03\x04"
-            _check_pickles(_zipped_pickles(file) if is_zip else _legacy_pickles(opened))
-        content = torch.load(file, map_location="cpu", weights_only=True)
+            _check_pickles(_zipped_pickles(file) if is_zip else _legacy_pickles(opened), inert)
+        with torch.serialization.safe_globals([(PickledObject, name) for name in inert]):
+            content = torch.load(file, map_location="cpu", weights_only=True)
         for tensor in tensors_in(content):
             _check_storage(tensor)
     except ZooError:
@@ -83,8 +98,8 @@ def _legacy_pickles(opened: BinaryIO) -> Iterator[IO[bytes]]:
             yield cast(IO[bytes], mapped)
 
 
-def _check_pickles(pickles: Iterable[bytes | IO[bytes]]) -> None:
-    """Refuse a pickle that uses any global but the parts of tensors. Nothing is unpickled."""
+def _check_pickles(pickles: Iterable[bytes | IO[bytes]], inert: Collection[str]) -> None:
+    """Refuse a pickle that uses any global but the parts of tensors and the inert ones. Nothing is unpickled."""
     for each in pickles:
         strings: list[str] = []  # the last two, which STACK_GLOBAL takes as module and name
         for code, argument, _ in pickletools.genops(each):
@@ -92,7 +107,8 @@ def _check_pickles(pickles: Iterable[bytes | IO[bytes]]) -> None:
                 strings = [*strings[-1:], argument]
             if code.name in ("GLOBAL", "INST", "STACK_GLOBAL"):
                 name = argument if code.name != "STACK_GLOBAL" else " ".join(strings)
-                if code.name != "GLOBAL" or not ALLOWED_GLOBALS.fullmatch(str(name)):
+                allowed = ALLOWED_GLOBALS.fullmatch(str(name)) or str(name).replace(" ", ".") in inert
+                if code.name != "GLOBAL" or not allowed:
                     raise _RefusedError(
                         f"it uses {str(name).replace(' ', '.')}, which no tensor needs, so it would run code. "
                         "Nothing was run. Do not open the file with other programs either."

@@ -16,9 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zoo.evaluation.metric import PairedMetric, Setup
+from zoo.evaluation.metric import Setup
 from zoo.evaluation.metrics.pixels import PSNR
-from zoo.evaluation.metrics.ssim import SSIM
 from zoo.models.svg.config import SVGConfig
 from zoo.models.svg.convert import convolution_names, describe, recurrent_name, released_values, translate
 from zoo.models.svg.model import SVG, from_unit_range
@@ -221,41 +220,45 @@ def roll_out_codes(record: Record, model: SVG) -> dict[str, Tensor]:
 
 
 def replay_metrics(record: Record) -> dict[str, Any]:
-    """Metrics of every frame: the zoo's PSNR and SSIM, and the SSIM of scikit-image that the release chose samples by."""
+    """Metrics of every frame: the zoo's PSNR, and two forms of SSIM for frames in [0, 1]; that of the zoo is for frames
+    in [-1, 1], which changes its luminance term."""
     made = record["made"]
     real = record["real"][:, None].expand_as(made)
     shape = made.shape[:3]
     one, other = (from_unit_range(x).flatten(0, 2) for x in (made, real))
 
-    def by_channel(metric: PairedMetric) -> Tensor:
-        values = [metric.compare(one[:, [c]], other[:, [c]]) for c in range(one.shape[1])]
-        return torch.stack(values).mean(0).view(shape)
-
-    setup = Setup(frames=shape[2], clips=shape[0])
-    chosen_by = uniform_ssim(made.flatten(0, 2), real.flatten(0, 2)).view(shape)
+    metric = PSNR("psnr", Setup(frames=shape[2], clips=shape[0]))
+    pair = (made.flatten(0, 2), real.flatten(0, 2))
+    uniform = torch.full((7, 7), 1 / 49, dtype=torch.float64)
+    chosen_by = ssim(pair, uniform, 2.0, 49 / 48).view(shape)  # as scikit-image took frames in [0, 1] then
     best = chosen_by.mean(-1).argmax(-1).tolist()
     errors = (made - real).square().mean((3, 4, 5))
-    psnr, ssim = by_channel(PSNR("psnr", setup)), by_channel(SSIM("ssim", setup))
-    whole = PSNR("psnr", setup).compare(one, other).view(shape)
-    found = {"mse": errors, "psnr": psnr, "ssim": chosen_by, "finn_ssim": ssim, "finn_psnr": whole, "best": best}
-    return {"train": found}
+    channels = [metric.compare(one[:, [c]], other[:, [c]]) for c in range(one.shape[1])]
+    psnr, whole = torch.stack(channels).mean(0).view(shape), metric.compare(one, other).view(shape)
+    found = {"mse": errors, "psnr": psnr, "ssim": chosen_by, "finn_psnr": whole, "best": best}
+    axis = torch.arange(11, dtype=torch.float64) - 5
+    window = torch.outer(*[torch.exp(-axis.square() / (2 * 1.5**2))] * 2)
+    return {"train": {**found, "finn_ssim": ssim(pair, window / window.sum(), 1.0, 1.0).view(shape)}}
 
 
-def uniform_ssim(images: Tensor, others: Tensor) -> Tensor:
-    """SSIM of scikit-image as the release calls it, (N, C, H, W) twice -> (N,): uniform window of 7 px, covariances of a
-    sample, values in a range of 2 although those of frames in [0, 1] have one of 1."""
-    window, value_range = 7, 2.0
-    sample = window**2 / (window**2 - 1)
-    means = [F.avg_pool2d(x, window, 1) for x in (images, others)]
+def ssim(pair: tuple[Tensor, Tensor], window: Tensor, value_range: float, sample: float) -> Tensor:
+    """SSIM of images (N, C, H, W) under a window, at every place where it fits: (N,).
+
+    sample: factor on the covariances. value_range: that of the pixels, which sets the two constants.
+    """
+
+    def mean(x: Tensor) -> Tensor:
+        return F.conv2d(x.flatten(0, 1)[:, None], window[None, None]).unflatten(0, x.shape[:2])
+
+    means = [mean(x) for x in pair]
 
     def covariance(i: int, j: int) -> Tensor:
-        pair = (images, others)
-        return sample * (F.avg_pool2d(pair[i] * pair[j], window, 1) - means[i] * means[j])
+        return sample * (mean(pair[i] * pair[j]) - means[i] * means[j])
 
     c1, c2 = (0.01 * value_range) ** 2, (0.03 * value_range) ** 2
     top = (2 * means[0] * means[1] + c1) * (2 * covariance(0, 1) + c2)
     bottom = (means[0].square() + means[1].square() + c1) * (covariance(0, 0) + covariance(1, 1) + c2)
-    return (top / bottom).mean((1, 2, 3))
+    return (top / bottom).flatten(1).mean(1)
 
 
 REPLAYS = {

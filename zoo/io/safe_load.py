@@ -7,10 +7,13 @@ to more than their size, pickled calls that allocate unlimited memory, and tenso
 from __future__ import annotations
 
 import mmap
+import pickle
 import pickletools
 import re
 import zipfile
+from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
@@ -28,6 +31,20 @@ ALLOWED_GLOBALS = re.compile(
     r"|torch\.nn\.parameter Parameter|collections (OrderedDict|Counter)|(builtins|__builtin__) set|_codecs encode"
 )
 """The globals that a pickle may use. torch allows more, such as ``bytearray(10**12)``, which fills the memory."""
+STORAGES = {
+    "FloatStorage": torch.float32,
+    "DoubleStorage": torch.float64,
+    "HalfStorage": torch.float16,
+    "LongStorage": torch.int64,
+    "IntStorage": torch.int32,
+    "ByteStorage": torch.uint8,
+}
+CONTAINERS = {
+    ("collections", "OrderedDict"): OrderedDict,
+    ("builtins", "set"): set,
+    ("__builtin__", "set"): set,
+}
+LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PICKLES = 5
 """Number of consecutive pickles in a file of torch before 1.6: magic number, version, system, content, storages."""
 
@@ -56,8 +73,11 @@ def read_tensors(file: Path, what: str, inert: Collection[str] = ()) -> Any:
         with file.open("rb") as opened:
             is_zip = opened.read(4) == b"PK\x03\x04"
             _check_pickles(_zipped_pickles(file) if is_zip else _legacy_pickles(opened), inert)
-        with torch.serialization.safe_globals([(PickledObject, name) for name in inert]):
-            content = torch.load(file, map_location="cpu", weights_only=True)
+        if inert and not is_zip:
+            content = _read_legacy_modules(file, inert)
+        else:
+            with torch.serialization.safe_globals([(PickledObject, name) for name in inert]):
+                content = torch.load(file, map_location="cpu", weights_only=True)
         for tensor in tensors_in(content):
             _check_storage(tensor)
     except ZooError:
@@ -113,6 +133,73 @@ def _check_pickles(pickles: Iterable[bytes | IO[bytes]], inert: Collection[str])
                         f"it uses {str(name).replace(' ', '.')}, which no tensor needs, so it would run code. "
                         "Nothing was run. Do not open the file with other programs either."
                     )
+
+
+def _read_legacy_modules(file: Path, inert: Collection[str]) -> Any:
+    """Read a file of torch before 1.6 with whole modules, which torch only loads together with their classes.
+
+    It is a sequence of pickles (`LEGACY_PICKLES`; the last one lists the storages), and the contents of the storages.
+    """
+    with file.open("rb") as opened:
+        reader = _LegacyUnpickler(opened, inert, file.stat().st_size)
+        parts = [reader.load()]
+        for _ in range(LEGACY_PICKLES - 1):
+            reader = reader.continued()
+            parts.append(reader.load())
+        _, _, system, content, keys = parts
+        if parts[0] != LEGACY_MAGIC or not (isinstance(system, dict) and system.get("little_endian")):
+            raise _RefusedError("it is not a little-endian file of torch before 1.6.")
+        for key in keys:
+            storage = reader.storages[key].untyped()
+            count = int.from_bytes(opened.read(8), "little")
+            if count != reader.storages[key].size() or opened.readinto(memoryview(_bytes_of(storage))) != len(storage):
+                raise EOFError
+    return content
+
+
+def _bytes_of(storage: torch.UntypedStorage) -> Any:
+    return torch.empty(0, dtype=torch.uint8).set_(storage).numpy()
+
+
+class _LegacyUnpickler(pickle.Unpickler):
+    """Builds only tensors, plain containers and `PickledObject`. limit: bytes that all storages may have together."""
+
+    def __init__(self, opened: BinaryIO, inert: Collection[str], limit: int) -> None:
+        super().__init__(opened)
+        self.opened, self.inert, self.left = opened, inert, limit
+        self.storages: dict[str, torch.TypedStorage] = {}
+        self.object_class = type("PickledObject", (PickledObject,), {})  # its own: a pickle may set attributes of it
+
+    def continued(self) -> _LegacyUnpickler:
+        """A reader of the next pickle of the file, with the same storages."""
+        reader = _LegacyUnpickler(self.opened, self.inert, self.left)
+        reader.storages = self.storages
+        return reader
+
+    def find_class(self, module: str, name: str) -> Any:
+        """The inert class, a part of a tensor, or a container."""
+        if f"{module}.{name}" in self.inert:
+            return self.object_class
+        if module == "torch" and name in STORAGES:
+            return STORAGES[name]
+        if module == "torch._utils" and name in ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter"):
+            return partial(getattr(torch._utils, name))
+        if (module, name) in CONTAINERS:
+            return CONTAINERS[module, name]
+        raise pickle.UnpicklingError(f"{module}.{name} is not expected in it")
+
+    def persistent_load(self, pid: Any) -> Any:
+        """A storage, filled later, or the class of a module, without its source."""
+        if pid[0] == "module":
+            return pid[1]
+        _, dtype, key, _, count, view = pid
+        if view is not None or not isinstance(dtype, torch.dtype) or not 0 <= count * dtype.itemsize <= self.left:
+            raise _RefusedError("it holds a storage that is larger than the file, or a part of another one.")
+        if key not in self.storages:
+            self.left -= count * dtype.itemsize
+            storage = torch.UntypedStorage(count * dtype.itemsize)
+            self.storages[key] = torch.TypedStorage(wrap_storage=storage, dtype=dtype, _internal=True)
+        return self.storages[key]
 
 
 def tensors_in(content: Any) -> Iterator[Tensor]:

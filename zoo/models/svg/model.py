@@ -1,7 +1,7 @@
 """SVG (Denton and Fergus, ICML 2018): predict the next frame from the past and a latent variable z.
 
-The posterior sees the frame that is predicted, the prior only those before it. Training maximises the bound: the squared
-error of every predicted frame plus β times the KL divergence of posterior and prior. Samples draw z from the prior.
+The posterior sees the frame that is predicted, the prior only those before it. Training minimises the squared error of
+every predicted frame plus β times the KL divergence of posterior and prior. Samples draw z from the prior.
 
 All true frames are known in training, so every frame is encoded once, the LSTMs run over whole clips, and the decoder
 sees all codes at once. Batch norm still uses the statistics of every time step (`zoo.blocks.step_norm`).

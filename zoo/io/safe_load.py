@@ -146,19 +146,20 @@ def _read_legacy_modules(file: Path, inert: Collection[str]) -> Any:
         for _ in range(LEGACY_PICKLES - 1):
             reader = reader.continued()
             parts.append(reader.load())
-        _, _, system, content, keys = parts
-        if parts[0] != LEGACY_MAGIC or not (isinstance(system, dict) and system.get("little_endian")):
+        magic, _, system, content, keys = parts
+        if magic != LEGACY_MAGIC or not (isinstance(system, dict) and system.get("little_endian")):
             raise _RefusedError("it is not a little-endian file of torch before 1.6.")
         for key in keys:
-            storage = reader.storages[key].untyped()
+            storage = reader.storages[key]._untyped_storage
             count = int.from_bytes(opened.read(8), "little")
-            if count != reader.storages[key].size() or opened.readinto(memoryview(_bytes_of(storage))) != len(storage):
+            if count != reader.storages[key]._size() or opened.readinto(_bytes_of(storage)) != len(storage):
                 raise EOFError
     return content
 
 
 def _bytes_of(storage: torch.UntypedStorage) -> Any:
-    return torch.empty(0, dtype=torch.uint8).set_(storage).numpy()
+    """The memory of a storage, to be written to."""
+    return memoryview(torch.empty(0, dtype=torch.uint8).set_(storage).numpy())
 
 
 class _LegacyUnpickler(pickle.Unpickler):

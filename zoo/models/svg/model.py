@@ -92,7 +92,7 @@ class SVG(VideoModel[SVGConfig]):
         predicted, _ = self.predictor(torch.cat(parts, -1))
         maps = self.skip_projection([skip[:, : self.skip_frames(video.shape[1])] for skip in skips])
         errors = self.decoder(predicted, maps) - video[:, 1:]
-        terms = {"reconstruction": errors.float().square().mean((0, 2, 3, 4))}
+        terms = {"reconstruction": errors.square().mean((0, 2, 3, 4))}
         if posterior is not None and prior is not None:
             terms["kl"] = kl_divergence(posterior, prior).sum(-1).mean(0)
         return terms

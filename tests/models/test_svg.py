@@ -108,6 +108,18 @@ def test_batch_norm_per_time_step():
     assert torch.allclose(together, (x.flatten() - 8.5) / x.flatten().std(correction=0))
 
 
+def test_other_norm_layers_have_the_same_statistics():
+    """A layer of another class, such as one synced over processes, is called once per time step."""
+
+    class Other(nn.BatchNorm2d):
+        pass
+
+    x, layers = torch.randn(4, 3, 2, 5, 5), (nn.BatchNorm2d(2), Other(2))
+    assert torch.allclose(*(normalise_steps(layer, x, NormPlan()) for layer in layers), atol=1e-5)
+    for key, value in layers[0].state_dict().items():
+        assert torch.allclose(value, layers[1].state_dict()[key]), key
+
+
 def test_evaluation_uses_the_statistics_of_the_batch_on_request():
     norm = nn.BatchNorm2d(1, eps=1e-12).eval()
     x = torch.tensor([1.0, 3.0]).view(2, 1, 1, 1, 1)

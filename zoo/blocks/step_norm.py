@@ -44,7 +44,7 @@ def normalise_steps(norm: nn.BatchNorm2d, x: Tensor, plan: NormPlan) -> Tensor:
     if not uses_batch or over_time or (norm.training and steps == 1):
         return norm(x.flatten(0, 1)).unflatten(0, (batch, steps))
     if norm.training and type(norm) is not nn.BatchNorm2d:  # synced over ranks
-        return torch.stack([norm(frame) for frame in x.unbind(1)], 1)
+        return _normalise_one_by_one(norm, x)
     return _normalise_folded(norm, x)
 
 
@@ -73,3 +73,22 @@ def _normalise_folded(norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
             norm.running_var.copy_(variances.view(steps, channels).mean(0))
             norm.num_batches_tracked.add_(1)
     return folded.view(batch, steps, channels, height, width)
+
+
+def _normalise_one_by_one(norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
+    """The same by one call of the layer per time step, for layers that compute statistics in their own way."""
+    running = [norm.running_mean, norm.running_var]
+    before = [each.clone() for each in running if each is not None]
+    frames, after = [], []
+    for frame in x.unbind(1):
+        for buffer, value in zip(running, before, strict=True):
+            assert buffer is not None
+            buffer.copy_(value)
+        frames.append(norm(frame))
+        after.append(torch.stack([each for each in running if each is not None]))
+    for buffer, value in zip(running, torch.stack(after).mean(0), strict=True):
+        assert buffer is not None
+        buffer.copy_(value)
+    if norm.num_batches_tracked is not None:
+        norm.num_batches_tracked.sub_(x.shape[1] - 1)
+    return torch.stack(frames, 1)

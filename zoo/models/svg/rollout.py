@@ -61,9 +61,8 @@ class Rollout:
         posterior instead of a draw. action: (B, A).
         """
         self.step += 1
-        known = torch.cat([previous.code, action[:, None].to(previous.code.dtype)], -1)
         parts = [previous.code, action[:, None].to(previous.code.dtype)]
-        self._advance_prior(known)
+        self._advance_prior(torch.cat(parts, -1))
         if self.model.posterior is not None:
             self.latent = self._latent(truth, mean, previous.code)
             parts.insert(1, self.latent)

@@ -21,7 +21,7 @@ from zoo.help.text import Section, Setting, asks_for_help, settings_of, show_hel
 from zoo.settings import ConvertSettings
 
 FOLDERS = (
-    Setting("from", "str", "<folder>", "Folder with the released weights, <epoch>_net_<part>.pth."),
+    Setting("from", "str", "<path>", "Folder with the released weights, <epoch>_net_<part>.pth; of svg, a file."),
     Setting("to", "str", "<folder>", "Run folder to write; it must not contain a run."),
 )
 """Settings that cannot be fields of a dataclass, since `from` is a keyword of Python."""
@@ -87,7 +87,12 @@ def main() -> None:
         return
     name, source, run, settings = read_arguments(sys.argv[1:])
     written = convert(name, source, run, settings)
-    print(f"{written}\nmore     python -m zoo.sample run={run} given=<folder of label maps or drawings>")
+    print(f"{written}\nmore     python -m zoo.sample run={run} given=<{_input(name)}>")
+
+
+def _input(name: str) -> str:
+    """What a converted model takes, for a message."""
+    return "folder of label maps or drawings" if "translate" in MODELS.find(name).card.tasks else "video"
 
 
 if __name__ == "__main__":

@@ -60,6 +60,7 @@ TINY = {
                  "model.free_bits=0.01", "model.norm=batch", "data.labelled_fraction=0.5"],
     "classifier": ["model.width=8", "model.blocks=3", "data.transitions=0.5"],
     "segmenter": ["model.width=4"],
+    "svg": ["model.width=4", "model.code=16", "model.latent=4", "model.hidden=32", "model.context=1"],
 }  # fmt: skip
 EXACT = "trainer.precision=64-true"
 """In single precision the adversaries amplify rounding errors, and so does Adam where gradients are such errors."""

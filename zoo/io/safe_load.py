@@ -7,10 +7,13 @@ to more than their size, pickled calls that allocate unlimited memory, and tenso
 from __future__ import annotations
 
 import mmap
+import pickle
 import pickletools
 import re
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
@@ -28,12 +31,40 @@ ALLOWED_GLOBALS = re.compile(
     r"|torch\.nn\.parameter Parameter|collections (OrderedDict|Counter)|(builtins|__builtin__) set|_codecs encode"
 )
 """The globals that a pickle may use. torch allows more, such as ``bytearray(10**12)``, which fills the memory."""
+STORAGES = {
+    "FloatStorage": torch.float32,
+    "DoubleStorage": torch.float64,
+    "HalfStorage": torch.float16,
+    "LongStorage": torch.int64,
+    "IntStorage": torch.int32,
+    "ByteStorage": torch.uint8,
+}
+CONTAINERS = {
+    ("collections", "OrderedDict"): OrderedDict,
+    ("builtins", "set"): set,
+    ("__builtin__", "set"): set,
+}
+LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PICKLES = 5
 """Number of consecutive pickles in a file of torch before 1.6: magic number, version, system, content, storages."""
 
 
-def read_tensors(file: Path, what: str) -> Any:
+class PickledObject(dict[str, Any]):
+    """The attributes of a pickled object of a class that is not imported, by name."""
+
+    def __init__(self, *_: Any) -> None:
+        super().__init__()
+
+    def __setstate__(self, attributes: Any) -> None:
+        if isinstance(attributes, Mapping):
+            self.update(attributes)
+
+
+def read_tensors(file: Path, what: str, inert: Collection[str] = ()) -> Any:
     """Load a PyTorch file to the CPU. what: the kind of file, for the error message, such as ``a checkpoint``.
+
+    inert: full names of classes and functions that the file may mention, such as ``models.lstm.lstm``. None of them is
+    imported or called: objects of such a class, and results of such a function, are read as `PickledObject`.
 
     Raises ZooError for a file that is no PyTorch file, is truncated, would run code, decompresses to more than its
     size, or has tensors larger than their storage. Nothing large is allocated before that.
@@ -41,8 +72,12 @@ def read_tensors(file: Path, what: str) -> Any:
     try:
         with file.open("rb") as opened:
             is_zip = opened.read(4) == b"PK\x03\x04"
-            _check_pickles(_zipped_pickles(file) if is_zip else _legacy_pickles(opened))
-        content = torch.load(file, map_location="cpu", weights_only=True)
+            _check_pickles(_zipped_pickles(file) if is_zip else _legacy_pickles(opened), inert)
+        if inert and not is_zip:
+            content = _read_legacy_modules(file, inert)
+        else:
+            with torch.serialization.safe_globals([(PickledObject, name) for name in inert]):
+                content = torch.load(file, map_location="cpu", weights_only=True)
         for tensor in tensors_in(content):
             _check_storage(tensor)
     except ZooError:
@@ -83,8 +118,8 @@ def _legacy_pickles(opened: BinaryIO) -> Iterator[IO[bytes]]:
             yield cast(IO[bytes], mapped)
 
 
-def _check_pickles(pickles: Iterable[bytes | IO[bytes]]) -> None:
-    """Refuse a pickle that uses any global but the parts of tensors. Nothing is unpickled."""
+def _check_pickles(pickles: Iterable[bytes | IO[bytes]], inert: Collection[str]) -> None:
+    """Refuse a pickle that uses any global but the parts of tensors and the inert ones. Nothing is unpickled."""
     for each in pickles:
         strings: list[str] = []  # the last two, which STACK_GLOBAL takes as module and name
         for code, argument, _ in pickletools.genops(each):
@@ -92,11 +127,85 @@ def _check_pickles(pickles: Iterable[bytes | IO[bytes]]) -> None:
                 strings = [*strings[-1:], argument]
             if code.name in ("GLOBAL", "INST", "STACK_GLOBAL"):
                 name = argument if code.name != "STACK_GLOBAL" else " ".join(strings)
-                if code.name != "GLOBAL" or not ALLOWED_GLOBALS.fullmatch(str(name)):
+                allowed = ALLOWED_GLOBALS.fullmatch(str(name)) or str(name).replace(" ", ".") in inert
+                if code.name != "GLOBAL" or not allowed:
                     raise _RefusedError(
                         f"it uses {str(name).replace(' ', '.')}, which no tensor needs, so it would run code. "
                         "Nothing was run. Do not open the file with other programs either."
                     )
+
+
+def _read_legacy_modules(file: Path, inert: Collection[str]) -> Any:
+    """Read a file of torch before 1.6 with whole modules, which torch only loads together with their classes.
+
+    It is a sequence of pickles (`LEGACY_PICKLES`; the last one lists the storages), and the contents of the storages.
+    """
+    with file.open("rb") as opened:
+        reader = _LegacyUnpickler(opened, inert, file.stat().st_size)
+        parts = [reader.load()]
+        for _ in range(LEGACY_PICKLES - 1):
+            reader = reader.continued()
+            parts.append(reader.load())
+        magic, _, system, content, keys = parts
+        if magic != LEGACY_MAGIC or not (isinstance(system, dict) and system.get("little_endian")):
+            raise _RefusedError("it is not a little-endian file of torch before 1.6.")
+        for key in keys:
+            storage = reader.storages[key]._untyped_storage
+            count, expected = (
+                int.from_bytes(opened.read(8), "little"),
+                len(storage) // reader.storages[key].dtype.itemsize,
+            )
+            if count != expected or opened.readinto(_bytes_of(storage)) != len(storage):
+                raise EOFError
+    return content
+
+
+def _bytes_of(storage: torch.UntypedStorage) -> Any:
+    """The memory of a storage, to be written to."""
+    memory: Any = torch.empty(0, dtype=torch.uint8).set_(storage).numpy()
+    return memoryview(memory)
+
+
+class _LegacyUnpickler(pickle.Unpickler):
+    """Builds only tensors, plain containers and `PickledObject`. limit: bytes that all storages may have together."""
+
+    def __init__(self, opened: BinaryIO, inert: Collection[str], limit: int) -> None:
+        super().__init__(opened)
+        self.opened, self.inert, self.left = opened, inert, limit
+        self.storages: dict[str, torch.TypedStorage] = {}
+        self.object_class = type("PickledObject", (PickledObject,), {})  # its own: a pickle may set attributes of it
+
+    def continued(self) -> _LegacyUnpickler:
+        """A reader of the next pickle of the file, with the same storages."""
+        reader = _LegacyUnpickler(self.opened, self.inert, self.left)
+        reader.storages = self.storages
+        return reader
+
+    def find_class(self, module: str, name: str) -> Any:
+        """The inert class, a part of a tensor, or a container."""
+        if f"{module}.{name}" in self.inert:
+            return self.object_class
+        if module == "torch" and name in STORAGES:
+            return STORAGES[name]
+        if module == "torch._utils" and name in ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter"):
+            return partial(getattr(torch._utils, name))
+        if (module, name) in CONTAINERS:
+            return CONTAINERS[module, name]
+        raise pickle.UnpicklingError(f"{module}.{name} is not expected in it")
+
+    def persistent_load(self, pid: Any) -> Any:
+        """A storage, filled later, or the class of a module, without its source."""
+        if pid[0] == "module":
+            return pid[1]
+        _, dtype, key, _, count, view = pid
+        if view is not None or not isinstance(dtype, torch.dtype) or not 0 <= count * dtype.itemsize <= self.left:
+            raise _RefusedError("it holds a storage that is larger than the file, or a part of another one.")
+        if key not in self.storages:
+            self.left -= count * dtype.itemsize
+            memory = torch.zeros(count * dtype.itemsize, dtype=torch.uint8)
+            typed: Any = torch.TypedStorage
+            self.storages[key] = typed(wrap_storage=memory.untyped_storage(), dtype=dtype, _internal=True)
+        return self.storages[key]
 
 
 def tensors_in(content: Any) -> Iterator[Tensor]:

@@ -162,10 +162,8 @@ class Decoder(nn.Module):
         for layers, level in zip(self.levels, reversed(maps), strict=True):
             if self.upsamples:
                 x = split_time(F.interpolate(x.flatten(0, 1), scale_factor=2.0), codes.shape[1])
-            first, *others = layers.children()
-            x = first(x, level)
-            for layer in others:
-                x = layer(x)
+            for number, layer in enumerate(layers.children()):
+                x = layer(x, level) if number == 0 else layer(x)
         x = convolve(self.last, x)
         return (x if self.upsamples else x + hold_last(maps[0], x.shape[1])).sigmoid()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import yaml
 from markdown_tables import code, plain, table
+from omegaconf import OmegaConf
 from settings_tables import settings_table
 
 from zoo.card import MODELS, SMALL, ModelConfig
@@ -80,7 +81,10 @@ def model_settings() -> str:
 
 def _preset_table(config: type[ModelConfig], name: str) -> str:
     """The defaults that a preset of a model changes."""
-    rows = [[code(f"model.{setting}"), code(typed({"": value}, ""))] for setting, value in config.presets[name].items()]
+    rows = [
+        [code(f"model.{setting}"), code(typed(OmegaConf.create({"x": value}), "x"))]
+        for setting, value in config.presets[name].items()
+    ]
     return f"`model.preset={name}` changes these defaults:\n\n{table(['setting', 'default'], rows)}"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.golden.svg_digits import replay
+from tests.golden.svg import replay
 from tests.helpers.paths import GOLDEN
 from zoo.data import prepare
 from zoo.data.base import build_set

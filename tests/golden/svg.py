@@ -12,12 +12,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from zoo.data.sets.moving_mnist.render import Rendering
+from zoo.data.sets.moving_mnist.trajectories import Room, Trajectory, svg_trajectory
 from zoo.evaluation.metric import Setup
 from zoo.evaluation.metrics.pixels import PSNR
+from zoo.evaluation.metrics.ssim import SSIM
 from zoo.models.svg.config import SVGConfig
 from zoo.models.svg.convert import convolution_names, describe, recurrent_name, released_values, translate
 from zoo.models.svg.model import SVG, from_unit_range
@@ -220,14 +224,15 @@ def roll_out_codes(record: Record, model: SVG) -> dict[str, Tensor]:
 
 
 def replay_metrics(record: Record) -> dict[str, Any]:
-    """Metrics of every frame: the zoo's PSNR, and two forms of SSIM for frames in [0, 1]; that of the zoo is for frames
-    in [-1, 1], which changes its luminance term."""
+    """Metrics of every frame: the zoo's PSNR and SSIM (the record's ``finn_ssim``), and the SSIM that the release chose
+    the best sample by, a form of its own."""
     made = record["made"]
     real = record["real"][:, None].expand_as(made)
     shape = made.shape[:3]
     one, other = (from_unit_range(x).flatten(0, 2) for x in (made, real))
 
-    metric = PSNR("psnr", Setup(frames=shape[2], clips=shape[0]))
+    setup = Setup(frames=shape[2], clips=shape[0])
+    metric = PSNR("psnr", setup)
     pair = (made.flatten(0, 2), real.flatten(0, 2))
     uniform = torch.full((7, 7), 1 / 49, dtype=torch.float64)
     chosen_by = ssim(pair, uniform, 2.0, 49 / 48).view(shape)  # as scikit-image took frames in [0, 1] then
@@ -236,9 +241,7 @@ def replay_metrics(record: Record) -> dict[str, Any]:
     channels = [metric.compare(one[:, [c]], other[:, [c]]) for c in range(one.shape[1])]
     psnr = torch.stack(channels).mean(0).view(shape)
     found = {"mse": errors, "psnr": psnr, "ssim": chosen_by, "finn_psnr": psnr, "best": best}
-    axis = torch.arange(11, dtype=torch.float64) - 5
-    window = torch.outer(*[torch.exp(-axis.square() / (2 * 1.5**2))] * 2)
-    return {"train": {**found, "finn_ssim": ssim(pair, window / window.sum(), 1.0, 1.0).view(shape)}}
+    return {"train": {**found, "finn_ssim": SSIM("ssim", setup).compare(one, other).view(shape)}}
 
 
 def ssim(pair: tuple[Tensor, Tensor], window: Tensor, value_range: float, sample: float) -> Tensor:
@@ -261,7 +264,35 @@ def ssim(pair: tuple[Tensor, Tensor], window: Tensor, value_range: float, sample
     return (top / bottom).flatten(1).mean(1)
 
 
+# ---------------------------------------------------------------- moving digits
+
+
+def replay_digits(record: Record) -> dict[str, Any]:
+    """Frames of moving digits from given random draws, and how many draws each digit used."""
+    options = record["options"]
+    room = options["image_size"] - options["digit_size"]
+    moved = [_move(draws, options, Room(room, room)) for draws in record["draws"]]
+    positions = np.stack([trajectory.positions for trajectory, _ in moved])
+    size, digits = options["image_size"], record["digits"].float().numpy()
+    frames = Rendering(digits, positions, size, size, added=True).frames
+    return {"train": {"clip": torch.from_numpy(frames)[:, None], "draws_used": [used for _, used in moved]}}
+
+
+def _move(draws: list[list[int]], options: Mapping[str, Any], room: Room) -> tuple[Trajectory, int]:
+    """Move a digit with given draws, [low, high, value] each; returns how many were used, too."""
+    left = list(draws)
+
+    def draw(low: int, high: int) -> int:
+        wanted_low, wanted_high, value = left.pop(0)
+        assert (low, high) == (wanted_low, wanted_high)
+        return value
+
+    trajectory = svg_trajectory(draw, options["seq_len"], room, redraws=not options["deterministic"])
+    return trajectory, len(draws) - len(left)
+
+
 REPLAYS = {
+    "svg_moving_digits": replay_digits,
     "svg_metrics": replay_metrics,
     "svg_backbone": replay_backbone,
     "svg_train_step": replay_train_step,

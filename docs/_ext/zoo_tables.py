@@ -81,10 +81,8 @@ def model_settings() -> str:
 
 def _preset_table(config: type[ModelConfig], name: str) -> str:
     """The defaults that a preset of a model changes."""
-    rows = [
-        [code(f"model.{setting}"), code(typed(OmegaConf.create({"x": value}), "x"))]
-        for setting, value in config.presets[name].items()
-    ]
+    values = OmegaConf.create(dict(config.presets[name]))
+    rows = [[code(f"model.{setting}"), code(typed(values, str(setting)))] for setting in values]
     return f"`model.preset={name}` changes these defaults:\n\n{table(['setting', 'default'], rows)}"
 
 

@@ -40,9 +40,7 @@ class Standing:
         if rows:
             return f"not past: {'; '.join(rows)}"
         if self.undecided:
-            return (
-                "past or not past the trivial rows: unknown without a paired metric or a distance of sets, such as kvd"
-            )
+            return "unknown whether past the trivial rows: no paired metric and no distance of sets, such as kvd"
         return "past every trivial row" if self.past else ""
 
 

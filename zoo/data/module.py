@@ -272,10 +272,12 @@ class VideoData(LightningDataModule):
     def first_training_batches(self, number: int) -> Iterator[tuple[int, Clip]]:
         """Yield the first ``number`` training clips in batches, each with the index of its first clip.
 
-        They are the same at every call and on every rank. Raises ZooError for a clip that cannot be read.
+        They are the same at every call and on every rank: a batch is as large as that of a step over all ranks. Raises
+        ZooError for a clip that cannot be read.
         """
         clips = KeyedClips(self.config, "train", self.fields, self.seed)
-        number, size = min(number, len(clips.full_size)), self.config.batch_size
+        number = min(number, len(clips.full_size))
+        size = self.config.batch_size * (self.trainer.world_size if self.trainer else 1)
         for first in range(0, number, size):
             keys = [ClipKey(index, 0, self.config.frames) for index in range(first, min(first + size, number))]
             batch = collate([clips[key] for key in keys])

@@ -111,7 +111,7 @@ class Encoder(nn.Module):
                 x = layer(x)
             skips.append(x)
             if self.pools:
-                x = F.max_pool2d(x.flatten(0, 1), 2).unflatten(0, video.shape[:2])
+                x = split_time(F.max_pool2d(x.flatten(0, 1), 2), video.shape[1])
         return self.head(x).flatten(2), skips
 
 
@@ -161,9 +161,10 @@ class Decoder(nn.Module):
         x = self.first(codes[..., None, None])
         for layers, level in zip(self.levels, reversed(maps), strict=True):
             if self.upsamples:
-                x = F.interpolate(x.flatten(0, 1), scale_factor=2.0).unflatten(0, codes.shape[:2])
-            for number, layer in enumerate(layers):  # type: ignore[arg-type]
-                x = layer(x, level) if number == 0 else layer(x)
+                x = split_time(F.interpolate(x.flatten(0, 1), scale_factor=2.0), codes.shape[1])
+            skip: Tensor | None = level
+            for layer in layers:  # type: ignore[attr-defined]
+                x, skip = layer(x, skip), None
         x = convolve(self.last, x)
         return (x if self.upsamples else x + hold_last(maps[0], x.shape[1])).sigmoid()
 
@@ -186,7 +187,12 @@ def _merging_convolution(plan: FramePlan, level: int, channels: int) -> nn.Conv2
 
 def convolve(convolution: nn.Module, x: Tensor) -> Tensor:
     """Apply a convolution of images to clips, (B, T, …) -> (B, T, …)."""
-    return convolution(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+    return split_time(convolution(x.flatten(0, 1)), x.shape[1])
+
+
+def split_time(images: Tensor, frames: int) -> Tensor:
+    """(B T, …) -> (B, T, …)."""
+    return images.reshape(-1, frames, *images.shape[1:])
 
 
 def hold_last(maps: Tensor, frames: int) -> Tensor:

@@ -39,10 +39,11 @@ def normalise_steps(norm: nn.BatchNorm2d, x: Tensor, plan: NormPlan) -> Tensor:
     over_time = norm.training and plan.over_time
     if norm.training and batch * height * width * (steps if over_time else 1) == 1:
         flat = F.batch_norm(x.flatten(0, 1), norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
-        return flat.unflatten(0, (batch, steps))
+        return flat.reshape(batch, steps, *flat.shape[1:])
     uses_batch = norm.training or (plan.statistics == "batch" and batch > 1)
     if not uses_batch or over_time or (norm.training and steps == 1):
-        return norm(x.flatten(0, 1)).unflatten(0, (batch, steps))
+        flat = norm(x.flatten(0, 1))
+        return flat.reshape(batch, steps, *flat.shape[1:])
     if norm.training and type(norm) is not nn.BatchNorm2d:  # synced over ranks
         return _normalise_one_by_one(norm, x)
     return _normalise_folded(norm, x)

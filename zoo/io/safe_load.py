@@ -152,14 +152,15 @@ def _read_legacy_modules(file: Path, inert: Collection[str]) -> Any:
         for key in keys:
             storage = reader.storages[key]._untyped_storage
             count = int.from_bytes(opened.read(8), "little")
-            if count != reader.storages[key]._size() or opened.readinto(_bytes_of(storage)) != len(storage):
+            expected = len(storage) // reader.storages[key].dtype.itemsize
+            if count != expected or opened.readinto(_bytes_of(storage)) != len(storage):
                 raise EOFError
     return content
 
 
 def _bytes_of(storage: torch.UntypedStorage) -> Any:
     """The memory of a storage, to be written to."""
-    return memoryview(torch.empty(0, dtype=torch.uint8).set_(storage).numpy())
+    return memoryview(cast(Any, torch.empty(0, dtype=torch.uint8).set_(storage).numpy()))
 
 
 class _LegacyUnpickler(pickle.Unpickler):
@@ -198,8 +199,9 @@ class _LegacyUnpickler(pickle.Unpickler):
             raise _RefusedError("it holds a storage that is larger than the file, or a part of another one.")
         if key not in self.storages:
             self.left -= count * dtype.itemsize
-            storage = torch.UntypedStorage(count * dtype.itemsize)
-            self.storages[key] = torch.TypedStorage(wrap_storage=storage, dtype=dtype, _internal=True)
+            memory = torch.empty(count * dtype.itemsize, dtype=torch.uint8).untyped_storage()
+            typed: Any = torch.TypedStorage
+            self.storages[key] = typed(wrap_storage=memory, dtype=dtype, _internal=True)
         return self.storages[key]
 
 

@@ -102,7 +102,7 @@ def translate(states: States, plan: FramePlan, model: SVG) -> dict[str, Tensor]:
         sizes = [wanted[f"{name}.weight"].shape[axis] for name in layer.here]
         if sum(sizes) != weight.shape[axis]:
             raise ZooError(f"{layer.network}.{layer.released} has {weight.shape[axis]} inputs, expected {sum(sizes)}.")
-        for name, part in zip(layer.here, weight.split(sizes, axis), strict=True):
+        for name, part in zip(layer.here, torch.split(weight, sizes, axis), strict=True):
             found[f"{name}.weight"] = part
         if layer.norm is None:
             found[f"{layer.here[0]}.bias"] = bias

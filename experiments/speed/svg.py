@@ -17,6 +17,7 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
@@ -60,12 +61,12 @@ class ReleasedNetworks(nn.Module):
 
     def __init__(self, model: SVG) -> None:
         super().__init__()
-        convolutions = [stage[0].convolution.weight for stage in model.encoder.stages]  # type: ignore[index]
+        convolutions: list[Any] = [stage[0].convolution.weight for stage in model.encoder.stages]  # type: ignore[index]
         self.encoding = nn.ModuleList(Block([weight], False, 2) for weight in convolutions)
         self.head = Block([model.encoder.head.convolution.weight], False, 1, tanh=True)
         self.first = Block([model.decoder.first.convolution.weight], True, 1)
-        skips = [level.weight for level in model.skip_projection.levels][::-1]
-        inner = [level[0].convolution.weight for level in model.decoder.levels[:-1]]  # type: ignore[index]
+        skips: list[Any] = [level.weight for level in model.skip_projection.levels][::-1]
+        inner: list[Any] = [level[0].convolution.weight for level in model.decoder.levels[:-1]]  # type: ignore[index]
         self.decoding = nn.ModuleList(Block(list(pair), True, 2) for pair in zip(inner, skips, strict=False))
         last = torch.cat([model.decoder.last.weight, skips[-1]])
         self.last = nn.ConvTranspose2d(len(last), 1, 4, 2, 1)
@@ -109,7 +110,8 @@ def build_losses() -> tuple[SVG, ReleasedNetworks, Callable[[], Tensor], Callabl
     def frame_by_frame() -> Tensor:
         assert model.posterior is not None
         assert model.prior is not None
-        loss, skips, states = torch.zeros(()), [], [None, None, None]
+        loss, states = torch.zeros(()), [None, None, None]
+        skips: list[Tensor] = []
         for i in range(1, FRAMES):
             code, fresh = released.encode(video[:, i - 1])
             target, _ = released.encode(video[:, i])
@@ -130,11 +132,11 @@ def build_steps() -> dict[str, Callable[[], None]]:
     """Both training steps; raises AssertionError if their losses differ."""
     model, released, whole_clip, frame_by_frame = build_losses()
     assert torch.allclose(whole_clip(), frame_by_frame(), rtol=1e-4)
-    recurrent = [model.predictor, model.posterior, model.prior]
-    decoder = [released.first, released.decoding, released.last]
-    groups = [[released.encoding, released.head], decoder, *([network] for network in recurrent)]
+    recurrent: list[Any] = [model.predictor, model.posterior, model.prior]
+    decoder: list[Any] = [released.first, released.decoding, released.last]
+    groups: list[list[Any]] = [[released.encoding, released.head], decoder, *([network] for network in recurrent)]
     ours = [torch.optim.Adam(model.parameters(), 2e-3, fused=True)]
-    theirs = [torch.optim.Adam([p for n in group for p in n.parameters()], 2e-3) for group in groups]  # type: ignore[union-attr]
+    theirs = [torch.optim.Adam([p for n in group for p in n.parameters()], 2e-3) for group in groups]
 
     def step(loss: Callable[[], Tensor], optimizers: list[torch.optim.Adam]) -> None:
         for optimizer in optimizers:

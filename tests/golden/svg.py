@@ -125,7 +125,7 @@ def replay_train_step(record: Record) -> dict[str, Any]:
         optimizer.zero_grad()
         terms = model.loss_terms(clip, noise)
         loss = terms["reconstruction"].sum() + options["beta"] * terms["kl"].sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         for name, value in zip(outputs, (terms["reconstruction"], terms["kl"], loss), strict=True):
             outputs[name].append(value.detach())
         if number == 0:
@@ -186,7 +186,9 @@ def roll_out_frames(record: Record, model: SVG, source: str, mean: bool) -> dict
     options, x = record["options"], record["x"]
     rollout, context = Rollout(model, noise_of(record)), options["n_past"]
     previous = rollout.encode(x[:, 0])
-    frames, codes, latents = [], [], []
+    frames: list[Tensor] = []
+    codes: list[Tensor] = []
+    latents: list[Any] = []
     for t in range(1, context + options["n_future"]):
         if t == 1 or model.takes_skips(t, context):
             rollout.take_skips(previous)
@@ -208,7 +210,10 @@ def roll_out_codes(record: Record, model: SVG) -> dict[str, Tensor]:
     its own codes, and at first that of the second-to-last context frame again. The zoo does not sample so."""
     options, x = record["options"], record["x"]
     rollout, context = Rollout(model, noise_of(record)), options["n_past"]
-    previous, frames, codes, latents = rollout.encode(x[:, 0]), [], [], []
+    previous = rollout.encode(x[:, 0])
+    frames: list[Tensor] = []
+    codes: list[Tensor] = []
+    latents: list[Any] = []
     for t in range(1, context + options["n_future"]):
         if t < context:
             previous = rollout.encode(x[:, t - 1])
@@ -251,7 +256,8 @@ def ssim(pair: tuple[Tensor, Tensor], window: Tensor, value_range: float, sample
     """
 
     def mean(x: Tensor) -> Tensor:
-        return F.conv2d(x.flatten(0, 1)[:, None], window[None, None]).unflatten(0, x.shape[:2])
+        maps = F.conv2d(x.flatten(0, 1)[:, None], window[None, None])
+        return maps.view(*x.shape[:2], *maps.shape[2:])
 
     means = [mean(x) for x in pair]
 

@@ -43,9 +43,11 @@ CLIPS = 256
 SHOWN = (
     "psnr",
     "ssim",
-    "ssim-v1",  # of lines measured before SSIM was computed on [0, 1]
+    "ssim-v1",  # of lines measured before SSIM was computed on [0, 1], as are the next two
     "warping_error_dis",
     "motion_dis",
+    "temporal_distance",
+    "first_step",
     "accuracy_identity",
     "accuracy_action",
     "classifier_frechet",

@@ -178,7 +178,7 @@ class VideoModel(TrainableModule, Generic[ConfigT]):
 
     def validation_step(self, clip: Clip, batch_idx: int) -> tuple[Clip, Any]:  # type: ignore[override]
         """Run once, for all callbacks that log or measure what the model makes of a batch."""
-        if self.needs_given(self.evaluation.context):
+        if not self.card.samples or self.needs_given(self.evaluation.context):
             return clip, self.run_on(clip, self.evaluation.frames)
         data = cast("VideoData", self.trainer.datamodule)  # type: ignore[attr-defined]
         first = data.evaluation_share.start + batch_idx * data.config.batch_size

@@ -113,7 +113,7 @@ def test_variants_are_named_by_the_preset_and_what_was_typed():
 
 def test_help_shows_the_values_of_the_preset():
     done = run_command("zoo.train", "model=pix2pixhd", "model.preset=paper", "model.width=32", "--help")
-    text = " ".join(done.stdout.split())
+    text = " ".join(done.stdout.replace("(", " ").replace(")", " ").split())
     assert "model.preset= small, *paper" in text
     assert "model.lr=0.0002 float" in text
     assert "model.width=32 int" in text

@@ -102,7 +102,7 @@ def test_evaluation_of_a_run_measures_the_clips_of_its_rounds(tmp_path, measured
         train(plan(compose("train", overrides=words)), tmp_path / "run")
     in_training = list(measured_keys)
     measured_keys.clear()
-    [result] = evaluate(EvaluateSettings(run=str(tmp_path / "run"), clips=2 * CLASSES, metrics=["l1"]))
+    [result] = evaluate(EvaluateSettings(run=str(tmp_path / "run"), clips=2 * CLASSES, metrics=["l1"], baselines=False))
     assert result.protocol.selection == "spread"
     assert measured_keys == in_training[-2 * CLASSES :]  # the last round
     assert len(classes_of(measured_keys)) == CLASSES

@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from zoo.data.module import VideoData
+from zoo.devices.synced_norm import SyncedBatchNorm
 from zoo.model import VideoModel
 
 CLIPS = 24
@@ -63,8 +64,11 @@ def estimated_anew(layers: list[_NormBase]) -> Iterator[None]:
 
     hooks = [layer.register_forward_pre_hook(count) for layer in layers]
     training = {layer: layer.training for layer in layers}
+    synced = [layer for layer in layers if isinstance(layer, SyncedBatchNorm)]
     for layer in layers:
         layer.train()
+    for each in synced:
+        each.syncs = False
     try:
         yield
     finally:
@@ -73,3 +77,5 @@ def estimated_anew(layers: list[_NormBase]) -> Iterator[None]:
         for layer in layers:
             layer.momentum = momenta[layer]
             layer.train(training[layer])
+        for each in synced:
+            each.syncs = True

@@ -19,9 +19,12 @@ from zoo.devices.collectives import mean_over_ranks, ranks
 class SyncedBatchNorm(_BatchNorm):
     """Batch norm that in training normalises by the statistics of the batch of all ranks."""
 
+    syncs = True
+    """False while every rank computes the same batches."""
+
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, ...) -> (N, C, ...). Every rank must have the same number of samples."""
-        if not self.training or ranks() == 1:
+        if not self.training or not self.syncs or ranks() == 1:
             return super().forward(x)
         self._check_input_dim(x)  # type: ignore[no-untyped-call]
         axes, shape = [0, *range(2, x.ndim)], [1, -1, *[1] * (x.ndim - 2)]

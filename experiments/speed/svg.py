@@ -99,7 +99,7 @@ def build_losses() -> tuple[SVG, ReleasedNetworks, Callable[[], Tensor], Callabl
             nn.init.ones_(layer.weight)
     released = ReleasedNetworks(model)
     video = torch.rand(CLIPS, FRAMES, 1, 64, 64)
-    noise = torch.randn(CLIPS, FRAMES - 1, model.config.sizes.latent)
+    noise = torch.randn(CLIPS, FRAMES - 1, model.config.latent)
     clip: Clip = {"video": 2 * video - 1}  # type: ignore[typeddict-item]
     beta = model.config.beta
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,8 +24,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zoo.benchmark.stats import spread
 from zoo.losses.gaussian import kl_divergence
-from zoo.model import build
+from zoo.models.svg.config import SVGConfig
 from zoo.models.svg.model import SVG
 from zoo.runs.provenance import find_commit
 from zoo.types import Clip, ClipSpec
@@ -93,7 +93,7 @@ class ReleasedNetworks(nn.Module):
 def build_losses() -> tuple[SVG, ReleasedNetworks, Callable[[], Tensor], Callable[[], Tensor]]:
     """Model and released networks with the same weights, and the loss of each on the same clips and noise."""
     torch.manual_seed(0)
-    model: SVG = build({"name": "svg", "preset": "paper", "context": CONTEXT}, SPEC)  # type: ignore[assignment]
+    model = SVG(SVGConfig(preset="paper", context=CONTEXT), SPEC)
     for layer in model.modules():
         if isinstance(layer, nn.BatchNorm2d):
             nn.init.ones_(layer.weight)
@@ -150,7 +150,8 @@ def build_steps() -> dict[str, Callable[[], None]]:
 
 def quartiles(values: list[float]) -> list[float]:
     """The first quartile, the median and the third quartile."""
-    return [round(quartile, 3) for quartile in statistics.quantiles(values, n=4, method="inclusive")]
+    found = spread(values)
+    return [round(quartile, 3) for quartile in (found.lower, found.median, found.upper)]
 
 
 if __name__ == "__main__":
@@ -163,8 +164,8 @@ if __name__ == "__main__":
             if repetition >= WARM_UP:
                 times[name].append(1000 * (time.perf_counter() - start))
     ratios = [a / b for a, b in zip(times["release"], times["ours"], strict=True)]
-    line = {f"{name}_ms": quartiles(values) for name, values in times.items()}
-    line |= {"ratio": quartiles(ratios), "commit": find_commit()}  # type: ignore[dict-item]
+    line: dict[str, Any] = {f"{name}_ms": quartiles(values) for name, values in times.items()}
+    line |= {"ratio": quartiles(ratios), "commit": find_commit()}
     print(json.dumps(line))
     with RESULTS.open("a") as file:
         file.write(json.dumps(line) + "\n")

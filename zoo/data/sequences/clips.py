@@ -142,7 +142,7 @@ class FootageClips(ClipSet):
         segment = self._long_enough(frames)[video]
         start = segment.first + random_start(segment.footage.video.name, segment.length, frames, seed)
         window = ClipWindow(segment.footage, start, frames)
-        return {**self._load_clip(window), "content": window.content}  # type: ignore[typeddict-item]
+        return cast(Clip, self._load_clip(window) | {"content": window.content})
 
     def _long_enough(self, frames: int) -> list[Segment]:
         return [segment for segment in self.segments if segment.length >= frames]

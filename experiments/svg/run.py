@@ -194,9 +194,6 @@ def trivial_rows(by_variant: dict[str, dict[int, dict[str, Any]]]) -> dict[str, 
     for evaluation in by_variant.get("learned prior", {}).get(1, {}).get("evaluations", []):
         if "baseline" in evaluation:
             rows.setdefault(evaluation["baseline"], {}).update(evaluation["metrics"])
-        else:
-            real = {key.removeprefix("real/"): v for key, v in evaluation["metrics"].items() if key.startswith("real/")}
-            rows.setdefault("real clips", {}).update(real)
     return rows
 
 
@@ -268,7 +265,7 @@ def draw_films() -> None:
     from zoo.evaluation.evaluate_run import iter_batches
     from zoo.runs.load import data_config, load
     from zoo.types import SampleRequest
-    from zoo.visualization.grids import save_grid, to_bytes
+    from zoo.visualization.grids import save_grid, to_film
 
     torch.set_num_threads(1)
     runs = {line["variant"]: RUNS / f"{line['variant'].replace(' ', '-')}-s1" for line in lines() if line["seed"] == 1}
@@ -280,8 +277,8 @@ def draw_films() -> None:
         for draw in range(1 if variant == "no z" else 2):
             video = model.sample(SampleRequest(FRAMES, clip, CONTEXT, draw=draw)).video
             for number, rows in enumerate(films):
-                rows.setdefault("real", to_bytes(clip["video"][number]))
-                rows[variant if variant == "no z" else f"{variant}, draw {draw + 1}"] = to_bytes(video[number])
+                rows.setdefault("real", to_film(clip["video"][number]))
+                rows[variant if variant == "no z" else f"{variant}, draw {draw + 1}"] = to_film(video[number])
     save_grid(HERE / "films.png", films)
 
 

@@ -26,6 +26,7 @@ CARD = ModelCard(
     streams=True,
     deterministic=True,
     options=frozenset({"first_frame", "appearance"}),
+    budget_clips=300,
 )
 
 FIRST_FRAMES = ("given", "image", "generated")
@@ -39,6 +40,8 @@ PRESETS = {
         "foreground": True,
         "discriminator_width": 64,
         "pixel_weight": 0.0,
+        "foreground_flow_share": 0.0,
+        "mask_weight": 1.0,
         "lr": 2e-4,
         "discriminator_lr": 2e-4,
     }
@@ -115,15 +118,16 @@ class Vid2VidConfig(ImageTranslationConfig):
     flow_weight: float = 10.0
     """Weight of the flow losses: error of the predicted flow, and of the real frame warped by it (eq. 8)."""
 
-    foreground_flow_share: float = 0.0
+    foreground_flow_share: float = 0.5
     """Share of the flow losses that the foreground classes have, 0 to 1, however few pixels they cover. 0: every pixel
     counts alike, as published."""
 
     consistency_weight: float = 10.0
     """Weight of the difference between a generated frame and the previous one warped by the reference flow."""
 
-    mask_weight: float = 1.0
-    """Only with first_frame=generated: penalty on generating pixels anew where the reference flow can be trusted."""
+    mask_weight: float = 5.0
+    """Only with first_frame=generated: penalty on generating pixels anew where the reference flow can be trusted. The
+    release has 1."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -162,6 +162,8 @@ def convert(model_class: type[Vid2Vid], folder: Path, settings: Mapping[str, Any
         video_frames=video_frames,
         temporal_scales=temporal_scales,
         backprop_frames=2,  # so that all scales can be trained without a curriculum
+        foreground_flow_share=0.0,
+        mask_weight=1.0,
         **(discriminators["D"][0].settings() if "D" in discriminators else {}),
     )
     states = [generator, *(state for _, state in discriminators.values())]

@@ -69,7 +69,7 @@ def set_constants(model: VGAN, options: Mapping[str, Any]) -> None:
 
 
 def released_name(name: str) -> str:
-    """``foreground.norms.1.weight`` -> ``foreground/norm1/weight``; ``layers.convolutions.0.bias`` -> ``conv0/bias``."""
+    """``foreground.norms.1.bias`` -> ``foreground/norm1/bias``; ``layers.convolutions.0.bias`` -> ``conv0/bias``."""
     name = name.removeprefix("layers.")
     for ours, theirs in (("convolutions.", "conv"), ("norms.", "norm")):
         name = name.replace(ours, theirs)
@@ -152,5 +152,3 @@ def adam_step(weight: Tensor, gradient: Tensor, first: Tensor, second: Tensor, o
     second = beta2 * second + (1 - beta2) * gradient.square()
     rate = options["learning_rate"] * (1 - beta2**step) ** 0.5 / (1 - beta1**step)
     return weight.detach() - rate * first / (second.sqrt() + options["optimizer_eps"])
-
-

@@ -58,9 +58,7 @@ class VGAN(VideoModel[VGANConfig]):
         self.optimizer_steps(generator, discriminator)
         self.log_losses(generator | discriminator)
 
-    def losses_of(
-        self, real: Tensor, source: Tensor, penalised: bool
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def losses_of(self, real: Tensor, source: Tensor, penalised: bool) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Weighted losses of generator and discriminator, scalars by name; both see the discriminator of now.
 
         real: (B, T, C, H, W). source: noise (B, Z) or first frames (B, C, H, W). penalised: add the R1 penalty.

@@ -112,7 +112,7 @@ class VGAN(VideoModel[VGANConfig]):
         first = next(clips, None)
         if first is None:
             raise ZooError("model.first_frame=true continues a given frame, but no clip is given. Try: context=1")
-        given = first["video"][:, :1].to(self.device, self.dtype)
+        given = first["video"][:, :1].to(self.generator.foreground_head.weight)
         generated = self._generate(given[:, 0], request.frames)
         details = {"generated": generated.video, **generated.details}
         return Sample(torch.cat([given, generated.video[:, 1:]], 1), details)
@@ -122,7 +122,7 @@ class VGAN(VideoModel[VGANConfig]):
         if self.config.first_frame:
             raise ZooError("A model that continues a first frame (model.first_frame=true) has no code.")
         names, _ = name_samples(request)
-        return sample_noise(request, names, (self.config.noise,)).to(self.device, self.dtype)
+        return sample_noise(request, names, (self.config.noise,)).to(self.generator.foreground_head.weight)
 
     def decode(self, code: Tensor, request: SampleRequest) -> Sample:
         """Noise (B, Z) -> the first frames of its clips, as many as requested."""

@@ -125,13 +125,13 @@ def initialise(network: nn.Module, norm: str) -> None:
             nn.init.zeros_(layer.bias)
 
 
-def fan_in(layer: nn.Conv2d | nn.ConvTranspose2d) -> int:
+def fan_in(layer: nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d | nn.ConvTranspose3d) -> int:
     """Number of inputs that one output sums over.
 
     In a transposed convolution, an output meets one kernel position in every stride x stride; one that expands a single
     pixel to a map has one position per output.
     """
     taps = math.prod(layer.kernel_size)
-    if isinstance(layer, nn.ConvTranspose2d):
-        taps = 1 if layer.stride == (1, 1) else taps // math.prod(layer.stride)
+    if isinstance(layer, nn.ConvTranspose2d | nn.ConvTranspose3d):
+        taps = 1 if set(layer.stride) == {1} else taps // math.prod(layer.stride)
     return layer.in_channels * taps

@@ -1,0 +1,1 @@
+"""VGAN: clips of a still background and a moving foreground, blended by a mask."""

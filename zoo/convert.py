@@ -21,7 +21,9 @@ from zoo.help.text import Section, Setting, asks_for_help, settings_of, show_hel
 from zoo.settings import ConvertSettings
 
 FOLDERS = (
-    Setting("from", "str", "<path>", "Folder with the released weights, <epoch>_net_<part>.pth; of svg, a file."),
+    Setting(
+        "from", "str", "<path>", "Folder with the released weights, <epoch>_net_<part>.pth; of svg and mocogan, a file."
+    ),
     Setting("to", "str", "<folder>", "Run folder to write; it must not contain a run."),
 )
 """Settings that cannot be fields of a dataclass, since `from` is a keyword of Python."""

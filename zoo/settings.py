@@ -254,6 +254,14 @@ class SampleSettings:
     or words with the frame that each begins at, such as walk@0,run@5, or free (drawn at random), or inferred (from the
     context frames). Attributes left out are those of the given clip, else drawn at random."""
 
+    content: int | None = None
+    """Number of the sample made from nothing whose content all samples have, so that only their motion differs. Only
+    for models that separate the two, such as mocogan. None: every sample has its own."""
+
+    motion: int | None = None
+    """Number of the sample made from nothing whose motion all samples have, so that only their content differs. None:
+    every sample has its own."""
+
     temperature: float | None = None
     """Factor on every standard deviation that is sampled from. None: 1."""
 

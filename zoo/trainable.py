@@ -77,13 +77,19 @@ class TrainableModule(LightningModule):
     # ---------------------------------------------------------------- optimizers
 
     def adam(
-        self, parameters: Iterable[Any], lr: float, betas: tuple[float, float] = (0.9, 0.999)
+        self,
+        parameters: Iterable[Any],
+        lr: float,
+        betas: tuple[float, float] = (0.9, 0.999),
+        weight_decay: float = 0.0,
     ) -> torch.optim.Optimizer:
-        """Build Adam, fused if possible: Lightning cannot clip scaled gradients (fp16) of a fused optimizer."""
+        """Build Adam, fused if possible: Lightning cannot clip scaled gradients (fp16) of a fused optimizer.
+
+        weight_decay: times the weights is added to their gradients (L2, not AdamW).
+        """
         clips_scaled = self.max_gradient is not None and self.trainer.precision == "16-mixed"
-        optimizer = torch.optim.Adam(
-            parameters, lr, betas, fused=self.device.type in FUSED_ADAM_DEVICES and not clips_scaled
-        )
+        fused = self.device.type in FUSED_ADAM_DEVICES and not clips_scaled
+        optimizer = torch.optim.Adam(parameters, lr, betas, weight_decay=weight_decay, fused=fused)
         optimizer.register_load_state_dict_post_hook(_match_memory_format)
         return optimizer
 

@@ -62,6 +62,8 @@ TINY = {
     "classifier": ["model.width=8", "model.blocks=3", "data.transitions=0.5"],
     "segmenter": ["model.width=4"],
     "svg": ["model.width=4", "model.code=16", "model.latent=4", "model.hidden=32", "model.context=1"],
+    "mocogan": ["model.width=4", "model.discriminator_width=4", "model.category=action",
+                "model.discriminator_norm=batch", "model.r1=0"],
 }  # fmt: skip
 EXACT = "trainer.precision=64-true"
 """In single precision the adversaries amplify rounding errors, and so does Adam where gradients are such errors."""

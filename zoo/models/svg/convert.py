@@ -16,6 +16,7 @@ from torch import Tensor
 
 from zoo.blocks.skip_autoencoder import FramePlan
 from zoo.errors import ZooError, joined, suggest
+from zoo.io.pickled_modules import LAYERS, state_of_module
 from zoo.io.safe_load import PickledObject, read_tensors
 from zoo.models.svg.config import SVGConfig
 from zoo.types import ClipSpec
@@ -32,12 +33,9 @@ MODULES = frozenset(
         *(f"models.{name}_{size}.{part}" for name in ("dcgan", "vgg") for size in (64, 128)
           for part in ("encoder", "decoder", f"{name}_conv", f"{name}_upconv", f"{name}_layer")),
         *(f"models.lstm.{name}" for name in ("lstm", "gaussian_lstm")),
-        *(f"torch.nn.modules.{name}" for name in (
-            "container.Sequential", "container.ModuleList", "conv.Conv2d", "conv.ConvTranspose2d",
-            "batchnorm.BatchNorm2d", "activation.LeakyReLU", "activation.Tanh", "activation.Sigmoid",
-            "pooling.MaxPool2d", "upsampling.UpsamplingNearest2d", "linear.Linear", "rnn.LSTMCell")),
         *(f"torch.optim.{name}" for name in ("adam.Adam", "rmsprop.RMSprop", "sgd.SGD")),
-        "torch.nn.backends.thnn._get_thnn_function_backend", "torch.autograd.variable.Variable", "argparse.Namespace",
+        *LAYERS,
+        "argparse.Namespace",
     ]
 )  # fmt: skip
 """What a released checkpoint mentions; none of it is imported."""
@@ -48,8 +46,6 @@ RECURRENT = {
 SETTINGS = ("fps", "norm_statistics")
 """Settings of `zoo.convert` that apply."""
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
-MOST_DEPTH = 8
-"""Modules inside each other in a released network: fewer than that."""
 
 
 class LayerNames(NamedTuple):
@@ -185,25 +181,8 @@ def read_checkpoint(file: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str,
     if missing:
         raise ZooError(f"from={file} contains no module {joined(missing)}. {hint}")
     options = content.get("opt")
-    states = {name: dict(_collect(module, "", 0)) for name, module in networks.items()}
+    states = {name: state_of_module(module, "SVG") for name, module in networks.items()}
     return states, dict(options) if isinstance(options, PickledObject) else {}
-
-
-def _collect(module: Any, prefix: str, depth: int) -> Iterator[tuple[str, Tensor]]:
-    """Parameters and buffers of a pickled module and of those inside it, by their names in a state dict."""
-    if depth > MOST_DEPTH or not isinstance(module, PickledObject):
-        raise ZooError(f"The module {prefix or 'at the top'} of the checkpoint is not one of SVG's.")
-    for group in ("_parameters", "_buffers"):
-        for name, value in _members(module, group):
-            if isinstance(value, Tensor):
-                yield f"{prefix}{name}", value.detach()
-    for name, inner in _members(module, "_modules"):
-        yield from _collect(inner, f"{prefix}{name}.", depth + 1)
-
-
-def _members(module: PickledObject, group: str) -> Iterator[tuple[Any, Any]]:
-    members = module.get(group, {})
-    return iter(members.items() if isinstance(members, Mapping) else ())
 
 
 def convert(model_class: type[SVG], file: Path, settings: Mapping[str, Any]) -> SVG:

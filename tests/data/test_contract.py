@@ -4,6 +4,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -22,6 +23,8 @@ SETTINGS = {
     "weizmann": {"condition": "edges"},
     "classes": {"condition": "edges"},
     "moving_mnist": {"channels": 3, "digits": 1},
+    "shapes": {"attributes": ["motion", "shape", "size", "colour"]},
+    "strips": {"condition": "edges", "val_share": 0.5, "name_attributes": ["person"]},
 }
 """Settings beside size, root and name with which a data set provides as many fields as it can."""
 
@@ -34,6 +37,11 @@ def config(request: pytest.FixtureRequest, tmp_path: Path) -> DataConfig:
     if name == "folder":
         frames = np.random.default_rng(0).integers(0, 255, (60, 32, 48, 3), np.uint8)
         write_video(root / "a.mp4", frames, 12.5)
+    elif name == "strips":
+        for number in range(8):
+            strip = np.random.default_rng(number).integers(0, 255, (24, 24 * 12, 3), np.uint8)
+            (root / f"class{number % 2}").mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(root / f"class{number % 2}" / f"{'ab'[number // 4]}_{number}.png"), strip)
     elif (FIXTURES / name).is_dir():
         shutil.copytree(FIXTURES / name, root)
     return DATA_SETS.config(settings | ({"root": str(root)} if root.exists() else {}))
@@ -44,7 +52,8 @@ def test_clip_matches_the_spec(config, split):
     spec = config.spec()
     assert set(spec.fields) <= DATA_SETS.find(config.name).card.fields
     clip = build_set(config, split, frozenset(FIELDS), seed=0).clip(1, 0, T)
-    from_files = {"content"} if split == "val" and hasattr(config, "root") else set()
+    reads_files = bool(getattr(config, "root", "")) or config.name == "moving_mnist"  # its digits are a file
+    from_files = {"content"} if split == "val" and reads_files else set()
     assert set(clip) == {"fps", "key", *spec.fields} | from_files
     shapes = {
         "video": (T, 3, H, W),

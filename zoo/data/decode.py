@@ -296,6 +296,12 @@ def read_image(path: Path) -> RGBFrame:
         return _to_rgb(_decode_first_frame(path, container, stream), VideoReformatter())
 
 
+def image_size(path: Path) -> tuple[int, int]:
+    """Height and width of an image as stored, without decoding it."""
+    with _open_container(path) as (_, stream):
+        return stream.height, stream.width
+
+
 def read_ids(path: Path) -> NDArray[np.int64]:
     """Read an image of ids, (H, W): 8-bit or 16-bit grey, or palette indices (not colours). Raises ZooError for other
     formats."""

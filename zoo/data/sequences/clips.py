@@ -87,7 +87,7 @@ class FootageClips(ClipSet):
     consecutive frames; the same for every seed.
 
     starts: number of clips of each segment instead, evenly spaced in training too. attributes: by video name, the
-    values that are constant in a video.
+    values that are constant in a video. step: spacing of the frames of a clip, in every split.
     """
 
     max_step = 1
@@ -103,12 +103,15 @@ class FootageClips(ClipSet):
         seed: int,
         starts: Sequence[int] | None = None,
         attributes: Mapping[str, Mapping[str, int]] | None = None,
+        step: int = 1,
     ) -> None:
         self.name, self.spec, self.segments, self.split, self.seed = config.name, spec, segments, split, seed
         self.fields = fields & set(spec.fields)
         self.flow = EstimatedFlow(config.flow, config.flow_weights)
         self.is_random, self.attributes = split == "train" and starts is None, attributes or {}
-        self.counts = [each.length // config.frames for each in segments] if starts is None else list(starts)
+        self.step = step
+        span = self._span(config.frames)
+        self.counts = [each.length // span for each in segments] if starts is None else list(starts)
         self.ends = list(accumulate(self.counts))
         self.field_readers: dict[str, Callable[[ClipWindow], Tensor]] = {
             "labels": self._read_labels,
@@ -128,7 +131,7 @@ class FootageClips(ClipSet):
         window = self._choose_window(index, 0, frames)
         assert window.draw is None, "training clips have no pieces"
         return (
-            self._load_clip(replace(window, start=window.start + span.start, frames=len(span)))
+            self._load_clip(replace(window, start=window.start + span.start * window.step, frames=len(span)))
             for span in piece_ranges(frames)
         )
 
@@ -140,29 +143,33 @@ class FootageClips(ClipSet):
         """Return a clip of consecutive frames, not mirrored, at a random place of a video; in every split with the
         checksum of its content."""
         segment = self._long_enough(frames)[video]
-        start = segment.first + random_start(segment.footage.video.name, segment.length, frames, seed)
-        window = ClipWindow(segment.footage, start, frames)
+        start = segment.first + random_start(segment.footage.video.name, segment.length, self._span(frames), seed)
+        window = ClipWindow(segment.footage, start, frames, self.step)
         return cast(Clip, self._load_clip(window) | {"content": window.content})
 
     def _long_enough(self, frames: int) -> list[Segment]:
-        return [segment for segment in self.segments if segment.length >= frames]
+        return [segment for segment in self.segments if segment.length >= self._span(frames)]
+
+    def _span(self, frames: int) -> int:
+        """Frames of a video from the first to the last one of a clip."""
+        return (frames - 1) * self.step + 1
 
     def _choose_window(self, index: int, epoch: int, frames: int) -> ClipWindow:
         which = int(np.searchsorted(self.ends, index, side="right"))
         segment = self.segments[which]
-        if segment.length < frames:
+        if segment.length < self._span(frames):
             raise ZooError(self._explain_too_short(segment, frames))
         if self.is_random:
             return self._draw_window(segment, index, epoch, frames)
         position = index - (self.ends[which] - self.counts[which])
-        offset = round((segment.length - frames) * position / max(1, self.counts[which] - 1))
-        return ClipWindow(segment.footage, segment.first + offset, frames)
+        offset = round((segment.length - self._span(frames)) * position / max(1, self.counts[which] - 1))
+        return ClipWindow(segment.footage, segment.first + offset, frames, self.step)
 
     def _draw_window(self, segment: Segment, index: int, epoch: int, frames: int) -> ClipWindow:
         """Draw the window of a training clip, a pure function of seed, epoch and index."""
         draw = (self.seed, epoch, index)
-        max_step = min(self.max_step, (segment.length - 1) // max(1, frames - 1))
-        step = 1 + mix(*draw, SPACING) % max(1, max_step)
+        max_multiple = min(self.max_step, (segment.length - 1) // max(1, self._span(frames) - 1))
+        step = self.step * (1 + mix(*draw, SPACING) % max(1, max_multiple))
         last_offset = segment.length - ((frames - 1) * step + 1)
         start = segment.first + mix(*draw) % (last_offset + 1)
         return ClipWindow(segment.footage, start, frames, step, self.flip and mix(*draw, MIRROR) % 2 == 1, draw)
@@ -171,7 +178,8 @@ class FootageClips(ClipSet):
         longest = max(each.length for each in self.segments)
         return (
             f"{segment.footage.video.path} has {segment.length} frames for `{self.split}` at "
-            f"data.fps={self.spec.fps:g}, but a clip of {frames} was requested. The longest video here has {longest}."
+            f"data.fps={self.spec.fps:g}, but a clip of {frames} was requested"
+            f"{f' at a spacing of {self.step}' if self.step > 1 else ''}. The longest video here has {longest}."
         )
 
     def _load_clip(self, window: ClipWindow) -> Clip:

@@ -56,6 +56,15 @@ def _count(share: float, total: int, most: int) -> int:
     return max(0, min(max(1, round(share * total)), most)) if share else 0
 
 
+def split_part(footage: Footage, stored: int, split: Split, val_share: float, test_share: float) -> Segment:
+    """Split the ``stored`` frames of a video in time: training, then the share for test, then that for validation."""
+    test, val = (
+        int((footage.stored < round(stored * (1 - held_out))).sum()) for held_out in (val_share + test_share, val_share)
+    )
+    bounds = {"train": (0, test), "test": (test, val), "val": (val, footage.video.length)}
+    return Segment(footage, *bounds[split])
+
+
 def explain_no_test(config: FootageConfig, advice: str = "") -> ZooError:
     """Build the error for a data set without test clips. advice: more about the data set."""
     reason = "its videos are too few" if config.test_share else "all its clips are for training or validation"

@@ -13,7 +13,7 @@ from zoo.data.sequences.checks import check_settings, require_root
 from zoo.data.sequences.find import find_videos
 from zoo.data.sequences.footage import Footage
 from zoo.data.sequences.labelled import abbreviate, build_labelled_spec, open_labelled_catalogue
-from zoo.data.sequences.split import Segment, explain_no_test
+from zoo.data.sequences.split import Segment, explain_no_test, split_part
 from zoo.data.sets.folder.catalogue import Catalogue
 from zoo.data.sets.folder.footage import FolderVideo
 from zoo.data.sets.weizmann.crop import crop_video
@@ -98,15 +98,6 @@ class Weizmann:
         return (
             f"{len(self.videos)} of the 93 videos of Weizmann are in data.root={self.config.root}. Missing: {missing}."
         )
-
-
-def split_part(footage: Footage, stored: int, split: Split, val_share: float, test_share: float) -> Segment:
-    """Split the ``stored`` frames of a video in time: training, then the share for test, then that for validation."""
-    test, val = (
-        int((footage.stored < round(stored * (1 - held_out))).sum()) for held_out in (val_share + test_share, val_share)
-    )
-    bounds = {"train": (0, test), "test": (test, val), "val": (val, footage.video.length)}
-    return Segment(footage, *bounds[split])
 
 
 def find_weizmann(config: WeizmannConfig) -> Weizmann:

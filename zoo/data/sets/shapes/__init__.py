@@ -1,0 +1,1 @@
+"""Shape motion: a square or a disc that crosses a black frame, as MoCoGAN's data set, with exact ground truth."""

@@ -11,6 +11,7 @@ Shapes: N clips, T frames, C channels, H x W pixels, F features.
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
@@ -18,6 +19,9 @@ from torch import Tensor
 from zoo.errors import ZooError
 from zoo.evaluation.metric import MetricValues, Setup, VideoMetric, Videos
 from zoo.grey import to_rgb
+
+if TYPE_CHECKING:
+    from zoo.models.classifier.model import Classifier
 
 LEVELS = 255
 """Largest level of a colour. The paper states no unit, but its values up to 5.02 only fit levels of 0 to 255: a shape
@@ -79,13 +83,12 @@ class ClassifierContent(ContentDistance):
 
     def __init__(self, name: str, setup: Setup) -> None:
         super().__init__(name, setup)
-        assert setup.classifier is not None
-        self.classifier = setup.classifier
+        self.classifier = cast("Classifier", setup.classifier)
 
     def describe(self, video: Tensor) -> Tensor:
         """Features of the classifier, (N, T, F)."""
         features = self.classifier.features(video.flatten(0, 1)[:, None])
-        return features.double().unflatten(0, video.shape[:2])
+        return features.double().view(*video.shape[:2], -1)
 
 
 def mean_pair_distance(features: Tensor) -> Tensor:

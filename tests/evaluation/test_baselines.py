@@ -60,6 +60,7 @@ def test_labels_get_their_mean_colour_of_the_given_frame():
 def test_samples_of_generators_come_from_training_clips():
     of = made(context=0, first=2)  # samples 2 and 3: training clips 2 and, once more, 0
     assert values(MAKE["training_clips"](of)) == [[2, 2.1, 2.2, 2.3], [0, 0.1, 0.2, 0.3]]
+    assert values(MAKE["black_clips"](of)) == [[-1] * 4] * 2
     assert values(MAKE["still_training_frames"](of)) == [[2, 2, 2, 2], [0, 0, 0, 0]]
     assert values(MAKE["one_training_clip"](of)) == [[0, 0.1, 0.2, 0.3]] * 2
     assert values(MAKE["training_mean"](of)) == [[1, 1.1, 1.2, 1.3]] * 2
@@ -73,7 +74,12 @@ def test_samples_of_generators_come_from_training_clips():
         (2, True, False, ["repeated_frame", "given_mean", "black_frames"]),
         (2, True, True, ["repeated_frame", "given_mean", "label_colours"]),
         (0, True, True, []),  # translated without a given frame
-        (0, False, False, ["training_mean", "one_training_clip", "still_training_frames", "training_clips"]),
+        (
+            0,
+            False,
+            False,
+            ["training_mean", "one_training_clip", "black_clips", "still_training_frames", "training_clips"],
+        ),
     ],
 )
 def test_protocol_chooses_the_baselines(context, paired, from_labels, expected):

@@ -85,6 +85,9 @@ CASES = {
     "flicker": Case("flicker", None, None, 1, 1),
     "sharpness": Case("sharpness", 1, 1, 1, 0),  # a ratio; neither brightness nor order changes gradients
     "motion": Case("motion_dis", None, None, None, 1),
+    "acd": Case("acd", None, None, None, 0),  # all pairs of frames, so their order does not matter
+    "classifier_acd": Case("classifier_acd", None, None, None, 0),
+    "clean_clips": Case("clean_clips", None),  # textures, which are not clean
     "accuracy": Case("accuracy_action", CORRECT / CLIPS),
     "label_miou": Case("label_miou", None, None, -1, -1),
     "memorisation": Case("memorisation", None, None, 1, None),

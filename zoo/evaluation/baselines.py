@@ -142,6 +142,11 @@ def one_training_clip(made: Made) -> Tensor:
     return made.training.video(0).to(made.clip["video"]).expand_as(made.clip["video"])
 
 
+def black_clips(made: Made) -> Tensor:
+    """Black, for every sample. A metric that looks for changes within a clip cannot fault it."""
+    return torch.full_like(made.clip["video"], BLACK)
+
+
 def training_clips(made: Made) -> Tensor:
     """A training clip for each sample."""
     video = made.clip["video"]
@@ -161,6 +166,7 @@ BASELINES = (
     Baseline("label_colours", "each label in its mean colour of the given frame", paint_labels, "labels"),
     Baseline("training_mean", "mean of the training clips", training_mean),
     Baseline("one_training_clip", "one training clip for all", one_training_clip),
+    Baseline("black_clips", "black clips", black_clips),
     Baseline("still_training_frames", "training frames held still", still_training_frames),
     Baseline("training_clips", CEILING, training_clips, ceiling=True),
 )

@@ -170,6 +170,25 @@ CARDS = (
         "motion", "mean length of the flow, pixels per frame; of DIS, noise on still walls", "motion:Motion", "", "flow"
     ),
     MetricCard(
+        "acd",
+        "mean distance of the mean colours of a clip's frames, 0 to 255; 0 for any frozen clip",
+        "content:ColourContent",
+        "",
+    ),
+    MetricCard(
+        "classifier_acd",
+        "the same of the classifier's features of each frame; 0 for any frozen clip",
+        "content:ClassifierContent",
+        "",
+        "classifier",
+    ),
+    MetricCard(
+        "clean_clips",
+        "share of clips with one thing of one shape and size that moves one way, on a plain background",
+        "clean_clips:CleanClips",
+        "max",
+    ),
+    MetricCard(
         "accuracy",
         "share of clips whose attributes are classified as requested",
         "attribute_scores:AttributeScores",

@@ -73,8 +73,8 @@ def read_scene(path: Path) -> Scene:
 def _describe(video: NDArray[np.uint8], motion: int) -> Scene | None:
     """The scene whose boxes, shape and colour the frames show, (T, H, W, 3); None if a frame has no box of such a
     size."""
-    shown = video.any(-1)
-    rows, columns = shown.any(2), shown.any(1)
+    shown: NDArray[np.bool_] = np.asarray(video.any(-1))
+    rows, columns = np.asarray(shown.any(2)), np.asarray(shown.any(1))
     if not rows.any(1).all():
         return None
     path = np.stack([rows.argmax(1), columns.argmax(1)], 1)

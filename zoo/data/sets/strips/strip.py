@@ -63,8 +63,8 @@ def open_strip(path: Path, root: Path) -> Strip:
     side, long = sorted((height, width))
     if side < LEAST_SIDE:
         raise ZooError(
-            f"{path} is {width}x{height} pixels (width x height), but frames have at least {LEAST_SIDE}. Move it out of "
-            f"data.root={root}."
+            f"{path} is {width}x{height} pixels (width x height), but frames have at least {LEAST_SIDE}. Move it out "
+            f"of data.root={root}."
         )
     if long % side:
         raise ZooError(

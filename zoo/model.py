@@ -104,6 +104,13 @@ class VideoModel(TrainableModule, Generic[ConfigT]):
         """Predict the label of every pixel: (B, T, C, H, W) in [-1, 1] -> (B, T, H, W) int64."""
         raise NotImplementedError(f"{self.card.name} does not segment")
 
+    def discriminator_scores(self, video: Tensor) -> dict[str, Tensor]:
+        """What each discriminator says of clips, (B, T, C, H, W): its name -> scores (B,), large is real.
+
+        Validation rounds log how well it tells samples from real clips. Default: none is asked.
+        """
+        return {}
+
     def ema_parts(self) -> dict[str, nn.Module]:
         """Submodules that sampling uses, by attribute name; sampling uses their exponential moving average."""
         return {}

@@ -21,6 +21,8 @@ from zoo.models.mocogan.convert import read_generator
 from zoo.models.mocogan.model import MoCoGAN
 from zoo.models.mocogan.networks import ImageGenerator, time_kernels
 from zoo.runs.load import load
+from zoo.sample import sample
+from zoo.settings import SampleSettings
 from zoo.testing.helpers import train_on
 from zoo.types import ClipSpec, SampleRequest
 
@@ -422,6 +424,17 @@ def test_released_generator_is_converted(released, tmp_path, zipped):
     assert (video - record["eval"]["video"]).norm() < 1e-5 * record["eval"]["video"].norm()
     request = SampleRequest(3, options={"attributes": {"category": "2"}})
     assert model.sample(request).video.shape == (1, 3, 1, 64, 64)
+
+
+def test_command_holds_content_or_motion(released, tmp_path):
+    convert("mocogan", released[1](tmp_path / "generator.pytorch"), tmp_path / "run", {})
+    settings = SampleSettings(run=str(tmp_path / "run"), clips=2, frames=2, content=1, accelerator="cpu")
+    written = {path.name for path in sample(settings) if path.suffix == ".mp4"}
+    assert written == {f"sample_{number}-content1-seed0-draw0.mp4" for number in (0, 1)}
+    with pytest.raises(ZooError, match="motion is -1, but at least 0 is required"):
+        sample(replace(settings, motion=-1))
+    with pytest.raises(ZooError, match="mocogan has no sampling option `temperature`"):
+        sample(replace(settings, temperature=0.5))
 
 
 @pytest.mark.parametrize("categories", [8, -1, 10**9])

@@ -14,6 +14,7 @@ from lightning.pytorch.plugins.precision import DoublePrecision
 from zoo.callbacks.checkpoints import BestCheckpoint, FinalValidation, StepCheckpoint
 from zoo.callbacks.classification_metrics import ClassificationMetrics
 from zoo.callbacks.clips_seen import ClipsSeen
+from zoo.callbacks.collapse import CollapseMonitor
 from zoo.callbacks.ema import MovingAverage
 from zoo.callbacks.estimate import Estimate
 from zoo.callbacks.gallery import Gallery
@@ -130,7 +131,12 @@ def evaluation_callbacks(plan: Plan, run: Path) -> list[Callback]:
     tools = open_tools(plan.settings.evaluation, plan.metrics, protocol, spec, plan.data, plan.settings.seed)
     suite = Suite(plan.metrics, protocol, tools)
     paired = has_pairs(plan.card, plan.request.context)
-    return [SampleMetrics(suite, run), Gallery(run, plan.settings.callbacks.gallery_clips, spec.fps, paired)]
+    from_nothing = plan.request.context == 0 and "translate" not in plan.card.tasks
+    return [
+        SampleMetrics(suite, run),
+        Gallery(run, plan.settings.callbacks.gallery_clips, spec.fps, paired),
+        *([CollapseMonitor()] if plan.card.adversarial and from_nothing else []),
+    ]
 
 
 def trainer_arguments(settings: Train, card: ModelCard) -> dict[str, Any]:

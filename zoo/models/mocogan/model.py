@@ -196,6 +196,14 @@ class MoCoGAN(VideoModel[MoCoGANConfig]):
             losses["g_category"] = cross_entropy(output.logits, category)
         return losses
 
+    def discriminator_scores(self, video: Tensor) -> dict[str, Tensor]:
+        """Mean score of the frames of each clip, and, of clips that are long enough, that of the whole clip; (B,)."""
+        scores = self.image_discriminator(video.flatten(0, 1)).scores
+        found = {"image": scores.unflatten(0, video.shape[:2]).flatten(1).mean(1)}
+        if video.shape[1] >= self.spec.frames:
+            found["video"] = self.video_discriminator(video).scores.flatten(1).mean(1)
+        return found
+
     # ---------------------------------------------------------------- sampling
 
     def sample(self, request: SampleRequest) -> Sample:

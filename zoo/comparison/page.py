@@ -19,7 +19,7 @@ from zoo.comparison.content import ComparedRun, Comparison, Row
 from zoo.data.decode import probe
 
 PARTS = Path(__file__).parent / "page"
-SCRIPTS = ("page.js", "films.js", "curves.js", "frames.js", "tables.js")
+SCRIPTS = ("page.js", "films.js", "curves.js", "frames.js", "tables.js", "published.js")
 """Scripts of the page; the browser runs them as one script, in this order."""
 
 BINS = 250
@@ -39,6 +39,7 @@ def write_page(folder: Path, comparison: Comparison) -> Path:
         "clips": _copy_films(folder, comparison.runs),
         "columns": [asdict(column) for column in comparison.columns],
         "rows": [_row_to_dict(row) for row in comparison.rows],
+        "published": [asdict(table) for table in comparison.published],
     }
     page = folder / "index.html"
     template = Template((PARTS / "index.html").read_text("utf-8"))

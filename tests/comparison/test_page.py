@@ -458,6 +458,8 @@ def test_published_values_stand_in_tables_of_their_own(page, comparison, tmp_pat
     assert page.locator("nav a", has_text="Published").is_visible()
     titles = page.locator("#published h3").all_inner_texts()
     assert [title.partition(":")[0] for title in titles] == ["svg-smmnist", "srvp-smmnist", "predrnn-mmnist"]
+    heads = page.locator("#published table >> nth=0").locator("th[scope=col]").all_inner_texts()
+    assert heads == ["model", "paper", "psnr_best ↑", "ssim_best ↑", "from"]
     rows = page.locator("#published table >> nth=0").locator("tbody tr").all_inner_texts()
     assert [row.split("\t") for row in rows] == [
         ["SVG", "Denton and Fergus 2018", "14.50", "0.7090", "Franceschi et al. 2020 (unchecked)"],

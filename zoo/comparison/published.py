@@ -51,7 +51,7 @@ ROWS = (
 REMARKS = {
     "svg-smmnist": "The paper has curves, and its release prints no number, so there is no row.",
     "srvp-smmnist": "Values stand in the paper's table on Stochastic Moving MNIST: best of 100 draws for each metric.",
-    "predrnn-mmnist": "Values stand in docs/en/model_zoos/video_benchmarks.md of OpenSTL; errors are sums.",
+    "predrnn-mmnist": "Values stand in model_zoos/video_benchmarks.md of OpenSTL's docs; errors are sums over a frame.",
 }
 """Protocol -> what is to know about its rows. The protocols of this table are those that are shown."""
 

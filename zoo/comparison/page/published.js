@@ -12,7 +12,7 @@ function publishedTable(table) {
   const remarks = html("ul", { class: "remarks" }, ...table.remarks.map((remark) => html("li", {}, remark)));
   if (table.rows.length === 0) return [title, remarks];
   const head = ["model", "paper", ...table.metrics, "from"].map((name) => {
-    return html("th", { scope: "col", class: table.metrics.includes(name) ? "number" : null }, name);
+    return html("th", { scope: "col", class: name in table.better ? "number" : null }, name + arrow(table.better[name]));
   });
   const body = table.rows.map((row) => html("tr", {}, ...publishedCells(row, table.metrics)));
   const grid = html("table", {}, html("thead", {}, html("tr", {}, ...head)), html("tbody", {}, ...body));

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from scipy.stats import ttest_ind
 
-from zoo.compare import compare, parse_arguments
+from zoo.compare import compare, main, parse_arguments
 from zoo.comparison.content import Cell
 from zoo.comparison.gather import (
     build_cell,
@@ -476,6 +476,36 @@ def test_arguments_of_the_command(tmp_path, monkeypatch):
         parse_arguments(["runs/a", "outt=x"])
     with pytest.raises(ZooError, match="No runs are given"):
         parse_arguments(["out=x"])
+    with pytest.raises(ZooError, match=r"no flag `--publishd`.* Did you mean `--published`"):
+        parse_arguments(["runs/a", "--publishd"])
+
+
+def test_published_values_are_printed_alone_without_runs(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["zoo.compare", "--published"])
+    assert main() is None
+    said = capsys.readouterr().out
+    assert "published, not measured here: srvp-smmnist" in said
+    assert "16.93" in said
+
+
+def test_published_values_are_added_in_a_block_of_their_own(tmp_path, monkeypatch, capsys):
+    protocol = replace(PROTOCOL, data="moving_mnist", settings={"variant": "srvp"}, name="srvp-smmnist-zoo-digits")
+    run = make_run(tmp_path / "svg", "svg", protocol=protocol, task="predict", given="5 frames", films=False)
+    out = tmp_path / "out"
+    monkeypatch.setattr(sys, "argv", ["zoo.compare", str(run), "--published", f"out={out}"])
+    comparison = main()
+    assert [row.variant for row in comparison.rows] == ["svg"]
+    assert [table.protocol for table in comparison.published] == ["svg-smmnist", "srvp-smmnist", "predrnn-mmnist"]
+    ours, _, published = (out / "table.md").read_text().partition("## Published values")
+    assert "16.93" in published
+    assert "SRVP" not in ours
+    assert "other clips, srvp-smmnist-zoo-digits: their values are not comparable" in published
+    assert "16.93" not in (out / "table.csv").read_text()
+    assert "published, not measured here: srvp-smmnist" in capsys.readouterr().out
+    puppets = make_run(tmp_path / "vid2vid", films=False)
+    assert compare([str(puppets)], tmp_path / "none", published=True).published == ()
+    assert "No published values are known on the data sets of these runs." in capsys.readouterr().out
+    assert compare([str(run)], tmp_path / "without").published == ()
 
 
 class FakeFile(SimpleNamespace):

@@ -4,13 +4,16 @@ Takes run folders, globs and, if wandb is online, wandb runs as ``<entity>/<proj
 ``out=<folder>``, with a table (table.md, table.csv), paired metrics frame by frame (curves.csv), a video of the same
 clips of every run (grid.mp4), a page that needs no server (index.html), and a wandb report, saved in the project of the
 first run or in ``project=<name>``. Runs that were measured under different protocols are refused.
+
+``--published`` adds the published values of the named protocols, in tables of their own; without runs it prints these
+alone.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,16 +25,18 @@ from zoo.help.text import Section, asks_for_help, settings_of, show_help
 from zoo.settings import CompareSettings
 
 if TYPE_CHECKING:
-    from zoo.comparison.content import Comparison
+    from zoo.comparison.content import Comparison, PublishedTable
 
+PUBLISHED = "--published"
 SETTINGS = tuple(setting.name for setting in fields(CompareSettings))
 
 
-def compare(runs: Sequence[str], out: Path, project: str | None = None) -> Comparison:
+def compare(runs: Sequence[str], out: Path, project: str | None = None, published: bool = False) -> Comparison:
     """Compare runs, write everything into ``out`` and print the table and the files written.
 
     runs: run folders, globs or wandb runs. out: new or empty folder. project: wandb project of the report; None is that
-    of the first run. Raises ZooError for runs that cannot be read or compared, and if ``out`` is not empty.
+    of the first run. published: add the published values on the data sets of the runs. Raises ZooError for runs that
+    cannot be read or compared, and if ``out`` is not empty.
     """
     from rich.console import Console
 
@@ -39,19 +44,25 @@ def compare(runs: Sequence[str], out: Path, project: str | None = None) -> Compa
     from zoo.comparison.grid import write_grid
     from zoo.comparison.online import download_wandb_runs
     from zoo.comparison.page import write_page
+    from zoo.comparison.published import published_tables
     from zoo.comparison.report import reports_are_there, write_report
-    from zoo.comparison.table import curves_to_csv, terminal_tables, to_csv, to_markdown
+    from zoo.comparison.table import curves_to_csv, published_to_markdown, terminal_tables, to_csv, to_markdown
 
     if out.exists() and any(out.iterdir()):
         raise ZooError(f"out={out} exists and is not empty, and nothing is overwritten. Try: out={out}-2")
     comparison, notes = gather(find_runs(download_wandb_runs(runs, out / "wandb")))
+    if published:
+        comparison = replace(comparison, published=published_tables(comparison.columns))
+        if not comparison.published:
+            notes.append(f"No published values are known on the data sets of these runs. All: zoo compare {PUBLISHED}")
     out.mkdir(parents=True, exist_ok=True)
-    (out / "table.md").write_text(to_markdown(comparison))
+    (out / "table.md").write_text(to_markdown(comparison) + published_to_markdown(comparison.published))
     (out / "table.csv").write_text(to_csv(comparison))
     (out / "curves.csv").write_text(curves_to_csv(comparison))
     console = Console()
     for table in terminal_tables(comparison):
         console.print(table)
+    print_published(comparison.published)
     written = {
         "table": f"{out}/table.md, {out}/table.csv",
         "curves": f"{out}/curves.csv",
@@ -76,13 +87,26 @@ def compare(runs: Sequence[str], out: Path, project: str | None = None) -> Compa
     return comparison
 
 
+def print_published(tables: Sequence[PublishedTable]) -> None:
+    """Print published values, one table per protocol."""
+    from rich.console import Console
+
+    from zoo.comparison.table import published_for_terminal
+
+    console = Console()
+    for shown in published_for_terminal(tables):
+        console.print(shown)
+
+
 def parse_arguments(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """Split the command line into runs and settings ``key=value``. An existing path may contain an equals sign.
 
-    Raises ZooError for an unknown setting, and if there are no runs.
+    Raises ZooError for an unknown setting or flag, and if there are no runs.
     """
     runs, settings = [], {}
     for argument in arguments:
+        if argument.startswith("--") and not Path(argument).exists():
+            raise ZooError(f"There is no flag `{argument}`.{suggest(argument, [PUBLISHED])} Known: {PUBLISHED}.")
         name, equals, value = argument.partition("=")
         if not equals or Path(argument).exists() or "/" in name:
             runs.append(argument)
@@ -101,9 +125,16 @@ def main() -> Comparison | None:
     if asks_for_help(sys.argv[1:]):
         show_help(COMMANDS["compare"], [Section("", "general", settings_of(CompareSettings))])
         return None
-    runs, settings = parse_arguments(sys.argv[1:])
+    arguments = [argument for argument in sys.argv[1:] if argument != PUBLISHED]
+    published = PUBLISHED in sys.argv[1:]
+    if published and not arguments:
+        from zoo.comparison.published import published_tables
+
+        print_published(published_tables())
+        return None
+    runs, settings = parse_arguments(arguments)
     out = settings.pop("out", f"comparison-{datetime.now():%Y%m%d-%H%M%S}")
-    return compare(runs, Path(out), **settings)
+    return compare(runs, Path(out), settings.get("project"), published)
 
 
 if __name__ == "__main__":

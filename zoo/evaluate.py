@@ -31,6 +31,11 @@ def evaluate(settings: EvaluateSettings) -> list[EvaluationResult]:
         raise ZooError(
             f"A run or two folders can be evaluated, but {found}. Type: run=runs/<run>, or real=<folder> fake=<folder>"
         )
+    if folders and named and named.data:
+        raise ZooError(
+            f"protocol={named.name} is of samples that continue clips of the data set `{named.data}`, so it measures a "
+            "run. Type: run=runs/<run>"
+        )
     if folders:
         from zoo.evaluation.evaluate_folders import evaluate_folders
 

@@ -307,8 +307,8 @@ class EvaluateSettings(EvaluationTools):
     """Run folder, or a checkpoint file in it, of a model that generates videos. None: `real` and `fake` are given."""
 
     protocol: str | None = None
-    """Named protocol, which sets clips, frames, size, metrics, features and all else at once: styleganv-fvd2048-16f.
-    None: what the other settings say."""
+    """Named protocol, which sets clips, frames, size, metrics, features and all else at once: styleganv-fvd2048-16f,
+    or, of a run on moving digits, svg-smmnist, srvp-smmnist or predrnn-mmnist. None: what the other settings say."""
 
     protocol_name: str | None = None
     """Name for a measurement that differs from `protocol` in a setting. None: no setting may differ."""
@@ -330,8 +330,9 @@ class EvaluateSettings(EvaluationTools):
     """Only for a run: number of real frames that the model sees first; they are not measured. None: 1, and 0 for a
     model that generates without any, one protocol for each number that the model can use."""
 
-    draws: int = 1
-    """Only for a run: number of samples drawn for each clip. Diversity metrics need at least 2."""
+    draws: int | None = None
+    """Only for a run: number of samples drawn for each clip. Diversity metrics need at least 2. None: 1, or the number
+    of the named protocol."""
 
     temperature: float | None = None
     """Only for a run: factor on every standard deviation that is sampled from. None: 1."""

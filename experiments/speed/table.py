@@ -43,6 +43,9 @@ def network_rows() -> list[list[str]]:
         times += f"; encoder and decoder alone {line['convolutions_ms'][1]:.0f}"
         script = "experiments/speed/videovae.py" + (" small" if preset == "small" else "")
         rows.append([f"VideoVAE `{preset}`, training, a step", times, ratio(line["ratio"]), script])
+    line = lines("svg.jsonl")[-1]
+    times = f"{line['ours_ms'][1]:.0f} ms for {line['release_ms'][1]:.0f}"
+    rows.append(["SVG `paper`, training, a step of 8 clips", times, ratio(line["ratio"]), "experiments/speed/svg.py"])
     return rows
 
 

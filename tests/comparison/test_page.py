@@ -18,6 +18,7 @@ import pytest
 
 from zoo.comparison.content import Cell, Column, ComparedRun, Comparison, Row
 from zoo.comparison.page import BINS, PARTS, SCRIPTS, write_page
+from zoo.comparison.published import published_tables
 from zoo.data.decode import write_video
 from zoo.errors import ZooError
 
@@ -424,6 +425,48 @@ def test_curves_over_frames_have_a_line_for_each_shown_variant(page):
     assert ["faded" in line.get_attribute("class") for line in lines.all()] == [True, False]
     page.uncheck("#runs input >> nth=0")
     assert lines.count() == 1
+
+
+def test_curves_over_frames_have_a_band_from_the_worst_to_the_best_draw(page, comparison, tmp_path):
+    """One chart for the three curves; the lower end is the best draw where lower is better."""
+    best, worst, l1_best, l1_worst = (key.replace("@", f"_{end}@") for key in (PSNR, L1) for end in ("best", "worst"))
+    wide = comparison.rows[0]
+    draws = {best: [26.0, 20.0, 18.0], worst: [22.0, math.nan, 14.0]}
+    l1 = {L1: [0.2, 0.3], l1_best: [0.1, 0.2], l1_worst: [0.4, 0.5]}
+    rows = (replace(wide, curves=wide.curves | draws | l1), *comparison.rows[1:])
+    open_page(page, write_page(tmp_path, replace(comparison, rows=rows)))
+    charts = page.locator("#frames .chart")
+    assert [chart.get_attribute("data-key") for chart in charts.all()] == [PSNR, L1]
+    bands = page.locator(f"#frames [data-key='{PSNR}'] polygon")
+    assert [band.get_attribute("data-runs") for band in bands.all()] == ["0", "0"]  # a NaN breaks the band
+    assert [len(band.get_attribute("points").split()) for band in bands.all()] == [2, 2]
+    page.focus(f"#frames [data-key='{PSNR}'] .plot")
+    values = page.locator(f"#frames [data-key='{PSNR}'] .reading .value").all_inner_texts()
+    assert values == ["16 (14 to 18)", "22"]
+    band = page.locator(f"#frames [data-key='{L1}'] polygon").get_attribute("points").split()
+    heights = [float(point.split(",")[1]) for point in band]  # 0.1, 0.2, then back over 0.5, 0.4, downwards
+    assert heights[0] > heights[1] > heights[3] > heights[2]
+    page.uncheck("#runs input >> nth=0")
+    assert bands.count() == 0
+
+
+def test_published_values_stand_in_tables_of_their_own(page, comparison, tmp_path):
+    open_page(page, write_page(tmp_path / "without", comparison))
+    assert not page.locator("#published").is_visible()
+    assert not page.locator("nav a", has_text="Published").is_visible()
+    open_page(page, write_page(tmp_path / "with", replace(comparison, published=published_tables())))
+    assert page.locator("nav a", has_text="Published").is_visible()
+    titles = page.locator("#published h3").all_inner_texts()
+    assert [title.partition(":")[0] for title in titles] == ["svg-smmnist", "srvp-smmnist", "predrnn-mmnist"]
+    heads = page.locator("#published table >> nth=0").locator("th[scope=col]").all_inner_texts()
+    assert heads == ["model", "paper", "psnr_best ↑", "ssim_best ↑", "from"]
+    rows = page.locator("#published table >> nth=0").locator("tbody tr").all_inner_texts()
+    assert [row.split("\t") for row in rows] == [
+        ["SVG", "Denton and Fergus 2018", "14.50", "0.7090", "Franceschi et al. 2020 (unchecked)"],
+        ["SRVP", "Franceschi et al. 2020", "16.93", "0.7799", "Franceschi et al. 2020 (unchecked)"],
+    ]
+    assert page.locator("#published", has_text="ConvLSTM-S, 2000 epochs").count() == 1
+    assert page.locator("#results", has_text="SRVP").count() == 0
 
 
 def test_trivial_rows_belong_to_no_run(page, comparison, tmp_path):

@@ -107,6 +107,15 @@ def test_ssim_agrees_with_scikit_image_and_pytorch_msssim(change, side):
 
 
 @every_change
+def test_ssim_range2_agrees_with_the_former_default_of_scikit_image(change):
+    """For pixels of type float, data_range was 2 if none was given; today it must be given."""
+    real, generated = street(64), change(street(64))
+    pairs = zip(to_numpy(generated), to_numpy(real), strict=True)
+    expected = [structural_similarity(*pair, data_range=2, channel_axis=0) for pair in pairs]
+    assert ours("ssim_range2", generated, real) == pytest.approx(expected, abs=1e-4)
+
+
+@every_change
 def test_ms_ssim_agrees_with_pytorch_msssim(change):
     real, generated = street(192), change(street(192))
     unit = [torch.from_numpy(to_numpy(frames)) for frames in (generated, real)]

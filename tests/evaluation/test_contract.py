@@ -62,6 +62,7 @@ CASES = {
     "mae_sum": Case("mae_sum", 0, 3 * 48**2 * BRIGHTER / 2, 1, 1),
     "psnr": Case("psnr", 100, PSNR_OF_BRIGHTER, -1, -1),
     "ssim": Case("ssim", 1, None, -1, -1),
+    "ssim_range2": Case("ssim_range2", 1, None, -1, -1),
     "ms_ssim": Case("ms_ssim", 1, None, -1, -1, side=176),
     "lpips_alex": Case("lpips_alex", 0, None, 1, 1),
     "lpips_vgg": Case("lpips_vgg", 0, None, 1, 1),

@@ -88,6 +88,18 @@ def test_ssim_of_one_window_by_hand():
     assert paired_value("ssim", stripe, torch.full((1, 1, 11, 11), -1.0))["ssim"] == pytest.approx(expected, rel=1e-7)
 
 
+def test_ssim_range2_of_one_window_by_hand():
+    """A frame of 7 px holds one window of 49 pixels, 21 of which are 1 in one frame; the other is 0.
+
+    Its variance is 21 · 28 / (49 · 48), and the constants are 0.02² and 0.06².
+    """
+    stripe = torch.full((1, 1, 7, 7), -1.0)
+    stripe[..., :3] = 1
+    expected = 0.02**2 / ((3 / 7) ** 2 + 0.02**2) * 0.06**2 / (21 * 28 / (49 * 48) + 0.06**2)
+    found = paired_value("ssim_range2", stripe, torch.full((1, 1, 7, 7), -1.0))
+    assert found["ssim_range2"] == pytest.approx(expected, rel=1e-7)
+
+
 def test_slightly_darker_frames_are_similar():
     """5 % of the range darker all over: the luminance term of means 0.5 and 0.45 is 0.9945."""
     real = torch.rand(2, 3, 192, 192, generator=torch.Generator().manual_seed(0)) - 0.5
@@ -103,7 +115,9 @@ def test_ms_ssim_of_flat_frames_by_hand():
     assert paired_value("ms_ssim", *flat)["ms_ssim"] == pytest.approx(flat_ssim(0.65, 0.75) ** 0.1333, abs=1e-7)
 
 
-@pytest.mark.parametrize(("name", "side", "least"), [("ssim", 10, "11 px"), ("ms_ssim", 175, "176 px")])
+@pytest.mark.parametrize(
+    ("name", "side", "least"), [("ssim", 10, "11 px"), ("ssim_range2", 6, "7 px"), ("ms_ssim", 175, "176 px")]
+)
 def test_frames_without_a_whole_window_are_refused(name, side, least):
     frames = torch.zeros(1, 3, side, 200)
     with pytest.raises(ZooError, match=f"{name} uses .* needs frames of at least {least}, but these are {side} x 200"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -108,6 +109,52 @@ class Row:
 
 
 @dataclass(frozen=True)
+class PublishedRow:
+    """One model under one protocol."""
+
+    protocol: str
+    """Name of the protocol."""
+
+    model: str
+    """Name of the model."""
+
+    paper: str
+    """Paper of the model."""
+
+    values: Mapping[str, float]
+    """Value by the zoo's name of the metric."""
+
+    source: str
+    """Publication that has the values."""
+
+    training: str = ""
+    """How it was trained, where the source has several rows of the model."""
+
+    checked: bool = True
+    """Whether the values were read in the source itself. Others were taken down from memory."""
+
+
+@dataclass(frozen=True)
+class PublishedTable:
+    """The published values of one protocol."""
+
+    protocol: str
+    """Name of the protocol."""
+
+    source: str
+    """Publication that the protocol is from."""
+
+    metrics: tuple[str, ...]
+    """Names of the metrics that a row has."""
+
+    rows: tuple[PublishedRow, ...]
+    """The models; empty if the publication has no numbers."""
+
+    remarks: tuple[str, ...]
+    """How the compared runs were measured, and what is to know about the rows."""
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Several runs side by side; rows of one task are consecutive."""
 
@@ -119,3 +166,6 @@ class Comparison:
 
     rows: tuple[Row, ...]
     """The variants."""
+
+    published: tuple[PublishedTable, ...] = ()
+    """Published values, in tables of their own; empty unless they were requested."""

@@ -15,11 +15,12 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from zoo.comparison.content import ComparedRun, Comparison, Row
+from zoo.comparison.content import ComparedRun, Comparison, PublishedTable, Row
 from zoo.data.decode import probe
+from zoo.evaluation.catalogue import better
 
 PARTS = Path(__file__).parent / "page"
-SCRIPTS = ("page.js", "films.js", "curves.js", "frames.js", "tables.js")
+SCRIPTS = ("page.js", "films.js", "curves.js", "frames.js", "tables.js", "published.js")
 """Scripts of the page; the browser runs them as one script, in this order."""
 
 BINS = 250
@@ -39,6 +40,7 @@ def write_page(folder: Path, comparison: Comparison) -> Path:
         "clips": _copy_films(folder, comparison.runs),
         "columns": [asdict(column) for column in comparison.columns],
         "rows": [_row_to_dict(row) for row in comparison.rows],
+        "published": [_published_to_dict(table) for table in comparison.published],
     }
     page = folder / "index.html"
     template = Template((PARTS / "index.html").read_text("utf-8"))
@@ -87,6 +89,10 @@ def _row_to_dict(row: Row) -> dict[str, Any]:
         for key, curve in row.curves.items()
     }
     return asdict(row) | {"curves": curves}
+
+
+def _published_to_dict(table: PublishedTable) -> dict[str, Any]:
+    return asdict(table) | {"better": {metric: better(metric) for metric in table.metrics}}
 
 
 def _points(curve: Curve) -> Curve:

@@ -10,7 +10,8 @@ from itertools import groupby
 from rich.markup import escape
 from rich.table import Table
 
-from zoo.comparison.content import Cell, Column, Comparison, Row
+from zoo.comparison.content import Cell, Column, Comparison, PublishedRow, PublishedTable, Row
+from zoo.evaluation.catalogue import better
 
 ARROWS = {"min": " ↓", "max": " ↑", "": ""}
 
@@ -59,6 +60,33 @@ def to_markdown(comparison: Comparison, columns: Sequence[Column] | None = None)
         if lines[-1]:
             lines.append("")
     return "\n".join(lines)
+
+
+def published_to_markdown(tables: Sequence[PublishedTable]) -> str:
+    """The published values, one table per protocol, under a heading of their own; "" without tables."""
+    lines = ["## Published values", "", "Not measured here."] if tables else []
+    for table in tables:
+        lines += ["", f"**{escape_markdown(published_title(table))}**", ""]
+        if table.rows:
+            heads = [f"`{metric}`{ARROWS[better(metric)]}" for metric in table.metrics]
+            lines.append(f"| model | paper | {' | '.join(heads)} | from |")
+            lines.append("| --- | --- | " + "---: | " * len(heads) + "--- |")
+            lines += [f"| {' | '.join(map(escape_markdown, published_cells(row, table)))} |" for row in table.rows]
+            lines.append("")
+        lines += [f"- {escape_markdown(remark)}" for remark in table.remarks]
+    return "\n".join([*lines, ""] if lines else [])
+
+
+def published_title(table: PublishedTable) -> str:
+    """Name of the protocol, and where it is from."""
+    return f"{table.protocol}: {table.source}"
+
+
+def published_cells(row: PublishedRow, table: PublishedTable) -> list[str]:
+    """Model, paper, values and source of a row; a metric that the source does not have is a dash."""
+    values = [f"{row.values[metric]:#.4g}" if metric in row.values else "–" for metric in table.metrics]
+    model = f"{row.model}, {row.training}" if row.training else row.model
+    return [model, row.paper, *values, row.source + ("" if row.checked else " (unchecked)")]
 
 
 def standing_lines(rows: Sequence[Row]) -> list[str]:
@@ -116,3 +144,19 @@ def terminal_tables(comparison: Comparison) -> Iterator[Table]:
                 table.add_row(escape(column.key) + ARROWS[column.better], *map(str.__add__, cells, marks))
         table.caption, table.caption_justify = escape("\n".join(standing_lines(rows))) or None, "left"
         yield table
+
+
+def published_for_terminal(tables: Sequence[PublishedTable]) -> Iterator[Table | str]:
+    """The published values for the terminal: a table and remarks for each protocol."""
+    for table in tables:
+        title = f"published, not measured here: {published_title(table)}"
+        shown = Table(title=escape(title), title_justify="left")
+        shown.add_column("model")
+        shown.add_column("paper")
+        for metric in table.metrics:
+            shown.add_column(metric + ARROWS[better(metric)], justify="right")
+        shown.add_column("from")
+        for row in table.rows:
+            shown.add_row(*map(escape, published_cells(row, table)))
+        yield shown if table.rows else escape(title)
+        yield escape("\n".join(table.remarks)) + "\n"

@@ -86,6 +86,13 @@ CARDS = (
     MetricCard("psnr", "dB, averaged over frames", "pixels:PSNR", "max", paired=True),
     MetricCard("ssim", "structural similarity on [0, 1], 11 px Gaussian", "ssim:SSIM", "max", paired=True, version=2),
     MetricCard(
+        "ssim_range2",
+        "SSIM as SVG's release and OpenSTL report it: 7 px box, range 2; higher than ssim",
+        "ssim:BoxSSIM",
+        "max",
+        paired=True,
+    ),
+    MetricCard(
         "ms_ssim", "SSIM at five scales; frames of at least 176 px", "ssim:MSSSIM", "max", paired=True, version=2
     ),
     MetricCard("lpips_alex", "perceptual distance, AlexNet", "lpips:LPIPS", "min", paired=True, argument="alex"),

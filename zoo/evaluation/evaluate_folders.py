@@ -67,7 +67,7 @@ def evaluate_folders(settings: EvaluateSettings, named: NamedProtocol | None = N
     runs, for folders without videos or with videos that are too short, and for metrics that do not apply.
     """
     check_counts(settings, ("clips", "frames", "height", "width", "clips_per_video", "batch_size"))
-    for name, default in (("split", None), ("draws", 1), ("context", None), ("temperature", None), ("seed", 0)):
+    for name, default in (("split", None), ("draws", None), ("context", None), ("temperature", None), ("seed", 0)):
         if getattr(settings, name) != default and not named:
             raise ZooError(
                 f"{name}={getattr(settings, name)} applies to the samples of a run only, but two folders of videos are "

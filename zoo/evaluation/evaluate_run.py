@@ -11,14 +11,15 @@ from lightning.fabric.utilities import move_data_to_device
 from torch.utils.data import default_collate
 
 from zoo.data.base import ClipSet, DataConfig, build_set
-from zoo.data.selection import choose_clips
+from zoo.data.selection import RANDOM_CLIP, choose_clips
 from zoo.devices.hardware import find_device
 from zoo.errors import ZooError, check_choice
 from zoo.evaluation.baselines import MeasuredBaseline, TrainingClips, find_baselines
 from zoo.evaluation.catalogue import METRICS
 from zoo.evaluation.choice import Situation, check_metrics, default_metrics, has_pairs
 from zoo.evaluation.metric import FrameCurves, MetricValues, Setup
-from zoo.evaluation.named_protocols import NamedProtocol
+from zoo.evaluation.metrics.lpips import backbone_file
+from zoo.evaluation.named_protocols import NamedProtocol, choose_source
 from zoo.evaluation.past_baselines import Standing, compare_with_baselines
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import add_result
@@ -126,13 +127,13 @@ def _evaluate(
         paired=has_pairs(model.card, context),
         translates="translate" in model.card.tasks,
         from_labels=model.source == "labels",
-        draws=settings.draws,
+        draws=count_draws(settings),
         spec=model.spec,
         model=model.card.name,
         takes_frames=model.config.context_frames[1] != 0,
         context=context,
     )
-    names = settings.metrics or default_metrics(settings, situation)
+    names = metric_names(settings, situation, named)
     frames = settings.frames or _default_frames(model, context, classifier)
     _check_settings(settings, model, context, frames)
     check_metrics(settings, names, situation)
@@ -140,10 +141,13 @@ def _evaluate(
         model.card.wanted() | {"attributes", "labels"} | ({"flow", "visibility"} if settings.flow == "exact" else set())
     )
     split, spec = cast(Split, settings.split or "val"), model.spec
+    requested = settings.clips
     if named:
+        named.check_data(str(settings.run), config)
         named.check_size(str(settings.run), spec.height, spec.width)
+        named, requested = choose_source(settings, config, named)
     real = build_set(replace(config, frames=frames), split, fields, seed=0)
-    clips = _clip_count(settings.clips, real, config.name, frames, named)
+    clips = _clip_count(requested, real, config.name, frames, named)
     protocol = Protocol(
         data=config.name,
         split=split,
@@ -154,7 +158,7 @@ def _evaluate(
         height=spec.height,
         width=spec.width,
         seed=settings.seed,
-        draws=settings.draws,
+        draws=count_draws(settings),
         samples=0 if settings.samples in (None, clips) else settings.samples,
         selection=named.selection if named else config.selection,
         settings=config.shaping(),
@@ -171,8 +175,8 @@ def _evaluate(
     from_nothing = not model.needs_given(context)
     batches = (
         iter_random_clips(real, clips, frames, settings.batch_size, settings.seed)
-        if named
-        else iter_batches(real, choose_clips(config.selection, len(real), clips), frames, settings.batch_size)
+        if protocol.selection == RANDOM_CLIP
+        else iter_batches(real, choose_clips(protocol.selection, len(real), clips), frames, settings.batch_size)
     )
     for clip in batches:
         clip = move_data_to_device(clip, model.device)
@@ -183,11 +187,24 @@ def _evaluate(
             continue
         for baseline in baselines:
             baseline.update(clip, videos)
-        requests = [replace(request, given=clip, draw=draw) for draw in range(settings.draws)]
+        requests = [replace(request, given=clip, draw=draw) for draw in range(protocol.draws)]
         suite.update(clip, (model.sample(each).video for each in requests), videos)  # one draw in memory at a time
     if from_nothing:
         _add_samples(suite, baselines, model, request, settings.samples or clips, settings.batch_size)
     return _write_results(settings, model, suite, baselines, context)
+
+
+def count_draws(settings: EvaluateSettings) -> int:
+    """Number of samples for each clip; 1 where the user gives none."""
+    return 1 if settings.draws is None else settings.draws
+
+
+def metric_names(settings: EvaluateSettings, situation: Situation, named: NamedProtocol | None) -> list[str]:
+    """The metrics that are computed: the user's, those of the protocol, or the default ones."""
+    names = settings.metrics or default_metrics(settings, situation)
+    if named and named.lpips and names == named.settings["metrics"] and backbone_file(named.lpips).is_file():
+        return [*names, f"lpips_{named.lpips}"]
+    return names
 
 
 def _open_baselines(
@@ -310,10 +327,10 @@ def _check_settings(settings: EvaluateSettings, model: VideoModel[Any], context:
             f"samples={settings.samples}, but samples of this {model.card.name} are made from {model.given(context)}, "
             "one for each clip and draw. Type clips=<number> or draws=<number> instead."
         )
-    if settings.draws > 1 and not model.needs_given(context):
+    if (draws := count_draws(settings)) > 1 and not model.needs_given(context):
         raise ZooError(
-            f"draws={settings.draws}, but this {model.card.name} is given nothing that several samples could share. "
-            f"For more samples, type samples={settings.draws * (settings.clips or MAX_DEFAULT_CLIPS)}"
+            f"draws={draws}, but this {model.card.name} is given nothing that several samples could share. "
+            f"For more samples, type samples={draws * (settings.clips or MAX_DEFAULT_CLIPS)}"
         )
 
 
@@ -339,8 +356,8 @@ def _clip_count(
             "frames.",
             f"clips={videos} ",
         )
-    if named and requested:
-        return requested
+    if named:
+        return requested or real.video_count(frames)
     if requested is not None and requested > len(real):
         raise ZooError(
             f"clips={requested}, but the data set `{data}` has {len(real)} evaluation clips of {frames} frames. "

@@ -6,15 +6,39 @@ measurement gets another name, ``protocol_name=<name>``: a name stands for the s
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
-from zoo.data.selection import RANDOM_CLIP
+from zoo.data.selection import FIRST, RANDOM_CLIP
+from zoo.data.sets.moving_mnist.files import CLIPS_NAME, MNIST, PACKAGED
 from zoo.errors import ZooError, check_choice
 from zoo.evaluation.protocol import COVARIANCE_BY_N
 from zoo.settings import EvaluateSettings
+
+if TYPE_CHECKING:
+    from zoo.data.base import DataConfig
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ClipSource:
+    """A place that the clips of a protocol can come from. Clips of another source have another name."""
+
+    title: str
+    """What it is, for messages."""
+
+    shaping: Mapping[str, Any]
+    """Entries of `DataConfig.shaping` by which it is recognised."""
+
+    clips: int | None
+    """Number of clips; None: all there are."""
+
+    ending: str = ""
+    """What the name of the protocol ends with; "" for the published clips."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +69,18 @@ class NamedProtocol:
     variant: str = COVARIANCE_BY_N
     """Variant of the metrics (`Protocol.variant`)."""
 
+    data: str = ""
+    """Name of the data set; "" for any, and for two folders of videos."""
+
+    data_settings: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the data set that are part of the protocol."""
+
+    sources: tuple[ClipSource, ...] = ()
+    """Where the clips can come from, the published source first; empty where there is only one."""
+
+    lpips: str = ""
+    """Backbone of LPIPS, which is measured as well where its weights are present; "" for none."""
+
     renamed: bool = False
     """Whether the user gave the measurement a name of its own, so that fields may differ."""
 
@@ -62,6 +98,65 @@ class NamedProtocol:
                 f"stored as {self.height}x{self.width}.",
                 "",
             )
+
+    def check_data(self, run: str, data: DataConfig) -> None:
+        """Raise ZooError for a run on other data, unless the measurement has a name of its own."""
+        if self.renamed or not self.data:
+            return
+        for setting, expected in {"name": self.data, **self.data_settings}.items():
+            if (found := getattr(data, setting, None)) != expected:
+                typed = " ".join(f"data.{name}={value}" for name, value in self.data_settings.items())
+                raise self.refuse(
+                    f"{run} was trained with data.{setting}={found}, but the protocol {self.name} is of "
+                    f"data.{setting}={expected}. Train a run on it: python -m zoo.train data={self.data} {typed}",
+                    "",
+                )
+
+    def find_source(self, data: DataConfig) -> ClipSource | None:
+        """Where the clips of a data set come from; None if the protocol does not tell sources apart."""
+        shaping = data.shaping() if self.sources else {}
+        return next((each for each in self.sources if each.shaping.items() <= shaping.items()), None)
+
+    def from_source(self, source: ClipSource) -> NamedProtocol:
+        """The protocol on the clips of this source: its name and number of clips; a name of the user's own stays."""
+        name = self.name if self.renamed else self.name + source.ending
+        return replace(self, name=name, settings={**self.settings, "clips": source.clips})
+
+
+OWN_DIGITS = ClipSource("MNIST's own test digits", {"source": MNIST}, None)
+ZOO_DIGITS = ClipSource("the digits that travel with the zoo", {"source": PACKAGED}, None, "-zoo-digits")
+
+
+def moving_digits(name: str, source: str, sources: tuple[ClipSource, ...], **fields: Any) -> NamedProtocol:
+    """A protocol of prediction on two grey moving digits, in frames of 64 pixels.
+
+    fields: `data_settings` and `lpips` of the protocol, and the settings that differ between protocols.
+    """
+    settings = {
+        "features": None,
+        "split": "test",
+        "clips": sources[0].clips,
+        "samples": None,
+        "fps": None,
+        "seed": 0,
+        "temperature": None,
+        "truncation": None,
+        "clips_per_video": 1,
+    }
+    return NamedProtocol(
+        name,
+        source,
+        settings | {key: fields[key] for key in ("metrics", "frames", "context", "draws")},
+        height=64,
+        width=64,
+        selection=FIRST,
+        resize="of the data set",
+        variant="",
+        data="moving_mnist",
+        data_settings={"variant": fields["variant"], "digits": 2, "channels": 1},
+        sources=sources,
+        lpips=fields.get("lpips", ""),
+    )
 
 
 NAMED_PROTOCOLS = {
@@ -88,6 +183,42 @@ NAMED_PROTOCOLS = {
             },
             height=256,
             width=256,
+        ),
+        moving_digits(
+            "svg-smmnist",
+            "generation script of SVG, Denton and Fergus, ICML 2018",
+            (replace(OWN_DIGITS, clips=256), replace(ZOO_DIGITS, clips=256)),
+            variant="svg",
+            metrics=["psnr", "ssim_range2", "ssim", "sharpness"],
+            lpips="alex",
+            frames=30,
+            context=5,
+            draws=100,
+        ),
+        moving_digits(
+            "srvp-smmnist",
+            "test script of SRVP, Franceschi et al., ICML 2020",
+            (replace(OWN_DIGITS, clips=5000), ZOO_DIGITS),
+            variant="srvp",
+            metrics=["psnr", "ssim", "sharpness"],
+            lpips="alex",
+            frames=25,
+            context=5,
+            draws=100,
+        ),
+        moving_digits(
+            "predrnn-mmnist",
+            "PredRNN, Wang et al., NeurIPS 2017, and OpenSTL, Tan et al., NeurIPS 2023",
+            (
+                ClipSource(f"the published file {CLIPS_NAME}", {"test_clips": CLIPS_NAME}, 10_000),
+                replace(OWN_DIGITS, ending="-drawn"),
+                ZOO_DIGITS,
+            ),
+            variant="predrnn",
+            metrics=["mse_sum", "mae_sum", "psnr", "ssim_range2", "ssim"],
+            frames=20,
+            context=10,
+            draws=1,
         ),
     )
 }
@@ -126,8 +257,28 @@ def apply_protocol(settings: EvaluateSettings) -> tuple[EvaluateSettings, NamedP
     return replace(settings, **values), named
 
 
+def choose_source(
+    settings: EvaluateSettings, data: DataConfig, named: NamedProtocol
+) -> tuple[NamedProtocol, int | None]:
+    """The protocol on the clips that a data set has, and their number; None: all there are.
+
+    settings: with the fields of the protocol. Says so if the clips are not the published ones.
+    """
+    source = named.find_source(data)
+    if source is None:
+        return named, settings.clips
+    found = named.from_source(source)
+    if source.ending:
+        logger.info(
+            f"The clips of protocol={settings.protocol} come from {named.sources[0].title}, but those of this run come "
+            f"from {source.title}. The measurement is called {found.name}."
+        )
+    return found, source.clips if settings.clips == named.settings["clips"] else settings.clips
+
+
 def _check_name(name: str) -> None:
-    if name in NAMED_PROTOCOLS:
+    endings = {each.ending for named in NAMED_PROTOCOLS.values() for each in named.sources}
+    if any(name.removesuffix(ending) in NAMED_PROTOCOLS for ending in {"", *endings}):
         raise ZooError(f"protocol_name={name} is the name of a published protocol. Type another one.")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise ZooError(f"protocol_name={name!r} must consist of letters, digits, dots, dashes and underscores.")

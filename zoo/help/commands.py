@@ -69,13 +69,15 @@ COMMANDS: Mapping[str, Command] = {
             "compare",
             "zoo.compare",
             "Compare runs: a table, a page, a video grid and a wandb report.",
-            "<run> <run> ... [out=<folder>] [project=<name>]",
-            ("runs/*", "runs/<run> runs/<run> out=comparison"),
+            "<run> <run> ... [out=<folder>] [project=<name>] [--published]",
+            ("runs/*", "runs/<run> runs/<run> out=comparison", "--published"),
             (
                 "A run is a run folder, a glob of run folders, or a run in wandb: <entity>/<project>/<id>.",
                 "Writes into the new folder: the table (table.md, table.csv), paired metrics frame by frame "
                 "(curves.csv), the same clips of every run side by side (grid.mp4), a page that needs no server "
                 "(index.html) and a wandb report. Values of different evaluation protocols are not compared.",
+                "--published adds the published values of the named protocols on the data sets of the runs, in tables "
+                "of their own; without runs it prints these alone.",
             ),
         ),
         Command(

@@ -62,11 +62,14 @@ function runLines(key, isLog) {
   return runs.map((run) => lineThrough(data.runs[run].curves[key], [run], () => nameOf(run), isLog));
 }
 
-/** A line of these runs, in the style of the first. all: every point, as numbers; points: those that can be drawn. */
+/**
+ * A line of these runs, in the style of the first. all: every point, as numbers; points: those that can be drawn. band:
+ * [place, lower, upper] of an area around the line.
+ */
 function lineThrough(curve, runs, name, isLog = false) {
   const all = curve.map(([place, value]) => [place, Number(value)]);
   const canDraw = ([, value]) => Number.isFinite(value) && (!isLog || value > 0);
-  return { runs, name, all, points: all.filter(canDraw), segments: segmentsOf(all, canDraw) };
+  return { runs, name, all, points: all.filter(canDraw), segments: segmentsOf(all, canDraw), band: [] };
 }
 
 /** Split a line where a value cannot be drawn, so that a NaN shows as a gap. */
@@ -83,10 +86,17 @@ function plot(key, lines, along, isLog) {
   const points = lines.flatMap((line) => line.points);
   const places = lines.flatMap((line) => line.all.map(([place]) => place));
   const x = axis([along.first, ...places], CHART.left, CHART.width - CHART.right, { isWhole: true });
-  const y = axis(points.map(([, value]) => value), CHART.height - CHART.bottom, CHART.top, { isLog, margin: 0.05 });
+  const ends = lines.flatMap((line) => line.band.flatMap(([, lower, upper]) => [lower, upper])).filter(Number.isFinite);
+  const y = axis([...points.map(([, value]) => value), ...ends], CHART.height - CHART.bottom, CHART.top, { isLog, margin: 0.05 });
   const label = `${key} against ${along.name}; ${plural(lines.length, along.line)}`;
   const size = { viewBox: `0 0 ${CHART.width} ${CHART.height}`, role: "img", tabindex: 0, "aria-label": label };
-  const picture = svg("svg", { class: "plot", ...size }, ...drawnAxes(x, y), ...lines.flatMap((line) => drawnLine(line, x, y)));
+  const picture = svg(
+    "svg",
+    { class: "plot", ...size },
+    ...drawnAxes(x, y),
+    ...lines.flatMap((line) => drawnBand(line, x, y)),
+    ...lines.flatMap((line) => drawnLine(line, x, y)),
+  );
   const reading = html("output", { class: "reading", hidden: "" });
   connectReading(picture, reading, lines, along, x, y);
   return [picture, reading];
@@ -170,6 +180,15 @@ function drawnLine(line, x, y) {
   return drawn;
 }
 
+function drawnBand(line, x, y) {
+  const canDraw = ([, lower, upper]) => Number.isFinite(lower) && Number.isFinite(upper);
+  return segmentsOf(line.band, canDraw).map((segment) => {
+    const edge = (side) => segment.map((point) => `${x.at(point[0]).toFixed(1)},${y.at(point[side]).toFixed(1)}`);
+    const points = [...edge(1), ...edge(2).reverse()].join(" ");
+    return svg("polygon", { class: "band", style: lineOf(line.runs[0]).style, "data-runs": line.runs.join(" "), points });
+  });
+}
+
 function dot({ runs }, x, y, radius) {
   return svg("circle", { class: "dot", style: lineOf(runs[0]).style, "data-runs": runs.join(" "), cx: x, cy: y, r: radius });
 }
@@ -225,7 +244,9 @@ function drawReading(reading, marks, lines, along, place, x, y) {
   reading.replaceChildren(html("b", {}, along.placeText(place)));
   for (const [index, line] of lines.entries()) {
     const [at, value] = points[index];
-    const note = html("small", {}, at === place ? "" : ` at ${brief(at)}`);
+    const ends = line.band.find(([other]) => other === at);
+    const range = ends ? ` (${alike(ends.slice(1)).join(" to ")})` : "";
+    const note = html("small", {}, range + (at === place ? "" : ` at ${brief(at)}`));
     reading.append(line.name(), html("span", { class: "value" }, values[index], note));
     if (line.points.includes(points[index])) marks.append(dot(line, x.at(at), y.at(value), 3.5));
   }

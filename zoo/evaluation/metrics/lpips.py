@@ -37,8 +37,7 @@ def perceptual_network(net: str) -> torch.nn.Module:
 
     Raises ZooError if torch's cache does not hold the weights of the backbone, or holds other ones.
     """
-    cache = Path(torch.hub.get_dir()) / "checkpoints"
-    file = cache / BACKBONES[net]
+    file = backbone_file(net)
     if not file.is_file():
         raise ZooError(
             f"lpips_{net} needs the weights of its backbone, but there is no file {file}. Put torchvision's ImageNet "
@@ -49,3 +48,8 @@ def perceptual_network(net: str) -> torch.nn.Module:
     read_tensors(file, "weights")
     named = cast(Literal["alex", "vgg", "squeeze"], net)
     return cast(torch.nn.Module, LearnedPerceptualImagePatchSimilarity(net_type=named).net)
+
+
+def backbone_file(net: str) -> Path:
+    """Where the weights of a backbone are expected: torch's cache."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / BACKBONES[net]

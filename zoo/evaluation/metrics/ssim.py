@@ -21,6 +21,7 @@ WINDOW, SIGMA = 11, 1.5  # pixels
 C1, C2 = 0.01**2, 0.03**2  # for pixels in [0, 1]
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Exponents of the five scales, finest first."""
+BOX = 7  # pixels, the side of scikit-image's default window
 MIN_SIDE = WINDOW * 2 ** (len(SCALE_WEIGHTS) - 1)  # pixels: halved four times, it still holds a window
 
 
@@ -70,6 +71,32 @@ class SSIM(PairedMetric):
         check_side(real, WINDOW, "ssim uses windows of 11 px and", "Leave it out.")
         luminance, structure = similarity_terms(to_unit_range(generated), to_unit_range(real))
         return (luminance * structure).mean((1, 2, 3))
+
+
+class BoxSSIM(PairedMetric):
+    """SSIM as older versions of scikit-image computed it by default for pixels in [0, 1]; 1 for equal frames.
+
+    They took 2 (-1 to 1) for the range of the pixels, so C₁ and C₂ are four times those of the range 1, and values are
+    higher. The window is uniform, 7 px a side, and variances divide by n - 1. SVG's release and OpenSTL report this.
+    """
+
+    def compare(self, generated: Tensor, real: Tensor) -> Tensor:
+        """Mean over windows and channels, (N, C, H, W) twice -> (N,). Raises ZooError for frames below 7 px."""
+        check_side(real, BOX, "ssim_range2 uses windows of 7 px and", "Leave it out.")
+        one, other = to_unit_range(generated), to_unit_range(real)
+        mean, mean2 = _box_means(one), _box_means(other)
+        unbiased = BOX**2 / (BOX**2 - 1)
+        variance = unbiased * (_box_means(one * one) - mean * mean)
+        variance2 = unbiased * (_box_means(other * other) - mean2 * mean2)
+        covariance = unbiased * (_box_means(one * other) - mean * mean2)
+        luminance = (2 * mean * mean2 + 4 * C1) / (mean * mean + mean2 * mean2 + 4 * C1)
+        structure = (2 * covariance + 4 * C2) / (variance + variance2 + 4 * C2)
+        return (luminance * structure).mean((1, 2, 3))
+
+
+def _box_means(images: Tensor) -> Tensor:
+    """Mean in each window of BOX x BOX pixels that lies inside the frame."""
+    return F.avg_pool2d(images, BOX, stride=1)
 
 
 class MSSSIM(PairedMetric):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from zoo.data.base import DataCard, DataConfig, register_data
-from zoo.data.sets.moving_mnist.files import PACKAGED, find_files
+from zoo.data.sets.moving_mnist.files import CLIPS_NAME, PACKAGED, find_files
 from zoo.errors import ZooError, check_choice
 from zoo.types import FIELDS, ClipSpec, Split
 
@@ -100,7 +100,7 @@ class MovingMNISTConfig(DataConfig):
         """As in the base class, with where digits and test clips come from, and without the length of an epoch."""
         settings = super().shaping() | {"source": find_files(self.root).source if self.root else PACKAGED}
         if self.published_test:
-            settings["test_clips"] = "mnist_test_seq.npy"
+            settings["test_clips"] = CLIPS_NAME
         return {name: value for name, value in settings.items() if name != "clips"}
 
     @property

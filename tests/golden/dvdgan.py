@@ -171,7 +171,9 @@ def replay_projection(record: Record) -> dict[str, Any]:
     load(head, state, {})
     given = {"features": inputs["features"].clone().requires_grad_()}
     frames = given["features"].shape[1]
-    scores = head(given["features"].flatten(0, 1), inputs["classes"].repeat_interleave(frames)).unflatten(0, (-1, frames))
+    scores = head(given["features"].flatten(0, 1), inputs["classes"].repeat_interleave(frames)).unflatten(
+        0, (-1, frames)
+    )
     clips = clip_scores(scores, "sum")
     total = (clips * torch.arange(1, len(clips) + 1)).sum()
     found = named_like(gradients(head, total, given), state, {})

@@ -42,7 +42,7 @@ class ConditionalNorm(nn.Module):
             normed = self.norm(x.flatten(1, 2)).view_as(x)
         else:
             raise ZooError(
-                f"The norms have statistics of {self.frames} frames, one by one, but {x.shape[1]} frames are asked for. "
+                f"The norms have statistics of {self.frames} frames, one by one, but {x.shape[1]} are asked for. "
                 f"Try: frames={self.frames}, or train with model.norm=over_time"
             )
         gain, bias = (layer(condition)[:, None, :, None, None] for layer in (self.gain, self.bias))

@@ -49,7 +49,9 @@ class ConvGRU(nn.Module):
         biases = [self.reset.bias, self.update.bias, self.candidate.bias]
         # The convolutions of the input do not depend on the state, so they see all frames at once.
         of_input = _convolve(
-            steps.flatten(0, 1), torch.cat([on_input, candidate_on_input]), torch.cat([b for b in biases if b is not None])
+            steps.flatten(0, 1),
+            torch.cat([on_input, candidate_on_input]),
+            torch.cat([b for b in biases if b is not None]),
         ).unflatten(0, (batch, length))
         hidden = steps.new_zeros(batch, self.state, *steps.shape[-2:]) if state is None else state
         states = []

@@ -27,16 +27,23 @@ class SpectralNorm(nn.Module):
         self.register_buffer("u", F.normalize(torch.randn(outputs), dim=0, eps=EPS))
 
     def forward(self, weight: Tensor) -> Tensor:
-        """The normalised weight."""
-        matrix = weight.flatten(1)
-        with torch.no_grad():
-            u, v = self.u, F.normalize(matrix.T @ self.u, dim=0, eps=EPS)
-            if self.training:
-                for iteration in range(self.iterations):
-                    v = v if iteration == 0 else F.normalize(matrix.T @ u, dim=0, eps=EPS)
-                    u = F.normalize(matrix @ v, dim=0, eps=EPS)
-                self.u.copy_(u)
-        return weight / torch.dot(u.clone(), matrix @ v)
+        """The normalised weight, computed without autocast."""
+        with torch.autocast(weight.device.type, enabled=False):
+            matrix = weight.flatten(1)
+            u, v = self._singular_vectors(matrix.detach())
+            return weight / torch.dot(u, matrix @ v)
+
+    @torch.no_grad()
+    def _singular_vectors(self, matrix: Tensor) -> tuple[Tensor, Tensor]:
+        """Estimates of the singular vectors of the largest singular value: (out,) and the other side."""
+        u = self.u.clone()
+        v = F.normalize(matrix.T @ u, dim=0, eps=EPS)
+        if self.training:
+            for iteration in range(self.iterations):
+                v = v if iteration == 0 else F.normalize(matrix.T @ u, dim=0, eps=EPS)
+                u = F.normalize(matrix @ v, dim=0, eps=EPS)
+            self.u.copy_(u)
+        return u, v
 
 
 def spectral_norm(layer: LayerT, iterations: int = 1) -> LayerT:

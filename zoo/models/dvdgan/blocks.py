@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zoo.blocks.attributes import UNKNOWN
 from zoo.blocks.conditional_norm import ConditionalNorm
 
 Normalise = Callable[[Any], Any]
@@ -96,7 +98,7 @@ class DiscriminatorBlock(nn.Module):
 class ProjectionHead(nn.Module):
     """Score of features, with the class by projection (Miyato and Koyama, ICLR 2018): w·h + b + e(y)·h, h = Σ ReLU.
 
-    classes: 0: without classes.
+    classes: 0: without classes. A clip whose class is UNKNOWN is scored without its projection.
     """
 
     def __init__(self, channels: int, classes: int = 0, normalise: Normalise = unchanged) -> None:
@@ -110,4 +112,5 @@ class ProjectionHead(nn.Module):
         score = self.linear(summed).squeeze(-1)
         if self.embedding is None or classes is None:
             return score
-        return score + (self.embedding(classes) * summed).sum(-1)
+        projection = (self.embedding(classes.clamp(min=0)) * summed).sum(-1)
+        return score + torch.where(classes == UNKNOWN, torch.zeros_like(projection), projection)

@@ -1,4 +1,4 @@
-"""Losses of DVD-GAN: hinge, for each of the two discriminators, and BigGAN's penalty on weights that are not orthogonal.
+"""Losses of DVD-GAN: hinge, for each of the two discriminators, and BigGAN's penalty on not orthogonal weights.
 
 Shapes: N clips, k scores of a clip.
 """

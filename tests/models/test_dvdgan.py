@@ -309,3 +309,11 @@ def test_settings_that_do_not_fit_the_clips(settings, advice):
     problems = replace(DVDGANConfig.tiny(), **settings).problems(SPEC)
     assert len(problems) == 1
     assert advice in problems[0]
+
+
+def test_scores_of_clips_for_the_collapse_monitor():
+    model, video = tiny().eval(), random_clip()["video"]
+    found = model.discriminator_scores(video)
+    torch.testing.assert_close(found["frames"][1], model.spatial_discriminator(video[1:2, :]).mean())
+    assert found["time"].shape == (B,)
+    assert set(model.discriminator_scores(video[:, :2])) == {"frames"}

@@ -188,3 +188,10 @@ def test_a_first_frame_must_be_given():
 def test_settings_that_make_no_sense_are_refused(settings):
     with pytest.raises(ZooError, match="model"):
         VGANConfig(**settings)
+
+
+def test_scores_of_clips_as_long_as_in_training():
+    model = tiny().eval()
+    video = random_video()
+    assert torch.equal(model.discriminator_scores(video)["video"], score(model.discriminator(video)))
+    assert model.discriminator_scores(video[:, :3]) == {}

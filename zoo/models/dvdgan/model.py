@@ -146,6 +146,13 @@ class DVDGAN(VideoModel[DVDGANConfig]):
             losses["orthogonal"] = self.config.orthogonal_weight * orthogonal_penalty(weights)
         return losses
 
+    def discriminator_scores(self, video: Tensor) -> dict[str, Tensor]:
+        """Mean scores of the frames and of the time steps of each clip, without its class, (B,)."""
+        found = {"frames": self.spatial_discriminator(video).mean(1)}
+        if video.shape[1] >= self.card.min_frames:
+            found["time"] = self.temporal_discriminator(video).mean(1)
+        return found
+
     # ---------------------------------------------------------------- sampling
 
     def sample(self, request: SampleRequest) -> Sample:

@@ -90,6 +90,12 @@ class VGAN(VideoModel[VGANConfig]):
         """Noise of as many clips as there are real ones, (B, Z)."""
         return self.per_sample_noise(clip, lambda source: torch.randn(self.config.noise, generator=source))
 
+    def discriminator_scores(self, video: Tensor) -> dict[str, Tensor]:
+        """The score of each clip, (B,), if clips are as long as in training."""
+        if video.shape[1] != self.spec.frames:
+            return {}
+        return {"video": score(self.discriminator(video))}
+
     def compiled_networks(self) -> list[nn.Module]:
         """Without the discriminator where its gradient is penalised: PyTorch cannot differentiate it twice."""
         return [self.generator] if self.config.r1 else self.networks()

@@ -44,19 +44,17 @@ class ConvGRU(nn.Module):
         steps = x[:, None] if repeated else x
         batch, length = steps.shape[:2]
         gates = torch.cat([self.reset.weight, self.update.weight])
-        on_state, on_input = gates.split([self.state, self.channels], 1)
-        candidate_on_input, candidate_on_state = self.candidate.weight.split([self.channels, self.state], 1)
-        biases = [self.reset.bias, self.update.bias, self.candidate.bias]
+        on_state, on_input = torch.split(gates, [self.state, self.channels], 1)
+        candidate_on_input, candidate_on_state = torch.split(self.candidate.weight, [self.channels, self.state], 1)
         # The convolutions of the input do not depend on the state, so they see all frames at once.
-        of_input = _convolve(
-            steps.flatten(0, 1),
-            torch.cat([on_input, candidate_on_input]),
-            torch.cat([b for b in biases if b is not None]),
-        ).unflatten(0, (batch, length))
+        weight = torch.cat([on_input, candidate_on_input])
+        bias = torch.cat([layer.bias for layer in (self.reset, self.update, self.candidate) if layer.bias is not None])
+        of_input = _convolve(steps.flatten(0, 1), weight, bias)
+        of_input = of_input.view(batch, length, *of_input.shape[1:])
         hidden = steps.new_zeros(batch, self.state, *steps.shape[-2:]) if state is None else state
         states = []
         for t in range((frames or 1) if repeated else length):
-            of_gates, of_candidate = of_input[:, 0 if repeated else t].split([2 * self.state, self.state], 1)
+            of_gates, of_candidate = torch.split(of_input[:, 0 if repeated else t], [2 * self.state, self.state], 1)
             reset, update = (of_gates + _convolve(hidden, on_state)).sigmoid().chunk(2, 1)
             candidate = self.activation(of_candidate + _convolve(reset * hidden, candidate_on_state))
             hidden = update * hidden + (1 - update) * candidate

@@ -54,7 +54,8 @@ class TemporalDiscriminator(nn.Module):
 
     def forward(self, video: Tensor, classes: Tensor | None = None) -> Tensor:
         """(B, T, C, H, W), ids (B,) -> a score of every time step that is left, (B, T // 4)."""
-        small = F.avg_pool2d(video.flatten(0, 1), SHRINK).unflatten(0, video.shape[:2])
+        images = F.avg_pool2d(video.flatten(0, 1), SHRINK)
+        small = images.view(*video.shape[:2], *images.shape[1:])
         steps = self.volume_blocks(small.transpose(1, 2)).transpose(1, 2)
         batch, number = steps.shape[:2]
         return score_frames(self.head, self.blocks(steps.flatten(0, 1)), classes, batch, number)

@@ -6,6 +6,7 @@ Shapes: B clips, T frames, C channels, H x W pixels, Z entries of the noise, K e
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -113,7 +114,8 @@ class Generator(nn.Module):
             assert given is not None
             states = self.given(given)
         x = self.linear(condition).unflatten(1, (-1, *self.plan.start))
-        for group, (same, larger) in enumerate(self.blocks):
+        for group, blocks in enumerate(self.blocks):
+            same, larger = cast(nn.ModuleList, blocks)
             if group < len(self.recurrent):
                 x = self.recurrent[group](x, states[group], frames)
             if group == 0 and self.frame_attention is not None:

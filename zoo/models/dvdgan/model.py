@@ -127,11 +127,11 @@ class DVDGAN(VideoModel[DVDGANConfig]):
         frames = [
             self.scored_frames(clip, video, f"{name} frames") for name, video in (("real", real), ("d", generated))
         ]
-        spatial = self.spatial_discriminator(torch.cat(frames), both).chunk(2)
-        temporal = self.temporal_discriminator(torch.cat([real, generated]), both).chunk(2)
+        of_frames, of_generated_frames = self.spatial_discriminator(torch.cat(frames), both).chunk(2)
+        of_time, of_generated_time = self.temporal_discriminator(torch.cat([real, generated]), both).chunk(2)
         return {
-            "d_frames": discriminator_hinge(*spatial, self.config.hinge),
-            "d_time": discriminator_hinge(*temporal, self.config.hinge),
+            "d_frames": discriminator_hinge(of_frames, of_generated_frames, self.config.hinge),
+            "d_time": discriminator_hinge(of_time, of_generated_time, self.config.hinge),
         }
 
     def generator_losses(self, clip: Clip, generated: Tensor, classes: Tensor | None) -> dict[str, Tensor]:

@@ -27,23 +27,27 @@ class SpectralNorm(nn.Module):
         self.register_buffer("u", F.normalize(torch.randn(outputs), dim=0, eps=EPS))
 
     def forward(self, weight: Tensor) -> Tensor:
-        """The normalised weight, computed without autocast."""
-        with torch.autocast(weight.device.type, enabled=False):
-            matrix = weight.flatten(1)
-            u, v = self._singular_vectors(matrix.detach())
-            return weight / torch.dot(u, matrix @ v)
+        """The normalised weight."""
+        matrix = weight.flatten(1)
+        u, v = self._singular_vectors(matrix.detach())
+        return weight / (u * product(matrix, v)).sum()
 
     @torch.no_grad()
     def _singular_vectors(self, matrix: Tensor) -> tuple[Tensor, Tensor]:
         """Estimates of the singular vectors of the largest singular value: (out,) and the other side."""
         u = self.u.clone()
-        v = F.normalize(matrix.T @ u, dim=0, eps=EPS)
+        v = F.normalize(product(matrix.T, u), dim=0, eps=EPS)
         if self.training:
             for iteration in range(self.iterations):
-                v = v if iteration == 0 else F.normalize(matrix.T @ u, dim=0, eps=EPS)
-                u = F.normalize(matrix @ v, dim=0, eps=EPS)
+                v = v if iteration == 0 else F.normalize(product(matrix.T, u), dim=0, eps=EPS)
+                u = F.normalize(product(matrix, v), dim=0, eps=EPS)
             self.u.copy_(u)
         return u, v
+
+
+def product(matrix: Tensor, vector: Tensor) -> Tensor:
+    """Matrix times vector, as a sum: under autocast, a matrix product would be rounded to 16 bits."""
+    return (matrix * vector).sum(1)
 
 
 def spectral_norm(layer: LayerT, iterations: int = 1) -> LayerT:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.experiments.test_experiments import load_script
+from tests.helpers.scripts import load_script
 
 study = load_script("experiments/mocogan/run.py")
 

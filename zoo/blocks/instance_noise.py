@@ -15,4 +15,9 @@ class InstanceNoise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The input plus noise, any shape."""
-        return x + self.sigma * torch.randn_like(x) if self.training and self.sigma else x
+        if not self.training or not self.sigma:
+            return x
+        noise = torch.randn(
+            x.shape, dtype=x.dtype, device=x.device
+        )  # unlike randn_like, for any memory format the same
+        return x + self.sigma * noise

@@ -71,10 +71,10 @@ class TGAN(VideoModel[TGANConfig]):
         return [self._optimizer(group) for group in (generator, self.discriminator.parameters())]
 
     def _optimizer(self, parameters: Any) -> torch.optim.Optimizer:
-        config, trained = self.config, [parameter for parameter in parameters if parameter.requires_grad]
+        config = self.config
         if config.optimizer == "adam":
-            return self.adam(trained, config.lr, (config.beta1, config.beta2))
-        return torch.optim.RMSprop(trained, config.lr, config.beta2)
+            return self.adam(parameters, config.lr, (config.beta1, config.beta2))
+        return torch.optim.RMSprop(parameters, config.lr, config.beta2)
 
     def ema_parts(self) -> dict[str, nn.Module]:
         """What sampling uses."""

@@ -58,7 +58,7 @@ class TemporalGenerator(nn.Module):
             nn.ConvTranspose1d(channels[layer], channels[layer + 1], *((4, 2, 1) if layer else (1, 1, 0)))
             for layer in range(len(channels) - 1)
         )
-        self.norms = nn.ModuleList(batch_norm(nn.BatchNorm1d(each, EPS), shift) for each in widths)
+        self.norms = nn.ModuleList(batch_norm(CodeNorm(each, EPS), shift) for each in widths)
         self.frames = frames
 
     def forward(self, slow: Tensor) -> Tensor:
@@ -95,16 +95,17 @@ class ImageGenerator(nn.Module):
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(each, EPS) for each in channels[1:])
         self.last = nn.ConvTranspose2d(width, plan.image_channels, 3, 1, 1)
+        self.image_shape = (plan.image_channels, plan.height, plan.width)
 
     def forward(self, slow: Tensor, fast: Tensor) -> Tensor:
         """The clips of codes. Norms see the frames of all clips as one batch."""
         frames = fast.shape[1]
         still = self.slow_norm(self.slow(slow).repeat_interleave(frames, 0))
         moving = self.fast_norm(self.fast(fast.flatten(0, 1)))
-        x = torch.cat([F.relu(half).unflatten(1, self.start) for half in (still, moving)], 1)
+        x = torch.cat([F.relu(half).view(-1, *self.start) for half in (still, moving)], 1)
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             x = F.relu(norm(convolution(x)))
-        return torch.tanh(self.last(x)).unflatten(0, (-1, frames))
+        return torch.tanh(self.last(x)).view(-1, frames, *self.image_shape)
 
 
 class Discriminator(nn.Module):
@@ -139,10 +140,25 @@ class Discriminator(nn.Module):
         return self.last(x).flatten()
 
 
+class CodeNorm(nn.BatchNorm1d):
+    """Batch norm that normalises a single value per channel by the running statistics, in training, too.
+
+    The batch statistics of a batch of one clip would leave nothing of its code.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T) -> (N, C, T)."""
+        if self.training and x.numel() == x.shape[1]:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(x)
+
+
 def batch_norm(norm: _BatchNorm, shift: bool) -> _BatchNorm:
-    """The norm; without a shift, its bias stays 0."""
+    """The norm; without a shift, its bias is a buffer of zeros."""
     if not shift:
-        norm.bias.requires_grad_(False)
+        zeros = torch.zeros_like(norm.bias)
+        del norm.bias
+        norm.register_buffer("bias", zeros)
     return norm
 
 

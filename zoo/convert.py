@@ -25,7 +25,7 @@ FOLDERS = (
         "from",
         "str",
         "<path>",
-        "Folder with the released weights, <epoch>_net_<part>.pth; of svg, mocogan and tgan, a file.",
+        "Folder with the released weights, <epoch>_net_<part>.pth; of svg, mocogan, tgan and tgan2, a file.",
     ),
     Setting("to", "str", "<folder>", "Run folder to write; it must not contain a run."),
 )

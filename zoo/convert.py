@@ -22,7 +22,10 @@ from zoo.settings import ConvertSettings
 
 FOLDERS = (
     Setting(
-        "from", "str", "<path>", "Folder with the released weights, <epoch>_net_<part>.pth; of svg and mocogan, a file."
+        "from",
+        "str",
+        "<path>",
+        "Folder with the released weights, <epoch>_net_<part>.pth; of svg, mocogan, tgan and tgan2, a file.",
     ),
     Setting("to", "str", "<folder>", "Run folder to write; it must not contain a run."),
 )

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-HELD = ("content", "motion")
-"""Parts of a code that all samples may have in common."""
+NUMBERED = ("content", "motion", "frames_between")
+"""Options of some models that are integers."""
 
 
 def sample(settings: SampleSettings) -> list[Path]:
@@ -81,6 +81,7 @@ def _check_counts(settings: SampleSettings) -> None:
         ("context", 0),
         ("content", 0),
         ("motion", 0),
+        ("frames_between", 0),
         ("temperature", 0),
         ("steps", 2),
     ):
@@ -125,7 +126,7 @@ def _describe_options(settings: SampleSettings) -> str:
     """Settings that are not the default, as part of file names: samples with other settings overwrite nothing."""
     parts = [f"{name}-{value}" for name, value in settings.attributes.items()]
     parts += [f"context{settings.context}"] if (settings.context or 0) > 1 else []
-    parts += [f"{name}{value}" for name in HELD if (value := getattr(settings, name)) is not None]
+    parts += [f"{name}{value}" for name in NUMBERED if (value := getattr(settings, name)) is not None]
     parts += [f"temperature{settings.temperature:g}"] if settings.temperature is not None else []
     parts += [f"truncation{settings.truncation:g}"] if settings.truncation is not None else []
     parts += [f"first_frame-{settings.first_frame}"] if settings.first_frame else []
@@ -163,7 +164,7 @@ def _options(settings: SampleSettings, model: VideoModel[Any]) -> dict[str, Any]
         options["appearance"] = read_appearance(settings.appearance, model.spec)
     if settings.attributes:
         options["attributes"] = dict(settings.attributes)
-    options |= {name: value for name in HELD if (value := getattr(settings, name)) is not None}
+    options |= {name: value for name in NUMBERED if (value := getattr(settings, name)) is not None}
     if settings.temperature is not None:
         options["temperature"] = settings.temperature
     if settings.reconstruct:

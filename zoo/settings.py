@@ -262,6 +262,10 @@ class SampleSettings:
     """Number of the sample made from nothing whose motion all samples have, so that only their content differs. None:
     every sample has its own."""
 
+    frames_between: int | None = None
+    """Number of frames that are generated between each two frames, so that the video gets longer and slower. Only for
+    models that can, such as tgan. None: 0."""
+
     temperature: float | None = None
     """Factor on every standard deviation that is sampled from. None: 1."""
 

@@ -189,6 +189,11 @@ class SampleRequest:
     for models whose card lists the option `truncation`."""
 
     @property
+    def length(self) -> int:
+        """Length of the sample in frames: ``frames``, and those between them with the option ``frames_between``."""
+        return self.frames + max(self.frames - 1, 0) * int(self.options.get("frames_between", 0))
+
+    @property
     def names(self) -> list[str]:
         """Names of the samples where nothing is given. Their random numbers depend on them."""
         return [sample_name(number) for number in range(self.first, self.first + self.clips)]

@@ -64,6 +64,10 @@ TINY = {
     "svg": ["model.width=4", "model.code=16", "model.latent=4", "model.hidden=32", "model.context=1"],
     "mocogan": ["model.width=4", "model.discriminator_width=4", "model.category=action",
                 "model.discriminator_norm=batch", "model.r1=0"],
+    "tgan": ["model.slow=8", "model.fast=4", "model.temporal_width=8", "model.width=2", "model.discriminator_width=4",
+             "model.discriminator_norm=batch", "model.r1=0", "model.clipping=singular_values", "model.clip_every=2"],
+    "tgan2": ["model.code=8", "model.features=8", "model.width=2", "model.levels=3", "model.discriminator_width=2",
+              "model.category=action", "model.r1_every=1"],
 }  # fmt: skip
 EXACT = "trainer.precision=64-true"
 """In single precision the adversaries amplify rounding errors, and so does Adam where gradients are such errors."""

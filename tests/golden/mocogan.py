@@ -19,11 +19,12 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from zoo.blocks.instance_noise import InstanceNoise
 from zoo.models.mocogan.codes import CodeNoise, clip_codes
 from zoo.models.mocogan.config import MoCoGANConfig
 from zoo.models.mocogan.convert import released_name
 from zoo.models.mocogan.model import MoCoGAN
-from zoo.models.mocogan.networks import Discriminator, DiscriminatorOutput, DiscriminatorPlan, InstanceNoise
+from zoo.models.mocogan.networks import Discriminator, DiscriminatorOutput, DiscriminatorPlan
 from zoo.types import ClipSpec
 
 Record = Mapping[str, Any]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from zoo.losses.gradient_penalty import r1_penalty
+from zoo.losses.gradient_penalty import r1_penalty, squared_gradients, wgan_gp_penalty
 
 
 def test_r1_of_a_linear_score():
@@ -23,3 +23,17 @@ def test_r1_trains_the_weights():
     weight, x = torch.tensor(3.0, requires_grad=True), torch.ones(4, 1, requires_grad=True)
     r1_penalty(weight * x, x).backward()
     assert weight.grad.item() == pytest.approx(3)
+
+
+def test_wgan_gp_wants_gradients_of_norm_1():
+    """Gradients (3, 4) and (6, 8): (5 - 1)² and (10 - 1)², on average 48.5."""
+    x = torch.randn(2, 2, requires_grad=True)
+    scores = x @ torch.tensor([3.0, 4.0]) * torch.tensor([1.0, 2.0])
+    assert wgan_gp_penalty(scores, x).item() == pytest.approx(48.5)
+
+
+def test_squared_gradients_of_several_inputs():
+    """Scores a² of a = 3 and 2 b of two b: 36, and 4 and 4."""
+    a, b = torch.tensor([[3.0]], requires_grad=True), torch.zeros(2, 1, requires_grad=True)
+    squares = squared_gradients(torch.cat([a**2, 2 * b]), [a, b])
+    assert [each.tolist() for each in squares] == [[36.0], [4.0, 4.0]]

@@ -33,6 +33,19 @@ def sample_noise(request: SampleRequest, names: Sequence[str], shape: Sequence[i
     )
 
 
+def sample_uniform_noise(
+    request: SampleRequest, names: Sequence[str], shape: Sequence[int], *stream: str | int
+) -> Tensor:
+    """Noise that is uniform in [-1, 1], or within ±``request.truncation``, (B, ...) with ``shape`` for the dots, on the
+    CPU.
+
+    names: of the samples. stream: name or number of the use, such as a frame: uses are independent.
+    """
+    limit = 1.0 if request.truncation is None else min(request.truncation, 1.0)
+    noise = torch.stack([torch.rand(*shape, generator=each) for each in sample_generators(request, names, *stream)])
+    return limit * (2 * noise - 1)
+
+
 def _truncated(source: torch.Generator, shape: Sequence[int], limit: float | None) -> Tensor:
     noise = torch.randn(*shape, generator=source)
     while limit is not None and (beyond := noise.abs() > limit).any():

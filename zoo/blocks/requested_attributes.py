@@ -5,7 +5,8 @@ Shapes: B samples.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from zoo.blocks.attribute_schedule import FREE, INFERRED, Schedule, parse_schedu
 from zoo.blocks.attributes import UNKNOWN, Attributes
 from zoo.blocks.noise import sample_generators
 from zoo.errors import ZooError
-from zoo.types import SampleRequest
+from zoo.types import Clip, SampleRequest
 
 Ids = dict[str, Tensor]
 """Attribute -> (B,) int64, UNKNOWN where no value is known."""
@@ -83,3 +84,11 @@ class RequestedAttributes:
             sources = sample_generators(self.request, self.names, name)
             self.drawn[name] = torch.cat([torch.randint(values, (1,), generator=source) for source in sources])
         return self.drawn[name]
+
+
+def frame_labels(clips: Iterator[Clip]) -> Iterator[Ids]:
+    """Labels of one frame after another: attribute -> (B,). clips: consecutive pieces of a clip."""
+    for clip in clips:
+        labels: Mapping[str, Any] = clip.get("attributes", {})
+        for t in range(min((ids.shape[1] for ids in labels.values()), default=0)):
+            yield {name: ids[:, t] for name, ids in labels.items()}

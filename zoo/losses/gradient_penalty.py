@@ -5,6 +5,8 @@ Shapes: N samples.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -17,3 +19,22 @@ def r1_penalty(scores: Tensor, real: Tensor) -> Tensor:
     """
     (gradient,) = torch.autograd.grad(scores.sum(), real, create_graph=True)
     return 0.5 * gradient.square().flatten(1).sum(1).mean()
+
+
+def squared_gradients(scores: Tensor, inputs: Sequence[Tensor]) -> list[Tensor]:
+    """‖∇ ΣD‖² of every sample of several inputs, such as the levels of a pyramid: (N, …) each -> (N,) each.
+
+    scores: any shape, of inputs with ``requires_grad``. Can be differentiated.
+    """
+    gradients = torch.autograd.grad(scores.sum(), list(inputs), create_graph=True)
+    return [gradient.square().flatten(1).sum(1) for gradient in gradients]
+
+
+def wgan_gp_penalty(scores: Tensor, mixed: Tensor) -> Tensor:
+    """mean (‖∇ D(x)‖ - 1)² over samples x: Gulrajani et al. (arXiv 1704.00028), eq. 3, without its weight λ.
+
+    mixed: (N, …), between real and generated samples, with ``requires_grad``. scores: D(mixed), (N, …). Returns a
+    scalar that can be differentiated.
+    """
+    (squares,) = squared_gradients(scores, [mixed])
+    return (squares.sqrt() - 1).square().mean()

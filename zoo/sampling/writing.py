@@ -29,7 +29,7 @@ def write_sample(model: VideoModel[Any], request: SampleRequest, path: Path, ove
 
     The video has a temporary name until it is complete.
     """
-    kept = filmstrip_frames(request.frames)
+    kept = filmstrip_frames(request.length)
     rows: dict[str, list[Tensor]] = defaultdict(list)
     if request.given is not None:
         request = replace(request, given=_move_and_record(request.given, kept, model, rows))  # type: ignore[arg-type]

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from zoo.blocks.attributes import clip_label, cross_entropy
 from zoo.blocks.noise import sample_noise
-from zoo.blocks.requested_attributes import Ids, RequestedAttributes
+from zoo.blocks.requested_attributes import RequestedAttributes, frame_labels
 from zoo.losses.adversarial import discriminator_loss, generator_loss
 from zoo.losses.gradient_penalty import r1_penalty
 from zoo.model import VideoModel, name_samples
@@ -262,11 +262,3 @@ class MoCoGAN(VideoModel[MoCoGANConfig]):
         from zoo.models.mocogan.convert import convert
 
         return convert(cls, folder, settings)
-
-
-def frame_labels(clips: Iterator[Clip]) -> Iterator[Ids]:
-    """Labels of one frame after another: attribute -> (B,). clips: consecutive pieces of a clip."""
-    for clip in clips:
-        labels: Mapping[str, Any] = clip.get("attributes", {})
-        for t in range(min((ids.shape[1] for ids in labels.values()), default=0)):
-            yield {name: ids[:, t] for name, ids in labels.items()}

@@ -12,10 +12,10 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from zoo.blocks.halving import count_halvings
+from zoo.blocks.instance_noise import InstanceNoise
 
 KERNEL = 4
 """Size of every convolution, in time as in space."""
@@ -68,18 +68,6 @@ class ImageGenerator(nn.Module):
 
 def _norm_and_relu(channels: int) -> list[nn.Module]:
     return [nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
-
-
-class InstanceNoise(nn.Module):
-    """Adds noise from N(0, sigma²) in training."""
-
-    def __init__(self, sigma: float) -> None:
-        super().__init__()
-        self.sigma = sigma
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The input plus noise, any shape."""
-        return x + self.sigma * torch.randn_like(x) if self.training and self.sigma else x
 
 
 class DiscriminatorPlan(NamedTuple):

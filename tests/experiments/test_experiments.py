@@ -53,6 +53,14 @@ def test_leaderboard_holds_every_model_that_was_measured():
     assert listed <= samplers
 
 
+def test_readme_of_the_default_training_holds_its_tables():
+    """As the script writes them from what was measured."""
+    defaults = load_script("experiments/defaults/run.py")
+    text = (ROOT / "experiments/defaults/README.md").read_text()
+    assert defaults.readme(text) == text
+    assert "| both minus as published | 3 |" in text
+
+
 def test_readme_of_distortions_holds_its_tables():
     """As the script writes them from what was measured."""
     distortions = load_script("experiments/distortions/run.py")

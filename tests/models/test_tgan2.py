@@ -41,7 +41,7 @@ SPEC = ClipSpec(
 
 def tiny(spec=SPEC, **settings):
     torch.manual_seed(0)
-    return TGAN2(replace(TGAN2Config.tiny(), **settings), spec)
+    return TGAN2(replace(TGAN2Config.tiny(), **({"levels": 3} | settings)), spec)
 
 
 def count(*networks):

@@ -172,7 +172,7 @@ class TGAN2Config(ModelConfig):
     def tiny(cls) -> TGAN2Config:
         """The smallest configuration that has every part, for tests."""
         return cls(
-            code=8, features=8, layers=2, width=2, levels=3, discriminator_width=2, category="action", r1=1.0,
+            code=8, features=8, layers=2, width=2, levels=2, discriminator_width=2, category="action", r1=1.0,
             r1_every=2, lr=1e-3, lr_decay=True,
         )  # fmt: skip
 

@@ -34,7 +34,7 @@ SPEC = ClipSpec(("video",), frames=T, height=SIDE, width=SIDE, fps=10, channels=
 
 def tiny(spec=SPEC, **settings):
     torch.manual_seed(0)
-    return TGAN(replace(TGANConfig.tiny(), **settings), spec)
+    return TGAN(replace(TGANConfig.tiny(), **({"gradient_penalty": 0.0} | settings)), spec)
 
 
 def count(network):
@@ -195,6 +195,18 @@ def test_penalty_counts_for_the_steps_between():
     torch.testing.assert_close(once["r1"], gradient.square().sum() / B)  # γ / 2 = 1
 
 
+def test_wgan_gp_penalises_between_real_and_generated_clips():
+    model = tiny(noise=0.0, gradient_penalty=10.0).eval()
+    real, slow, mix = torch.rand(B, T, 3, SIDE, SIDE) * 2 - 1, torch.rand(B, 8), torch.tensor([0.0, 0.25, 1.0])
+    losses = model.losses_of(real, slow, penalised=False, mix=mix)[1]
+    distances = []
+    for share, one, other in zip(mix, real, model.generate(slow), strict=True):
+        x = (share * one + (1 - share) * other)[None].detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(model.discriminator(x).sum(), x)
+        distances.append((gradient.norm() - 1) ** 2)
+    torch.testing.assert_close(losses["gradient_penalty"], 10 * torch.stack(distances).mean())
+
+
 def test_noise_is_added_in_training_only():
     model, video = tiny(noise=0.5), torch.rand(B, T, 3, SIDE, SIDE)
     assert not torch.equal(model.discriminator(video), model.discriminator(video))
@@ -236,7 +248,8 @@ def test_codes_are_uniform_and_stay_so():
 @pytest.mark.parametrize(
     "settings",
     [{"width": 0}, {"r1": -1.0}, {"clip_every": 0}, {"weight_limit": 0.0}, {"objective": "hinge"}, {"image_init": "he"},
-     {"objective": "wasserstein", "clipping": "none", "r1": 0.0}],
+     {"objective": "wasserstein", "clipping": "none", "r1": 0.0},
+     {"gradient_penalty": 1.0, "discriminator_norm": "batch"}],
 )  # fmt: skip
 def test_settings_that_make_no_sense_are_refused(settings):
     with pytest.raises(ZooError, match="model"):

@@ -1,6 +1,7 @@
 """TGANv2: sizes, pyramids and pooling by hand, ConvLSTM against a plain loop, losses, classes, released generators."""
 
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ SPEC = ClipSpec(
 
 def tiny(spec=SPEC, **settings):
     torch.manual_seed(0)
-    return TGAN2(replace(TGAN2Config.tiny(), **settings), spec)
+    return TGAN2(replace(TGAN2Config.tiny(), **({"levels": 3} | settings)), spec)
 
 
 def count(*networks):
@@ -221,6 +222,29 @@ def test_any_length_and_categories_that_change():
     other = model.sample(replace(request, options={"attributes": {"action": "a"}})).video
     assert torch.equal(video[:, :4], other[:, :4])
     assert not torch.allclose(video[:, 4:], other[:, 4:])
+
+
+def test_published_generator_of_classes():
+    model = tiny(generator="images", levels=1)
+    clip = {"video": torch.rand(B, T, 3, SIDE, SIDE) * 2 - 1, "attributes": {"action": torch.zeros(B, T).long()}}
+    model.step_clips = model.clips_seen = B
+    model.sample_indices = lambda clip, number=None: list(range(B))
+    losses = model.losses_of(model.real_levels(clip), model.generated_levels(clip), penalised=True)
+    sum(chain.from_iterable(each.values() for each in losses)).backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None] == []
+    model.eval()
+    assert model.config.most_frames(SPEC) == T
+    request = SampleRequest(6, clips=2, options={"attributes": {"action": "a"}})
+    video = model.sample(request).video
+    assert video.shape == (2, 6, 3, SIDE, SIDE)
+    assert torch.equal(torch.stack([each.video for each in model.stream(request)], 1), video)
+    model.image_generator.head.norm.betas.weight.data.normal_()
+    other = model.sample(replace(request, options={"attributes": {"action": "a@0,b@3"}})).video
+    same = model.sample(request).video
+    assert torch.equal(other[:, :3], same[:, :3])
+    assert not torch.allclose(other[:, 3:], same[:, 3:])
+    with pytest.raises(ZooError, match=r"model.levels=1"):
+        TGAN2Config(generator="images")
 
 
 def test_codes_are_interpolated_on_the_line():

@@ -114,6 +114,10 @@ class TGANConfig(ModelConfig):
     r1_every: int = 4
     """Steps from one penalty to the next; each counts for all of them."""
 
+    gradient_penalty: float = 0.0
+    """Weight λ of WGAN-GP's penalty, in every step: the squared distance from 1 of the norm of a score's gradient, at
+    clips between real and generated ones. 0: no penalty. Only with discriminator_norm=none."""
+
     optimizer: str = "adam"
     """Optimizer of both networks: adam or rmsprop."""
 
@@ -136,12 +140,17 @@ class TGANConfig(ModelConfig):
         ):
             check_choice(f"model.{setting}", getattr(self, setting), choices)
         sizes = ("slow", "fast", "temporal_width", "width", "discriminator_width", "clip_every", "r1_every")
-        for name, minimum in (dict.fromkeys(sizes, 1) | dict.fromkeys(("noise", "r1"), 0)).items():
+        for name, minimum in (dict.fromkeys(sizes, 1) | dict.fromkeys(("noise", "r1", "gradient_penalty"), 0)).items():
             if (value := getattr(self, name)) < minimum:
                 raise ZooError(f"model.{name}={value} is too small. Try: model.{name}={minimum}")
         if self.weight_limit <= 0:
             raise ZooError(f"model.weight_limit={self.weight_limit} is not positive. Try: model.weight_limit=0.01")
-        if self.objective == "wasserstein" and self.clipping == "none" and not self.r1:
+        if self.gradient_penalty and self.discriminator_norm == "batch":
+            raise ZooError(
+                "model.gradient_penalty needs the gradient of each clip, but model.discriminator_norm=batch mixes the "
+                "clips of a batch. Try: model.discriminator_norm=none"
+            )
+        if self.objective == "wasserstein" and self.clipping == "none" and not self.r1 + self.gradient_penalty:
             raise ZooError(
                 "model.objective=wasserstein needs a Lipschitz discriminator. Try: model.clipping=singular_values"
             )
@@ -168,5 +177,5 @@ class TGANConfig(ModelConfig):
         """The smallest configuration that has every part, for tests."""
         return cls(
             slow=8, fast=4, temporal_width=8, width=2, discriminator_width=4, noise=0.1, clipping="singular_values",
-            clip_every=2, r1_every=2,
+            clip_every=2, r1_every=2, gradient_penalty=0.1,
         )  # fmt: skip

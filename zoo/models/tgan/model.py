@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from zoo.blocks.halving import count_halvings
 from zoo.blocks.noise import sample_uniform_noise
-from zoo.losses.gradient_penalty import r1_penalty
+from zoo.losses.gradient_penalty import r1_penalty, wgan_gp_penalty
 from zoo.model import VideoModel, name_samples
 from zoo.models.tgan.clipping import clip_network, clip_weights
 from zoo.models.tgan.config import CARD, TGANConfig
@@ -82,7 +82,8 @@ class TGAN(VideoModel[TGANConfig]):
 
     def compiled_networks(self) -> list[nn.Module]:
         """Without the discriminator where its gradient is penalised: PyTorch cannot differentiate it twice."""
-        return list(self.ema_parts().values()) if self.config.r1 else self.networks()
+        penalised = self.config.r1 or self.config.gradient_penalty
+        return list(self.ema_parts().values()) if penalised else self.networks()
 
     # ---------------------------------------------------------------- training
 
@@ -90,24 +91,36 @@ class TGAN(VideoModel[TGANConfig]):
         """Step both networks on one batch of generated clips, which the discriminator scores once."""
         slow = self.per_sample_noise(clip, lambda source: 2 * torch.rand(self.config.slow, generator=source) - 1)
         penalised = self.config.r1 > 0 and self.every(self.config.r1_every)
-        generator, discriminator = self.losses_of(clip["video"], slow, penalised)
+        mix = None
+        if self.config.gradient_penalty:
+            mix = self.per_sample_noise(clip, lambda source: torch.rand((), generator=source), "mix")
+        generator, discriminator = self.losses_of(clip["video"], slow, penalised, mix)
         self.optimizer_steps(generator, discriminator)
         self.log_losses(generator | discriminator)
 
-    def losses_of(self, real: Tensor, slow: Tensor, penalised: bool) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def losses_of(
+        self, real: Tensor, slow: Tensor, penalised: bool, mix: Tensor | None = None
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Weighted losses of generator and discriminator, scalars by name; both see the discriminator of now.
 
-        real: (B, T, C, H, W); slow: codes (B, S); penalised: add the R1 penalty. Generated and real clips are scored in
-        batches of their own, in this order, so that norms do not mix them.
+        real: (B, T, C, H, W); slow: codes (B, S); penalised: add the R1 penalty; mix: share of the real clip in each
+        clip of WGAN-GP's penalty, (B,), or None for no such penalty. Generated and real clips are scored in batches of
+        their own, in this order, so that norms do not mix them.
         """
         real = real.detach().requires_grad_(penalised)
-        generated_scores = self.discriminator(self.generate(slow))
+        generated = self.generate(slow)
+        generated_scores = self.discriminator(generated)
         real_scores = self.discriminator(real)
         objective = self.config.objective
         of_real, of_generated = discriminator_losses(real_scores, generated_scores, objective)
         discriminator = {"discriminator_real": of_real, "discriminator_generated": of_generated}
         if penalised:
             discriminator["r1"] = self.config.r1 * self.config.r1_every * r1_penalty(real_scores, real)
+        if mix is not None:
+            share = mix.view(-1, 1, 1, 1, 1)
+            mixed = (share * real + (1 - share) * generated).detach().requires_grad_()
+            penalty = wgan_gp_penalty(self.discriminator(mixed), mixed)
+            discriminator["gradient_penalty"] = self.config.gradient_penalty * penalty
         return {"generator": generator_loss(generated_scores, objective)}, discriminator
 
     def generate(self, slow: Tensor) -> Tensor:

@@ -31,6 +31,7 @@ CARD = ModelCard(
 
 DOUBLINGS = 6
 """Most doublings of the resolution."""
+GENERATORS = ("lstm", "images")
 REDUCTIONS = ("mean", "sum")
 
 PRESETS = {
@@ -57,14 +58,21 @@ class TGAN2Config(ModelConfig):
 
     name: str = "tgan2"
 
+    generator: str = "lstm"
+    """What makes the frames: lstm (a ConvLSTM and its renderer) or images (TGAN's temporal generator and residual
+    blocks, the release's class-conditional generator). images needs levels=1 and makes clips of a fixed length."""
+
     code: int = 64
     """Entries of the code that a clip is made from."""
 
     features: int = 64
-    """Features of the ConvLSTM."""
+    """Features of the ConvLSTM; entries of the code of a frame with generator=images."""
 
     layers: int = 1
     """Layers of the ConvLSTM."""
+
+    temporal_width: int = 128
+    """Only with generator=images: channels of the first layer of the temporal generator."""
 
     width: int = 8
     """Channels of the generator at the full resolution; up to 16 times as many at coarser ones."""
@@ -116,16 +124,23 @@ class TGAN2Config(ModelConfig):
 
     def __post_init__(self) -> None:
         check_choice("model.r1_reduction", self.r1_reduction, REDUCTIONS)
-        sizes = ("code", "features", "layers", "width", "levels", "frame_step", "clip_step", "discriminator_width",
-                 "r1_every")  # fmt: skip
+        check_choice("model.generator", self.generator, GENERATORS)
+        sizes = ("code", "features", "layers", "temporal_width", "width", "levels", "frame_step", "clip_step",
+                 "discriminator_width", "r1_every")  # fmt: skip
         for name, minimum in (dict.fromkeys(sizes, 1) | {"r1": 0}).items():
             if (value := getattr(self, name)) < minimum:
                 raise ZooError(f"model.{name}={value} is too small. Try: model.{name}={minimum}")
+        if self.generator == "images" and self.levels > 1:
+            raise ZooError(f"model.generator=images has one level, not {self.levels}. Try: model.levels=1")
 
     @property
     def context_frames(self) -> tuple[int, int | None]:
         """None: it generates from nothing."""
         return (0, 0)
+
+    def most_frames(self, spec: ClipSpec) -> int | None:
+        """Any number from the ConvLSTM; the temporal generator makes as many as a training clip has."""
+        return spec.frames if self.generator == "images" else None
 
     def category_values(self, spec: ClipSpec) -> dict[str, tuple[str, ...]]:
         """Name of the attribute -> names of its values; empty without one."""
@@ -157,7 +172,7 @@ class TGAN2Config(ModelConfig):
     def tiny(cls) -> TGAN2Config:
         """The smallest configuration that has every part, for tests."""
         return cls(
-            code=8, features=8, layers=2, width=2, levels=3, discriminator_width=2, category="action", r1=1.0,
+            code=8, features=8, layers=2, width=2, levels=2, discriminator_width=2, category="action", r1=1.0,
             r1_every=2, lr=1e-3, lr_decay=True,
         )  # fmt: skip
 

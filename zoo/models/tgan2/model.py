@@ -25,9 +25,12 @@ from zoo.blocks.requested_attributes import RequestedAttributes, frame_labels
 from zoo.losses.adversarial import discriminator_loss, generator_loss
 from zoo.losses.gradient_penalty import squared_gradients
 from zoo.model import VideoModel, name_samples
+from zoo.models.tgan.networks import TemporalGenerator, temporal_widths
+from zoo.models.tgan.networks import initialise as initialise_temporal
 from zoo.models.tgan2.config import CARD, TGAN2Config
 from zoo.models.tgan2.networks import (
     ClassNorm,
+    ImageGenerator,
     ImagePlan,
     LevelDiscriminators,
     Recurrence,
@@ -43,6 +46,10 @@ from zoo.types import Clip, ClipSpec, Sample, SampleRequest
 
 OBJECTIVE = "original"
 """Cross-entropy, non-saturating for the generator."""
+IMAGE_DOUBLINGS = 4
+"""Most doublings of the resolution with generator=images."""
+PARTS = {"lstm": ("start", "recurrence", "renderer"), "images": ("temporal_generator", "image_generator")}
+"""Networks of each generator."""
 
 
 class TGAN2(VideoModel[TGAN2Config]):
@@ -57,9 +64,18 @@ class TGAN2(VideoModel[TGAN2Config]):
         self.category_values = config.category_values(spec)
         self.classes = sum(map(len, self.category_values.values()))
         plan = ImagePlan(spec.height, spec.width, spec.channels)
-        self.start = Start(config.code, config.features, plan.start)
-        self.recurrence = Recurrence(config.features, config.layers)
-        self.renderer = Renderer(config.features, config.width, config.levels, plan, self.classes)
+        if config.generator == "images":
+            widths = temporal_widths(config.temporal_width, spec.frames)
+            self.temporal_generator = TemporalGenerator(config.code, config.features, widths, spec.frames)
+            initialise_temporal(self.temporal_generator, "lecun")
+            doublings = min(IMAGE_DOUBLINGS, plan.doublings)
+            self.image_generator = ImageGenerator(
+                config.code, config.features, config.width, plan, self.classes, doublings
+            )
+        else:
+            self.start = Start(config.code, config.features, plan.start)
+            self.recurrence = Recurrence(config.features, config.layers)
+            self.renderer = Renderer(config.features, config.width, config.levels, plan, self.classes)
         self.discriminator = LevelDiscriminators(
             config.levels, spec.channels, config.discriminator_width, self.classes, config.padded_pooling
         )
@@ -78,7 +94,7 @@ class TGAN2(VideoModel[TGAN2Config]):
 
     def ema_parts(self) -> dict[str, nn.Module]:
         """What sampling uses."""
-        return {"start": self.start, "recurrence": self.recurrence, "renderer": self.renderer}
+        return {name: getattr(self, name) for name in PARTS[self.config.generator]}
 
     def compiled_networks(self) -> list[nn.Module]:
         """Without the discriminators where their gradient is penalised: PyTorch cannot differentiate it twice."""
@@ -131,6 +147,9 @@ class TGAN2(VideoModel[TGAN2Config]):
             classes = self.per_sample_noise(
                 clip, lambda source: torch.randint(self.classes, (), generator=source), "classes"
             )
+        if config.generator == "images":
+            video = self.image_generator(code, self.temporal_generator(code), classes)
+            return [video], self._at_levels(classes)
         source = generator(self.seed, crc32(b"phases"), self.step_number)
         phases: list[int] | list[None] = [None for _ in self._steps]
         if not config.average_frames:
@@ -189,39 +208,49 @@ class TGAN2(VideoModel[TGAN2Config]):
         ``{"action": "walk@0,run@8"}``. Otherwise it is that of the given clip, or random. Raises ZooError for an
         unknown one.
         """
-        for features, classes in islice(self._frames(request, self.draw_code(request)), request.frames):
+        code = self.draw_code(request)
+        if self.config.generator == "images":
+            yield from (Sample(frame) for frame in self.decode(code, request).video.unbind(1))
+            return
+        frames = zip(self.frame_features(code), self._classes(request), strict=True)
+        for features, classes in islice(frames, request.frames):
             yield Sample(self._render(features, classes))
 
     def draw_code(self, request: SampleRequest) -> Tensor:
         """Code of each sample, (B, Z), uniform in [-1, 1]."""
         names, _ = name_samples(request)
-        return sample_uniform_noise(request, names, (self.config.code,)).to(self.start.linear.weight)
+        weight = next(next(iter(self.ema_parts().values())).parameters())
+        return sample_uniform_noise(request, names, (self.config.code,)).to(weight)
 
     @torch.no_grad()
     def decode(self, code: Tensor, request: SampleRequest) -> Sample:
         """Generate the clips of codes, (B, Z); the categories are those of the request."""
-        frames = list(islice(self._frames(request, code), request.frames))
+        frames = request.frames
+        ids = list(islice(self._classes(request), frames))
+        classes = torch.stack([each for each in ids if each is not None], 1) if self.classes else None
+        if self.config.generator == "images":
+            return Sample(self.image_generator(code, self.temporal_generator(code)[:, :frames], classes))
+        features = list(islice(self.frame_features(code), frames))
         if any(layer.training for layer in self.renderer.modules() if isinstance(layer, ClassNorm)):
             # While running statistics are estimated: those of whole clips.
-            features, classes = torch.stack([each for each, _ in frames], 1), [ids for _, ids in frames]
-            ids = None if classes[0] is None else torch.stack([each for each in classes if each is not None], 1)
-            images = self._render(features.flatten(0, 1), None if ids is None else ids.flatten())
-            return Sample(images.unflatten(0, features.shape[:2]))
-        return Sample(torch.stack([self._render(*each) for each in frames], 1))
+            every = torch.stack(features, 1).flatten(0, 1)
+            images = self._render(every, None if classes is None else classes.flatten())
+            return Sample(images.view(-1, frames, *images.shape[1:]))
+        return Sample(torch.stack([self._render(*each) for each in zip(features, ids, strict=True)], 1))
 
     def _render(self, features: Tensor, classes: Tensor | None) -> Tensor:
         """Features (N, R, h, w), classes (N,) -> images (N, C, H, W)."""
         return self.renderer(features[:, None], classes)[-1][:, 0]
 
-    def _frames(self, request: SampleRequest, code: Tensor) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Features and classes of one frame after another, without end."""
+    def _classes(self, request: SampleRequest) -> Iterator[Tensor | None]:
+        """Classes of one frame after another, (B,), without end."""
         names, clips = name_samples(request)
         asked = RequestedAttributes(request, names, self.category_values, self.card.name)
         labels = frame_labels(clips) if self.classes else iter(())
-        for t, features in zip(count(), self.frame_features(code), strict=False):
+        for t in count():
             asked.observe_labels(next(labels, {}))
             classes = next(iter(asked.resolve(t).values()), None)
-            yield features, classes if classes is None else classes.to(features.device)
+            yield classes if classes is None else classes.to(self.device)
 
     def interpolate(self, one: Tensor, other: Tensor, share: float) -> Tensor:
         """Interpolate between codes, (B, Z), on the line: uniform codes fill a cube, which it does not leave."""

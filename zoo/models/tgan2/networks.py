@@ -208,7 +208,8 @@ def subsample(x: Tensor, how: Subsampling) -> Tensor:
     x = x[:: how.clip_step]
     frames = x.shape[1] // how.frame_step
     if how.phase is None:
-        return x[:, : frames * how.frame_step].unflatten(1, (frames, how.frame_step)).mean(2)
+        groups = x[:, : frames * how.frame_step].reshape(len(x), frames, how.frame_step, *x.shape[2:])
+        return groups.mean(2)
     return x[:, how.phase :: how.frame_step][:, :frames]
 
 
@@ -339,14 +340,15 @@ class ImageGenerator(nn.Module):
         self.head = Head(width, plan.image_channels, classes)
 
     def forward(self, slow: Tensor, fast: Tensor, classes: Tensor | None = None) -> Tensor:
-        """The clips; classes: (N,)."""
+        """The clips; classes: of the clips, (N,), or of their frames, (N, T)."""
         frames = fast.shape[1]
         still = self.slow(slow).repeat_interleave(frames, 0)
         x = torch.cat([half.view(-1, *self.start) for half in (still, self.fast(fast.flatten(0, 1)))], 1)
-        ids = None if classes is None else classes.repeat_interleave(frames)
+        if classes is not None:
+            classes = classes.repeat_interleave(frames) if classes.ndim == 1 else classes.flatten()
         for block in self.blocks:
-            x = block(x, ids)
-        images = self.head(x, ids)
+            x = block(x, classes)
+        images = self.head(x, classes)
         return images.view(-1, frames, *images.shape[1:])
 
 

@@ -1,9 +1,11 @@
 """Trivial samples, with pixels worked out by hand."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
-from zoo.evaluation.baselines import BASELINES, Made, TrainingClips, find_baselines
+from zoo.evaluation.baselines import BASELINES, Made, MeasuredBaseline, TrainingClips, find_baselines
 
 MAKE = {baseline.name: baseline.make for baseline in BASELINES}
 
@@ -84,3 +86,15 @@ def test_samples_of_generators_come_from_training_clips():
 )
 def test_protocol_chooses_the_baselines(context, paired, from_labels, expected):
     assert [baseline.name for baseline in find_baselines(context, paired, from_labels)] == expected
+
+
+def test_every_batch_gets_training_clips_of_its_own():
+    """Of a model that is given attributes: batches of 2 and 1 clips get training clips 0 and 1, and then 2."""
+    seen = []
+    measured = MeasuredBaseline.__new__(MeasuredBaseline)
+    measured.baseline = next(each for each in BASELINES if each.name == "training_clips")
+    measured.protocol, measured.training, measured.clips = SimpleNamespace(context=0), made().training, 0
+    measured.suite = SimpleNamespace(update=lambda clip, samples, real: seen.extend(values(samples[0])))
+    for clips in (2, 1):
+        measured.update(made(clips=clips).clip, None)
+    assert [row[0] for row in seen] == [0, 1, 2]

@@ -203,6 +203,7 @@ class MeasuredBaseline:
         self.baseline, self.protocol, self.training = baseline, protocol, training
         names = [name for name in metrics if not METRICS[name].draws]
         self.suite = Suite(names, replace(protocol, draws=1), replace(setup, draws=1))
+        self.clips = 0  # seen by `update`
 
     @property
     def title(self) -> str:
@@ -211,7 +212,9 @@ class MeasuredBaseline:
 
     def update(self, clip: Clip, real: Videos) -> None:
         """Add a batch of real clips, and as many samples that are made from them. real: what is measured of them."""
-        self.suite.update(clip, [self.baseline.make(Made(clip, self.protocol.context, 0, self.training))], real)
+        made = Made(clip, self.protocol.context, self.clips, self.training)
+        self.suite.update(clip, [self.baseline.make(made)], real)
+        self.clips += len(clip["video"])
 
     def compute(self) -> list[Measurement]:
         """What was measured, under the protocol of the model: of a trivial sample, every draw is the same."""

@@ -3,7 +3,7 @@
     python experiments/leaderboard/run.py    # trains the models
     python experiments/filmstrip/run.py      # writes docs/images/filmstrip.png
 
-The models are the leaderboard's of seed 1, each trained for its default budget. Every model gets the first frame;
+The models are the leaderboard's of seed 1. Every model gets the first frame;
 vid2vid and pix2pixHD also get the label map of every frame, VideoVAE the attributes identity and action.
 """
 

@@ -104,6 +104,12 @@ def test_every_setting_of_a_data_set_is_read(name, tmp_path):
     root = {"folder": [f"data.root={tmp_path}/data", f"data.labels={tmp_path}/labels", "data.label_count=5"]}.get(
         name, []
     )
+    if name == "strips":
+        for file in ("a/ann_1.png", "a/bob_1.png", "a/cat_1.png", "b/ann_2.png", "b/bob_2.png", "b/cat_2.png"):
+            (tmp_path / "strips" / file).parent.mkdir(parents=True, exist_ok=True)
+            strip = np.random.default_rng(0).integers(0, 255, (32, 32 * 40, 3), np.uint8)
+            cv2.imwrite(f"{tmp_path}/strips/{file}", strip)
+        root = [f"data.root={tmp_path}/strips", "data.name_attributes=[person]", "data.condition=edges"]
     root += ["data.channels=3"] if name == "moving_mnist" else []  # the trained model translates RGB
     layout = FIXTURES / name
     if layout.is_dir():

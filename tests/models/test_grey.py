@@ -51,7 +51,8 @@ def test_only_layers_at_the_pixels_differ_from_those_for_rgb(name):
     assert list(grey) == list(rgb)
     different = [key for key, weight in grey.items() if weight.shape != rgb[key].shape]
     # The first weight; of a decoder also the last weight and bias, the colour field's, and the finest skip's weight.
-    assert 1 <= len(different) <= 5
+    # Discriminators with residual blocks have two layers at the pixels, and there are up to three such discriminators.
+    assert 1 <= len(different) <= 8
     assert all(rgb[key].numel() == 3 * grey[key].numel() for key in different)
 
 

@@ -189,7 +189,7 @@ def constant_chunk(flow, mask=None, values=(0.2, 0.4)):
 
 def test_flow_losses_by_hand():
     """Real frames 0.5, generated frames 0.2 and 0.4; flow error (1, -3), mask 0.3; half of the pixels are visible."""
-    model = plain_model()
+    model = plain_model(mask_weight=2.0)
     ones = torch.ones(1, 3, 32, 32)
     visible = torch.zeros(1, 1, 1, 32, 32)
     visible[..., :16] = 1
@@ -201,7 +201,7 @@ def test_flow_losses_by_hand():
     assert losses["flow"] == pytest.approx(10 * 0.5 * (1 + 3) / 2)
     assert losses["warp"] == pytest.approx(0.0, abs=1e-6)  # a constant image is warped to itself
     assert losses["consistency"] == pytest.approx(10 * 0.5 * 0.2, rel=1e-5)
-    assert losses["mask"] == pytest.approx(0.5 * 0.3)
+    assert losses["mask"] == pytest.approx(2 * 0.5 * 0.3)
     clip["video"] = torch.stack(
         [0.2 * ones, 0.5 * ones], 1
     )  # a squared difference of 3·0.09 > 0.02: the flow is unreliable everywhere

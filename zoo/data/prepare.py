@@ -131,10 +131,13 @@ def _print_lines(*lines: str) -> None:
 
 
 def _suggest_training(name: str, arguments: Sequence[str]) -> str:
-    """Suggest a training: of a model that generates, if possible from attributes; otherwise of any model that fits."""
+    """Suggest a training: of a model that generates, if possible from attributes and without adversary; otherwise of
+    any model that fits."""
     card = DATA_SETS.find(name).card
     fitting = [entry.card for entry in MODELS.entries() if entry.card.fits(card.fields)]
-    fitting.sort(key=lambda model: ("generate" not in model.tasks, "attributes" not in model.wanted()))
+    fitting.sort(
+        key=lambda model: ("generate" not in model.tasks, "attributes" not in model.wanted(), model.adversarial)
+    )
     model = [f"model={fitting[0].name}"] if fitting else []
     typed = [f"data.{word.removeprefix('data.')}" for word in arguments if not word.startswith("sheet=")]
     return shlex.join(["python", "-m", "zoo.train", *model, f"data={name}", *typed])

@@ -115,9 +115,9 @@ class ClassNorm(nn.BatchNorm2d):
             nn.init.ones_(self.gammas.weight)
             nn.init.zeros_(self.betas.weight)
 
-    def forward(self, x: Tensor, classes: Tensor | None = None) -> Tensor:
-        """(N, C, H, W), classes (N,) -> (N, C, H, W)."""
-        x = super().forward(x)
+    def of_classes(self, x: Tensor, classes: Tensor | None = None) -> Tensor:
+        """(N, C, H, W), classes (N,) -> (N, C, H, W). Not ``forward``, which a synced norm replaces."""
+        x = self(x)
         if self.gammas is None or self.betas is None:
             return x
         return x * self.gammas(classes)[:, :, None, None] + self.betas(classes)[:, :, None, None]
@@ -135,8 +135,8 @@ class UpBlock(nn.Module):
 
     def forward(self, x: Tensor, classes: Tensor | None = None) -> Tensor:
         """The block. Enlarging and a 1 x 1 convolution commute, so the shortcut enlarges last."""
-        y = self.conv1(_doubled(F.relu(self.norm1(x, classes))))
-        return self.conv2(F.relu(self.norm2(y, classes))) + _doubled(self.shortcut(x))
+        y = self.conv1(_doubled(F.relu(self.norm1.of_classes(x, classes))))
+        return self.conv2(F.relu(self.norm2.of_classes(y, classes))) + _doubled(self.shortcut(x))
 
 
 def _doubled(x: Tensor) -> Tensor:
@@ -153,7 +153,7 @@ class Head(nn.Module):
 
     def forward(self, x: Tensor, classes: Tensor | None = None) -> Tensor:
         """The images."""
-        return torch.tanh(self.conv(F.relu(self.norm(x, classes))))
+        return torch.tanh(self.conv(F.relu(self.norm.of_classes(x, classes))))
 
 
 class Subsampling(NamedTuple):

@@ -12,6 +12,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from zoo.devices.collectives import mean_over_ranks
 from zoo.flow.warp import warp
 from zoo.losses.warping import flow_loss, masked_l1, warp_loss
 
@@ -132,11 +133,11 @@ def motion_losses(
 def foreground_shared(confidence: Tensor, foreground: Tensor, share: float) -> Tensor:
     """The confidence, rescaled so that the foreground has ``share`` of its sum and the background the rest.
 
-    confidence, foreground: (B, n, 1, H, W), at least 0; foreground is 1 on pixels of the foreground, else 0. Returns
-    the confidence unchanged if all of it lies on one side.
+    confidence, foreground: (B, n, 1, H, W), at least 0; foreground is 1 on pixels of the foreground, else 0. Sums are
+    those of the batch of all ranks. Returns the confidence unchanged if all of it lies on one side.
     """
     inside, outside = confidence * foreground, confidence * (1 - foreground)
-    total, within, without = confidence.sum(), inside.sum(), outside.sum()
+    total, within, without = mean_over_ranks(torch.stack([each.sum() for each in (confidence, inside, outside)]))
     shared = inside * (share * total / within) + outside * ((1 - share) * total / without)
     return torch.where((within > 0) & (without > 0), shared, confidence)
 

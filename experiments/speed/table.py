@@ -46,6 +46,9 @@ def network_rows() -> list[list[str]]:
     line = lines("svg.jsonl")[-1]
     times = f"{line['ours_ms'][1]:.0f} ms for {line['release_ms'][1]:.0f}"
     rows.append(["SVG `paper`, training, a step of 8 clips", times, ratio(line["ratio"]), "experiments/speed/svg.py"])
+    line = lines("vgan.jsonl")[-1]
+    times = f"{line['ours_ms'][1]:.0f} ms for {line['release_ms'][1]:.0f}"
+    rows.append(["VGAN `paper`, training, a step of 4 clips", times, ratio(line["ratio"]), "experiments/speed/vgan.py"])
     return rows
 
 

@@ -1,7 +1,7 @@
 """MoCoGAN and VGAN on MoCoGAN's shape motion and on real actions, at equal numbers of clips.
 
     python experiments/mocogan/run.py shapes=<folder> actions=<folder>   # what results.jsonl does not hold yet
-    python experiments/mocogan/run.py table                              # prints the tables of README.md
+    python experiments/mocogan/run.py table                              # prints the tables
 
 The folders hold the published strips: shapes has the folders 0 and 1, actions one folder of <person>_<action>.png for
 each action. Without shapes=, they are drawn by the same rules; without actions=, that part is left out. Two trainings

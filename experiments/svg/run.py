@@ -2,7 +2,7 @@
 
     python experiments/svg/run.py            # trains and measures what results.jsonl does not hold yet
     python experiments/svg/run.py paper      # the same for the published sizes, as far as CLIPS["paper"]
-    python experiments/svg/run.py table      # prints the tables of README.md
+    python experiments/svg/run.py table      # prints the tables
     python experiments/svg/run.py figure     # writes curves.png, bounces.png and films.png
 
 Two trainings run at a time, with one thread each. One that was stopped is resumed.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from zoo.errors import ZooError
+from zoo.types import ClipSpec
 
 MIN_SIDE = 4  # pixels of the shorter side at the coarsest level
 
@@ -19,3 +20,12 @@ def count_halvings(height: int, width: int) -> int:
             "shorter side are left. Try: data.height=64 data.width=64"
         )
     return number
+
+
+def halving_problems(spec: ClipSpec) -> list[str]:
+    """The message that frames cannot be halved, if that is so."""
+    try:
+        count_halvings(spec.height, spec.width)
+    except ZooError as problem:
+        return [str(problem)]
+    return []

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zoo.blocks.halving import count_halvings
+from zoo.blocks.categories import category_problems
+from zoo.blocks.halving import halving_problems
 from zoo.card import PAPER, ModelCard, ModelConfig, register
-from zoo.errors import ZooError, check_choice, joined, suggest
+from zoo.errors import check_choice, check_least
 from zoo.types import ClipSpec
 
 CARD = ModelCard(
@@ -118,9 +119,7 @@ class DVDGANConfig(ModelConfig):
         check_choice("model.norm", self.norm, NORMS)
         check_choice("model.hinge", self.hinge, HINGES)
         sizes = ("noise", "embedding", "width", "discriminator_width", "scored_frames", "discriminator_steps")
-        for name, minimum in (dict.fromkeys(sizes, 1) | {"context": 0, "orthogonal_weight": 0}).items():
-            if (value := getattr(self, name)) < minimum:
-                raise ZooError(f"model.{name}={value} is too small. Try: model.{name}={minimum}")
+        check_least(self, dict.fromkeys(sizes, 1) | {"context": 0, "orthogonal_weight": 0})
 
     @property
     def context_frames(self) -> tuple[int, int | None]:
@@ -133,13 +132,7 @@ class DVDGANConfig(ModelConfig):
 
     def problems(self, spec: ClipSpec) -> list[str]:
         """Messages about settings that do not fit the clips."""
-        found = []
-        if self.category is not None and self.category not in spec.attributes:
-            known = f"Their attributes: {joined(spec.attributes)}." if spec.attributes else "They have no attributes."
-            found.append(
-                f"model.category={self.category}, but clips have no such attribute."
-                f"{suggest(self.category, spec.attributes)} {known} Leave it out to generate without classes."
-            )
+        found = category_problems(self.category, spec)
         new = spec.frames - self.context
         if new < self.scored_frames:
             found.append(
@@ -147,11 +140,7 @@ class DVDGANConfig(ModelConfig):
                 f"{self.context} are given. Try: model.scored_frames={max(new, 1)} or "
                 f"data.frames={self.context + self.scored_frames}"
             )
-        try:
-            count_halvings(spec.height, spec.width)
-        except ZooError as problem:
-            found.append(str(problem))
-        return found
+        return [*found, *halving_problems(spec)]
 
     @classmethod
     def tiny(cls) -> DVDGANConfig:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zoo.blocks.halving import count_halvings
+from zoo.blocks.categories import category_problems
+from zoo.blocks.halving import halving_problems
 from zoo.card import PAPER, ModelCard, ModelConfig, register
-from zoo.errors import ZooError, check_choice, joined, suggest
+from zoo.errors import ZooError, check_choice, check_least
 from zoo.types import ClipSpec
 
 CARD = ModelCard(
@@ -117,9 +118,7 @@ class MoCoGANConfig(ModelConfig):
         check_choice("model.video_discriminator", self.video_discriminator, FORMS)
         check_choice("model.discriminator_norm", self.discriminator_norm, NORMS)
         least = dict.fromkeys(("content", "motion", "width", "discriminator_width", "r1_every", "images"), 1)
-        for name, minimum in (least | dict.fromkeys(("categories", "noise", "r1", "weight_decay"), 0)).items():
-            if (value := getattr(self, name)) < minimum:
-                raise ZooError(f"model.{name}={value} is too small. Try: model.{name}={minimum}")
+        check_least(self, least | dict.fromkeys(("categories", "noise", "r1", "weight_decay"), 0))
         if self.category is not None and self.categories:
             raise ZooError(
                 f"model.category={self.category} has the values of the attribute, so model.categories="
@@ -151,18 +150,8 @@ class MoCoGANConfig(ModelConfig):
 
     def problems(self, spec: ClipSpec) -> list[str]:
         """Messages about settings that do not fit the clips."""
-        found = []
-        if self.category is not None and self.category not in spec.attributes:
-            known = f"Their attributes: {joined(spec.attributes)}." if spec.attributes else "They have no attributes."
-            found.append(
-                f"model.category={self.category}, but clips have no such attribute."
-                f"{suggest(self.category, spec.attributes)} {known} Leave it out to generate without categories."
-            )
-        try:
-            count_halvings(spec.height, spec.width)
-        except ZooError as problem:
-            found.append(str(problem))
-        return found
+        found = category_problems(self.category, spec)
+        return [*found, *halving_problems(spec)]
 
     @classmethod
     def tiny(cls) -> MoCoGANConfig:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zoo.blocks.halving import count_halvings
+from zoo.blocks.halving import halving_problems
 from zoo.card import PAPER, ModelCard, ModelConfig, register
-from zoo.errors import ZooError, check_choice
+from zoo.errors import ZooError, check_choice, check_least
 from zoo.types import ClipSpec
 
 CARD = ModelCard(
@@ -104,9 +104,7 @@ class SVGConfig(ModelConfig):
         check_choice("model.skips", self.skips, SKIPS)
         check_choice("model.norm_statistics", self.norm_statistics, ("running", "batch"))
         layers = ("predictor_layers", "posterior_layers", "prior_layers")
-        for name in ("width", "code", "latent", "hidden", "context", *layers):
-            if (value := getattr(self, name)) < 1:
-                raise ZooError(f"model.{name}={value} is too small. Try: model.{name}=1")
+        check_least(self, dict.fromkeys(("width", "code", "latent", "hidden", "context", *layers), 1))
         if self.beta < 0:
             raise ZooError(f"model.beta={self.beta} must not be negative. Try: model.beta=0.0001")
 
@@ -128,11 +126,7 @@ class SVGConfig(ModelConfig):
                 f"model.context={self.context}, but clips have {spec.frames} frames, which leaves none to predict. "
                 f"Try: model.context={max(spec.frames - 1, 1)} or data.frames={self.context + 10}"
             )
-        try:
-            count_halvings(spec.height, spec.width)
-        except ZooError as problem:
-            found.append(str(problem))
-        return found
+        return [*found, *halving_problems(spec)]
 
     @classmethod
     def tiny(cls) -> SVGConfig:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zoo.blocks.halving import count_halvings
+from zoo.blocks.halving import halving_problems
 from zoo.card import PAPER, ModelCard, ModelConfig, register
-from zoo.errors import ZooError, check_choice
+from zoo.errors import ZooError, check_choice, check_least
 from zoo.types import ClipSpec
 
 CARD = ModelCard(
@@ -140,9 +140,7 @@ class TGANConfig(ModelConfig):
         ):
             check_choice(f"model.{setting}", getattr(self, setting), choices)
         sizes = ("slow", "fast", "temporal_width", "width", "discriminator_width", "clip_every", "r1_every")
-        for name, minimum in (dict.fromkeys(sizes, 1) | dict.fromkeys(("noise", "r1", "gradient_penalty"), 0)).items():
-            if (value := getattr(self, name)) < minimum:
-                raise ZooError(f"model.{name}={value} is too small. Try: model.{name}={minimum}")
+        check_least(self, dict.fromkeys(sizes, 1) | dict.fromkeys(("noise", "r1", "gradient_penalty"), 0))
         if self.weight_limit <= 0:
             raise ZooError(f"model.weight_limit={self.weight_limit} is not positive. Try: model.weight_limit=0.01")
         if self.gradient_penalty and self.discriminator_norm == "batch":
@@ -166,11 +164,7 @@ class TGANConfig(ModelConfig):
 
     def problems(self, spec: ClipSpec) -> list[str]:
         """Messages about settings that do not fit the clips."""
-        try:
-            count_halvings(spec.height, spec.width)
-        except ZooError as problem:
-            return [str(problem)]
-        return []
+        return halving_problems(spec)
 
     @classmethod
     def tiny(cls) -> TGANConfig:

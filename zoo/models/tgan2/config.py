@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zoo.blocks.categories import category_problems
 from zoo.card import PAPER, ModelCard, ModelConfig, register
-from zoo.errors import ZooError, check_choice, joined, suggest
+from zoo.errors import ZooError, check_choice, check_least
 from zoo.types import ClipSpec
 
 CARD = ModelCard(
@@ -127,9 +128,7 @@ class TGAN2Config(ModelConfig):
         check_choice("model.generator", self.generator, GENERATORS)
         sizes = ("code", "features", "layers", "temporal_width", "width", "levels", "frame_step", "clip_step",
                  "discriminator_width", "r1_every")  # fmt: skip
-        for name, minimum in (dict.fromkeys(sizes, 1) | {"r1": 0}).items():
-            if (value := getattr(self, name)) < minimum:
-                raise ZooError(f"model.{name}={value} is too small. Try: model.{name}={minimum}")
+        check_least(self, dict.fromkeys(sizes, 1) | {"r1": 0})
         if self.generator == "images" and self.levels > 1:
             raise ZooError(f"model.generator=images has one level, not {self.levels}. Try: model.levels=1")
 
@@ -148,13 +147,7 @@ class TGAN2Config(ModelConfig):
 
     def problems(self, spec: ClipSpec) -> list[str]:
         """Messages about settings that do not fit the clips."""
-        found = []
-        if self.category is not None and self.category not in spec.attributes:
-            known = f"Their attributes: {joined(spec.attributes)}." if spec.attributes else "They have no attributes."
-            found.append(
-                f"model.category={self.category}, but clips have no such attribute."
-                f"{suggest(self.category, spec.attributes)} {known} Leave it out to generate without categories."
-            )
+        found = category_problems(self.category, spec)
         halvings = count_doublings(spec.height, spec.width)
         if halvings < max(self.levels, 2):
             found.append(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zoo.blocks.halving import count_halvings
+from zoo.blocks.halving import halving_problems
 from zoo.card import PAPER, ModelCard, ModelConfig, register
-from zoo.errors import ZooError, check_choice
+from zoo.errors import check_choice, check_least
 from zoo.types import ClipSpec
 
 CARD = ModelCard(
@@ -93,9 +93,7 @@ class VGANConfig(ModelConfig):
     def __post_init__(self) -> None:
         check_choice("model.discriminator_norm", self.discriminator_norm, NORMS)
         least = dict.fromkeys(("noise", "width", "discriminator_width", "r1_every"), 1)
-        for name, minimum in (least | dict.fromkeys(("mask_weight", "first_frame_weight", "r1"), 0)).items():
-            if (value := getattr(self, name)) < minimum:
-                raise ZooError(f"model.{name}={value} is too small. Try: model.{name}={minimum}")
+        check_least(self, least | dict.fromkeys(("mask_weight", "first_frame_weight", "r1"), 0))
 
     @property
     def context_frames(self) -> tuple[int, int | None]:
@@ -108,11 +106,7 @@ class VGANConfig(ModelConfig):
 
     def problems(self, spec: ClipSpec) -> list[str]:
         """Messages about settings that do not fit the clips."""
-        try:
-            count_halvings(spec.height, spec.width)
-        except ZooError as problem:
-            return [str(problem)]
-        return []
+        return halving_problems(spec)
 
     @classmethod
     def tiny(cls) -> VGANConfig:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.benchmark.stats import spread
+from zoo.benchmark.in_turn import time_in_turn
+from zoo.benchmark.stats import quartiles
 from zoo.losses.gaussian import kl_divergence
 from zoo.models.svg.config import SVGConfig
 from zoo.models.svg.model import SVG
@@ -32,7 +32,7 @@ from zoo.runs.provenance import find_commit
 from zoo.types import Clip, ClipSpec
 
 RESULTS = Path(__file__).with_name("svg.jsonl")
-CLIPS, FRAMES, CONTEXT, WARM_UP, ROUNDS = 8, 10, 5, 1, 7
+CLIPS, FRAMES, CONTEXT, ROUNDS = 8, 10, 5, 7
 SPEC = ClipSpec(("video",), FRAMES, 64, 64, 10.0, channels=1)
 
 
@@ -148,21 +148,8 @@ def build_steps() -> dict[str, Callable[[], None]]:
     return {"ours": lambda: step(whole_clip, ours), "release": lambda: step(frame_by_frame, theirs)}
 
 
-def quartiles(values: list[float]) -> list[float]:
-    """The first quartile, the median and the third quartile."""
-    found = spread(values)
-    return [round(quartile, 3) for quartile in (found.lower, found.median, found.upper)]
-
-
 if __name__ == "__main__":
-    steps = build_steps()
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for repetition in range(WARM_UP + ROUNDS):
-        for name, step in steps.items():
-            start = time.perf_counter()
-            step()
-            if repetition >= WARM_UP:
-                times[name].append(1000 * (time.perf_counter() - start))
+    times = time_in_turn(build_steps(), ROUNDS)
     ratios = [a / b for a, b in zip(times["release"], times["ours"], strict=True)]
     line: dict[str, Any] = {f"{name}_ms": quartiles(values) for name, values in times.items()}
     line |= {"ratio": quartiles(ratios), "commit": find_commit()}

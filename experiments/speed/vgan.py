@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 import torch
 from torch import Tensor, nn
 
-from zoo.benchmark.stats import spread
+from zoo.benchmark.in_turn import time_in_turn
+from zoo.benchmark.stats import quartiles
 from zoo.models.vgan.config import VGANConfig
 from zoo.models.vgan.losses import GENERATED, REAL, cross_entropy
 from zoo.models.vgan.model import VGAN
@@ -31,7 +31,7 @@ from zoo.runs.provenance import find_commit
 from zoo.types import ClipSpec
 
 RESULTS = Path(__file__).with_name("vgan.jsonl")
-CLIPS, WARM_UP, ROUNDS = 4, 1, 7
+CLIPS, ROUNDS = 4, 7
 SPEC = ClipSpec(("video",), 32, 64, 64, 25.0)
 
 
@@ -45,15 +45,16 @@ def build_steps() -> dict[str, Callable[[], None]]:
     def ours() -> None:
         for network, losses in zip(networks, model.losses_of(real, noise, penalised=False), strict=True):
             total = torch.stack(list(losses.values())).sum()
-            total.backward(inputs=list(network.parameters()), retain_graph=network is model.generator)  # type: ignore[no-untyped-call]
+            keep = network is model.generator  # the discriminator's losses share its graph
+            torch.autograd.backward(total, inputs=list(network.parameters()), retain_graph=keep)
 
     def release() -> None:
         pixels = real.clone().requires_grad_()
-        cross_entropy(model.discriminator(pixels), REAL).backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(cross_entropy(model.discriminator(pixels), REAL))
         clip = model.generator(noise)
         copy = clip.video.detach().requires_grad_()
         logits = model.discriminator(copy)
-        cross_entropy(logits, GENERATED).backward(retain_graph=True)  # type: ignore[no-untyped-call]
+        torch.autograd.backward(cross_entropy(logits, GENERATED), retain_graph=True)
         (gradient,) = torch.autograd.grad(cross_entropy(logits, REAL), copy)
         torch.autograd.backward([clip.video, model.config.mask_weight * clip.mask.mean()], [gradient, None])
 
@@ -78,21 +79,8 @@ def build_steps() -> dict[str, Callable[[], None]]:
     return {"ours": lambda: step("ours", ours), "release": lambda: step("release", release)}
 
 
-def quartiles(values: list[float]) -> list[float]:
-    """The first quartile, the median and the third quartile."""
-    found = spread(values)
-    return [round(quartile, 3) for quartile in (found.lower, found.median, found.upper)]
-
-
 if __name__ == "__main__":
-    steps = build_steps()
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for repetition in range(WARM_UP + ROUNDS):
-        for name, step in steps.items():
-            start = time.perf_counter()
-            step()
-            if repetition >= WARM_UP:
-                times[name].append(1000 * (time.perf_counter() - start))
+    times = time_in_turn(build_steps(), ROUNDS)
     ratios = [a / b for a, b in zip(times["release"], times["ours"], strict=True)]
     line: dict[str, Any] = {f"{name}_ms": quartiles(values) for name, values in times.items()}
     line |= {"ratio": quartiles(ratios), "commit": find_commit()}

@@ -39,6 +39,7 @@ from lightning.fabric.utilities import move_data_to_device
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, default_collate
 
+from zoo.benchmark.stats import quartiles
 from zoo.benchmark.step_profiler import build_timer
 from zoo.blocks.cpu_convolution import FewChannelConv2d, OneHotConv2d
 from zoo.blocks.winograd import WinogradConv2d
@@ -311,11 +312,6 @@ def row(work: str, height: int, width: int, times: list[list[float]], difference
         "ratio": ratio,
         "difference": difference,
     }
-
-
-def quartiles(values: list[float]) -> list[float]:
-    """The first quartile, the median and the third quartile."""
-    return [round(float(q), 3) for q in torch.tensor(values).quantile(torch.tensor([0.25, 0.5, 0.75]))]
 
 
 if __name__ == "__main__":

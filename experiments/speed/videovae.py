@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import sys
-import time
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -27,6 +25,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
+from zoo.benchmark.in_turn import time_in_turn
+from zoo.benchmark.stats import quartiles
 from zoo.data.sets.puppets.clips import PuppetClips
 from zoo.data.sets.puppets.config import PuppetsConfig
 from zoo.losses.gaussian import free_bits, kl_divergence
@@ -100,28 +100,11 @@ def frame_by_frame(model: VideoVAE, video: Tensor, noise: Tensor) -> Callable[[]
     return step
 
 
-def quartiles(values: list[float]) -> list[float]:
-    """The first quartile, the median and the third quartile."""
-    return [round(quartile, 3) for quartile in statistics.quantiles(values, n=4, method="inclusive")]
-
-
-def time_step(step: Callable[[], None]) -> float:
-    """Milliseconds of wall-clock time that a step takes."""
-    start = time.perf_counter()
-    step()
-    return 1000 * (time.perf_counter() - start)
-
-
 if __name__ == "__main__":
     torch.manual_seed(0)
     preset = sys.argv[1] if len(sys.argv) > 1 else "paper"
     steps = build_steps(preset)
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for repetition in range(WARM_UP + ROUNDS):
-        for name, step in steps.items():
-            milliseconds = time_step(step)
-            if repetition >= WARM_UP:
-                times[name].append(milliseconds)
+    times = time_in_turn(steps, ROUNDS, WARM_UP)
     public, ours, convolutions = times["frame by frame"], times["training step"], times["encoder and decoder alone"]
     line = {
         "preset": preset,

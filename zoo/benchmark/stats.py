@@ -54,6 +54,12 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(median, lower, upper)
 
 
+def quartiles(values: Sequence[float]) -> list[float]:
+    """The first quartile, the median and the third quartile, to three places, for a file of results."""
+    found = spread(values)
+    return [round(quartile, 3) for quartile in (found.lower, found.median, found.upper)]
+
+
 def summarize(seconds: Series) -> dict[str, dict[str, float]]:
     """Median and quartiles of every series, as plain data."""
     return {name: asdict(spread(values)) for name, values in seconds.items()}

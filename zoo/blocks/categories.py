@@ -1,4 +1,4 @@
-"""Categories of generated clips: values of an attribute of the data set. Imports no torch, so that configs can use it."""
+"""Categories of generated clips: values of an attribute of the data set. Imports no torch, so configs can use it."""
 
 from __future__ import annotations
 

@@ -163,5 +163,5 @@ def initialise(network: nn.Module) -> None:
         if isinstance(layer, nn.Conv2d | nn.Conv3d | nn.Linear | nn.Embedding):
             parametrizations = getattr(layer, "parametrizations", None)
             nn.init.orthogonal_(layer.weight if parametrizations is None else parametrizations.weight.original)
-            if getattr(layer, "bias", None) is not None:
-                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+            if isinstance(bias := getattr(layer, "bias", None), Tensor):
+                nn.init.zeros_(bias)

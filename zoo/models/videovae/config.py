@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zoo.blocks.halving import count_halvings
+from zoo.blocks.halving import halving_problems
 from zoo.card import PAPER, ModelCard, ModelConfig, register
-from zoo.errors import ZooError, check_choice
+from zoo.errors import ZooError, check_choice, check_least
 from zoo.types import ClipSpec
 
 CARD = ModelCard(
@@ -116,9 +116,7 @@ class VideoVAEConfig(ModelConfig):
         check_choice("model.attributes", self.attributes, ("structured", "decoder", "none"))
         check_choice("model.norm", self.norm, ("none", "batch"))
         check_choice("model.likelihood", self.likelihood, ("gaussian", "laplace"))
-        for name, minimum in (("code", 1), ("hidden", 1), ("features", 1), ("units", 1), ("beta", 0), ("free_bits", 0)):
-            if (value := getattr(self, name)) < minimum:
-                raise ZooError(f"model.{name}={value} is too small. Try: model.{name}={minimum}")
+        check_least(self, {"code": 1, "hidden": 1, "features": 1, "units": 1, "beta": 0, "free_bits": 0})
         if self.scale <= 0:
             raise ZooError(f"model.scale={self.scale} must be positive. Try: model.scale=0.3")
         if self.min_log_variance >= self.max_log_variance:
@@ -141,11 +139,7 @@ class VideoVAEConfig(ModelConfig):
                     "Try: data.height=64 data.width=64"
                 ]
             return []
-        try:
-            count_halvings(spec.height, spec.width)
-        except ZooError as problem:
-            return [str(problem)]
-        return []
+        return halving_problems(spec)
 
     @classmethod
     def tiny(cls) -> VideoVAEConfig:

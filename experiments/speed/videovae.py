@@ -32,6 +32,7 @@ from zoo.data.sets.puppets.config import PuppetsConfig
 from zoo.losses.gaussian import free_bits, kl_divergence
 from zoo.model import build
 from zoo.models.videovae.model import VideoVAE
+from zoo.models.videovae.networks import State
 from zoo.runs.provenance import find_commit
 
 RESULTS = Path(__file__).with_name("videovae.jsonl")
@@ -88,8 +89,8 @@ def frame_by_frame(model: VideoVAE, video: Tensor, noise: Tensor) -> Callable[[]
             with torch.no_grad():
                 features = model.encoder(video[:, t])
             frame = dynamics.frame_posterior(features)
-            memory = dynamics.recall(state[0][0])
-            posterior = dynamics.posterior(dynamics.merge(frame, vector[:, t]), memory)
+            memory = dynamics.memory(State(*(each[0] for each in state)))
+            posterior = dynamics.posterior(dynamics.merge_attributes(frame, vector[:, t]), memory)
             code = posterior.sample(noise[:, t])
             _, state = lstm(torch.cat([code, frame.parameters], -1)[None], state)
             divergence = kl_divergence(posterior, dynamics.prior(memory, vector[:, t]))

@@ -20,6 +20,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from zoo.blocks.instance_noise import InstanceNoise
+from zoo.data.sets.strips.strip import cut_frames
 from zoo.models.mocogan.codes import CodeNoise, clip_codes
 from zoo.models.mocogan.config import MoCoGANConfig
 from zoo.models.mocogan.convert import released_name
@@ -328,16 +329,14 @@ def replay_data(record: Record) -> dict[str, Any]:
 def strip_clip(strip: np.ndarray, draw: list[int] | None, options: Mapping[str, Any]) -> Tensor:
     """A clip (T, C, H, W) in [-1, 1]. draw: [low, high, value] of the first frame; None: a strip that is too short for
     the stride, which gives its first frames."""
-    side = min(strip.shape[:2])
-    across = 1 if strip.shape[1] > strip.shape[0] else 0
+    pieces = cut_frames(strip)
     start, stride = (draw[2], options["every_nth"]) if draw is not None else (0, 1)
     numbers = [start + stride * j for j in range(options["video_length"])]
     size = options["image_size"]
     frames = []
     for n in numbers:
-        piece = np.take(strip, range(n * side, (n + 1) * side), axis=across)
-        image = Image.fromarray(piece)
-        if side != size:
+        image = Image.fromarray(pieces[n])
+        if image.width != size:
             image = image.resize((size, size), Image.Resampling.BILINEAR)
         frames.append(torch.from_numpy(np.array(image)).movedim(-1, 0)[: options["channels"]])
     return to_unit(torch.stack(frames))

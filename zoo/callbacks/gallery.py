@@ -13,6 +13,7 @@ from torch import Tensor
 
 from zoo.data.decode import write_video
 from zoo.devices.collectives import gather_from_ranks
+from zoo.io.atomic import write_text
 from zoo.model import VideoModel
 from zoo.runs.files import CLIPS, CLOCK, FILM_KINDS, GALLERY_GRID, GALLERY_VIDEO, INDEX, SAMPLES
 from zoo.runs.wandb_logger import LazyWandbLogger
@@ -88,7 +89,7 @@ class Gallery(Callback):
             for kind, path in written[key].items():
                 write_video(path, rearrange(films[kind], "t c h w -> t h w c").numpy(), self.fps)
         index = {key: {kind: str(p.relative_to(folder)) for kind, p in films.items()} for key, films in written.items()}
-        (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n")
+        write_text(folder / INDEX, json.dumps(index, indent=2) + "\n")
         return written
 
 

@@ -36,6 +36,8 @@ RUN_FILES = (
     *(GALLERY_VIDEO, GALLERY_GRID, SAMPLES, CLIPS, WANDB),
 )
 """Everything that a training writes."""
+BEGUN = (COMMAND, ENVIRONMENT)
+"""What a training writes before its settings."""
 
 
 @contextlib.contextmanager
@@ -77,9 +79,12 @@ def _lock(descriptor: int, run: Path) -> None:
 
 
 def clear_run_folder(run: Path, overwrite: bool) -> None:
-    """Delete the run in a folder; other files stay. Raises ZooError if there is a run and ``overwrite`` is False."""
+    """Delete the run in a folder; other files stay. Raises ZooError if there is a run and ``overwrite`` is False.
+
+    A folder with nothing but BEGUN holds no run: the training was killed before it had written its settings.
+    """
     existing = [name for name in RUN_FILES if (run / name).exists()]
-    if existing and not overwrite:
+    if not overwrite and not set(existing) <= set(BEGUN):
         raise ZooError(
             f"{run} already contains a run: {joined(existing[:4])}. To resume it: python -m zoo.train resume={run}. "
             "To replace it: overwrite=true. Or choose another folder: hydra.run.dir=<folder>"

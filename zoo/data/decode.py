@@ -101,21 +101,25 @@ def probe(path: Path) -> VideoInfo:
 
     Raises ZooError, naming the file, if it is empty, truncated or not a video.
     """
-    height, width, _ = read_frames(path, [0])[0].shape
-    return VideoInfo(len(_get_index(path).stamps), frame_rate(path), height, width)
+    with _name_file_in_errors(path):
+        height, width, _ = read_frames(path, [0])[0].shape
+        return VideoInfo(len(_get_index(path).stamps), frame_rate(path), height, width)
 
 
 def frame_rate(path: Path) -> float:
     """Frames per second: the mean rate, or the nominal one if that is within 1 % of it. Decodes nothing."""
     index = _get_index(path)
-    seconds = index.seconds()
-    fps = float((len(seconds) - 1) / seconds[-1]) if seconds[-1] > 0 else index.rate
-    return index.rate if abs(fps / index.rate - 1) < 0.01 else fps  # containers round times; mkv to a millisecond
+    with _name_file_in_errors(path):
+        seconds = index.seconds()
+        fps = float((len(seconds) - 1) / seconds[-1]) if seconds[-1] > 0 else index.rate
+        # containers round times; mkv to a millisecond
+        return index.rate if abs(fps / index.rate - 1) < 0.01 else fps
 
 
 def frame_times(path: Path) -> NDArray[np.float64]:
     """Presentation times in seconds since the first frame, (T,)."""
-    return _get_index(path).seconds()
+    with _name_file_in_errors(path):
+        return _get_index(path).seconds()
 
 
 def keyframe_before(path: Path, number: int) -> int:
@@ -127,7 +131,10 @@ def keyframe_before(path: Path, number: int) -> int:
 def read_frames(path: Path, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
     """Read frames by ascending number, which may repeat: (T, H, W, 3). Decodes no more than necessary. Raises ZooError
     past the end."""
-    return np.stack(list(iter_frames(path, indices)))
+    frames = list(iter_frames(path, indices))
+    if len({frame.shape for frame in frames}) > 1:
+        raise ZooError(f"{path} cannot be read: its frames change their size. Re-encode the file.")
+    return np.stack(frames)
 
 
 def iter_frames(path: Path, indices: Sequence[int] | NDArray[np.int64]) -> Iterator[RGBFrame]:
@@ -137,8 +144,9 @@ def iter_frames(path: Path, indices: Sequence[int] | NDArray[np.int64]) -> Itera
     assert (np.diff(wanted) >= 0).all(), "frame numbers must ascend"
     if wanted[0] < 0 or wanted[-1] >= len(index.stamps):
         raise ZooError(f"{path} has frames 0 to {len(index.stamps) - 1}; frame {wanted[-1]} was requested.")
-    for run in _split_into_runs(index, wanted):
-        yield from _decode_run(path, index, run)
+    with _name_file_in_errors(path):
+        for run in _split_into_runs(index, wanted):
+            yield from _decode_run(path, index, run)
 
 
 def _split_into_runs(index: FrameIndex, wanted: NDArray[np.int64]) -> list[NDArray[np.int64]]:
@@ -209,7 +217,8 @@ def _get_index(path: Path) -> FrameIndex:
 @lru_cache(maxsize=256)
 def _read_index(path: Path, size: int, mtime_ns: int) -> FrameIndex:
     """Read all packets. size and mtime_ns are part of the cache key, so a changed file is read again."""
-    check_claimed_frames(path)
+    with _name_file_in_errors(path):
+        check_claimed_frames(path)
     with _open_container(path) as (container, stream):
         packets = [  # not the packets themselves, which take as much memory as the file
             (p.pts, p.is_keyframe, p.is_corrupt) for p in container.demux(stream) if p.size and not p.is_discard
@@ -243,17 +252,18 @@ def _read_index(path: Path, size: int, mtime_ns: int) -> FrameIndex:
 @contextmanager
 def _open_container(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a file and its first video stream. FFmpeg's errors become ZooErrors that name the file."""
-    with _name_file_in_errors(path), av.open(str(path), options=FFMPEG_OPTIONS) as container:
+    with _name_file_in_errors(path), _open(path) as container:
         yield container, _video_stream(path, container)
 
 
 @contextmanager
 def _reuse_container(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Like `_open_container`, at an arbitrary position: the file stays open for the next reader in this process."""
-    stat = path.stat()
-    name = (os.getpid(), path, stat.st_size, stat.st_mtime_ns)  # a forked process shares file positions with its parent
     with _name_file_in_errors(path):
-        container = _open_files.pop(name, None) or av.open(str(path), options=FFMPEG_OPTIONS)
+        stat = path.stat()
+        # a forked process shares file positions with its parent
+        name = (os.getpid(), path, stat.st_size, stat.st_mtime_ns)
+        container = _open_files.pop(name, None) or _open(path)
         try:
             yield container, _video_stream(path, container)
         except GeneratorExit:  # the caller has all its frames
@@ -268,11 +278,21 @@ def _reuse_container(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]
 
 @contextmanager
 def _name_file_in_errors(path: Path) -> Iterator[None]:
-    """Turn FFmpeg's errors into ZooErrors that name the file."""
+    """Turn all errors into ZooErrors that name the file: a damaged one makes PyAV raise errors of any type."""
     try:
         yield
+    except (ZooError, AssertionError):
+        raise
     except av.error.FFmpegError as problem:
         raise ZooError(f"{path} cannot be read: {problem.strerror or problem}.") from problem
+    except Exception as problem:
+        reason = (str(problem).strip() or type(problem).__name__).splitlines()[0][:200].rstrip(".")
+        raise ZooError(f"{path} cannot be read: it is damaged, or no video or image ({reason}).") from problem
+
+
+def _open(path: Path) -> InputContainer:
+    """Open a file with FFMPEG_OPTIONS. Titles and the like may have any encoding; nothing reads them."""
+    return av.open(str(path), options=FFMPEG_OPTIONS, metadata_errors="replace")
 
 
 def _video_stream(path: Path, container: InputContainer) -> VideoStream:
@@ -281,6 +301,8 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     if not container.streams.video:
         raise ZooError(f"{path} contains no video stream.")
     stream = container.streams.video[0]
+    if stream.codec_context is None:
+        raise ZooError(f"{path} cannot be read: FFmpeg does not know its codec. Re-encode the file, or leave it out.")
     if not 0 < stream.width * stream.height <= MAX_PIXELS:
         found = f"{stream.width}x{stream.height} pixels" if stream.width else "no image"
         raise ZooError(f"{path} cannot be read: it contains {found}; 1 to {MAX_PIXELS:,} pixels are supported.")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 
+from zoo.callbacks.ema import MovingAverage
 from zoo.config.compose import conf_dir, prepare_hydra
 from zoo.data.decode import write_video
 from zoo.training.plan import plan
@@ -55,6 +56,8 @@ def test_trains_as_published(experiment: str, tmp_path: Path):
     assert settings.data.name == data
     assert settings.data.batch_size * DEVICES.get(experiment, 1) == batch
     assert settings.budget.clips == batch * steps
+    decay = 0.9999 if experiment == "dvdgan_ucf101" else 0  # only DVD-GAN averages its weights
+    assert MovingAverage(settings.callbacks.ema_half_life).decay(batch, batch * steps) == pytest.approx(decay, abs=1e-9)
 
 
 def test_conditions_on_the_classes_of_the_data(tmp_path: Path):

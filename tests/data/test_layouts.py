@@ -462,7 +462,7 @@ DAMAGE = [
         "paired",
         lambda r: None,
         {"max_step": 0},
-        r"data.max_step is 0, but at least 1 is required. Try: data.max_step=1",
+        r"max_step is 0, but at least 1 is required. Try: data.max_step=1",
     ),
     ("paired", lambda r: None, {"flow": "diss"}, r"Did you mean `dis`"),
     ("paired", lambda r: None, {"root": ""}, r"data=paired needs the folder with the sequences.*train_A"),

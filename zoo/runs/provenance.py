@@ -15,6 +15,7 @@ import torch
 import yaml
 
 from zoo.io.atomic import write_text
+from zoo.io.own_files import open_to_append
 from zoo.runs.files import CLOCK, COMMAND, CONFIG, ENVIRONMENT
 
 VERSIONS = (
@@ -40,8 +41,8 @@ def write_provenance(run: Path, config: dict[str, Any], module: str = "zoo.train
 
 def note_resumption(run: Path, clips_seen: int) -> None:
     """Record a resumption in the run folder: the command, and the environment it ran in."""
-    with (run / COMMAND).open("a") as file:
-        file.write(_command_line("zoo.train"))
+    with open_to_append(run / COMMAND) as file:
+        file.write(_command_line("zoo.train").encode())
     recorded = json.loads((run / ENVIRONMENT).read_text())
     recorded.setdefault("resumed", []).append({CLOCK: clips_seen, **describe_environment()})
     write_text(run / ENVIRONMENT, json.dumps(recorded, indent=2) + "\n")

@@ -13,6 +13,7 @@ from typing import Any
 
 from zoo.errors import ZooError
 from zoo.io.atomic import write_text
+from zoo.io.own_files import make_folder
 from zoo.runs.files import CONFIG, JOB, LAST
 from zoo.runs.outcome import read_outcome
 
@@ -91,7 +92,7 @@ class Job:
         settings = to_json(self.settings) if self.settings is not None else None
         if (self.folder / CONFIG).exists():
             settings = before.settings if before else None
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder.parent, self.folder.name)
         record = JobRecord(self.session, list(self.overrides), settings, state, message)
         write_text(self.folder / JOB, json.dumps(asdict(record), indent=2) + "\n")
 

@@ -83,7 +83,7 @@ def evaluate_run(settings: EvaluateSettings, named: NamedProtocol | None = None)
     Raises ZooError for a model that generates no videos, and for settings and metrics that do not fit it.
     """
     refuse_links_of_run(find_checkpoint(str(settings.run)).parent)
-    model, config = load(str(settings.run)), data_config(str(settings.run))
+    model, config = load(str(settings.run)), data_config(str(settings.run), settings.trust)
     if not model.card.samples:
         raise ZooError(
             f"{settings.run} is a {model.card.name}: it makes no videos to measure. Type the run of a model that "

@@ -29,13 +29,14 @@ from zoo.runs.files import (
     OUTCOME,
     RESULTS,
     SAMPLES,
+    SIGNATURE,
     WANDB,
 )
 
 LOCK_TIMEOUT = 2.0  # seconds that a killed process may take to end
 RUN_FILES = (
     *(CONFIG, COMMAND, ENVIRONMENT, METRICS, CURVES, RESULTS, OUTCOME, *CHECKPOINTS),
-    *(GALLERY_VIDEO, GALLERY_GRID, SAMPLES, CLIPS, WANDB),
+    *(GALLERY_VIDEO, GALLERY_GRID, SAMPLES, CLIPS, WANDB, SIGNATURE),
 )
 """Everything that a training writes."""
 WRITTEN = (*RUN_FILES, LOCK, FRAME_CURVES)

@@ -17,6 +17,7 @@ import yaml
 from zoo.io.atomic import write_text
 from zoo.io.own_files import open_to_append
 from zoo.runs.files import CLOCK, COMMAND, CONFIG, ENVIRONMENT
+from zoo.runs.trust import sign_run
 
 VERSIONS = (
     "torch",
@@ -32,11 +33,12 @@ VERSIONS = (
 
 
 def write_provenance(run: Path, config: dict[str, Any], module: str = "zoo.train") -> None:
-    """Write the composed config, the command ``python -m <module>`` and the environment into a new run folder."""
+    """Write the config, the command ``python -m <module>`` and the environment into a new run folder, and sign it."""
     run.mkdir(parents=True, exist_ok=True)
     write_text(run / COMMAND, _command_line(module))
     write_text(run / ENVIRONMENT, json.dumps(describe_environment(), indent=2) + "\n")
     write_text(run / CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    sign_run(run)
 
 
 def note_resumption(run: Path, clips_seen: int) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 SECRET = "secret"
 BYTES = 32
+PROCESS_SECRET = secrets.token_bytes(BYTES)
 
 
 def state_folder() -> Path:
@@ -32,7 +33,8 @@ def sign(purpose: str, content: bytes) -> str:
 
     Without a usable state folder, a warning says so once, and signatures are valid in this process only.
     """
-    return hmac.new(_secret(state_folder()), purpose.encode() + b"\0" + content, hashlib.sha256).hexdigest()
+    secret = _secret(state_folder()) or PROCESS_SECRET
+    return hmac.new(secret, purpose.encode() + b"\0" + content, hashlib.sha256).hexdigest()
 
 
 def is_signed(purpose: str, content: bytes, signature: object) -> bool:
@@ -40,9 +42,14 @@ def is_signed(purpose: str, content: bytes, signature: object) -> bool:
     return isinstance(signature, str) and hmac.compare_digest(sign(purpose, content).encode(), signature.encode())
 
 
+def lasts() -> bool:
+    """Whether signatures are valid in later processes."""
+    return _secret(state_folder()) is not None
+
+
 @cache
-def _secret(folder: Path) -> bytes:
-    """Read the secret, or make it if there is none yet; a random one, with a warning, if that is impossible."""
+def _secret(folder: Path) -> bytes | None:
+    """Read the secret, or make it if there is none yet; None, with a warning, if that is impossible."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with contextlib.suppress(FileNotFoundError):
@@ -55,7 +62,7 @@ def _secret(folder: Path) -> bytes:
             "ZOO_STATE=<a folder of your own> before the command.",
             stacklevel=2,
         )
-        return secrets.token_bytes(BYTES)
+        return None
 
 
 def _read(file: Path) -> bytes:

@@ -204,6 +204,10 @@ class Train:
     overwrite: bool = False
     """Replace a run that is already in the run folder, instead of refusing."""
 
+    trust: bool = False
+    """Only with `resume`: use all settings of a run folder that you have not signed, those that run code, start
+    processes or lead out of the folder included, and sign it as your own."""
+
     slots: str | None = None
     """Only for sweeps (-m) on this machine: <jobs at a time>x<GPUs for each>, such as 4x1. None: one job at a time,
     with all GPUs."""
@@ -310,6 +314,9 @@ class SampleSettings:
     overwrite: bool = False
     """Replace files that exist, instead of refusing."""
 
+    trust: bool = False
+    """Read the data set of a run folder that is not signed as your own, wherever its settings say that it is."""
+
     accelerator: str = "auto"
     """Device: auto (a GPU if there is one), cpu, gpu or mps."""
 
@@ -323,6 +330,10 @@ class EvaluateSettings(EvaluationTools):
 
     run: str | None = None
     """Run folder, or a checkpoint file in it, of a model that generates videos. None: `real` and `fake` are given."""
+
+    trust: bool = False
+    """Only for a run: read the data set of a run folder that is not signed as your own, wherever its settings say that
+    it is."""
 
     protocol: str | None = None
     """Named protocol, which sets clips, frames, size, metrics, features and all else at once: styleganv-fvd2048-16f,

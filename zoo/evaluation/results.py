@@ -14,6 +14,7 @@ from zoo.card import ModelCard
 from zoo.errors import ZooError
 from zoo.evaluation.catalogue import find_card, versioned
 from zoo.evaluation.protocol import Protocol
+from zoo.io.own_files import open_to_append
 from zoo.io.safe_settings import check_plain
 from zoo.runs.files import CLOCK, RESULTS
 
@@ -163,7 +164,7 @@ def main_task(card: ModelCard) -> str:
 
 def add_line(file: Path, line: str) -> None:
     """Append a line in one write. If the last line was cut off, the new one still starts on a line of its own."""
-    with file.open("ab+") as out:
+    with open_to_append(file) as out:
         end = out.seek(0, os.SEEK_END)
         cut = False
         if end:

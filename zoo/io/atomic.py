@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -16,11 +17,13 @@ def partial_path(path: Path) -> Path:
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Call ``write`` with a temporary file beside ``path``, sync it to disk, and rename it to ``path``.
 
-    Raises what ``write`` raises, and OSError; then an existing file is left as it was.
+    A link in the place of either file is replaced, and what it leads to is left alone. Raises what ``write`` raises,
+    and OSError; then an existing file is left as it was.
     """
     temporary = partial_path(path)
     try:
-        with temporary.open("wb") as out:
+        temporary.unlink(missing_ok=True)  # of a process that was killed, or a link of somebody else
+        with temporary.open("xb") as out:
             write(out)
             out.flush()
             os.fsync(out.fileno())
@@ -34,6 +37,12 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically, as UTF-8. Raises OSError."""
     write_atomically(path, lambda out: out.write(text.encode()))
+
+
+def copy_atomically(source: Path, path: Path) -> None:
+    """Copy a file atomically. Raises OSError."""
+    with source.open("rb") as content:
+        write_atomically(path, lambda out: shutil.copyfileobj(content, out))
 
 
 def sync_folder(folder: Path) -> None:

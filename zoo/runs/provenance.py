@@ -15,7 +15,9 @@ import torch
 import yaml
 
 from zoo.io.atomic import write_text
+from zoo.io.own_files import open_to_append
 from zoo.runs.files import CLOCK, COMMAND, CONFIG, ENVIRONMENT
+from zoo.runs.trust import sign_run
 
 VERSIONS = (
     "torch",
@@ -31,17 +33,18 @@ VERSIONS = (
 
 
 def write_provenance(run: Path, config: dict[str, Any], module: str = "zoo.train") -> None:
-    """Write the composed config, the command ``python -m <module>`` and the environment into a new run folder."""
+    """Write the config, the command ``python -m <module>`` and the environment into a new run folder, and sign it."""
     run.mkdir(parents=True, exist_ok=True)
     write_text(run / COMMAND, _command_line(module))
     write_text(run / ENVIRONMENT, json.dumps(describe_environment(), indent=2) + "\n")
     write_text(run / CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    sign_run(run)
 
 
 def note_resumption(run: Path, clips_seen: int) -> None:
     """Record a resumption in the run folder: the command, and the environment it ran in."""
-    with (run / COMMAND).open("a") as file:
-        file.write(_command_line("zoo.train"))
+    with open_to_append(run / COMMAND) as file:
+        file.write(_command_line("zoo.train").encode())
     recorded = json.loads((run / ENVIRONMENT).read_text())
     recorded.setdefault("resumed", []).append({CLOCK: clips_seen, **describe_environment()})
     write_text(run / ENVIRONMENT, json.dumps(recorded, indent=2) + "\n")

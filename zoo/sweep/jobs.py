@@ -13,8 +13,10 @@ from typing import Any
 
 from zoo.errors import ZooError
 from zoo.io.atomic import write_text
+from zoo.io.own_files import make_folder
 from zoo.runs.files import CONFIG, JOB, LAST
 from zoo.runs.outcome import read_outcome
+from zoo.runs.trust import find_risks, is_own, retyped
 
 DONE, FAILED, SKIPPED, RUNNING, STOPPED = "done", "failed", "skipped", "running", "stopped"
 
@@ -75,8 +77,13 @@ class Job:
         if read_outcome(self.folder):
             return None
         if (self.folder / LAST).exists():
-            return [f"resume={quote(str(self.folder))}", run_dir]
+            return [f"resume={quote(str(self.folder))}", run_dir, *self._retyped()]
         return [*self.flags, *self.overrides, "overwrite=true", run_dir]
+
+    def _retyped(self) -> list[str]:
+        """The settings that a folder which is not signed here, such as on another machine, needs typed again."""
+        settings = to_json(self.settings)
+        return [] if is_own(self.folder) else retyped(settings, find_risks(settings, self.folder))
 
     def _check_settings(self, record: JobRecord | None) -> None:
         hint = "Type hydra.sweep.dir=<another folder>, or move that one away."
@@ -91,7 +98,7 @@ class Job:
         settings = to_json(self.settings) if self.settings is not None else None
         if (self.folder / CONFIG).exists():
             settings = before.settings if before else None
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder.parent, self.folder.name)
         record = JobRecord(self.session, list(self.overrides), settings, state, message)
         write_text(self.folder / JOB, json.dumps(asdict(record), indent=2) + "\n")
 

@@ -101,7 +101,7 @@ class Plan:
         settings["evaluation"]["context"] = evaluation_context(self.settings)
         settings["callbacks"]["monitor"] = self.monitor
         settings["resume"], settings["overwrite"] = None, False
-        del settings["slots"]  # a setting of sweeps, not of their runs
+        del settings["slots"], settings["trust"]  # settings of a sweep and of a command, not of their runs
         return settings | {"data": asdict(self.data), "model": asdict(MODELS.config(settings["model"]))}
 
 

@@ -138,8 +138,8 @@ class Callbacks:
     """Longest time between two writes of last.ckpt, in minutes. Every validation round writes it as well."""
 
     ema_half_life: NonNegativeFloat = 500.0
-    """Half-life of the moving average of the weights, in training clips. Samples use the averaged weights. 0: samples use
-    the weights of the last step."""
+    """Half-life of the moving average of the weights, in training clips. Samples use the averaged weights. 0: they use
+    those of the last step."""
 
     gallery_clips: NonNegativeInt = 3
     """Number of validation clips shown in gallery.mp4 and gallery.png."""

@@ -22,6 +22,7 @@ from zoo.cli import command
 from zoo.errors import ZooError, joined, suggest
 from zoo.help.commands import COMMANDS
 from zoo.help.text import Section, asks_for_help, settings_of, show_help
+from zoo.io.atomic import write_text
 from zoo.settings import CompareSettings
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def compare(runs: Sequence[str], out: Path, project: str | None = None, publishe
         "curves.csv": curves_to_csv(comparison),
     }
     for name, text in texts.items():  # names of files that are no text are shown by the numbers of their bytes
-        (out / name).write_text(text, encoding="utf-8", errors="backslashreplace")
+        write_text(out / name, text.encode(errors="backslashreplace").decode())
     console = Console()
     for table in terminal_tables(comparison):
         console.print(table)

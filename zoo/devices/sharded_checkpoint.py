@@ -21,6 +21,7 @@ from torch.optim import Optimizer
 
 from zoo.errors import ZooError
 from zoo.io.atomic import write_atomically, write_text
+from zoo.io.own_files import make_folder
 from zoo.io.safe_json import read_json
 from zoo.io.safe_load import read_tensors
 
@@ -40,9 +41,10 @@ def write_sharded(checkpoint: Mapping[str, Any], folder: Path, rank: int, ranks:
 
     Tensors may be DTensors, sharded by rows; everything else is taken from rank 0.
     """
-    if folder.is_file():
+    if rank == 0 and folder.is_file() and not folder.is_symlink():
         folder.unlink()
-    folder.mkdir(parents=True, exist_ok=True)
+    _barrier(ranks)
+    make_folder(folder.parent, folder.name)
     files = [f"{token_hex(4)}-{number}.pt" for number in range(ranks)]
     if ranks > 1:
         distributed.broadcast_object_list(files, 0)

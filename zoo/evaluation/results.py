@@ -18,6 +18,7 @@ from zoo.errors import ZooError
 from zoo.evaluation.catalogue import find_card, versioned
 from zoo.evaluation.protocol import Protocol
 from zoo.io.atomic import write_atomically
+from zoo.io.own_files import open_to_append
 from zoo.io.safe_settings import check_plain
 from zoo.runs.files import CLOCK, RESULTS
 
@@ -172,9 +173,10 @@ def main_task(card: ModelCard) -> str:
 
 
 def add_line(file: Path, line: str) -> None:
-    """Append a line. If the last line was cut off, it is removed. Raises OSError; then nothing of the line is left."""
+    """Append a line. If the last line was cut off, it is removed. Raises OSError; then nothing of the line is
+    left. Raises ZooError if a link stands in the place of the file."""
     data = f"{line}\n".encode()
-    with file.open("ab+") as out:
+    with open_to_append(file) as out:
         descriptor = out.fileno()
         end = _end_of_whole_lines(descriptor)
         try:

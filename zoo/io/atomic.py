@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,12 +18,14 @@ def partial_path(path: Path) -> Path:
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Call ``write`` with a temporary file beside ``path``, sync it to disk, and rename it to ``path``.
 
-    Raises what ``write`` raises, and OSError; then an existing file is left as it was. An OSError of the file is raised
-    also if ``write`` turns it into another error, as ``torch.save`` does.
+    A link in the place of either file is replaced, and what it leads to is left alone. Raises what ``write`` raises,
+    and OSError; then an existing file is left as it was. An OSError of the file is raised also if ``write`` turns it
+    into another error, as ``torch.save`` does.
     """
     temporary = partial_path(path)
     try:
-        raw = _RecordingFile(temporary, "wb")
+        temporary.unlink(missing_ok=True)  # of a process that was killed, or a link of somebody else
+        raw = _RecordingFile(temporary, "xb")
         try:
             with io.BufferedWriter(raw) as out:
                 write(out)
@@ -56,6 +59,12 @@ class _RecordingFile(io.FileIO):
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically, as UTF-8. Raises OSError."""
     write_atomically(path, lambda out: out.write(text.encode()))
+
+
+def copy_atomically(source: Path, path: Path) -> None:
+    """Copy a file atomically. Raises OSError."""
+    with source.open("rb") as content:
+        write_atomically(path, lambda out: shutil.copyfileobj(content, out))
 
 
 def sync_folder(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from zoo.io.safe_load import read_tensors
 from zoo.io.safe_settings import read_settings
 from zoo.model import VideoModel, build
 from zoo.runs.files import BEST, CHECKPOINTS, CONFIG, checkpoint_exists
+from zoo.runs.trust import refuse_untrusted
 from zoo.runs.validate import check_model, parse_data_config
 from zoo.types import ClipSpec
 
@@ -89,10 +91,11 @@ def training_seed(path: str) -> int:
     return int(read_config(find_checkpoint(path).parent).get("seed", 0))
 
 
-def data_config(path: str) -> DataConfig:
+def data_config(path: str, trust: bool = False) -> DataConfig:
     """Data settings that a run was trained with.
 
-    Raises ZooError for a run without any, such as converted weights.
+    trust: whether the data may be anywhere, although the run is not signed as the user's own. Raises ZooError for a run
+    without data settings, such as converted weights, and for data outside of a folder that is not trusted.
     """
     folder = find_checkpoint(path).parent
     file = folder / CONFIG
@@ -103,4 +106,7 @@ def data_config(path: str) -> DataConfig:
         raise ZooError(
             f"{folder} holds converted weights, so it has no data set to sample from. Type given=<folder of maps>."
         )
-    return parse_data_config(config["data"], file)
+    data = parse_data_config(config["data"], file)
+    if not trust:
+        refuse_untrusted(folder, {"data": {**asdict(data), "workers": 0}})
+    return data

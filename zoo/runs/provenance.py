@@ -18,6 +18,7 @@ from zoo.errors import ZooError
 from zoo.io.atomic import write_atomically, write_text
 from zoo.io.safe_json import read_json
 from zoo.runs.files import CLOCK, COMMAND, CONFIG, ENVIRONMENT
+from zoo.runs.trust import sign_run
 
 VERSIONS = (
     "torch",
@@ -33,7 +34,7 @@ VERSIONS = (
 
 
 def write_provenance(run: Path, config: dict[str, Any], module: str = "zoo.train") -> None:
-    """Write the command ``python -m <module>``, the environment and the composed config into a new run folder.
+    """Write the command ``python -m <module>``, the environment and the composed config into a new run folder; sign it.
 
     The config comes last: a folder without it was only begun, and is begun anew.
     """
@@ -42,6 +43,7 @@ def write_provenance(run: Path, config: dict[str, Any], module: str = "zoo.train
     write_text(run / COMMAND, _command_line(module))
     write_text(run / ENVIRONMENT, json.dumps(environment, indent=2) + "\n")
     write_text(run / CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    sign_run(run)
 
 
 def note_resumption(run: Path, clips_seen: int) -> None:
@@ -82,7 +84,7 @@ def find_commit() -> str | None:
     """Hash of the commit of the zoo's code, followed by + if files were changed since; None outside a checkout."""
     here = Path(__file__).parent
     try:
-        git = ["git", "-C", str(here)]
+        git = ["git", "--no-optional-locks", "-C", str(here)]  # writes nothing into the checkout
         tracked = subprocess.run([*git, "ls-files", "--error-unmatch", __file__], capture_output=True, check=False)
         if tracked.returncode:
             return None

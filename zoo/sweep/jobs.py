@@ -14,10 +14,12 @@ from typing import Any
 
 from zoo.errors import ZooError
 from zoo.io.atomic import write_text
+from zoo.io.own_files import make_folder
 from zoo.io.safe_json import read_json
 from zoo.io.safe_settings import read_settings
 from zoo.runs.files import CONFIG, JOB, LAST, checkpoint_exists, lost_checkpoint
 from zoo.runs.outcome import read_outcome, readable_outcome
+from zoo.runs.trust import find_risks, is_own, retyped
 
 DONE, FAILED, SKIPPED, RUNNING, STOPPED = "done", "failed", "skipped", "running", "stopped"
 
@@ -78,8 +80,13 @@ class Job:
         if read_outcome(self.folder):
             return None
         if checkpoint_exists(self.folder / LAST) or lost_checkpoint(self.folder):
-            return [f"resume={quote(str(self.folder))}", run_dir]
+            return [f"resume={quote(str(self.folder))}", run_dir, *self._retyped()]
         return [*self.flags, *self.overrides, "overwrite=true", run_dir]
+
+    def _retyped(self) -> list[str]:
+        """The settings that a folder which is not signed here, such as on another machine, needs typed again."""
+        settings = to_json(self.settings)
+        return [] if is_own(self.folder) else retyped(settings, find_risks(settings, self.folder))
 
     def _check_settings(self) -> None:
         hint = "Type hydra.sweep.dir=<another folder>, or move that one away."
@@ -99,7 +106,7 @@ class Job:
             settings = None
             with suppress(ZooError):
                 settings = recorded_settings(self.folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder.parent, self.folder.name)
         record = JobRecord(self.session, list(self.overrides), settings, state, message)
         write_text(self.folder / JOB, json.dumps(asdict(record), indent=2) + "\n")
 

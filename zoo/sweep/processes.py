@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from zoo.devices.launch import is_main_task, without_launcher_environment
 from zoo.errors import ZooError
+from zoo.io.own_files import open_to_append
 from zoo.runs.files import OUTPUT
 from zoo.runs.outcome import readable_outcome
 from zoo.sweep import supervisor
@@ -32,7 +33,7 @@ class JobProcess:
         self.tail, self.decoder = "", codecs.getincrementaldecoder("utf-8")("replace")
         write_record(job, RUNNING)
         output = job.folder / (OUTPUT if is_main_task(os.environ) else f"rank{os.environ['SLURM_PROCID']}-{OUTPUT}")
-        with output.open("ab") as sink:
+        with open_to_append(output) as sink:
             self.output = output.open("rb")
             self.output.seek(0, os.SEEK_END)
             self.process = subprocess.Popen(

@@ -15,7 +15,7 @@ from hydra.errors import ConfigCompositionException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
-from zoo.errors import ZooError, joined, suggest
+from zoo.errors import FULL_DISK, ZooError, joined, suggest
 
 ENGINES = {
     "hydra/launcher/submitit_slurm": ("hydra-submitit-launcher", "slurm"),
@@ -27,7 +27,8 @@ ENGINES = {
 
 
 def command(main: Callable[[], Any]) -> Callable[[], Any]:
-    """Turn ``main`` into a command: a ZooError is printed and exits with 1, other exceptions keep their trace."""
+    """Turn ``main`` into a command: a ZooError or a full disk is printed and exits with 1, other exceptions keep their
+    trace."""
 
     @functools.wraps(main)
     def run() -> Any:
@@ -36,6 +37,15 @@ def command(main: Callable[[], Any]) -> Callable[[], Any]:
             return main()
         except ZooError as error:
             print(f"\n{error}", file=sys.stderr)
+            sys.exit(1)
+        except OSError as problem:
+            if problem.errno not in FULL_DISK:
+                raise
+            where = problem.filename or "A file"
+            print(
+                f"\n{where} could not be written: {problem.strerror}. Make room, or choose another disk.",
+                file=sys.stderr,
+            )
             sys.exit(1)
 
     return run

@@ -11,11 +11,10 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from zoo.errors import ZooError
+from zoo.errors import FULL_DISK, ZooError
 from zoo.runs.files import LAST, checkpoint_exists
 
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
-DISK_ERRORS = FULL | {errno.EACCES, errno.EPERM, errno.EIO}
+DISK_ERRORS = FULL_DISK | {errno.EACCES, errno.EPERM, errno.EIO}
 SOURCE_LINE = re.compile(r"^\[[^\]]*\] ")  # such as [/pytorch/gloo/pair.cc:561]
 LOST_LOADER = (
     "A data loading process died: {}. It may have run out of memory; fewer processes need less. Try: data.workers=0."
@@ -42,7 +41,7 @@ def explain_failures(run: Path) -> Iterator[None]:
         if problem.errno not in DISK_ERRORS:
             raise
         where = problem.filename or run
-        done = "written" if problem.errno in FULL or run in Path(os.fsdecode(where)).parents else "read or written"
+        done = "written" if problem.errno in FULL_DISK or run in Path(os.fsdecode(where)).parents else "read or written"
         raise ZooError(f"{where} could not be {done}: {problem.strerror}. {resume_hint(run)}") from problem
     except RuntimeError as problem:
         for sign, sentence in LOST_PROCESSES.items():

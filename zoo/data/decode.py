@@ -53,6 +53,10 @@ FFMPEG_OPTIONS = {
 }
 """Options of FFmpeg for every file."""
 
+X264 = {"preset": "medium", "threads": "1", "x264-params": "mbtree=0"}
+"""Options of the encoder under which the same frames give the same bytes: the macroblock tree reads memory that nobody
+has set, and the number of threads, by default that of the machine's cores, changes the bytes."""
+
 MAX_OPEN_FILES = 16
 """Number of files that stay open: to open one takes as long as to decode five small frames, longer for long videos."""
 _open_files: dict[tuple[int, Path, int, int], InputContainer] = {}
@@ -367,7 +371,7 @@ class VideoWriter:
         self._container.mux(self._stream.encode(picture))
 
     def _open_stream(self, height: int, width: int) -> VideoStream:
-        stream: Any = self._container.add_stream("libx264", rate=self.fps, options={"crf": str(self.crf)})
+        stream: Any = self._container.add_stream("libx264", rate=self.fps, options={"crf": str(self.crf), **X264})
         stream.height, stream.width = height + height % 2, width + width % 2
         stream.pix_fmt = "yuv420p"
         context = stream.codec_context

@@ -26,7 +26,7 @@ from zoo.data.sets.folder.footage import frame_files
 from zoo.devices.hardware import find_device
 from zoo.errors import ZooError, joined
 from zoo.evaluation.choice import Situation, check_metrics, default_metrics
-from zoo.evaluation.evaluate_run import EvaluationResult, check_counts
+from zoo.evaluation.evaluate_run import EvaluationResult
 from zoo.evaluation.metric import Videos
 from zoo.evaluation.named_protocols import NamedProtocol
 from zoo.evaluation.protocol import Protocol
@@ -67,15 +67,12 @@ def evaluate_folders(settings: EvaluateSettings, named: NamedProtocol | None = N
     clips. named: protocol that the settings are from, if any. Raises ZooError for settings of
     runs, for folders without videos or with videos that are too short, and for metrics that do not apply.
     """
-    check_counts(settings, ("clips", "frames", "height", "width", "clips_per_video", "batch_size"))
     for name, default in (("split", None), ("draws", None), ("context", None), ("temperature", None), ("seed", 0)):
         if getattr(settings, name) != default and not named:
             raise ZooError(
                 f"{name}={getattr(settings, name)} applies to the samples of a run only, but two folders of videos are "
                 "given. Leave it out."
             )
-    if settings.fps is not None and settings.fps <= 0:
-        raise ZooError(f"fps={settings.fps} is no frame rate. Try: fps=25")
     real, fake = (_folder(name, value) for name, value in (("real", settings.real), ("fake", settings.fake)))
     videos = _find(real, "real"), _find(fake, "fake")
     if named:

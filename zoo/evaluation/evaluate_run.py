@@ -311,17 +311,12 @@ def _draw_curves(
 def _check_settings(settings: EvaluateSettings, model: VideoModel[Any], context: int, frames: int) -> None:
     """Check the settings that are not about metrics, before anything is sampled."""
     check_choice("split", settings.split or "val", ("val", "test", *(("train",) if settings.protocol else ())))
-    check_counts(settings, ("clips", "frames", "draws", "batch_size", "samples"))
     for name, default in (("height", None), ("width", None), ("fps", None), ("clips_per_video", 1)):
         if getattr(settings, name) != default:
             raise ZooError(
                 f"{name}={getattr(settings, name)} applies to two folders only; a run is evaluated as it was trained. "
                 "Leave it out."
             )
-    if settings.temperature is not None and settings.temperature < 0:
-        raise ZooError(f"temperature={settings.temperature} is negative. Try: temperature=0")
-    if settings.truncation is not None and settings.truncation <= 0:
-        raise ZooError(f"truncation={settings.truncation} must be positive. Try: truncation=1")
     if problems := model.config.count_problems(model.spec, frames, context):
         raise ZooError("\n".join(problems))
     if settings.samples is not None and model.needs_given(context):
@@ -334,14 +329,6 @@ def _check_settings(settings: EvaluateSettings, model: VideoModel[Any], context:
             f"draws={draws}, but this {model.card.name} is given nothing that several samples could share. "
             f"For more samples, type samples={draws * (settings.clips or MAX_DEFAULT_CLIPS)}"
         )
-
-
-def check_counts(settings: EvaluateSettings, names: Sequence[str]) -> None:
-    """Raise a ZooError for the first of these settings that is below 1."""
-    for name in names:
-        value = getattr(settings, name)
-        if value is not None and value < 1:
-            raise ZooError(f"{name} is {value}, but at least 1 is required. Try: {name}=16")
 
 
 def _default_frames(model: VideoModel[Any], context: int, classifier: VideoModel[Any] | None) -> int:

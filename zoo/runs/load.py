@@ -9,10 +9,11 @@ from typing import Any
 from zoo.data.base import DataConfig
 from zoo.devices.sharded_checkpoint import is_sharded, read_sharded
 from zoo.errors import ZooError
+from zoo.io.contents import check_contents
 from zoo.io.safe_load import read_tensors
 from zoo.io.safe_settings import read_settings
 from zoo.model import VideoModel, build
-from zoo.runs.files import CHECKPOINTS, CONFIG
+from zoo.runs.files import BEST, CHECKPOINTS, CONFIG, checkpoint_exists
 from zoo.runs.trust import refuse_untrusted
 from zoo.runs.validate import check_model, parse_data_config
 from zoo.types import ClipSpec
@@ -43,7 +44,7 @@ def load(path: str) -> VideoModel[Any]:
 
     Nothing is unpickled. Raises ZooError for a checkpoint that is missing, damaged or unsafe.
     """
-    checkpoint = read_checkpoint(find_checkpoint(path))
+    checkpoint = _read_newest(path)
     settings = checkpoint["hyper_parameters"]
     model = build(settings["model"], ClipSpec(**settings["spec"]))
     model.load_state_dict(checkpoint["state_dict"])
@@ -53,6 +54,22 @@ def load(path: str) -> VideoModel[Any]:
     return model.eval()
 
 
+def _read_newest(path: str) -> dict[str, Any]:
+    """Read the checkpoint that a path refers to. The ZooError for a bad one names another that can be used."""
+    file = find_checkpoint(path)
+    try:
+        return read_checkpoint(file)
+    except ZooError as problem:
+        other = file.with_name(BEST)
+        if file == other or file.parent != Path(path) or not checkpoint_exists(other):
+            raise
+        try:
+            clips = read_checkpoint(other)["clips_seen"]
+        except ZooError:
+            raise problem from None
+        raise ZooError(f"{problem}\n{other} is complete, from {clips} clips. Type it in place of {path}") from problem
+
+
 def read_checkpoint(file: Path) -> dict[str, Any]:
     """Read the content of a checkpoint of the zoo to the CPU.
 
@@ -60,6 +77,7 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
     """
     checkpoint: dict[str, Any] = read_sharded(file) if file.is_dir() else read_tensors(file, "a checkpoint")
     check_model(file, checkpoint)
+    check_contents(file, checkpoint)
     return checkpoint
 
 

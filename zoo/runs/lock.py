@@ -41,6 +41,8 @@ RUN_FILES = (
 """Everything that a training writes."""
 WRITTEN = (*RUN_FILES, LOCK, FRAME_CURVES)
 """Everything that any command writes into a run folder."""
+BEGUN = (COMMAND, ENVIRONMENT)
+"""What a training writes before its settings."""
 
 
 @contextlib.contextmanager
@@ -90,9 +92,12 @@ def _lock(descriptor: int, run: Path) -> None:
 
 
 def clear_run_folder(run: Path, overwrite: bool) -> None:
-    """Delete the run in a folder; other files stay. Raises ZooError if there is a run and ``overwrite`` is False."""
+    """Delete the run in a folder; other files stay. Raises ZooError if there is a run and ``overwrite`` is False.
+
+    A folder with nothing but BEGUN holds no run: the training was killed before it had written its settings.
+    """
     existing = [name for name in RUN_FILES if os.path.lexists(run / name)]
-    if existing and not overwrite:
+    if not overwrite and not set(existing) <= set(BEGUN):
         raise ZooError(
             f"{run} already contains a run: {joined(existing[:4])}. To resume it: python -m zoo.train resume={run}. "
             "To replace it: overwrite=true. Or choose another folder: hydra.run.dir=<folder>"

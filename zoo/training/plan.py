@@ -15,6 +15,7 @@ from zoo.evaluation.catalogue import METRICS, better
 from zoo.evaluation.choice import default_metrics, monitor_choices, training_situation
 from zoo.evaluation.features.names import features_key
 from zoo.evaluation.protocol import Protocol
+from zoo.fields.ranges import check_ranges
 from zoo.settings import Train
 from zoo.training.preflight import check, evaluation_context
 from zoo.types import ClipSpec, SampleRequest
@@ -107,6 +108,7 @@ class Plan:
 def plan(config: DictConfig) -> Plan:
     """Check a composed config and plan its training. Raises ZooError for settings that do not fit each other."""
     settings: Train = OmegaConf.to_object(config)  # type: ignore[assignment]
+    check_ranges(settings)
     card = MODELS.find(config.model.name).card
     data = DATA_SETS.config(plain(config.data)).suited_to(card)
     settings.model, settings.data = MODELS.config(plain(config.model)), data

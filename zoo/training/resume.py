@@ -5,6 +5,7 @@ The settings are those that the run was started with. Only settings that do not 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,11 @@ from zoo.config.overrides import override_key
 from zoo.devices.launch import is_main_process
 from zoo.errors import ZooError, joined
 from zoo.io.safe_settings import read_settings
-from zoo.runs.files import CONFIG, LAST
+from zoo.runs.files import COMMAND, CONFIG, LAST, checkpoint_exists, lost_checkpoint
 from zoo.runs.trust import find_risks, refuse_untrusted, sign_run
 from zoo.settings import Train
+
+logger = logging.getLogger(__name__)
 
 CHANGEABLE = ("trainer.progress", "data.workers", "logger.wandb", "callbacks.save_minutes")
 """Settings that do not change results."""
@@ -39,6 +42,11 @@ class ResumePoint:
 
 def check_resumable(run: Path) -> None:
     """Raise ZooError for a folder without a run; cheap, so it comes before the folder is locked."""
+    if not (run / CONFIG).is_file() and (run / COMMAND).is_file():
+        raise ZooError(
+            f"{run} contains no {CONFIG}: the training was stopped while it began. Start it again in this folder, with "
+            f"the command in {run / COMMAND} and hydra.run.dir={run}"
+        )
     if not (run / CONFIG).is_file():
         raise ZooError(f"{run} contains no {CONFIG}, so there is no training to resume. Try: resume=runs/<run>")
 
@@ -49,19 +57,22 @@ def load_resumed(run: Path, typed: DictConfig, overrides: Sequence[str]) -> tupl
     overrides: what the user typed. typed: the config that was composed from them. Without overrides, as after a restart
     by torchrun or SLURM, the whole config counts as typed.
 
-    Raises ZooError for a checkpoint that cannot be read, for overrides of settings that change results, and for a run
-    that is not the user's own, with settings that run code, start processes or lead out of its folder, unless they are
-    typed again.
+    Raises ZooError for a checkpoint that is lost, damaged or incomplete, and offers an older one; for overrides of
+    settings that change results; and for a run that is not the user's own, with settings that run code, start processes
+    or lead out of its folder, unless they are typed again.
     """
-    from zoo.runs.load import read_checkpoint, read_config
+    from zoo.runs.load import read_config
+    from zoo.runs.training_state import older_checkpoint_hint, read_training_state
 
     settings: dict[str, Any] = read_config(run)
     _check_overrides(run, settings, overrides)
     start = ResumePoint(None, 0, 0)
-    if (run / LAST).exists():
-        state = read_checkpoint(run / LAST)
-        if "zoo" not in state:
-            raise ZooError(f"{run / LAST} contains only weights, so the training cannot be resumed. Start a new one.")
+    if lost_checkpoint(run):
+        raise ZooError(f"{run / LAST} is missing, though this training wrote it.\n{older_checkpoint_hint(run)}")
+    if not checkpoint_exists(run / LAST):
+        logger.info(f"{run} has no checkpoint yet, so the training begins anew.")
+    else:
+        state = read_training_state(run)
         settings["model"] = state["hyper_parameters"]["model"]  # including settings that were taken from other runs
         start = ResumePoint(run / LAST, state["clips_seen"], state["zoo"]["rows"])
     config = OmegaConf.merge(OmegaConf.structured(Train), settings)

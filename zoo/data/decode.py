@@ -30,7 +30,9 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from zoo.data.mp4_boxes import check_claimed_frames
+from zoo.data.png_chunks import check_png
 from zoo.errors import ZooError, joined
+from zoo.io.bounded import check_is_file
 
 RGBFrame = NDArray[np.uint8]
 
@@ -205,6 +207,7 @@ def _get_index(path: Path) -> FrameIndex:
         stat = path.stat()
     except OSError as problem:
         raise ZooError(f"{path} cannot be opened: {problem.strerror}.") from problem
+    check_is_file(path)
     if stat.st_size == 0:
         raise ZooError(f"{path} is empty (0 bytes).")
     return _read_index(path, stat.st_size, stat.st_mtime_ns)
@@ -272,8 +275,10 @@ def _reuse_container(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]
 
 @contextmanager
 def _name_file_in_errors(path: Path) -> Iterator[None]:
-    """Turn FFmpeg's errors into ZooErrors that name the file."""
+    """Turn FFmpeg's errors into ZooErrors that name the file. Raises ZooError for what FFmpeg may not open at all."""
+    check_is_file(path)
     try:
+        check_png(path)
         yield
     except av.error.FFmpegError as problem:
         raise ZooError(f"{path} cannot be read: {problem.strerror or problem}.") from problem

@@ -75,8 +75,18 @@ def prepare_hydra() -> None:
         store.store(group="schema/model", name=entry.card.name, node=model_schema(entry.config))
     for data_set in DATA_SETS.entries():
         store.store(group="schema/data", name=data_set.card.name, node=data_set.config)
+    leave_out_plugins_of_current_folder()
     if PluginConf not in Plugins.instance().discover(SearchPathPlugin):
         Plugins.instance().register(PluginConf)
+
+
+def leave_out_plugins_of_current_folder() -> None:
+    """Hide ``hydra_plugins`` of the current folder, which may be a download, from Hydra. That of a checkout stays."""
+    import hydra_plugins
+
+    here = Path.cwd().resolve() / "hydra_plugins"
+    if here.parent != conf_dir().parent:
+        hydra_plugins.__path__ = [path for path in hydra_plugins.__path__ if Path(path).resolve() != here]
 
 
 def model_schema(config: type[ModelConfig]) -> DictConfig:

@@ -30,7 +30,9 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from zoo.data.mp4_boxes import check_claimed_frames
+from zoo.data.png_chunks import check_png
 from zoo.errors import ZooError, joined
+from zoo.io.bounded import check_is_file
 
 RGBFrame = NDArray[np.uint8]
 
@@ -52,6 +54,10 @@ FFMPEG_OPTIONS = {
     "protocol_whitelist": "file",
 }
 """Options of FFmpeg for every file."""
+
+X264 = {"preset": "medium", "threads": "1", "x264-params": "mbtree=0"}
+"""Options of the encoder under which the same frames give the same bytes: the macroblock tree reads memory that nobody
+has set, and the number of threads, by default that of the machine's cores, changes the bytes."""
 
 MAX_OPEN_FILES = 16
 """Number of files that stay open: to open one takes as long as to decode five small frames, longer for long videos."""
@@ -209,6 +215,7 @@ def _get_index(path: Path) -> FrameIndex:
         stat = path.stat()
     except OSError as problem:
         raise ZooError(f"{path} cannot be opened: {problem.strerror}.") from problem
+    check_is_file(path)
     if stat.st_size == 0:
         raise ZooError(f"{path} is empty (0 bytes).")
     return _read_index(path, stat.st_size, stat.st_mtime_ns)
@@ -278,8 +285,13 @@ def _reuse_container(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]
 
 @contextmanager
 def _name_file_in_errors(path: Path) -> Iterator[None]:
-    """Turn all errors into ZooErrors that name the file: a damaged one makes PyAV raise errors of any type."""
+    """Turn all errors into ZooErrors that name the file: a damaged one makes PyAV raise errors of any type.
+
+    Raises ZooError for what FFmpeg may not open at all.
+    """
+    check_is_file(path)
     try:
+        check_png(path)
         yield
     except (ZooError, AssertionError):
         raise
@@ -389,7 +401,7 @@ class VideoWriter:
         self._container.mux(self._stream.encode(picture))
 
     def _open_stream(self, height: int, width: int) -> VideoStream:
-        stream: Any = self._container.add_stream("libx264", rate=self.fps, options={"crf": str(self.crf)})
+        stream: Any = self._container.add_stream("libx264", rate=self.fps, options={"crf": str(self.crf), **X264})
         stream.height, stream.width = height + height % 2, width + width % 2
         stream.pix_fmt = "yuv420p"
         context = stream.codec_context

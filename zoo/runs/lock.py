@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zoo.errors import ZooError, joined
+from zoo.io.bounded import read_bounded_text
 from zoo.io.own_files import open_to_append, refuse_links
 from zoo.runs.files import (
     CHECKPOINTS,
@@ -84,7 +85,7 @@ def _lock(descriptor: int, run: Path) -> None:
         else:
             return
         if time.monotonic() > deadline:
-            owner = (run / LOCK).read_text().strip() or "another process"
+            owner = read_bounded_text(run / LOCK, 1000, errors="replace").strip() or "another process"
             raise ZooError(
                 f"{run} is in use by {owner}. Wait for it, stop it, or use another folder: hydra.run.dir=<folder>"
             )

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from zoo.errors import ZooError
 
-FORMAT = 3
+FORMAT = 4
 """Version of the cache, part of every entry's name. Raise it when the same settings give other values."""
 MAX_ORIGIN_BYTES = 1 << 16
 """Maximal length of the line of JSON after an array, in bytes."""

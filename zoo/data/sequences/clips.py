@@ -236,8 +236,7 @@ class SequenceClips(FootageClips):
     def __init__(self, config: SequenceConfig, split: Split, fields: frozenset[str], seed: int) -> None:
         collection = config.collection()
         segments = _open_segments(collection, split)
-        note = collection.describe_skipped(split)
-        if note:
+        for note in collection.notes(split):
             warnings.warn(note, stacklevel=2)
         super().__init__(config, collection.spec, segments, split, fields, seed)
         self.max_step, self.flip = config.max_step, config.flip
@@ -251,7 +250,7 @@ def _open_segments(collection: SequenceSet, split: Split) -> list[Segment]:
         Footage(each, spec.height, spec.width, spec.fps, cache, config.cached) for each in collection.usable(split)
     ]
     if len(collection.sequences) == 1:
-        return split_footage(footage, split, config)
+        return split_footage(footage, split, config, {})
     return [Segment(each, 0, each.video.length) for each in footage]
 
 

@@ -249,7 +249,7 @@ def test_wandb_errors_do_not_lose_an_evaluation(run, tmp_path, monkeypatch):
             r"clips=10000, but the data set `puppets` has .* evaluation clips of 4 frames. Try: clips=",
         ),
         ({"frames": 1}, "frames=1 with context=1 leaves no frame to generate. Try: frames=9"),
-        ({"draws": 0}, "draws is 0, but at least 1 is required. Try: draws=16"),
+        ({"draws": 0}, "draws is 0, but at least 1 is required. Try: draws=1"),
         ({"metrics": ["psnrr"]}, "There is no metric `psnrr`. Did you mean `psnr`"),
         ({"metrics": ["fvd"]}, "The metric fvd needs a feature network. Try: features=r3d_18"),
         ({"metrics": ["accuracy"]}, "needs a classifier. Train one with model=classifier"),
@@ -527,7 +527,7 @@ def test_height_width_and_frame_rate_can_be_set(tmp_path):
         ({"clips": -1}, "clips is -1, but at least 1 is required"),
         ({"draws": 4}, "draws=4 applies to the samples of a run only"),
         ({"clips_per_video": 0}, "clips_per_video is 0, but at least 1 is required"),
-        ({"fps": -5.0}, "fps=-5.0 is no frame rate"),
+        ({"fps": -5.0}, "fps is -5.0, but at least 0.001 is required"),
     ],
 )
 def test_wrong_folders_and_settings_are_explained(tmp_path, settings, said):

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar, get_args
 
 from zoo.errors import check_choice
+from zoo.fields.ranges import check_values
 from zoo.registry import Registry
 from zoo.types import FIELDS, ClipSpec, Task
 
@@ -236,7 +237,9 @@ def _give_presets(config: type[ModelConfig], presets: Presets) -> None:
         typed |= dict(zip((field.name for field in fields(config)), positional, strict=False))
         preset = typed.get("preset", SMALL)
         check_choice("model.preset", preset, presets)
-        construct(self, **{**presets[preset], **typed})
+        settings = {**presets[preset], **typed}
+        check_values(config, settings, "model")
+        construct(self, **settings)
 
     setattr(config, "__init__", construct_with_preset)  # noqa: B010 - mypy refuses an assignment
 

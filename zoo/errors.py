@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 
 class ZooError(Exception):
@@ -37,10 +37,3 @@ def check_choice(setting: str, value: str, choices: Iterable[str]) -> None:
     known = list(choices)
     if value not in known:
         raise ZooError(f"{setting}={value} is not a choice.{suggest(value, known)} Choices: {joined(known)}.")
-
-
-def check_least(settings: object, least: Mapping[str, float], group: str = "model") -> None:
-    """Raise ZooError unless each of these settings has its least value. group: as the user types it, before the dot."""
-    for name, minimum in least.items():
-        if (value := getattr(settings, name)) < minimum:
-            raise ZooError(f"{group}.{name}={value} is too small. Try: {group}.{name}={minimum}")

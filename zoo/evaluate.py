@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from zoo.config.compose import hydra_command
 from zoo.errors import ZooError
 from zoo.evaluation.named_protocols import apply_protocol
+from zoo.fields.ranges import check_ranges
 from zoo.settings import EvaluateSettings
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def evaluate(settings: EvaluateSettings) -> list[EvaluationResult]:
 
     Raises ZooError unless the settings name either a run or two folders, and for what does not fit them.
     """
+    check_ranges(settings)
     settings, named = apply_protocol(settings)
     folders = settings.real is not None or settings.fake is not None
     if folders == (settings.run is not None):

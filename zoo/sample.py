@@ -15,6 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from zoo.config.compose import hydra_command
 from zoo.errors import ZooError, joined
+from zoo.fields.ranges import check_ranges
+from zoo.io.own_files import make_folder
 from zoo.runs.files import SAMPLES
 from zoo.settings import SampleSettings
 from zoo.types import SampleRequest
@@ -39,11 +41,13 @@ def sample(settings: SampleSettings) -> list[Path]:
     from zoo.sampling.interpolation import write_interpolation
     from zoo.sampling.writing import write_sample
 
+    check_ranges(settings)
+    if settings.between is not None:
+        _check_between(settings)
     model = load(settings.run)
     if not model.card.samples:
         does = "segments" if "segment" in model.card.tasks else "classifies"
         raise ZooError(f"{settings.run} is a {model.card.name}, which {does} videos and cannot generate them.")
-    _check_counts(settings)
     settings = replace(settings, context=_context(settings, model))
     _check_fit(settings, model)
     model.to(find_device(settings.accelerator))
@@ -52,7 +56,7 @@ def sample(settings: SampleSettings) -> list[Path]:
     options = _options(settings, model)
     for note in describe_promises(model, settings.draws):
         logger.info(note)
-    out = Path(settings.out) if settings.out else find_checkpoint(settings.run).parent / SAMPLES
+    out = Path(settings.out) if settings.out else make_folder(find_checkpoint(settings.run).parent, SAMPLES)
     suffix = f"{_describe_options(settings)}-seed{settings.seed}"
     request = SampleRequest(
         settings.frames or model.spec.frames, seed=settings.seed, options=options, truncation=settings.truncation
@@ -73,31 +77,10 @@ def sample(settings: SampleSettings) -> list[Path]:
     return written
 
 
-def _check_counts(settings: SampleSettings) -> None:
-    for name, least in (
-        ("frames", 1),
-        ("clips", 1),
-        ("draws", 1),
-        ("context", 0),
-        ("content", 0),
-        ("motion", 0),
-        ("frames_between", 0),
-        ("temperature", 0),
-        ("steps", 2),
-    ):
-        value = getattr(settings, name)
-        if value is not None and value < least:
-            raise ZooError(f"{name} is {value}, but at least {least} is required. Try: {name}={least}")
-    if settings.between is not None:
-        _check_between(settings)
-    if settings.truncation is not None and settings.truncation <= 0:
-        raise ZooError(f"truncation is {settings.truncation}, but it must be positive. Try: truncation=1")
-
-
 def _check_between(settings: SampleSettings) -> None:
     ends = settings.between
     assert ends is not None
-    if len(ends) != 2 or min(ends) < 0:
+    if len(ends) != 2:
         raise ZooError(f"between={ends} must be two numbers from 0 on. Try: between=[0,1]")
     if settings.given:
         raise ZooError("between= interpolates between samples or validation clips. Leave given= out.")

@@ -7,16 +7,29 @@ docstring after a field is its meaning: `--help`, the docs and editors show it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 from omegaconf import MISSING
+
+from zoo.fields.ranges import (
+    LARGEST,
+    FrameRate,
+    Frames,
+    NonNegativeFloat,
+    NonNegativeInt,
+    Pixels,
+    PositiveFloat,
+    PositiveInt,
+    Range,
+    Seed,
+)
 
 
 @dataclass
 class Budget:
     """How long a training is."""
 
-    clips: int | None = None
+    clips: PositiveInt | None = None
     """Number of training clips consumed, summed over all processes. None: the number that the model's card advises."""
 
 
@@ -42,7 +55,7 @@ class TrainerSettings:
     """Number format: 32, bf16 or 16 (both mixed with 32), 64, or Lightning's own name such as bf16-true. 16 needs a
     GPU."""
 
-    num_nodes: int = 1
+    num_nodes: PositiveInt = 1
     """Number of machines. torchrun and srun set it themselves where strategy.devices is auto."""
 
     sync_batchnorm: bool = False
@@ -55,10 +68,10 @@ class TrainerSettings:
     """Store images and kernels in the channels-last memory format, which changes rounding. None: whichever is faster
     for the model."""
 
-    log_every: int = 10
+    log_every: PositiveInt = 10
     """Optimizer steps between two logged lines."""
 
-    threads: int | None = None
+    threads: Annotated[int, Range(1, 1024)] | None = None
     """CPU threads for PyTorch. None: PyTorch's own default."""
 
     progress: bool = True
@@ -99,21 +112,21 @@ class EvaluationTools:
 class Evaluation(EvaluationTools):
     """The validation rounds of a training."""
 
-    rounds: int = 4
+    rounds: PositiveInt = 4
     """Number of validation rounds, evenly spaced; the last is at the end of the training."""
 
-    clips: int | None = None
+    clips: PositiveInt | None = None
     """Number of validation clips; every round uses the same ones. None: the number that the model's card advises, or
     all clips if there are fewer."""
 
-    frames: int | None = None
+    frames: Frames | None = None
     """Length of a sampled clip in frames, including the context. None: the length of a training clip."""
 
-    context: int | None = None
+    context: NonNegativeInt | None = None
     """Number of real frames that the model sees at the start of a clip. None: 1, or the nearest number that the model
     can use: 0 for a model that generates from nothing."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Random seed of the samples."""
 
 
@@ -121,13 +134,14 @@ class Evaluation(EvaluationTools):
 class Callbacks:
     """Checkpoints, weight averaging and the gallery of samples."""
 
-    save_minutes: float = 10.0
+    save_minutes: NonNegativeFloat = 10.0
     """Longest time between two writes of last.ckpt, in minutes. Every validation round writes it as well."""
 
-    ema_half_life: float = 500.0
-    """Half-life of the moving average of the weights, in training clips. Samples use the averaged weights."""
+    ema_half_life: NonNegativeFloat = 500.0
+    """Half-life of the moving average of the weights, in training clips. Samples use the averaged weights. 0: they use
+    those of the last step."""
 
-    gallery_clips: int = 3
+    gallery_clips: NonNegativeInt = 3
     """Number of validation clips shown in gallery.mp4 and gallery.png."""
 
     monitor: str | None = None
@@ -178,7 +192,7 @@ class Train:
     budget: Budget = field(default_factory=Budget)
     """How long the training is."""
 
-    seed: int = 1
+    seed: Seed = 1
     """Random seed of the training: initial weights, order and augmentation of the clips, noise."""
 
     runs: str = "runs"
@@ -189,6 +203,10 @@ class Train:
 
     overwrite: bool = False
     """Replace a run that is already in the run folder, instead of refusing."""
+
+    trust: bool = False
+    """Only with `resume`: use all settings of a run folder that you have not signed, those that run code, start
+    processes or lead out of the folder included, and sign it as your own."""
 
     slots: str | None = None
     """Only for sweeps (-m) on this machine: <jobs at a time>x<GPUs for each>, such as 4x1. None: one job at a time,
@@ -202,7 +220,7 @@ class AppearanceSettings:
     image: str | None = None
     """Image file that the appearance is taken from. None: no appearance is chosen."""
 
-    instance: int = 0
+    instance: NonNegativeInt = 0
     """Id of the instance of the sample that gets the appearance."""
 
     labels: str | None = None
@@ -212,7 +230,7 @@ class AppearanceSettings:
     instances: str | None = None
     """PNG with the instance ids of the image; needed for `appearance.source`."""
 
-    source: int | None = None
+    source: NonNegativeInt | None = None
     """Id of the instance in the image that the appearance is taken from. None: the whole image."""
 
 
@@ -223,21 +241,21 @@ class SampleSettings:
     run: str = MISSING
     """Run folder, or a checkpoint file in it."""
 
-    frames: int | None = None
+    frames: Frames | None = None
     """Length of each sample in frames, context included. None: the length of `given` where the model translates or
     reconstructs it, else the length of a training clip."""
 
-    clips: int = 2
+    clips: PositiveInt = 2
     """Number of validation clips of the data set to sample from, or number of samples that are made from nothing;
     ignored with `given`."""
 
-    draws: int = 1
+    draws: PositiveInt = 1
     """Number of samples drawn for each clip."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Random seed. The same seed, draw and clip give the same sample."""
 
-    context: int | None = None
+    context: NonNegativeInt | None = None
     """Number of real frames that the model sees first. None: 1, or the nearest number that the model can use; but 0 for
     a model that generates without any (unless `given` is set), for several draws of a multimodal model, and with
     first_frame=image or generated."""
@@ -254,33 +272,33 @@ class SampleSettings:
     or words with the frame that each begins at, such as walk@0,run@5, or free (drawn at random), or inferred (from the
     context frames). Attributes left out are those of the given clip, else drawn at random."""
 
-    content: int | None = None
+    content: NonNegativeInt | None = None
     """Number of the sample made from nothing whose content all samples have, so that only their motion differs. Only
     for models that separate the two, such as mocogan. None: every sample has its own."""
 
-    motion: int | None = None
+    motion: NonNegativeInt | None = None
     """Number of the sample made from nothing whose motion all samples have, so that only their content differs. None:
     every sample has its own."""
 
-    frames_between: int | None = None
+    frames_between: NonNegativeInt | None = None
     """Number of frames that are generated between each two frames, so that the video gets longer and slower. Only for
     models that can, such as tgan. None: 0."""
 
-    temperature: float | None = None
+    temperature: NonNegativeFloat | None = None
     """Factor on every standard deviation that is sampled from. None: 1."""
 
-    truncation: float | None = None
+    truncation: PositiveFloat | None = None
     """Largest absolute value of the noise; entries beyond it are drawn again. Smaller values give better and fewer
     kinds of samples. Only for models that support it. None: no limit."""
 
     reconstruct: bool = False
     """Encode every frame of the clip and decode it again, instead of generating."""
 
-    between: list[int] | None = None
+    between: list[NonNegativeInt] | None = None
     """Two numbers, such as [0,3], to interpolate between: of samples made from nothing, or of validation clips if the
     model has an encoder. The codes on the way from one to the other are decoded. None: no interpolation."""
 
-    steps: int = 8
+    steps: Annotated[int, Range(2, LARGEST)] = 8
     """Only with `between`: number of videos on the way, both ends included."""
 
     given: str | None = None
@@ -296,6 +314,9 @@ class SampleSettings:
     overwrite: bool = False
     """Replace files that exist, instead of refusing."""
 
+    trust: bool = False
+    """Read the data set of a run folder that is not signed as your own, wherever its settings say that it is."""
+
     accelerator: str = "auto"
     """Device: auto (a GPU if there is one), cpu, gpu or mps."""
 
@@ -310,6 +331,10 @@ class EvaluateSettings(EvaluationTools):
     run: str | None = None
     """Run folder, or a checkpoint file in it, of a model that generates videos. None: `real` and `fake` are given."""
 
+    trust: bool = False
+    """Only for a run: read the data set of a run folder that is not signed as your own, wherever its settings say that
+    it is."""
+
     protocol: str | None = None
     """Named protocol, which sets clips, frames, size, metrics, features and all else at once: styleganv-fvd2048-16f,
     or, of a run on moving digits, svg-smmnist, srvp-smmnist or predrnn-mmnist. None: what the other settings say."""
@@ -322,33 +347,33 @@ class EvaluateSettings(EvaluationTools):
     report test. Puppets have it, and other data sets if they were trained with data.test_share or with test files.
     None: val, or the split of the named protocol."""
 
-    clips: int | None = None
+    clips: PositiveInt | None = None
     """Number of clips, spread evenly over all, the same for every run. None: for a run 256, or all held-out clips if
     there are fewer; for two folders all clips of the smaller one."""
 
-    frames: int | None = None
+    frames: Frames | None = None
     """Length of a clip in frames; of a run, context included. None: for a run the length of a training clip (with a
     classifier, the length that it was trained on, plus the context); for two folders 16."""
 
-    context: int | None = None
+    context: NonNegativeInt | None = None
     """Only for a run: number of real frames that the model sees first; they are not measured. None: 1, and 0 for a
     model that generates without any, one protocol for each number that the model can use."""
 
-    draws: int | None = None
+    draws: PositiveInt | None = None
     """Only for a run: number of samples drawn for each clip. Diversity metrics need at least 2. None: 1, or the number
     of the named protocol."""
 
-    temperature: float | None = None
+    temperature: NonNegativeFloat | None = None
     """Only for a run: factor on every standard deviation that is sampled from. None: 1."""
 
-    truncation: float | None = None
+    truncation: PositiveFloat | None = None
     """Only for a run: largest absolute value of the noise; entries beyond it are drawn again. None: no limit."""
 
-    samples: int | None = None
+    samples: PositiveInt | None = None
     """Only for a run whose samples are made from nothing: number of samples, which may exceed the number of real clips
     that they are compared with. None: as many as real clips."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Only for a run: random seed of the samples."""
 
     baselines: bool = True
@@ -361,21 +386,21 @@ class EvaluateSettings(EvaluationTools):
     fake: str | None = None
     """Folder of generated videos; results.jsonl is written there."""
 
-    height: int | None = None
+    height: Pixels | None = None
     """Only for two folders: height of a clip in pixels. None: that of the first real video."""
 
-    width: int | None = None
+    width: Pixels | None = None
     """Only for two folders: width of a clip in pixels. None: that of the first real video."""
 
-    fps: float | None = None
+    fps: FrameRate | None = None
     """Only for two folders: frame rate of a clip, frames per second, to which every video is resampled by repeating or
     dropping frames. None: that of the videos, which are refused if theirs differ by more than 1 %. Folders of images
     have no frame rate: type it if only some videos are such folders, or if a classifier is used."""
 
-    clips_per_video: int = 1
+    clips_per_video: PositiveInt = 1
     """Only for two folders: number of clips cut from the start of each video."""
 
-    batch_size: int = 16
+    batch_size: Annotated[int, Range(1, 65_536)] = 16
     """Number of clips processed at a time."""
 
     accelerator: str = "auto"
@@ -389,13 +414,13 @@ class EvaluateSettings(EvaluationTools):
 class BenchmarkSettings:
     """Settings of `python -m zoo.benchmark`, beside those of a training."""
 
-    repetitions: int = 20
+    repetitions: PositiveInt = 20
     """Number of measurements of each kind: a training step, a sample, the metrics of a batch, loading."""
 
-    warm_up: int = 3
+    warm_up: NonNegativeInt = 3
     """Number of repetitions before the first measurement."""
 
-    turn: int | None = None
+    turn: PositiveInt | None = None
     """Only with --compare: number of repetitions of one side before it is the other side's turn. None: 1 on the CPU,
     and 10 on a GPU, where work is queued ahead."""
 
@@ -421,26 +446,26 @@ class ConvertSettings:
     epoch: str = "latest"
     """Epoch of the files, <epoch>_net_<part>.pth."""
 
-    label_count: int | None = None
+    label_count: Annotated[int, Range(1, 65_536)] | None = None
     """Number of classes of the label maps. None: the model takes a drawing, see condition."""
 
     condition: str | None = None
     """Kind of the drawing that the model takes instead of label maps, such as edges. None: label maps."""
 
-    height: int = MISSING
+    height: Pixels = MISSING
     """Height of a frame in pixels."""
 
-    width: int = MISSING
+    width: Pixels = MISSING
     """Width of a frame in pixels."""
 
-    fps: float = 17.0
+    fps: FrameRate = 17.0
     """Frame rate of the videos, frames per second."""
 
-    foreground: list[int] = MISSING
+    foreground: list[NonNegativeInt] = MISSING
     """Ids of the classes that the foreground branch generates, such as [26], the release's default (car of Cityscapes).
     Only for weights with such a branch, which require it."""
 
-    region: list[int] = field(default_factory=list)
+    region: list[NonNegativeInt] = field(default_factory=list)
     """Ids of the classes that the release's extra discriminator D_f looks at; loads that discriminator. Only for
     vid2vid."""
 

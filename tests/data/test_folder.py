@@ -384,7 +384,7 @@ def test_videos_of_two_sizes_are_cropped_with_a_warning(root):
         ({"flow": "diss"}, "Did you mean `dis`"),
         ({"cache": "frame"}, "data.cache.*Did you mean `frames`"),
         ({"val_share": 1.0}, "val_share=0.2"),
-        ({"fps": 0}, "data.fps=0 must be more than 0"),
+        ({"fps": 0}, "data.fps is 0, but at least 0.001 is required"),
         (
             {"flow": "raft_small", "flow_weights": "/none.pth"},
             "data.flow_weights=/none.pth: there is no such",

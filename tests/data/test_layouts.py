@@ -458,7 +458,12 @@ DAMAGE = [
         r"No sequence for `train`.*has the 13 frames.*walk, has 12: type data.frames=12",
     ),
     ("paired", lambda r: None, {"frames": 9}, r"No sequence for `val`.*test_B/run, has 8: type evaluation.frames=8"),
-    ("paired", lambda r: None, {"max_step": 0}, r"data.max_step=0 must be at least 1.*data.max_step=1"),
+    (
+        "paired",
+        lambda r: None,
+        {"max_step": 0},
+        r"max_step is 0, but at least 1 is required. Try: data.max_step=1",
+    ),
     ("paired", lambda r: None, {"flow": "diss"}, r"Did you mean `dis`"),
     ("paired", lambda r: None, {"root": ""}, r"data=paired needs the folder with the sequences.*train_A"),
     ("cityscapes", lambda r: shutil.rmtree(r / "gtFine"), {}, r"has leftImg8bit_sequence, but no gtFine\. It takes"),
@@ -513,7 +518,7 @@ DAMAGE = [
         {},
         r"0004.png is 32x16 pixels, but its frame, .*train_img/jack/0004.jpg",
     ),
-    ("pose", lambda r: None, {"limb_dropout": 1.5}, r"data.limb_dropout=1.5 must be at least 0 and below 1"),
+    ("pose", lambda r: None, {"limb_dropout": 1.5}, r"data.limb_dropout is 1.5, but less than 1 is required"),
     ("pose", lambda r: None, {"condition": "opnpose"}, r"Did you mean `openpose`"),
 ]
 

@@ -435,10 +435,10 @@ def test_another_file_in_place_of_the_published_clips_is_refused(tmp_path):
     ("settings", "sentence"),
     [
         ({"variant": "svgg"}, r"data.variant=svgg is not a choice. Did you mean `svg`\?"),
-        ({"digits": 4}, "data.digits=4, but a clip has 1 to 3 digits"),
-        ({"height": 8}, "data.height=8 is too small"),
-        ({"clips": 0}, "data.clips=0 is too small"),
-        ({"fps": 0}, "data.fps=0 is not a frame rate"),
+        ({"digits": 4}, "data.digits is 4, but at most 3 is allowed"),
+        ({"height": 8}, "data.height is 8, but at least 16 is required"),
+        ({"clips": 0}, "data.clips is 0, but at least 1 is required"),
+        ({"fps": 0}, "data.fps is 0, but at least 0.001 is required"),
     ],
 )
 def test_bad_settings_are_explained(settings, sentence):

@@ -428,8 +428,8 @@ def test_auto_follows_the_model():
     [
         ({"view": "stret"}, "Did you mean `street`"),
         ({"condition": "depth"}, "Choices: none, edges, distance, pose"),
-        ({"crowd": 1.5}, "data.crowd=1.5 is not a share"),
-        ({"clips": 0}, "data.clips=0 is too small"),
+        ({"crowd": 1.5}, "data.crowd is 1.5, but at most 1 is allowed"),
+        ({"clips": 0}, "data.clips is 0, but at least 1 is required"),
         ({"fps": 0.0}, "not a frame rate"),
     ],
 )

@@ -159,11 +159,11 @@ def test_attributes_are_chosen():
     [
         ({"frames": 32}, r"32 frames at data.step=2 take 63 .* cross the frame in 32. Try: frames=16 or data.step=1"),
         ({"frames": 33, "step": 1}, r"Try: frames=32$"),
-        ({"step": 0}, "data.step=0 is too small"),
+        ({"step": 0}, "data.step is 0, but at least 1 is required"),
         ({"attributes": ["colour", "form"]}, "data.attributes=form is not a choice"),
         ({"attributes": ["shape", "shape"]}, "names an attribute twice"),
         ({"root": "x", "height": 32}, "data.height=32 .* published strips .* Type data.height=64"),
-        ({"fps": 0}, "is not a frame rate"),
+        ({"fps": 0}, "data.fps is 0, but at least 0.001 is required"),
     ],
 )
 def test_bad_settings(settings, message):

@@ -123,7 +123,7 @@ def test_test_list_of_classes_leaves_the_rest_for_training_and_validation(tmp_pa
     for settings, said in (
         ({"test_list": "test.txt", "test_share": 0.1}, "Leave one of the two out"),
         ({"test_list": "test.txt", "val_list": "test.txt"}, "are in both data.val_list=test.txt and data.test_list"),
-        ({"test_share": 0.9}, "data.test_share=0.9 must be at least 0 and below 1 - data.val_share, which is 0.8"),
+        ({"test_share": 0.9}, "data.test_share=0.9 must be below 1 - data.val_share, which is 0.8"),
     ):
         with pytest.raises(ZooError, match=said):
             shown(config("classes", tmp_path, **settings), "test")

@@ -175,7 +175,7 @@ def test_other_strips_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"step": 0}, "data.step=0 must be at least 1"),
+        ({"step": 0}, "data.step is 0, but at least 1 is required"),
         ({"step": 4}, "fewer than the 13 frames that a clip of 4 frames takes at data.step=4.*type data.frames=3"),
         ({"held_out": "people"}, "data.held_out=people is not a choice"),
         ({"name_attributes": ["class"]}, "must be different names"),

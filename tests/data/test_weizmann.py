@@ -320,7 +320,7 @@ WRONG = [
     (lambda r: None, {"root": ""}, r"data=weizmann needs the folder with the videos: type data.root=<folder>"),
     (lambda r: None, {"frames": 25}, r"No video .* in `train`. The longest, .* has 24 .*type data.frames=24"),
     (lambda r: None, {"crop": "persn"}, r"data.crop=persn is not a choice. Did you mean `person`"),
-    (lambda r: None, {"starts": 0}, r"data.starts=0 must be at least 1. Type data.starts=20, or data.starts=null"),
+    (lambda r: None, {"starts": 0}, r"data.starts is 0, but at least 1 is required. Try: data.starts=20"),
     (lambda r: None, {"condition": "edgs"}, r"Did you mean `edges`"),
 ]  # fmt: skip
 

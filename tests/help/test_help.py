@@ -5,6 +5,7 @@ import resource
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -133,4 +134,4 @@ def test_types_and_defaults_read_as_they_are_typed():
         "g": ("str", "''"),
         "h": ("float", "inf"),
     }
-    assert [type_name(name) for name in ("Optional[int]", "dict[str, Any] | None", bool)] == ["int?", "dict?", "bool"]
+    assert [type_name(kind) for kind in (int | None, dict[str, Any] | None, bool)] == ["int?", "dict?", "bool"]

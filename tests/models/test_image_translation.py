@@ -361,7 +361,7 @@ def test_sampling_uses_only_trained_scales():
             {"scales": 2, "downsamplings": 2, "clips_per_scale": 1},
             "needs a width that is a multiple of 8 and at least 16",
         ),
-        ({"scales": 4}, "model.scales=4, but vid2vid has 1 to 3 scales"),
+        ({"scales": 4}, "model.scales is 4, but at most 3 is allowed. Try: model.scales=1"),
         ({"region": ["haed"]}, "model.region=haed is not a class of the data set. Did you mean `head`"),
         ({"given": "condition"}, "model.given=condition, but the data set provides video, labels"),
         ({"first_frame": "image"}, "needs a model that generates the first frame. Type model.image_run="),

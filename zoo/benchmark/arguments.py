@@ -15,13 +15,14 @@ from zoo.cli import explain
 from zoo.config.compose import compose_settings
 from zoo.config.overrides import override_key
 from zoo.errors import ZooError
+from zoo.fields.ranges import check_ranges
 from zoo.training.plan import Plan, plan
 
 if TYPE_CHECKING:
     from zoo.settings import BenchmarkSettings
 
 COMPARE = "--compare"
-UNUSED = ("resume", "runs", "overwrite", "slots", "launcher", "sweep", "logger", "budget")
+UNUSED = ("resume", "runs", "overwrite", "trust", "slots", "launcher", "sweep", "logger", "budget")
 """Groups and settings of a training that have no effect on a training step."""
 WORKER_MODULES = ("arguments", "measure", "roofline", "step_profiler", "worker")
 """Modules of this package that run in a worker, with the code of another checkout."""
@@ -61,7 +62,7 @@ def parse_arguments(arguments: Sequence[str]) -> Arguments:
             )
     config = compose_settings("benchmark", [override for override in first if override_key(override) in own])
     settings: BenchmarkSettings = OmegaConf.to_object(config)  # type: ignore[assignment]
-    _check_counts(settings)
+    check_ranges(settings)
     here = Path(__file__).resolve().parents[2]
     training = tuple(override for override in first if override_key(override) not in own)
     checkouts = [Path(override.partition("=")[2]) for override in second if override_key(override) == "against"]
@@ -86,13 +87,6 @@ def _check_second(overrides: list[str], own: set[str]) -> None:
             raise ZooError("--compare is typed twice. Type it once, before the settings that differ in B.")
         if override_key(override) in own:
             raise ZooError(f"{override} applies to both sides. Type it before --compare.")
-
-
-def _check_counts(settings: BenchmarkSettings) -> None:
-    for name, least in (("repetitions", 1), ("warm_up", 0), ("turn", 1)):
-        value = getattr(settings, name)
-        if value is not None and value < least:
-            raise ZooError(f"{name} is {value}, but at least {least} is required. Try: {name}={least}")
 
 
 def check_checkout(folder: Path) -> Path:

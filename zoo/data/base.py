@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from zoo.data.selection import SPREAD
 from zoo.errors import ZooError, joined
+from zoo.fields.ranges import FrameRate, Frames, Pixels, Range, Share, check_ranges
 from zoo.grey import to_grey
 from zoo.registry import Registry
 from zoo.types import Split
@@ -57,29 +58,29 @@ class DataConfig:
     name: str
     """Name of the data set."""
 
-    frames: int = 8
+    frames: Frames = 8
     """Length of a training clip in frames."""
 
-    height: int = 64
+    height: Pixels = 64
     """Height of a clip in pixels."""
 
-    width: int | None = None
+    width: Pixels | None = None
     """Width of a clip in pixels. None: by the data set's own aspect ratio."""
 
-    fps: float = 12.5
+    fps: FrameRate = 12.5
     """Frame rate of a clip, frames per second."""
 
-    channels: int = 3
+    channels: Annotated[int, Range(1, 3)] = 3
     """Channels of the video: 3 (RGB) or 1 (grey, the luma of ITU-R BT.601). Conditions and flow are computed from RGB
     in any case."""
 
-    batch_size: int = 4
+    batch_size: Annotated[int, Range(1, 65_536)] = 4
     """Clips per process and step."""
 
-    workers: int = 2
+    workers: Annotated[int, Range(0, 256)] = 2
     """Number of data-loading processes; 0 loads in the training process."""
 
-    labelled_fraction: float = 1.0
+    labelled_fraction: Share = 1.0
     """Share of the training videos that keep their attributes, 0 to 1; in the others attributes are unknown."""
 
     splits: ClassVar[tuple[Split, ...]] = ("train", "val")
@@ -95,6 +96,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         """Raise ZooError for settings that no clip can have. A subclass with checks of its own calls this, too."""
+        check_ranges(self, "data")
         if self.channels not in CHANNELS:
             raise ZooError(
                 f"data.channels={self.channels} is not a choice. A video has 3 channels (RGB) or 1 (grey). "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed", "64": "64-true"}
 """Short names of precisions -> Lightning's names, which are accepted as well."""
 LIGHTNING_PRECISIONS = ("32-true", "64-true", "bf16-mixed", "bf16-true", "16-mixed", "16-true")
+ACCELERATORS = ("auto", "cpu", "gpu", "mps")
 COMPILERS = ("c++", "g++", "clang++")
 
 
 def machine_problems(card: ModelCard, settings: Train) -> list[str]:
     """Error messages about settings that this machine or this model does not support."""
+    check_choice("strategy.accelerator", settings.strategy.accelerator, ACCELERATORS)
     return [
         *_check_strategy(card, settings.strategy),
         *_check_devices(settings),
@@ -57,7 +60,7 @@ def find_device(accelerator: str) -> torch.device:
     """
     import torch
 
-    check_choice("accelerator", accelerator, ("auto", "cpu", "gpu", "mps"))
+    check_choice("accelerator", accelerator, ACCELERATORS)
     if accelerator in ("auto", "gpu") and torch.cuda.is_available():
         return torch.device("cuda")
     if accelerator == "mps" and torch.backends.mps.is_available():
@@ -118,8 +121,11 @@ def _check_deepspeed(card: ModelCard, strategy: Strategy) -> list[str]:
 
 def _check_devices(settings: Train) -> list[str]:
     nodes, strategy = settings.trainer.num_nodes, settings.strategy
-    if nodes < 1:
-        return [f"trainer.num_nodes is {nodes}, but at least 1 is required. Try: trainer.num_nodes=1"]
+    if (strategy.accelerator == "gpu" and not gpus()) or (strategy.accelerator == "mps" and sys.platform != "darwin"):
+        return [
+            f"strategy.accelerator={strategy.accelerator}, but there is no such device here. "
+            "Try: strategy.accelerator=auto"
+        ]
     if nodes > 1 and strategy.name in ("auto", "cpu"):
         return [
             f"trainer.num_nodes={nodes} needs a strategy for several processes, and strategy={strategy.name} runs one. "

@@ -27,13 +27,14 @@ from zoo.data.sets.folder.footage import files_of, frame_files
 from zoo.devices.hardware import find_device
 from zoo.errors import ZooError, joined
 from zoo.evaluation.choice import Situation, check_metrics, default_metrics
-from zoo.evaluation.evaluate_run import EvaluationResult, check_counts
+from zoo.evaluation.evaluate_run import EvaluationResult
 from zoo.evaluation.metric import Videos
 from zoo.evaluation.named_protocols import NamedProtocol
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import Result, add_line
 from zoo.evaluation.suite import Suite
 from zoo.evaluation.tools import open_tools
+from zoo.io.own_files import refuse_links
 from zoo.runs.files import RESULTS
 from zoo.settings import EvaluateSettings
 from zoo.types import Clip, ClipSpec, Split
@@ -67,15 +68,12 @@ def evaluate_folders(settings: EvaluateSettings, named: NamedProtocol | None = N
     clips. named: protocol that the settings are from, if any. Raises ZooError for settings of
     runs, for folders without videos or with videos that are too short, and for metrics that do not apply.
     """
-    check_counts(settings, ("clips", "frames", "height", "width", "clips_per_video", "batch_size"))
     for name, default in (("split", None), ("draws", None), ("context", None), ("temperature", None), ("seed", 0)):
         if getattr(settings, name) != default and not named:
             raise ZooError(
                 f"{name}={getattr(settings, name)} applies to the samples of a run only, but two folders of videos are "
                 "given. Leave it out."
             )
-    if settings.fps is not None and settings.fps <= 0:
-        raise ZooError(f"fps={settings.fps} is no frame rate. Try: fps=25")
     real, fake = (_folder(name, value) for name, value in (("real", settings.real), ("fake", settings.fake)))
     videos = _find(real, "real"), _find(fake, "fake")
     for side, root, paths in zip(("real", "fake"), (real, fake), videos, strict=True):
@@ -109,6 +107,7 @@ def evaluate_folders(settings: EvaluateSettings, named: NamedProtocol | None = N
                 f"clips={clips}, but {side}={getattr(settings, side)} has {len(found)} clips of {spec.frames} frames. "
                 f"Try: clips={len(found)}, or clips_per_video={settings.clips_per_video + 1}"
             )
+    refuse_links(fake, [RESULTS])
     situation = Situation("folders", paired=bool(pairs), spec=spec)
     names = settings.metrics or default_metrics(settings, situation)
     check_metrics(settings, names, situation)

@@ -25,9 +25,11 @@ from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import add_result
 from zoo.evaluation.suite import Measurement, Suite
 from zoo.evaluation.tools import check_classifier_on_real_clips, open_tools
+from zoo.io.own_files import inside
 from zoo.model import VideoModel
 from zoo.runs.files import FRAME_CURVES
 from zoo.runs.load import data_config, find_checkpoint, load, read_config, training_seed
+from zoo.runs.lock import refuse_links_of_run
 from zoo.runs.wandb_logger import log_evaluation
 from zoo.settings import EvaluateSettings
 from zoo.types import Clip, SampleRequest, Split
@@ -80,7 +82,8 @@ def evaluate_run(settings: EvaluateSettings, named: NamedProtocol | None = None)
 
     Raises ZooError for a model that generates no videos, and for settings and metrics that do not fit it.
     """
-    model, config = load(str(settings.run)), data_config(str(settings.run))
+    refuse_links_of_run(find_checkpoint(str(settings.run)).parent)
+    model, config = load(str(settings.run)), data_config(str(settings.run), settings.trust)
     if not model.card.samples:
         raise ZooError(
             f"{settings.run} is a {model.card.name}: it makes no videos to measure. Type the run of a model that "
@@ -300,8 +303,7 @@ def _draw_curves(
     rows = {model: measured.curves} | {
         title: row.curves for title, rows in trivial.items() for row in rows if row.protocol == measured.protocol
     }
-    image = folder / FRAME_CURVES / f"{measured.protocol.split}-{measured.protocol.slug}.png"
-    image.parent.mkdir(exist_ok=True)
+    image = inside(folder, FRAME_CURVES, f"{measured.protocol.split}-{measured.protocol.slug}.png")
     draw_frame_curves(rows, measured.protocol.context, image)
     return image
 
@@ -309,17 +311,12 @@ def _draw_curves(
 def _check_settings(settings: EvaluateSettings, model: VideoModel[Any], context: int, frames: int) -> None:
     """Check the settings that are not about metrics, before anything is sampled."""
     check_choice("split", settings.split or "val", ("val", "test", *(("train",) if settings.protocol else ())))
-    check_counts(settings, ("clips", "frames", "draws", "batch_size", "samples"))
     for name, default in (("height", None), ("width", None), ("fps", None), ("clips_per_video", 1)):
         if getattr(settings, name) != default:
             raise ZooError(
                 f"{name}={getattr(settings, name)} applies to two folders only; a run is evaluated as it was trained. "
                 "Leave it out."
             )
-    if settings.temperature is not None and settings.temperature < 0:
-        raise ZooError(f"temperature={settings.temperature} is negative. Try: temperature=0")
-    if settings.truncation is not None and settings.truncation <= 0:
-        raise ZooError(f"truncation={settings.truncation} must be positive. Try: truncation=1")
     if problems := model.config.count_problems(model.spec, frames, context):
         raise ZooError("\n".join(problems))
     if settings.samples is not None and model.needs_given(context):
@@ -332,14 +329,6 @@ def _check_settings(settings: EvaluateSettings, model: VideoModel[Any], context:
             f"draws={draws}, but this {model.card.name} is given nothing that several samples could share. "
             f"For more samples, type samples={draws * (settings.clips or MAX_DEFAULT_CLIPS)}"
         )
-
-
-def check_counts(settings: EvaluateSettings, names: Sequence[str]) -> None:
-    """Raise a ZooError for the first of these settings that is below 1."""
-    for name in names:
-        value = getattr(settings, name)
-        if value is not None and value < 1:
-            raise ZooError(f"{name} is {value}, but at least 1 is required. Try: {name}=16")
 
 
 def _default_frames(model: VideoModel[Any], context: int, classifier: VideoModel[Any] | None) -> int:

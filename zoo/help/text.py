@@ -10,7 +10,8 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import cleandoc
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -74,10 +75,11 @@ def settings_of(cls: type[Any], values: Mapping[str, Any] | None = None, prefix:
     """
     values = OmegaConf.structured(cls) if values is None else values
     docs = field_docs(cls)
+    types = get_type_hints(cls)
     return [
         Setting(
             f"{prefix}{field.name}",
-            type_name(field.type),
+            type_name(types[field.name]),
             typed(values, field.name),
             docs.get(field.name, "").replace("None: ", "null: "),  # as it is typed
         )
@@ -123,10 +125,10 @@ def first_line(cls: type[Any]) -> str:
 
 def type_name(annotation: Any) -> str:
     """A short name of a type: ``int``, ``float?`` for one that may be null, ``list``."""
-    name = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
-    optional = "None" in name or name.startswith("Optional[")
-    name = name.removeprefix("Optional[").partition("|")[0].partition("[")[0].strip(" ]")
-    return f"{name}?" if optional else name
+    kinds = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    kind = next(kind for kind in kinds if kind is not NoneType)
+    name: str = (get_origin(kind) or kind).__name__
+    return f"{name}?" if NoneType in kinds else name
 
 
 def typed(values: Mapping[str, Any], name: str) -> str:

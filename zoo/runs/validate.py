@@ -93,7 +93,7 @@ def build_on_meta(make: Callable[[], M], file: Path, tensors: Any) -> M:
 def parse_data_config(settings: Any, file: Path) -> DataConfig:
     """Parse the data settings in a run's ``file`` into their dataclass.
 
-    Raises ZooError for an unknown name or setting, a wrong type, or a size beyond MAX_SIZES.
+    Raises ZooError for an unknown name or setting, a wrong type, or a number out of its range.
     """
     if not isinstance(settings, dict) or not isinstance(settings.get("name"), str):
         raise ZooError(f"{file} cannot be used: its data settings do not name a data set.")
@@ -102,11 +102,8 @@ def parse_data_config(settings: Any, file: Path) -> DataConfig:
         config: DataConfig = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(kind), settings))  # type: ignore[assignment]
     except OmegaConfBaseException as problem:
         raise ZooError(f"{file} cannot be used: {explain(problem)}") from problem
-    for name, largest in MAX_SIZES.items():
-        if (getattr(config, name, None) or 1) > largest:
-            raise ZooError(
-                f"{file} cannot be used: data.{name}={getattr(config, name)}, but at most {largest} is allowed."
-            )
+    except ZooError as problem:
+        raise ZooError(f"{file} cannot be used: {problem}") from problem
     return config
 
 

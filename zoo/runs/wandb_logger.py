@@ -16,6 +16,7 @@ from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 
 from zoo.runs.csv_logger import MetricsCsvLogger
 from zoo.runs.files import CLIPS, CLOCK, CONFIG, INDEX, METRICS, RESULTS, wandb_run
+from zoo.runs.trust import is_own
 from zoo.settings import Train
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def wandb_arguments(settings: Train, config: dict[str, Any], run: Path) -> dict[
         "tags": [settings.model.name, settings.data.name],
         "config": config,
         "dir": str(run),
-        "id": previous.id if (previous := wandb_run(run)) else None,
+        "id": previous.id if (previous := wandb_run(run)) and is_own(run) else None,
         "resume": "allow",
     }
 
@@ -143,11 +144,11 @@ def log_evaluation(
 ) -> None:
     """Log the metrics and plots of an evaluation, by key, to the wandb run of its training; upload ``results.jsonl``.
 
-    Does nothing unless the training was logged online and an API key is available: wandb cannot resume an offline run
-    before it is synced. A server that does not answer costs seconds, and no result.
+    Does nothing unless the run is the user's own, was logged online, and an API key is available: wandb cannot resume
+    an offline run before it is synced. A server that does not answer costs seconds, and no result.
     """
     existing = wandb_run(run)
-    if existing is None or not existing.online or not has_key():
+    if existing is None or not existing.online or not has_key() or not is_own(run):
         return
     import wandb
 

@@ -15,6 +15,7 @@ from zoo.evaluation.catalogue import METRICS, better
 from zoo.evaluation.choice import default_metrics, monitor_choices, training_situation
 from zoo.evaluation.features.names import features_key
 from zoo.evaluation.protocol import Protocol
+from zoo.fields.ranges import check_ranges
 from zoo.settings import Train
 from zoo.training.preflight import check, evaluation_context
 from zoo.types import ClipSpec, SampleRequest
@@ -100,13 +101,14 @@ class Plan:
         settings["evaluation"]["context"] = evaluation_context(self.settings)
         settings["callbacks"]["monitor"] = self.monitor
         settings["resume"], settings["overwrite"] = None, False
-        del settings["slots"]  # a setting of sweeps, not of their runs
+        del settings["slots"], settings["trust"]  # settings of a sweep and of a command, not of their runs
         return settings | {"data": asdict(self.data), "model": asdict(MODELS.config(settings["model"]))}
 
 
 def plan(config: DictConfig) -> Plan:
     """Check a composed config and plan its training. Raises ZooError for settings that do not fit each other."""
     settings: Train = OmegaConf.to_object(config)  # type: ignore[assignment]
+    check_ranges(settings)
     card = MODELS.find(config.model.name).card
     data = DATA_SETS.config(plain(config.data)).suited_to(card)
     settings.model, settings.data = MODELS.config(plain(config.model)), data

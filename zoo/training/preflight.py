@@ -82,11 +82,7 @@ def _shape(card: ModelCard, spec: ClipSpec) -> list[str]:
 def _labelled_fraction(card: ModelCard, fraction: float) -> list[str]:
     if fraction == 0 and ("attributes",) in card.needs:
         return [f"{card.name} learns from labels, but data.labelled_fraction=0 leaves none. Leave it out."]
-    if 0 <= fraction <= 1:
-        return []
-    return [
-        f"data.labelled_fraction is {fraction}, but a number from 0 to 1 is required. Try: data.labelled_fraction=0.1"
-    ]
+    return []
 
 
 def _evaluation(card: ModelCard, spec: ClipSpec, settings: Train) -> list[str]:
@@ -110,9 +106,6 @@ def _evaluation(card: ModelCard, spec: ClipSpec, settings: Train) -> list[str]:
         ]
     if monitor is not None:
         check_choice("callbacks.monitor", monitor, choices)
-    for name, example in (("clips", 8), ("frames", 8), ("rounds", 1)):
-        if (value := getattr(evaluation, name)) is not None and value < 1:
-            return [f"evaluation.{name} is {value}, but at least 1 is required. Try: evaluation.{name}={example}"]
     if not card.samples:
         return []
     return model.count_problems(spec, evaluation.frames or spec.frames, context, "evaluation.")

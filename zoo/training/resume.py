@@ -5,7 +5,8 @@ The settings are those that the run was started with. Only settings that do not 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,14 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from zoo.config.overrides import override_key
+from zoo.devices.launch import is_main_process
 from zoo.errors import ZooError, joined
-from zoo.runs.files import CONFIG, LAST
+from zoo.io.safe_settings import read_settings
+from zoo.runs.files import COMMAND, CONFIG, LAST, checkpoint_exists, lost_checkpoint
+from zoo.runs.trust import find_risks, refuse_untrusted, sign_run
 from zoo.settings import Train
+
+logger = logging.getLogger(__name__)
 
 CHANGEABLE = ("trainer.progress", "data.workers", "logger.wandb", "callbacks.save_minutes")
 """Settings that do not change results."""
@@ -36,6 +42,11 @@ class ResumePoint:
 
 def check_resumable(run: Path) -> None:
     """Raise ZooError for a folder without a run; cheap, so it comes before the folder is locked."""
+    if not (run / CONFIG).is_file() and (run / COMMAND).is_file():
+        raise ZooError(
+            f"{run} contains no {CONFIG}: the training was stopped while it began. Start it again in this folder, with "
+            f"the command in {run / COMMAND} and hydra.run.dir={run}"
+        )
     if not (run / CONFIG).is_file():
         raise ZooError(f"{run} contains no {CONFIG}, so there is no training to resume. Try: resume=runs/<run>")
 
@@ -43,25 +54,25 @@ def check_resumable(run: Path) -> None:
 def load_resumed(run: Path, typed: DictConfig, overrides: Sequence[str]) -> tuple[DictConfig, ResumePoint]:
     """The settings of a run, and the point where it resumes.
 
-    overrides: what the user typed. typed: the config that was composed from them.
+    overrides: what the user typed. typed: the config that was composed from them. Without overrides, as after a restart
+    by torchrun or SLURM, the whole config counts as typed.
 
-    Raises ZooError for a checkpoint that cannot be read, and for overrides of settings that change results.
+    Raises ZooError for a checkpoint that is lost, damaged or incomplete, and offers an older one; for overrides of
+    settings that change results; and for a run that is not the user's own, with settings that run code, start processes
+    or lead out of its folder, unless they are typed again.
     """
-    from zoo.runs.load import read_checkpoint, read_config
+    from zoo.runs.load import read_config
+    from zoo.runs.training_state import older_checkpoint_hint, read_training_state
 
-    for override in overrides:
-        key = override_key(override)
-        if key not in ("resume", *CHANGEABLE) and not key.startswith("hydra."):
-            raise ZooError(
-                f"{override}: a training resumes with the settings that it was started with, in {run / CONFIG}. "
-                f"Only these may be typed besides resume: {joined(CHANGEABLE)}."
-            )
     settings: dict[str, Any] = read_config(run)
+    _check_overrides(run, settings, overrides)
     start = ResumePoint(None, 0, 0)
-    if (run / LAST).exists():
-        state = read_checkpoint(run / LAST)
-        if "zoo" not in state:
-            raise ZooError(f"{run / LAST} contains only weights, so the training cannot be resumed. Start a new one.")
+    if lost_checkpoint(run):
+        raise ZooError(f"{run / LAST} is missing, though this training wrote it.\n{older_checkpoint_hint(run)}")
+    if not checkpoint_exists(run / LAST):
+        logger.info(f"{run} has no checkpoint yet, so the training begins anew.")
+    else:
+        state = read_training_state(run)
         settings["model"] = state["hyper_parameters"]["model"]  # including settings that were taken from other runs
         start = ResumePoint(run / LAST, state["clips_seen"], state["zoo"]["rows"])
     config = OmegaConf.merge(OmegaConf.structured(Train), settings)
@@ -69,4 +80,34 @@ def load_resumed(run: Path, typed: DictConfig, overrides: Sequence[str]) -> tupl
         if any(override.partition("=")[0] == key for override in overrides):
             OmegaConf.update(config, key, OmegaConf.select(typed, key))
     assert isinstance(config, DictConfig)
+    _check_trust(run, config, typed, overrides)
     return config, start
+
+
+def _check_overrides(run: Path, settings: Mapping[str, Any], overrides: Sequence[str]) -> None:
+    """Raise ZooError for an override of a setting that changes results, unless it repeats what the run has."""
+    repeated = find_risks(settings, run)
+    for override in overrides:
+        key, _, value = override.lstrip("+").partition("=")
+        group = settings.get(key)
+        chooses = isinstance(group, Mapping) and group.get("name") == value  # data=folder, for data.root=<folder>
+        if key not in ("resume", "trust", *CHANGEABLE, *repeated) and not key.startswith("hydra.") and not chooses:
+            raise ZooError(
+                f"{override}: a training resumes with the settings that it was started with, in {run / CONFIG}. "
+                f"Only these may be typed besides resume: {joined((*CHANGEABLE, 'trust'))}."
+            )
+
+
+def _check_trust(run: Path, config: DictConfig, typed: DictConfig, overrides: Sequence[str]) -> None:
+    """Refuse the risks of a run that the user has neither signed nor typed again. What he accepts, he signs."""
+    keys = {override_key(override) for override in overrides}
+
+    def is_typed(key: str, value: Any) -> bool:
+        return (not overrides or key in keys) and str(OmegaConf.select(typed, key)) == str(value)
+
+    settings: Any = OmegaConf.to_container(config)
+    if not OmegaConf.select(typed, "trust"):
+        refuse_untrusted(run, settings, is_typed)
+    stored, used = find_risks(read_settings(run / CONFIG), run), find_risks(settings, run)
+    if is_main_process() and stored and all(str(used.get(key)) == str(value) for key, value in stored.items()):
+        sign_run(run)

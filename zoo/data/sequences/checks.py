@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from zoo.data.sequences.config import CACHE_CHOICES, FootageConfig, SequenceConfig
+from zoo.data.sequences.config import CACHE_CHOICES, FootageConfig
 from zoo.errors import ZooError, check_choice, suggest
 
 FLOWS = ("none", "dis", "raft_small", "raft_large")
@@ -15,25 +15,14 @@ def check_settings(config: FootageConfig) -> None:
     """Raise ZooError unless the settings that these data sets share are valid."""
     check_choice("data.flow", config.flow, FLOWS)
     check_choice("data.cache", config.cache, CACHE_CHOICES)
-    for setting in ("frames", "height", "fps"):
-        if getattr(config, setting) <= 0:
-            raise ZooError(
-                f"data.{setting}={getattr(config, setting)} must be more than 0. Leave it out for the default."
-            )
     if config.flow_weights is not None and not Path(config.flow_weights).is_file():
         raise ZooError(
             f"data.flow_weights={config.flow_weights}: there is no such file. Leave it out to use torch's cache."
         )
-    if not 0 < config.val_share < 1:
-        raise ZooError(f"data.val_share={config.val_share} must be between 0 and 1. Try: data.val_share=0.2")
-    if not 0 <= config.test_share < 1 - config.val_share:
+    if config.test_share >= 1 - config.val_share:
         raise ZooError(
-            f"data.test_share={config.test_share} must be at least 0 and below 1 - data.val_share, which is "
+            f"data.test_share={config.test_share} must be below 1 - data.val_share, which is "
             f"{1 - config.val_share:g}: something must be left for training. Try: data.test_share=0.1"
-        )
-    if isinstance(config, SequenceConfig) and config.max_step < 1:
-        raise ZooError(
-            f"data.max_step={config.max_step} must be at least 1. Type data.max_step=1 for consecutive frames."
         )
 
 

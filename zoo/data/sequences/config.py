@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from zoo.data.base import DataConfig
+from zoo.fields.ranges import PositiveInt, Range, ShareBelowOne
 from zoo.types import Split
 
 if TYPE_CHECKING:
@@ -47,11 +48,11 @@ class FootageConfig(DataConfig):
     flow_weights: str | None = None
     """Weights file of raft_small or raft_large. None: the file in torch's cache; nothing is downloaded."""
 
-    val_share: float = 0.2
+    val_share: Annotated[float, Range(above=0, below=1)] = 0.2
     """Share held out for validation if the data set has no split of its own, between 0 and 1: a share of the videos,
     or of the duration if there is a single video."""
 
-    test_share: float = 0.0
+    test_share: ShareBelowOne = 0.0
     """Share held out for the split `test`, 0 to 1, in the same way; it is taken from the training part, so validation
     clips stay the same. 0: none, unless the data set has a test split of its own."""
 
@@ -89,7 +90,7 @@ class SequenceConfig(FootageConfig):
     Every frame is used. Frames and maps are scaled to cover height x width and centre-cropped.
     """
 
-    max_step: int = 1
+    max_step: PositiveInt = 1
     """Training only: largest spacing between the frames of a clip; the spacing is drawn from 1 to this number."""
 
     flip: bool = True

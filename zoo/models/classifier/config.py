@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zoo.card import ModelCard, ModelConfig, register
+from zoo.fields.ranges import Layers, PositiveFloat, ShareBelowOne, Units
 from zoo.types import ClipSpec
 
 CARD = ModelCard(
@@ -30,16 +31,16 @@ class ClassifierConfig(ModelConfig):
 
     name: str = "classifier"
 
-    width: int = 16
+    width: Units = 16
     """Channels of the first block; every further block doubles them."""
 
-    blocks: int = 4
+    blocks: Layers = 4
     """Number of (2+1)-D convolution blocks, each of which halves height and width."""
 
-    dropout: float = 0.2
+    dropout: ShareBelowOne = 0.2
     """Share of the features that are dropped before the attribute heads, 0 to 1."""
 
-    lr: float = 2e-3
+    lr: PositiveFloat = 2e-3
     """Learning rate of Adam; falls to zero along half a cosine over the training."""
 
     def problems(self, spec: ClipSpec) -> list[str]:

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from zoo.card import ModelConfig
 from zoo.errors import ZooError, check_choice, joined, suggest
+from zoo.fields.ranges import (
+    NonNegativeFloat,
+    NonNegativeInt,
+    OptionalLayers,
+    PositiveFloat,
+    PositiveInt,
+    Range,
+    ShareBelowOne,
+    Units,
+)
 from zoo.types import ClipSpec, CurriculumStage
 
 
@@ -20,27 +31,27 @@ class ImageTranslationConfig(ModelConfig):
     instance_edges: bool = True
     """Add a channel with the borders of instances to the labels, if the data set provides instances."""
 
-    scales: int = 1
+    scales: Annotated[int, Range(1, 3)] = 1
     """Number of generators, coarse to fine; each doubles the resolution of the one before. 1 to 3 for vid2vid; for
     pix2pixHD 1 (the global generator) or 2 (a local enhancer around it)."""
 
-    width: int = 16
+    width: Units = 16
     """Channels of the first layer of the coarsest generator; every finer one has half as many."""
 
-    downsamplings: int = 2
+    downsamplings: Annotated[int, Range(0, 10)] = 2
     """Number of downsamplings of the coarsest generator. Height and width must be multiples of
     2^(downsamplings + scales - 1)."""
 
-    blocks: int = 4
+    blocks: OptionalLayers = 4
     """Residual blocks of the coarsest generator."""
 
-    local_blocks: int = 3
+    local_blocks: OptionalLayers = 3
     """Residual blocks of every finer generator."""
 
-    clips_per_scale: int = 0
+    clips_per_scale: NonNegativeInt = 0
     """Curriculum in space: training clips after which the next finer generator joins. 0: all from the start."""
 
-    freeze_coarse_clips: int = 0
+    freeze_coarse_clips: NonNegativeInt = 0
     """Curriculum in space: training clips for which a newly joined generator is trained while the coarser ones are
     frozen."""
 
@@ -51,44 +62,44 @@ class ImageTranslationConfig(ModelConfig):
     """Statistics that batch norm uses in sampling: batch (those of the current image) or running (averages over the
     training)."""
 
-    appearance_features: int = 0
+    appearance_features: Annotated[int, Range(0, 65_536)] = 0
     """D: channels of the appearance encoding of a region, which makes the model multimodal. 0: one appearance per
     map."""
 
-    appearance_width: int = 16
+    appearance_width: Units = 16
     """Channels of the first layer of the appearance encoder."""
 
-    appearance_downsamplings: int = 2
+    appearance_downsamplings: Annotated[int, Range(0, 10)] = 2
     """Number of downsamplings of the appearance encoder."""
 
-    appearance_modes: int = 4
+    appearance_modes: PositiveInt = 4
     """Components of the Gaussian mixture that is fitted to the appearances of each class."""
 
-    appearance_clips: int = 32
+    appearance_clips: PositiveInt = 32
     """Number of training clips that the mixtures are fitted to."""
 
-    discriminator_width: int = 16
+    discriminator_width: Units = 16
     """Channels of the first layer of the finest discriminator; coarser ones have up to 64."""
 
-    discriminator_layers: int = 3
+    discriminator_layers: Annotated[int, Range(0, 10)] = 3
     """Number of downsampling convolutions of each discriminator."""
 
-    discriminator_scales: int = 2
+    discriminator_scales: Annotated[int, Range(1, 10)] = 2
     """Number of discriminators, each at half the resolution of the one before."""
 
     region: list[str] = field(default_factory=list)
     """Names of the classes that an extra discriminator looks at, such as the face in the papers. Empty: none."""
 
-    region_weight: float = 2.0
+    region_weight: NonNegativeFloat = 2.0
     """Weight of the losses of the extra discriminator."""
 
     objective: str = "ls"
     """Adversarial objective: ls (least squares), hinge, or original (non-saturating cross-entropy)."""
 
-    feature_weight: float = 10.0
+    feature_weight: NonNegativeFloat = 10.0
     """Weight of feature matching: the L1 distance of real and generated images in the discriminators' features."""
 
-    pixel_weight: float = 20.0
+    pixel_weight: NonNegativeFloat = 20.0
     """Weight of the L1 distance of pixels. The papers do not have it (0); it speeds up trainings of minutes."""
 
     perceptual: str = "auto"
@@ -98,20 +109,20 @@ class ImageTranslationConfig(ModelConfig):
     perceptual_file: str | None = None
     """Weights file of that network. None: the file in torch's cache, or the one of the extra `features`."""
 
-    perceptual_weight: float = 10.0
+    perceptual_weight: NonNegativeFloat = 10.0
     """Weight of the perceptual loss; 0 turns it off."""
 
-    lr: float = 1e-3
+    lr: PositiveFloat = 1e-3
     """Learning rate of Adam for the generator: constant in the first half of the training, then linearly to zero. The
     papers have 2e-4."""
 
-    discriminator_lr: float = 1e-3
+    discriminator_lr: PositiveFloat = 1e-3
     """Learning rate of Adam for the discriminators, with the same schedule. The papers have 2e-4."""
 
-    beta1: float = 0.5
+    beta1: ShareBelowOne = 0.5
     """β₁ of both Adam optimizers."""
 
-    beta2: float = 0.999
+    beta2: ShareBelowOne = 0.999
     """β₂ of both Adam optimizers."""
 
     def __post_init__(self) -> None:
@@ -120,7 +131,7 @@ class ImageTranslationConfig(ModelConfig):
         check_choice("model.norm_statistics", self.norm_statistics, ("batch", "running"))
         check_choice("model.objective", self.objective, ("ls", "hinge", "original"))
         check_choice("model.perceptual", self.perceptual, ("auto", "vgg19", "efficientnet_lite0", "none"))
-        if not 1 <= self.scales <= self.max_scales:
+        if self.scales > self.max_scales:
             raise ZooError(
                 f"model.scales={self.scales}, but {self.name} has 1 to {self.max_scales} scales. Try: model.scales=1"
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zoo.card import PAPER, ModelCard, register
+from zoo.fields.ranges import PositiveInt
 from zoo.models.image_translation.config import ImageTranslationConfig
 
 CARD = ModelCard(
@@ -50,7 +51,7 @@ class Pix2PixHDConfig(ImageTranslationConfig):
 
     name: str = "pix2pixhd"
 
-    frames_per_step: int = 2
+    frames_per_step: PositiveInt = 2
     """Frames of a clip per optimizer step. Memory grows with it."""
 
     @property

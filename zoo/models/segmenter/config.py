@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zoo.card import ModelCard, ModelConfig, register
+from zoo.fields.ranges import PositiveFloat, Units
 from zoo.types import ClipSpec
 
 HALVINGS = 4
@@ -34,10 +35,10 @@ class SegmenterConfig(ModelConfig):
 
     name: str = "segmenter"
 
-    width: int = 16
+    width: Units = 16
     """Channels of the U-Net at full resolution; every downsampling doubles them."""
 
-    lr: float = 2e-3
+    lr: PositiveFloat = 2e-3
     """Learning rate of Adam; falls to zero along half a cosine over the training."""
 
     def problems(self, spec: ClipSpec) -> list[str]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from zoo.blocks.halving import halving_problems
 from zoo.card import PAPER, ModelCard, ModelConfig, register
-from zoo.errors import ZooError, check_choice, check_least
+from zoo.errors import check_choice
+from zoo.fields.ranges import Layers, NonNegativeFloat, PositiveFloat, PositiveInt, ShareBelowOne, Units
 from zoo.types import ClipSpec
 
 CARD = ModelCard(
@@ -49,28 +50,28 @@ class SVGConfig(ModelConfig):
     backbone: str = "dcgan"
     """Encoder and decoder: dcgan (one strided convolution per resolution) or vgg (two or three convolutions)."""
 
-    width: int = 16
+    width: Units = 16
     """Channels of the first stage of the encoder."""
 
-    code: int = 128
+    code: Units = 128
     """Size of the code of a frame."""
 
-    latent: int = 10
+    latent: Units = 10
     """Dimensions of z: 10, as published for moving digits; KTH 24, BAIR 64."""
 
-    hidden: int = 128
+    hidden: Units = 128
     """Units of every LSTM layer."""
 
-    predictor_layers: int = 2
+    predictor_layers: Layers = 2
     """LSTM layers of the frame predictor."""
 
-    posterior_layers: int = 1
+    posterior_layers: Layers = 1
     """LSTM layers of the posterior."""
 
-    prior_layers: int = 1
+    prior_layers: Layers = 1
     """LSTM layers of the learned prior."""
 
-    context: int = 5
+    context: PositiveInt = 5
     """Given frames in training: the skips of the decoder are those of the frame before until then, and stay the same
     afterwards."""
 
@@ -89,13 +90,13 @@ class SVGConfig(ModelConfig):
     """Statistics that batch norm uses in evaluation: running (averages over the training) or batch (those of the
     batch, as the release does with the learned prior)."""
 
-    beta: float = 1e-4
+    beta: NonNegativeFloat = 1e-4
     """Weight of the KL divergence, in squared error per pixel and nat."""
 
-    lr: float = 2e-3
+    lr: PositiveFloat = 2e-3
     """Learning rate of Adam."""
 
-    beta1: float = 0.9
+    beta1: ShareBelowOne = 0.9
     """β₁ of Adam."""
 
     def __post_init__(self) -> None:
@@ -103,10 +104,6 @@ class SVGConfig(ModelConfig):
         check_choice("model.backbone", self.backbone, ("dcgan", "vgg"))
         check_choice("model.skips", self.skips, SKIPS)
         check_choice("model.norm_statistics", self.norm_statistics, ("running", "batch"))
-        layers = ("predictor_layers", "posterior_layers", "prior_layers")
-        check_least(self, dict.fromkeys(("width", "code", "latent", "hidden", "context", *layers), 1))
-        if self.beta < 0:
-            raise ZooError(f"model.beta={self.beta} must not be negative. Try: model.beta=0.0001")
 
     @property
     def context_frames(self) -> tuple[int, int | None]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from zoo.blocks.halving import halving_problems
 from zoo.card import PAPER, ModelCard, ModelConfig, register
-from zoo.errors import ZooError, check_choice, check_least
+from zoo.errors import ZooError, check_choice
+from zoo.fields.ranges import NonNegativeFloat, PositiveFloat, PositiveInt, ShareBelowOne, Units
 from zoo.types import ClipSpec
 
 CARD = ModelCard(
@@ -59,19 +60,19 @@ class TGANConfig(ModelConfig):
 
     name: str = "tgan"
 
-    slow: int = 100
+    slow: Units = 100
     """Entries of the slow code, drawn once for each clip."""
 
-    fast: int = 100
+    fast: Units = 100
     """Entries of the fast code of a frame, which the temporal generator makes of the slow code."""
 
-    temporal_width: int = 128
+    temporal_width: Units = 128
     """Channels of the first layer of the temporal generator; each of the next two halves them."""
 
-    width: int = 8
+    width: Units = 8
     """Channels of the image generator at the full resolution; each halving doubles them."""
 
-    discriminator_width: int = 16
+    discriminator_width: Units = 16
     """Channels of the first layer of the discriminator."""
 
     discriminator_norm: str = "none"
@@ -81,7 +82,7 @@ class TGANConfig(ModelConfig):
     """Whether batch norms of the temporal generator and the discriminator have a shift β. Those of the image generator
     always have one."""
 
-    noise: float = 0.0
+    noise: NonNegativeFloat = 0.0
     """Standard deviation of the noise that the discriminator adds before each activation in training."""
 
     temporal_init: str = "lecun"
@@ -101,33 +102,33 @@ class TGANConfig(ModelConfig):
     clipping: str = "none"
     """What is clipped in the discriminator after its steps: none, singular_values or weights."""
 
-    clip_every: int = 5
+    clip_every: PositiveInt = 5
     """Steps from one clipping to the next."""
 
-    weight_limit: float = 0.01
+    weight_limit: PositiveFloat = 0.01
     """Only with clipping=weights: largest absolute value of a parameter."""
 
-    r1: float = 0.1
+    r1: NonNegativeFloat = 0.1
     """Weight γ of the R1 penalty on the discriminator: γ/2 times the squared norm of the gradient of a real clip's
     score. 0: no penalty."""
 
-    r1_every: int = 4
+    r1_every: PositiveInt = 4
     """Steps from one penalty to the next; each counts for all of them."""
 
-    gradient_penalty: float = 0.0
+    gradient_penalty: NonNegativeFloat = 0.0
     """Weight λ of WGAN-GP's penalty, in every step: the squared distance from 1 of the norm of a score's gradient, at
     clips between real and generated ones. 0: no penalty. Only with discriminator_norm=none."""
 
     optimizer: str = "adam"
     """Optimizer of both networks: adam or rmsprop."""
 
-    lr: float = 1e-3
+    lr: PositiveFloat = 1e-3
     """Learning rate of both optimizers."""
 
-    beta1: float = 0.0
+    beta1: ShareBelowOne = 0.0
     """β₁ of Adam."""
 
-    beta2: float = 0.99
+    beta2: ShareBelowOne = 0.99
     """β₂ of Adam, or the decay of RMSprop's mean square."""
 
     def __post_init__(self) -> None:
@@ -139,10 +140,6 @@ class TGANConfig(ModelConfig):
             *((f"{network}_init", INITS) for network in ("temporal", "image", "discriminator")),
         ):
             check_choice(f"model.{setting}", getattr(self, setting), choices)
-        sizes = ("slow", "fast", "temporal_width", "width", "discriminator_width", "clip_every", "r1_every")
-        check_least(self, dict.fromkeys(sizes, 1) | dict.fromkeys(("noise", "r1", "gradient_penalty"), 0))
-        if self.weight_limit <= 0:
-            raise ZooError(f"model.weight_limit={self.weight_limit} is not positive. Try: model.weight_limit=0.01")
         if self.gradient_penalty and self.discriminator_norm == "batch":
             raise ZooError(
                 "model.gradient_penalty needs the gradient of each clip, but model.discriminator_norm=batch mixes the "

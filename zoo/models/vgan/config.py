@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from zoo.blocks.halving import halving_problems
 from zoo.card import PAPER, ModelCard, ModelConfig, register
-from zoo.errors import check_choice, check_least
+from zoo.errors import check_choice
+from zoo.fields.ranges import NonNegativeFloat, PositiveFloat, PositiveInt, ShareBelowOne, Units
 from zoo.types import ClipSpec
 
 CARD = ModelCard(
@@ -56,44 +57,42 @@ class VGANConfig(ModelConfig):
     two_streams: bool = True
     """Blend a moving foreground with a still background. false: one stream generates the whole clip."""
 
-    noise: int = 100
+    noise: Units = 100
     """Entries of the noise that a clip is made from."""
 
-    width: int = 16
+    width: Units = 16
     """Channels of the generator at half the resolution; each halving doubles them. Twice as many with first_frame."""
 
-    discriminator_width: int = 16
+    discriminator_width: Units = 16
     """Channels of the first layer of the discriminator. Twice as many with first_frame."""
 
     discriminator_norm: str = "none"
     """Normalisation layers of the discriminator: none or batch."""
 
-    mask_weight: float = 0.1
+    mask_weight: NonNegativeFloat = 0.1
     """λ: weight of the mean of the mask, so that most of a clip is background. Only without first_frame."""
 
-    first_frame_weight: float = 10.0
+    first_frame_weight: NonNegativeFloat = 10.0
     """Weight of the L1 distance of the first generated frame to the given one. Only with first_frame."""
 
-    r1: float = 0.1
+    r1: NonNegativeFloat = 0.1
     """Weight γ of the R1 penalty on the discriminator: γ/2 times the squared norm of the gradient of a real clip's
     score. 0: no penalty."""
 
-    r1_every: int = 4
+    r1_every: PositiveInt = 4
     """Steps from one penalty to the next; each counts for all of them."""
 
-    lr: float = 1e-3
+    lr: PositiveFloat = 1e-3
     """Learning rate of both Adams."""
 
-    beta1: float = 0.0
+    beta1: ShareBelowOne = 0.0
     """β₁ of Adam."""
 
-    beta2: float = 0.99
+    beta2: ShareBelowOne = 0.99
     """β₂ of Adam."""
 
     def __post_init__(self) -> None:
         check_choice("model.discriminator_norm", self.discriminator_norm, NORMS)
-        least = dict.fromkeys(("noise", "width", "discriminator_width", "r1_every"), 1)
-        check_least(self, least | dict.fromkeys(("mask_weight", "first_frame_weight", "r1"), 0))
 
     @property
     def context_frames(self) -> tuple[int, int | None]:

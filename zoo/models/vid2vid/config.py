@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 from zoo.card import PAPER, ModelCard, register
 from zoo.errors import check_choice
+from zoo.fields.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Range, Share
 from zoo.models.image_translation.config import ImageTranslationConfig
 from zoo.types import ClipSpec, CurriculumStage
 
@@ -59,7 +60,7 @@ class Vid2VidConfig(ImageTranslationConfig):
 
     name: str = "vid2vid"
 
-    past_frames: int = 2
+    past_frames: PositiveInt = 2
     """L: number of past frames, and of their maps, that the generator sees."""
 
     uses_flow: bool = True
@@ -69,27 +70,27 @@ class Vid2VidConfig(ImageTranslationConfig):
     foreground: bool = False
     """Generate the foreground classes, which the data set declares, in a separate branch. Needs label maps."""
 
-    video_frames: int = 3
+    video_frames: Annotated[int, Range(2, 100)] = 3
     """K: number of frames that the video discriminator D_V sees at a time."""
 
-    temporal_scales: int = 2
+    temporal_scales: Annotated[int, Range(0, 10)] = 2
     """Number of temporal scales of D_V; 0 turns D_V off. At scale s the frames of a group are K^s apart."""
 
     sparse_groups: bool = False
     """Make the groups of frames that D_V sees disjoint. false: the groups of a step end at its new frames and may reach
     back over frames that were seen before."""
 
-    frames_per_step: int = 2
+    frames_per_step: PositiveInt = 2
     """Generated frames per optimizer step. Memory grows with it."""
 
-    backprop_frames: int = 1
+    backprop_frames: PositiveInt = 1
     """Number of frames that the gradient flows back through (truncated backpropagation through time)."""
 
-    clip_frames: int = 0
+    clip_frames: NonNegativeInt = 0
     """Curriculum in time: length of the first training clips in frames; it doubles every double_clips clips. 0: full
     length from the start."""
 
-    double_clips: int = 0
+    double_clips: NonNegativeInt = 0
     """Curriculum in time: training clips after which the clip length doubles. 0: full length from the start."""
 
     first_frame: str = "generated"
@@ -104,28 +105,28 @@ class Vid2VidConfig(ImageTranslationConfig):
     """Settings of the image model; written by the training, which stores its weights in the checkpoint. Not to be
     typed."""
 
-    generated_start: float = 0.2
+    generated_start: Share = 0.2
     """Only with first_frame=generated: share of the steps whose clip begins from nothing, 0 to 1. The other steps begin
     from 1 to L real frames."""
 
-    lr: float = 3e-4
+    lr: PositiveFloat = 3e-4
     """Learning rate of Adam for the generator: constant in the first half of the training, then linearly to zero. The
     paper has 2e-4."""
 
-    discriminator_lr: float = 3e-4
+    discriminator_lr: PositiveFloat = 3e-4
     """Learning rate of Adam for the discriminators, with the same schedule. The paper has 2e-4."""
 
-    flow_weight: float = 10.0
+    flow_weight: NonNegativeFloat = 10.0
     """Weight of the flow losses: error of the predicted flow, and of the real frame warped by it (eq. 8)."""
 
-    foreground_flow_share: float = 0.5
+    foreground_flow_share: Share = 0.5
     """Share of the flow losses that the foreground classes have, 0 to 1, however few pixels they cover. 0: every pixel
     counts alike, as published."""
 
-    consistency_weight: float = 10.0
+    consistency_weight: NonNegativeFloat = 10.0
     """Weight of the difference between a generated frame and the previous one warped by the reference flow."""
 
-    mask_weight: float = 5.0
+    mask_weight: NonNegativeFloat = 5.0
     """Only with first_frame=generated: penalty on generating pixels anew where the reference flow can be trusted. The
     release has 1."""
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from zoo.blocks.halving import halving_problems
 from zoo.card import PAPER, ModelCard, ModelConfig, register
-from zoo.errors import ZooError, check_choice, check_least
+from zoo.errors import ZooError, check_choice
+from zoo.fields.ranges import AnyFloat, NonNegativeFloat, PositiveFloat, Share, ShareBelowOne, Units
 from zoo.types import ClipSpec
 
 CARD = ModelCard(
@@ -46,7 +47,7 @@ class VideoVAEConfig(ModelConfig):
     """Encoder and decoder of frames: dcgan (shared with other models) or filter_plan (the layers of the paper, 64 x 64
     pixels only)."""
 
-    width: int = 24
+    width: Units = 24
     """Only for networks=dcgan: channels of the first layer."""
 
     norm: str = "none"
@@ -56,16 +57,16 @@ class VideoVAEConfig(ModelConfig):
     """Only for networks=dcgan: add a smooth image of 4 x 4 colours, a linear map of the code, to the decoder's output.
     Ours; without it, frames do not get the colour of the wall that the code contains."""
 
-    code: int = 64
+    code: Units = 64
     """Dimensions of the code z of a frame."""
 
-    hidden: int = 256
+    hidden: Units = 256
     """Units of the LSTM's state h."""
 
-    features: int = 256
+    features: Units = 256
     """Features that the encoder extracts from a frame."""
 
-    units: int = 256
+    units: Units = 256
     """Units of the one hidden layer of each small network in between."""
 
     attributes: str = "structured"
@@ -81,34 +82,34 @@ class VideoVAEConfig(ModelConfig):
     likelihood: str = "gaussian"
     """Likelihood of every pixel value: gaussian or laplace."""
 
-    scale: float = 0.3
+    scale: PositiveFloat = 0.3
     """Scale of the likelihood: σ of the Gaussian, b of the Laplace distribution."""
 
-    beta: float = 1.0
+    beta: NonNegativeFloat = 1.0
     """Final weight of the KL divergence."""
 
-    beta_warmup: float = 0.5
+    beta_warmup: Share = 0.5
     """Share of the training over which the weight of the KL divergence grows from 0 to beta, 0 to 1."""
 
-    free_bits: float = 0.0
+    free_bits: NonNegativeFloat = 0.0
     """Nats of KL divergence that each dimension of z may have at no cost."""
 
-    min_log_variance: float = -8.0
+    min_log_variance: AnyFloat = -8.0
     """Lower bound of the log-variance of every Gaussian."""
 
-    max_log_variance: float = 8.0
+    max_log_variance: AnyFloat = 8.0
     """Upper bound of the log-variance of every Gaussian."""
 
-    classifier_weight: float = 100.0
+    classifier_weight: NonNegativeFloat = 100.0
     """Weight of the attribute heads' cross-entropy, in nats per frame."""
 
-    lr: float = 1e-3
+    lr: PositiveFloat = 1e-3
     """Learning rate of Adam; falls to zero along half a cosine over the training."""
 
-    beta1: float = 0.5
+    beta1: ShareBelowOne = 0.5
     """β₁ of Adam."""
 
-    max_gradient: float = 1000.0
+    max_gradient: PositiveFloat = 1000.0
     """Gradient clipping: the largest norm of a gradient."""
 
     def __post_init__(self) -> None:
@@ -116,17 +117,10 @@ class VideoVAEConfig(ModelConfig):
         check_choice("model.attributes", self.attributes, ("structured", "decoder", "none"))
         check_choice("model.norm", self.norm, ("none", "batch"))
         check_choice("model.likelihood", self.likelihood, ("gaussian", "laplace"))
-        check_least(self, {"code": 1, "hidden": 1, "features": 1, "units": 1, "beta": 0, "free_bits": 0})
-        if self.scale <= 0:
-            raise ZooError(f"model.scale={self.scale} must be positive. Try: model.scale=0.3")
         if self.min_log_variance >= self.max_log_variance:
             raise ZooError(
                 f"model.min_log_variance={self.min_log_variance} must be below "
                 f"model.max_log_variance={self.max_log_variance}. Try: model.min_log_variance=-8"
-            )
-        if not 0 <= self.beta_warmup <= 1:
-            raise ZooError(
-                f"model.beta_warmup={self.beta_warmup} must be a share, from 0 to 1. Try: model.beta_warmup=0.5"
             )
 
     def problems(self, spec: ClipSpec) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from zoo.data.base import DataCard, register_data
 from zoo.data.sequences.config import Layout, SequenceConfig
+from zoo.fields.ranges import FrameRate, Pixels
 
 if TYPE_CHECKING:
     from zoo.data.sequences.collection import SequenceSet
@@ -40,9 +41,9 @@ class CityscapesConfig(SequenceConfig):
 
     name: str = "cityscapes"
 
-    height: int = 128
+    height: Pixels = 128
 
-    fps: float = 17.0
+    fps: FrameRate = 17.0
 
     foreground: list[str] = field(default_factory=lambda: ["car"])
     """Classes that move in front of the others, by name or id; vid2vid's foreground branch generates them."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from zoo.data.base import DataCard, register_data
 from zoo.data.sequences.config import LabelledConfig
+from zoo.fields.ranges import FrameRate
 
 if TYPE_CHECKING:
     from zoo.types import ClipSpec
@@ -44,7 +45,7 @@ class ClassesConfig(LabelledConfig):
     """File that lists the test videos, in the same format, such as testlist01.txt of UCF-101. None: test_share of each
     class, out of the training videos."""
 
-    image_fps: float | None = None
+    image_fps: FrameRate | None = None
     """Frame rate of folders of frames, frames per second. None: every frame is used, at fps."""
 
     def spec(self) -> ClipSpec:

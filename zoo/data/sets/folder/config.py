@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from zoo.data.base import DataCard, register_data
 from zoo.data.sequences.config import FootageConfig
+from zoo.fields.ranges import FrameRate, Range
 
 if TYPE_CHECKING:
     from zoo.types import ClipSpec
@@ -44,13 +45,13 @@ class FolderConfig(FootageConfig):
     label_names: list[str] = field(default_factory=list)
     """Names of the classes in the order of their ids. Empty: numbers, see label_count."""
 
-    label_count: int | None = None
+    label_count: Annotated[int, Range(1, 65_536)] | None = None
     """Number of classes, if they have no names. None: as many as label_names."""
 
     foreground: list[str] = field(default_factory=list)
     """Classes that move in front of the others, by name or id; vid2vid's foreground branch generates them."""
 
-    image_fps: float | None = None
+    image_fps: FrameRate | None = None
     """Frame rate of folders of frames, frames per second. None: every frame is used, at fps."""
 
     def spec(self) -> ClipSpec:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from zoo.data.base import DataCard, DataConfig, register_data
 from zoo.data.sets.moving_mnist.files import CLIPS_NAME, PACKAGED, find_files
-from zoo.errors import ZooError, check_choice
+from zoo.errors import check_choice
+from zoo.fields.ranges import Frames, PixelsFrom16, PositiveInt, Range
 from zoo.types import FIELDS, ClipSpec, Split
 
 CANVAS = 64
@@ -40,12 +41,16 @@ class MovingMNISTConfig(DataConfig):
 
     name: str = "moving_mnist"
 
-    frames: int = 15
+    frames: Frames = 15
 
-    channels: int = 1
+    height: PixelsFrom16 = 64
+
+    width: PixelsFrom16 | None = None
+
+    channels: Annotated[int, Range(1, 3)] = 1
     """Channels of the video: 1 (grey), or 3 (the same three times)."""
 
-    batch_size: int = 16
+    batch_size: Annotated[int, Range(1, 65_536)] = 16
 
     variant: str = "svg"
     """How digits move. svg: whole pixels, the speed is redrawn at a bounce, digits are added (Denton and Fergus 2018).
@@ -53,10 +58,10 @@ class MovingMNISTConfig(DataConfig):
     constant speed that is reflected, the brighter digit in front (Srivastava et al. 2015, as in PredRNN and OpenSTL).
     svg_deterministic and srvp_deterministic: speeds are reflected instead of redrawn."""
 
-    digits: int = 2
+    digits: Annotated[int, Range(1, MAX_DIGITS)] = 2
     """Digits in a clip, 1 to 3. A single one also gives the attribute `digit`."""
 
-    clips: int = 10_000
+    clips: PositiveInt = 10_000
     """Training clips in an epoch. They are drawn anew in every epoch and for every seed."""
 
     root: str | None = None
@@ -69,14 +74,6 @@ class MovingMNISTConfig(DataConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("data.variant", self.variant, DIGIT_SIZES)
-        if not 1 <= self.digits <= MAX_DIGITS:
-            raise ZooError(f"data.digits={self.digits}, but a clip has 1 to {MAX_DIGITS} digits. Try: data.digits=2")
-        for setting, least in (("clips", 1), ("frames", 1), ("height", 16), ("width", 16)):
-            value = getattr(self, setting)
-            if value is not None and value < least:
-                raise ZooError(f"data.{setting}={value} is too small for moving_mnist. Try: data.{setting}={least}")
-        if self.fps <= 0:
-            raise ZooError(f"data.fps={self.fps} is not a frame rate. Try: data.fps=12.5")
 
     def spec(self) -> ClipSpec:
         """Describe the clips: all fields of the card, or the video alone where test clips are the published ones."""

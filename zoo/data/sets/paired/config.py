@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from zoo.data.base import DataCard, register_data
 from zoo.data.sequences.config import Layout, SequenceConfig
+from zoo.fields.ranges import Range
 
 if TYPE_CHECKING:
     from zoo.data.sequences.collection import SequenceSet
@@ -51,7 +52,7 @@ class PairedConfig(SequenceConfig):
     label_names: list[str] = field(default_factory=list)
     """Names of the classes in the order of their ids. Empty: numbers, see label_count."""
 
-    label_count: int | None = None
+    label_count: Annotated[int, Range(1, 65_536)] | None = None
     """Number of classes, if they have no names. None: as many as label_names."""
 
     foreground: list[str] = field(default_factory=list)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from zoo.data.base import DataCard, register_data
 from zoo.data.sequences.config import Layout, SequenceConfig
+from zoo.fields.ranges import ShareBelowOne
 
 if TYPE_CHECKING:
     from zoo.data.sequences.collection import SequenceSet
@@ -46,7 +47,7 @@ class PoseConfig(SequenceConfig):
     """Content of the field `condition`: densepose (3 channels: part index, U, V), openpose (a skeleton drawn in 3
     channels), both (6 channels, densepose first), or auto (whatever is there)."""
 
-    limb_dropout: float = 0.05
+    limb_dropout: ShareBelowOne = 0.05
     """Training only: probability that a drawn limb, or a part, is left out of the condition of a whole clip."""
 
     layout: ClassVar[Layout] = LAYOUT

@@ -30,10 +30,6 @@ def find_sequences(config: PoseConfig) -> SequenceSet:
     """Find the sequences of a configuration. Raises ZooError if settings and files do not match."""
     check_settings(config)
     check_choice("data.condition", config.condition, ("auto", *CONDITION_SOURCES))
-    if not 0 <= config.limb_dropout < 1:
-        raise ZooError(
-            f"data.limb_dropout={config.limb_dropout} must be at least 0 and below 1. Try: data.limb_dropout=0.05"
-        )
     root = require_root(config, "the sequences", config.layout.text)
     if not any((root / mark).is_dir() for mark in config.layout.marks):
         raise explain_wrong_layout(config, root)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from zoo.data.base import DataCard, DataConfig, register_data
 from zoo.data.selection import FIRST
-from zoo.errors import ZooError, check_choice
+from zoo.errors import check_choice
+from zoo.fields.ranges import PixelsFrom16, PositiveInt, Share
 from zoo.types import FIELDS, ClipSpec, Split
 
 if TYPE_CHECKING:
@@ -60,6 +61,10 @@ class PuppetsConfig(DataConfig):
 
     splits: ClassVar[tuple[Split, ...]] = ("train", "val", "test")
 
+    height: PixelsFrom16 = 64
+
+    width: PixelsFrom16 | None = None
+
     view: str = "auto"
     """Framing: person (the figure fills the frame in front of a smooth, still background), street (wider: the figure
     crosses a scrolling street), or auto (street for a model that translates, else person)."""
@@ -69,13 +74,13 @@ class PuppetsConfig(DataConfig):
     0), distance (2 channels: the edges, and each pixel's distance to the nearest one, in [0, 1]), or pose (3 channels,
     skeletons in colours on black, in [-1, 1])."""
 
-    clips: int = 10_000
+    clips: PositiveInt = 10_000
     """Number of distinct training clips: one epoch."""
 
-    transitions: float = 0.25
+    transitions: Share = 0.25
     """Share of the clips, 0 to 1, that switch back and forth between two actions."""
 
-    crowd: float = 0.25
+    crowd: Share = 0.25
     """Share of the street clips, 0 to 1, in which a second puppet passes; and, drawn independently, the share in which
     a lamp post or a bush is in front."""
 
@@ -83,16 +88,6 @@ class PuppetsConfig(DataConfig):
         super().__post_init__()
         check_choice("data.view", self.view, VIEWS)
         check_choice("data.condition", self.condition, CONDITION_CHANNELS)
-        for setting, least in (("clips", 1), ("frames", 1), ("height", 16), ("width", 16)):
-            value = getattr(self, setting)
-            if value is not None and value < least:
-                raise ZooError(f"data.{setting}={value} is too small for puppets.    Try: data.{setting}={least}")
-        if self.fps <= 0:
-            raise ZooError(f"data.fps={self.fps} is not a frame rate.    Try: data.fps=12.5")
-        for share in ("transitions", "crowd"):
-            if not 0 <= getattr(self, share) <= 1:
-                found = getattr(self, share)
-                raise ZooError(f"data.{share}={found} is not a share of clips.    Try: data.{share}=0.25")
 
     def spec(self) -> ClipSpec:
         """Describe the clips: all fields, except `condition` if none was chosen."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from zoo.data.base import DataCard, DataConfig, register_data
 from zoo.data.selection import FIRST
 from zoo.data.sets.shapes.names import ATTRIBUTES, CANVAS, PATH_FRAMES, SHAPES
 from zoo.errors import ZooError, check_choice
+from zoo.fields.ranges import Frames, PixelsFrom16, PositiveInt, Range
 from zoo.types import FIELDS, ClipSpec, Split
 
 CARD = DataCard(
@@ -31,11 +32,15 @@ class ShapesConfig(DataConfig):
 
     name: str = "shapes"
 
-    frames: int = 16
+    frames: Frames = 16
 
-    batch_size: int = 16
+    height: PixelsFrom16 = 64
 
-    step: int = 2
+    width: PixelsFrom16 | None = None
+
+    batch_size: Annotated[int, Range(1, 65_536)] = 16
+
+    step: PositiveInt = 2
     """Spacing of the frames of a clip: it takes every step-th of the 32 frames of a path. Where it does not need all of
     them, training clips begin at a random one."""
 
@@ -43,7 +48,7 @@ class ShapesConfig(DataConfig):
     """Attributes of the clips: some of motion (up, left), shape (square, disc), size (8px to 14px in a frame of 64 px)
     and colour (the nearest of black, white and the six pure colours)."""
 
-    clips: int = 8_000
+    clips: PositiveInt = 8_000
     """Training clips in an epoch, drawn anew in every epoch and for every seed. Not with root."""
 
     root: str | None = None
@@ -59,12 +64,6 @@ class ShapesConfig(DataConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for setting, least in (("clips", 1), ("frames", 1), ("step", 1), ("height", 16), ("width", 16)):
-            value = getattr(self, setting)
-            if value is not None and value < least:
-                raise ZooError(f"data.{setting}={value} is too small for shapes. Try: data.{setting}={least}")
-        if self.fps <= 0:
-            raise ZooError(f"data.fps={self.fps} is not a frame rate. Try: data.fps=12.5")
         for name in self.attributes:
             check_choice("data.attributes", name, ATTRIBUTES)
         if len(set(self.attributes)) < len(self.attributes):

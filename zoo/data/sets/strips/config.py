@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from zoo.data.base import DataCard, register_data
 from zoo.data.sequences.config import LabelledConfig
+from zoo.fields.ranges import Frames, PositiveInt, Range
 
 if TYPE_CHECKING:
     from zoo.types import ClipSpec
@@ -31,11 +32,11 @@ class StripsConfig(LabelledConfig):
 
     name: str = "strips"
 
-    frames: int = 16
+    frames: Frames = 16
 
-    batch_size: int = 16
+    batch_size: Annotated[int, Range(1, 65_536)] = 16
 
-    step: int = 1
+    step: PositiveInt = 1
     """Spacing of the frames of a clip: every step-th frame of a strip. MoCoGAN's loader takes every second one, VGAN's
     every one."""
 

@@ -189,8 +189,6 @@ def _check_settings(config: StripsConfig) -> None:
     check_settings(config)
     check_choice("data.condition", config.condition, ("auto", "none", "edges", "distance"))
     check_choice("data.held_out", config.held_out, HELD_OUT)
-    if config.step < 1:
-        raise ZooError(f"data.step={config.step} must be at least 1. Type data.step=1 for consecutive frames.")
     names = [config.attribute, *config.name_attributes]
     if not all(names) or len(set(names)) < len(names):
         raise ZooError(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from zoo.data.base import DataCard, register_data
 from zoo.data.sequences.config import LabelledConfig
+from zoo.fields.ranges import FrameRate, Frames, PositiveInt, Range
 
 if TYPE_CHECKING:
     from zoo.types import ClipSpec
@@ -32,11 +33,11 @@ class WeizmannConfig(LabelledConfig):
 
     name: str = "weizmann"
 
-    frames: int = 10
+    frames: Frames = 10
 
-    fps: float = 25.0
+    fps: FrameRate = 25.0
 
-    val_share: float = 1 / 3
+    val_share: Annotated[float, Range(above=0, below=1)] = 1 / 3
     """Share of each video, its end, that is held out for validation, between 0 and 1."""
 
     crop: str = "person"
@@ -44,7 +45,7 @@ class WeizmannConfig(LabelledConfig):
     centre (the largest square in the middle) or none (the whole frame, in its own aspect ratio unless width is set).
     Where a square reaches beyond the frame it is filled with the frame's mean colour."""
 
-    starts: int | None = 20
+    starts: PositiveInt | None = 20
     """Clips of each training video, at evenly spaced starts. None: a clip at every possible start."""
 
     def spec(self) -> ClipSpec:

@@ -124,11 +124,6 @@ def _check_settings(config: WeizmannConfig) -> None:
     check_settings(config)
     check_choice("data.condition", config.condition, ("auto", "none", "edges", "distance"))
     check_choice("data.crop", config.crop, CROPS)
-    if config.starts is not None and config.starts < 1:
-        raise ZooError(
-            f"data.starts={config.starts} must be at least 1. Type data.starts=20, or data.starts=null for a clip at "
-            "every frame."
-        )
 
 
 def read_name(path: Path, root: Path) -> AttributeIds:

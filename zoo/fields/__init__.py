@@ -1,0 +1,1 @@
+"""What a field of settings may hold."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
@@ -23,7 +24,7 @@ from zoo.data.sequences.cache import ArrayCache, cache_folder
 from zoo.data.sequences.collection import SequenceSet
 from zoo.data.sequences.config import FootageConfig, SequenceConfig
 from zoo.data.sequences.estimated_flow import EstimatedFlow
-from zoo.data.sequences.files import content_checksum
+from zoo.data.sequences.files import content_checksum, describe_files
 from zoo.data.sequences.footage import FlowSource, Footage
 from zoo.data.sequences.split import Segment, split_footage
 from zoo.data.transforms import drawing, to_signed
@@ -134,6 +135,19 @@ class FootageClips(ClipSet):
             self._load_clip(replace(window, start=window.start + span.start * window.step, frames=len(span)))
             for span in piece_ranges(frames)
         )
+
+    def contents(self) -> Mapping[str, str]:
+        """Describe the files of the frames and maps of each video, and the frames that belong to this split."""
+        described = {}
+        for segment in self.segments:
+            video, stored = segment.footage.video, np.unique(segment.footage.stored)
+            files = list(video.frame_files(stored))
+            for kind in ("labels", "instances"):
+                if kind in self.spec.fields:
+                    with suppress(KeyError):  # labels of DensePose are read from another kind of file
+                        files += [video.map_file(kind, int(number)) for number in stored]
+            described[video.name] = f"{describe_files(files)}, frames {segment.first} to {segment.stop}"
+        return described
 
     def video_count(self, frames: int) -> int:
         """Number of videos whose part in this split is long enough."""

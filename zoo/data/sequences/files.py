@@ -115,6 +115,13 @@ def stamp_files(paths: Iterable[Path]) -> str:
     return hashlib.sha256(repr([(name, s.st_size, s.st_mtime_ns) for name, s in stats]).encode()).hexdigest()[:20]
 
 
+def describe_files(paths: Iterable[Path]) -> str:
+    """Number and bytes of files, and a checksum of their names and sizes; no times."""
+    sizes = [(path.name, path.stat().st_size) for path in paths]
+    names = hashlib.sha256(repr(sizes).encode(errors="surrogateescape")).hexdigest()[:12]
+    return f"{len(sizes)} files, {sum(size for _, size in sizes)} bytes, names {names}"
+
+
 def content_checksum(paths: Iterable[Path]) -> str:
     """Checksum of the bytes of files in their order, 16 hex digits.
 

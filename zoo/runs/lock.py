@@ -21,6 +21,7 @@ from zoo.runs.files import (
     COMMAND,
     CONFIG,
     CURVES,
+    DATA,
     ENVIRONMENT,
     FRAME_CURVES,
     GALLERY_GRID,
@@ -36,7 +37,7 @@ from zoo.runs.files import (
 
 LOCK_TIMEOUT = 2.0  # seconds that a killed process may take to end
 RUN_FILES = (
-    *(CONFIG, COMMAND, ENVIRONMENT, METRICS, CURVES, RESULTS, OUTCOME, *CHECKPOINTS),
+    *(CONFIG, COMMAND, ENVIRONMENT, DATA, METRICS, CURVES, RESULTS, OUTCOME, *CHECKPOINTS),
     *(GALLERY_VIDEO, GALLERY_GRID, SAMPLES, CLIPS, WANDB, SIGNATURE),
 )
 """Everything that a training writes."""

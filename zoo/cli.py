@@ -7,15 +7,18 @@ import gc
 import importlib
 import logging
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Iterable
-from typing import Any
+from types import TracebackType
+from typing import Any, TextIO
 
 from hydra.errors import ConfigCompositionException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 from zoo.errors import FULL_DISK, ZooError, joined, suggest
+from zoo.io.printable import printable
 
 ENGINES = {
     "hydra/launcher/submitit_slurm": ("hydra-submitit-launcher", "slurm"),
@@ -36,13 +39,13 @@ def command(main: Callable[[], Any]) -> Callable[[], Any]:
         try:
             return main()
         except ZooError as error:
-            print(f"\n{error}", file=sys.stderr)
+            say(f"\n{error}", file=sys.stderr)
             sys.exit(1)
         except OSError as problem:
             if problem.errno not in FULL_DISK:
                 raise
             where = problem.filename or "A file"
-            print(
+            say(
                 f"\n{where} could not be written: {problem.strerror}. Make room, or choose another disk.",
                 file=sys.stderr,
             )
@@ -56,15 +59,33 @@ class TerminalHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one message."""
-        print(self.format(record), file=sys.stderr if record.levelno >= logging.WARNING else sys.stdout, flush=True)
+        say(self.format(record), file=sys.stderr if record.levelno >= logging.WARNING else sys.stdout)
+
+
+def say(text: object = "", end: str = "\n", file: TextIO | None = None) -> None:
+    """Print text that may contain names from files, see `zoo.io.printable`. Every command prints through this."""
+    print(printable(text), end=end, file=file, flush=True)
 
 
 def log_to_terminal() -> None:
-    """Print messages of the logger ``zoo`` from level INFO on. Commands call it; library users configure logging."""
+    """Print messages of the logger ``zoo`` from level INFO on, and warnings and stack traces without codes that a
+    terminal obeys. Commands call it; library users configure logging."""
+    warnings.formatwarning = _format_warning
+    sys.excepthook = _print_exception
     logger = logging.getLogger("zoo")
     if not any(isinstance(handler, TerminalHandler) for handler in logger.handlers):
         logger.addHandler(TerminalHandler())
         logger.setLevel(logging.INFO)
+
+
+def _format_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    return printable(f"{filename}:{lineno}: {category.__name__}: {message}\n")
+
+
+def _print_exception(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    say("".join(traceback.format_exception(kind, error, trace)), end="", file=sys.stderr)
 
 
 HARMLESS = (

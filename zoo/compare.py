@@ -14,11 +14,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.cli import command
+from zoo.cli import command, say
+from zoo.devices.launch import unique_label
 from zoo.errors import ZooError, joined, suggest
 from zoo.help.commands import COMMANDS
 from zoo.help.text import Section, asks_for_help, settings_of, show_help
@@ -84,11 +84,11 @@ def compare(runs: Sequence[str], out: Path, project: str | None = None, publishe
         notes.append(
             "No wandb report was written, since the extra `reports` is missing. Type: pip install 'video-zoo[reports]'"
         )
-    print("* is significantly better than every other variant of its task (95 %, over seeds)\n")
+    say("* is significantly better than every other variant of its task (95 %, over seeds)\n")
     for name, where in written.items():
-        print(f"{name:8s} {where}")
+        say(f"{name:8s} {where}")
     for note in notes:
-        print(f"note     {note}")
+        say(f"note     {note}")
     return comparison
 
 
@@ -138,7 +138,7 @@ def main() -> Comparison | None:
         print_published(published_tables())
         return None
     runs, settings = parse_arguments(arguments)
-    out = settings.pop("out", f"comparison-{datetime.now():%Y%m%d-%H%M%S}")
+    out = settings.pop("out", f"comparison-{unique_label()}")
     return compare(runs, Path(out), settings.get("project"), published)
 
 

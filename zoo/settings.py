@@ -208,6 +208,10 @@ class Train:
     """Only with `resume`: use all settings of a run folder that you have not signed, those that run code, start
     processes or lead out of the folder included, and sign it as your own."""
 
+    accept_changed_data: bool = False
+    """Only with `resume`: go on although the data has other videos, other files or another split than when the training
+    began."""
+
     slots: str | None = None
     """Only for sweeps (-m) on this machine: <jobs at a time>x<GPUs for each>, such as 4x1. None: one job at a time,
     with all GPUs."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from zoo.cli import say
 from zoo.config.compose import hydra_command
 from zoo.devices.launch import is_main_process
 from zoo.errors import Stopped
@@ -30,7 +31,7 @@ def main(config: DictConfig) -> dict[str, float]:
     except Stopped as stop:
         exit_after_signal(stop, run)
     if finished.plan is None:
-        print(f"{run} has already finished training. Sample from it: python -m zoo.sample run={run}")
+        say(f"{run} has already finished training. Sample from it: python -m zoo.sample run={run}")
     elif is_main_process():
         print_summary(run, finished.plan, finished.metrics)
     return finished.metrics
@@ -39,17 +40,17 @@ def main(config: DictConfig) -> dict[str, float]:
 def print_summary(run: Path, plan: Plan, metrics: dict[str, float]) -> None:
     """Print the metrics, the files of the run and the next command."""
     shown = run.relative_to(Path.cwd()) if run.is_relative_to(Path.cwd()) else run
-    print()
+    say()
     for key, value in sorted(metrics.items()):
-        print(f"{key:32s} {value:.4f}")
-    print(f"\nrun      {shown}")
+        say(f"{key:32s} {value:.4f}")
+    say(f"\nrun      {shown}")
     if (run / GALLERY_VIDEO).exists():
-        print(f"video    {shown / GALLERY_VIDEO}")
-        print(f"grid     {shown / GALLERY_GRID}")
-    print(f"curves   {shown / CURVES}, {shown / METRICS}")
-    print(f"more     {next_command(plan, shown)}")
+        say(f"video    {shown / GALLERY_VIDEO}")
+        say(f"grid     {shown / GALLERY_GRID}")
+    say(f"curves   {shown / CURVES}, {shown / METRICS}")
+    say(f"more     {next_command(plan, shown)}")
     for offline in sorted(shown.glob("wandb/offline-run-*")):
-        print(f"wandb    wandb sync {offline}")
+        say(f"wandb    wandb sync {offline}")
 
 
 def next_command(plan: Plan, run: Path) -> str:

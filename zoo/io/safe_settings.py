@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from zoo.errors import ZooError
+from zoo.io.bounded import check_is_file
 
 MAX_BYTES = 1 << 20
 """Largest size of a file of settings; a training writes a few thousand bytes."""
@@ -34,6 +35,7 @@ class _PlainLoader(yaml.SafeLoader):
 def read_settings(file: Path) -> dict[str, Any]:
     """Read the settings of a run: plain data, as a training writes them. Raises ZooError for anything else."""
     try:
+        check_is_file(file)
         if file.stat().st_size > MAX_BYTES:
             raise ZooError(f"{file} cannot be read as the settings of a run: it is larger than {MAX_BYTES:,} bytes.")
         config = yaml.load(file.read_text(), _PlainLoader)  # a stricter SafeLoader

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zoo.errors import ZooError, joined
+from zoo.io.bounded import read_bounded_text
 from zoo.io.own_files import open_to_append, refuse_links
 from zoo.runs.files import (
     CHECKPOINTS,
@@ -20,6 +21,7 @@ from zoo.runs.files import (
     COMMAND,
     CONFIG,
     CURVES,
+    DATA,
     ENVIRONMENT,
     FRAME_CURVES,
     GALLERY_GRID,
@@ -35,7 +37,7 @@ from zoo.runs.files import (
 
 LOCK_TIMEOUT = 2.0  # seconds that a killed process may take to end
 RUN_FILES = (
-    *(CONFIG, COMMAND, ENVIRONMENT, METRICS, CURVES, RESULTS, OUTCOME, *CHECKPOINTS),
+    *(CONFIG, COMMAND, ENVIRONMENT, DATA, METRICS, CURVES, RESULTS, OUTCOME, *CHECKPOINTS),
     *(GALLERY_VIDEO, GALLERY_GRID, SAMPLES, CLIPS, WANDB, SIGNATURE),
 )
 """Everything that a training writes."""
@@ -84,7 +86,7 @@ def _lock(descriptor: int, run: Path) -> None:
         else:
             return
         if time.monotonic() > deadline:
-            owner = (run / LOCK).read_text().strip() or "another process"
+            owner = read_bounded_text(run / LOCK, 1000, errors="replace").strip() or "another process"
             raise ZooError(
                 f"{run} is in use by {owner}. Wait for it, stop it, or use another folder: hydra.run.dir=<folder>"
             )

@@ -16,6 +16,7 @@ import yaml
 
 from zoo.errors import ZooError
 from zoo.io.atomic import write_atomically, write_text
+from zoo.io.bounded import read_bounded
 from zoo.io.safe_json import read_json
 from zoo.runs.files import CLOCK, COMMAND, CONFIG, ENVIRONMENT
 from zoo.runs.trust import sign_run
@@ -57,7 +58,7 @@ def note_resumption(run: Path, clips_seen: int) -> None:
     if not isinstance(resumed, list):
         raise ZooError(f"{file} cannot be read: `resumed` is no list. Delete it, and resume again.")
     resumed.append({CLOCK: clips_seen, **describe_environment()})
-    before = (run / COMMAND).read_bytes() if (run / COMMAND).is_file() else b""
+    before = read_bounded(run / COMMAND) if (run / COMMAND).is_file() else b""
     write_atomically(run / COMMAND, lambda out: out.write(before + _command_line("zoo.train").encode()))
     write_text(file, json.dumps(recorded, indent=2) + "\n")
 

@@ -101,7 +101,8 @@ class Plan:
         settings["evaluation"]["context"] = evaluation_context(self.settings)
         settings["callbacks"]["monitor"] = self.monitor
         settings["resume"], settings["overwrite"] = None, False
-        del settings["slots"], settings["trust"]  # settings of a sweep and of a command, not of their runs
+        for name in ("slots", "trust", "accept_changed_data"):  # of a sweep and of a command, not of their runs
+            del settings[name]
         return settings | {"data": asdict(self.data), "model": asdict(MODELS.config(settings["model"]))}
 
 

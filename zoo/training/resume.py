@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 CHANGEABLE = ("trainer.progress", "data.workers", "logger.wandb", "callbacks.save_minutes")
 """Settings that do not change results."""
+ABOUT_RESUMING = ("trust", "accept_changed_data")
+"""Settings of the resumption itself, which are not part of a run."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,13 @@ class ResumePoint:
     """Where a training resumes.
 
     checkpoint: None if the training was stopped before its first one. rows: number of rows of metrics.csv that were
-    logged before it.
+    logged before it. accepts_changed_data: whether the data may differ from that with which the training began.
     """
 
     checkpoint: Path | None
     clips_seen: int
     rows: int
+    accepts_changed_data: bool = False
 
 
 def check_resumable(run: Path) -> None:
@@ -81,7 +84,7 @@ def load_resumed(run: Path, typed: DictConfig, overrides: Sequence[str]) -> tupl
             OmegaConf.update(config, key, OmegaConf.select(typed, key))
     assert isinstance(config, DictConfig)
     _check_trust(run, config, typed, overrides)
-    return config, start
+    return config, replace(start, accepts_changed_data=bool(OmegaConf.select(typed, "accept_changed_data")))
 
 
 def _check_overrides(run: Path, settings: Mapping[str, Any], overrides: Sequence[str]) -> None:
@@ -91,10 +94,14 @@ def _check_overrides(run: Path, settings: Mapping[str, Any], overrides: Sequence
         key, _, value = override.lstrip("+").partition("=")
         group = settings.get(key)
         chooses = isinstance(group, Mapping) and group.get("name") == value  # data=folder, for data.root=<folder>
-        if key not in ("resume", "trust", *CHANGEABLE, *repeated) and not key.startswith("hydra.") and not chooses:
+        if (
+            key not in ("resume", *ABOUT_RESUMING, *CHANGEABLE, *repeated)
+            and not key.startswith("hydra.")
+            and not chooses
+        ):
             raise ZooError(
                 f"{override}: a training resumes with the settings that it was started with, in {run / CONFIG}. "
-                f"Only these may be typed besides resume: {joined((*CHANGEABLE, 'trust'))}."
+                f"Only these may be typed besides resume: {joined((*CHANGEABLE, *ABOUT_RESUMING))}."
             )
 
 

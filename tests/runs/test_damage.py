@@ -71,8 +71,8 @@ def test_a_non_finite_weight_is_never_saved_over_a_good_one(run):
     """The loss is finite in the step that breaks the weights."""
     checkpoint = torch.load(run / "last.ckpt", weights_only=True)
     for group in checkpoint["optimizer_states"][0]["param_groups"]:
-        group["lr"] = group["initial_lr"] = 1e38
-    checkpoint["lr_schedulers"][0]["base_lrs"] = [1e38]
+        group["lr"] = group["initial_lr"] = 1e39  # infinite in single precision
+    checkpoint["lr_schedulers"][0]["base_lrs"] = [1e39]
     torch.save(checkpoint, run / "last.ckpt")
     message = r"became NaN or infinite (by|at) 1\d clips.*The last good checkpoint is .*last\.ckpt"
     with pytest.raises(ZooError, match=message):

@@ -138,8 +138,8 @@ class Callbacks:
     """Longest time between two writes of last.ckpt, in minutes. Every validation round writes it as well."""
 
     ema_half_life: NonNegativeFloat = 500.0
-    """Half-life of the moving average of the weights, in training clips. Samples use the averaged weights. 0: samples use
-    the weights of the last step."""
+    """Half-life of the moving average of the weights, in training clips. Samples use the averaged weights. 0: samples
+    use the weights of the last step."""
 
     gallery_clips: NonNegativeInt = 3
     """Number of validation clips shown in gallery.mp4 and gallery.png."""
@@ -231,6 +231,14 @@ class AppearanceSettings:
 
 
 @dataclass
+class RunData:
+    """The data of a run that is sampled from or evaluated."""
+
+    root: str | None = None
+    """Folder where the data set of the run lies now, if it was moved. None: where it was in the training."""
+
+
+@dataclass
 class SampleSettings:
     """Settings of `python -m zoo.sample`."""
 
@@ -303,6 +311,9 @@ class SampleSettings:
 
     given_instances: str | None = None
     """Folder of instance maps (PNGs of ids) beside label maps in `given`; for models that draw instance borders."""
+
+    data: RunData = field(default_factory=RunData)
+    """The data of the run."""
 
     out: str | None = None
     """Folder to write to. None: <run>/samples."""
@@ -385,6 +396,9 @@ class EvaluateSettings(EvaluationTools):
     """Only for two folders: frame rate of a clip, frames per second, to which every video is resampled by repeating or
     dropping frames. None: that of the videos, which are refused if theirs differ by more than 1 %. Folders of images
     have no frame rate: type it if only some videos are such folders, or if a classifier is used."""
+
+    data: RunData = field(default_factory=RunData)
+    """Only for a run: its data."""
 
     clips_per_video: PositiveInt = 1
     """Only for two folders: number of clips cut from the start of each video."""

@@ -16,11 +16,12 @@ from zoo.errors import Stopped
 from zoo.runs.files import CURVES, GALLERY_GRID, GALLERY_VIDEO, METRICS
 from zoo.sweep.command import run_sweep
 from zoo.training.plan import Plan
+from zoo.training.resume import with_data_of_run
 from zoo.training.session import run_training
 from zoo.training.signals import exit_after_signal
 
 
-@hydra_command("train", sweep=run_sweep)
+@hydra_command("train", sweep=run_sweep, prepare=with_data_of_run)
 def main(config: DictConfig) -> dict[str, float]:
     """The command: start a training or resume one."""
     hydra = HydraConfig.get()
@@ -30,7 +31,10 @@ def main(config: DictConfig) -> dict[str, float]:
     except Stopped as stop:
         exit_after_signal(stop, run)
     if finished.plan is None:
-        print(f"{run} has already finished training. Sample from it: python -m zoo.sample run={run}")
+        print(
+            f"{run} has already finished training. Sample from it: python -m zoo.sample run={run}\n"
+            f"To train longer: python -m zoo.train resume={run} budget.clips=<clips in all>"
+        )
     elif is_main_process():
         print_summary(run, finished.plan, finished.metrics)
     return finished.metrics

@@ -12,15 +12,19 @@ import signal
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+from torch.optim.lr_scheduler import LambdaLR
 
 from zoo.errors import Stopped, ZooError
 from zoo.model import VideoModel
 from zoo.runs.csv_logger import MetricsCsvLogger
 from zoo.runs.files import BEST, LAST
+
+if TYPE_CHECKING:
+    from zoo.data.module import VideoData
 
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 """Signals that stop a training. SLURM sends SIGUSR1 before a job's time is over with `sbatch --signal=USR1@90`."""
@@ -39,6 +43,7 @@ class StepCheckpoint(Callback):
         self.stop_signal = 0  # number of the signal that was received
         self.round_due: bool | None = None  # while this callback saves: whether a round comes next
         self.round_interrupted = False
+        self.extended = False  # whether a finished training continues, with a larger budget
         self.handlers: dict[int, Any] = {}
 
     def on_train_start(self, trainer: Trainer, model: VideoModel[Any]) -> None:
@@ -47,6 +52,8 @@ class StepCheckpoint(Callback):
         if self.round_interrupted:  # Lightning has read the counters and will repeat the round
             _count_round(trainer.fit_loop.epoch_loop.val_loop.batch_progress.total.__dict__, -1)
             self.round_interrupted = False
+        if self.extended:
+            _follow_schedules(trainer)
         # In every step Lightning asks all ranks for a signal that its handlers no longer receive, and waits for them.
         trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
         if threading.current_thread() is threading.main_thread():
@@ -120,6 +127,29 @@ class StepCheckpoint(Callback):
                 f"would see other clips. Resume with {ranks} processes, or start a new training."
             )
         self.round_interrupted = checkpoint["zoo"]["round_due"]
+        batches = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+        self.extended = batches["is_last_batch"] and _has_steps_left(trainer, checkpoint["clips_seen"])
+        if self.extended:
+            batches["is_last_batch"] = False
+            for loader in checkpoint["loops"]["fit_loop"]["state_dict"]["combined_loader"]:
+                loader["position"] = checkpoint["clips_seen"]
+
+
+def _has_steps_left(trainer: Trainer, clips_seen: int) -> bool:
+    """Whether the budget has a step after the first ``clips_seen`` clips."""
+    data = cast("VideoData", trainer.datamodule)  # type: ignore[attr-defined]
+    step = data.config.batch_size * trainer.world_size
+    return clips_seen // step < data.budget // step
+
+
+def _follow_schedules(trainer: Trainer) -> None:
+    """Set learning rates to where the schedules stand with the new budget; they ended at zero with the old one."""
+    for each in trainer.lr_scheduler_configs:
+        schedule = each.scheduler
+        if isinstance(schedule, LambdaLR):
+            groups = zip(schedule.optimizer.param_groups, schedule.base_lrs, schedule.lr_lambdas, strict=True)
+            for group, lr, factor in groups:
+                group["lr"] = lr * factor(schedule.last_epoch)
 
 
 def _count_round(total: dict[str, int], by: int) -> None:

@@ -80,7 +80,7 @@ def evaluate_run(settings: EvaluateSettings, named: NamedProtocol | None = None)
 
     Raises ZooError for a model that generates no videos, and for settings and metrics that do not fit it.
     """
-    model, config = load(str(settings.run)), data_config(str(settings.run))
+    model, config = load(str(settings.run)), data_config(str(settings.run), settings.data.root)
     if not model.card.samples:
         raise ZooError(
             f"{settings.run} is a {model.card.name}: it makes no videos to measure. Type the run of a model that "

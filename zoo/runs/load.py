@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,10 +72,10 @@ def training_seed(path: str) -> int:
     return int(read_config(find_checkpoint(path).parent).get("seed", 0))
 
 
-def data_config(path: str) -> DataConfig:
-    """Data settings that a run was trained with.
+def data_config(path: str, root: str | None = None) -> DataConfig:
+    """Data settings that a run was trained with. root: folder where its data lies now; None: where it was.
 
-    Raises ZooError for a run without any, such as converted weights.
+    Raises ZooError for a run without any, such as converted weights, and for a root of drawn data.
     """
     folder = find_checkpoint(path).parent
     file = folder / CONFIG
@@ -85,4 +86,9 @@ def data_config(path: str) -> DataConfig:
         raise ZooError(
             f"{folder} holds converted weights, so it has no data set to sample from. Type given=<folder of maps>."
         )
-    return parse_data_config(config["data"], file)
+    parsed = parse_data_config(config["data"], file)
+    if root is None:
+        return parsed
+    if not hasattr(parsed, "root"):
+        raise ZooError(f"data.root={root}, but the clips of {parsed.name} are drawn, not read. Leave it out.")
+    return replace(parsed, root=root)

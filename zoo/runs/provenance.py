@@ -38,12 +38,12 @@ def write_provenance(run: Path, config: dict[str, Any], module: str = "zoo.train
     write_text(run / CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
 
 
-def note_resumption(run: Path, clips_seen: int) -> None:
-    """Record a resumption in the run folder: the command, and the environment it ran in."""
+def note_resumption(run: Path, clips_seen: int, budget: int) -> None:
+    """Record a resumption in the run folder: the command, where it began, the budget, and the environment it ran in."""
     with (run / COMMAND).open("a") as file:
         file.write(_command_line("zoo.train"))
     recorded = json.loads((run / ENVIRONMENT).read_text())
-    recorded.setdefault("resumed", []).append({CLOCK: clips_seen, **describe_environment()})
+    recorded.setdefault("resumed", []).append({CLOCK: clips_seen, "budget": budget, **describe_environment()})
     write_text(run / ENVIRONMENT, json.dumps(recorded, indent=2) + "\n")
 
 

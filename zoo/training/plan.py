@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -105,6 +106,12 @@ class Plan:
         return settings | {"data": asdict(self.data), "model": asdict(MODELS.config(settings["model"]))}
 
 
+def located(data: DataConfig) -> DataConfig:
+    """The data settings with absolute paths, so that a run finds its data from any folder."""
+    typed = {name: getattr(data, name, None) for name in ("root", "flow_weights")}
+    return replace(data, **{name: str(Path(path).expanduser().absolute()) for name, path in typed.items() if path})
+
+
 def plan(config: DictConfig) -> Plan:
     """Check a composed config and plan its training. Raises ZooError for settings that do not fit each other."""
     settings: Train = OmegaConf.to_object(config)  # type: ignore[assignment]
@@ -113,6 +120,7 @@ def plan(config: DictConfig) -> Plan:
     data = DATA_SETS.config(plain(config.data)).suited_to(card)
     settings.model, settings.data = MODELS.config(plain(config.model)), data
     spec = data.spec()
+    settings.data = data = located(data)
     assert spec.channels == data.channels, f"spec() of the data set {data.name} ignores data.channels"
     if settings.strategy.devices == "auto" and (started := launched_processes()):
         settings.strategy.devices, settings.trainer.num_nodes = str(started[0]), started[1]

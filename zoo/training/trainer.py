@@ -64,7 +64,7 @@ def train(plan: Plan, run: Path, start: ResumePoint | None = None) -> dict[str, 
         torch.set_num_threads(settings.trainer.threads)
     seed_everything(settings.seed, verbose=False)
     if is_main_process():
-        note_resumption(run, start.clips_seen) if start else write_provenance(run, plan.config())
+        note_resumption(run, start.clips_seen, plan.budget) if start else write_provenance(run, plan.config())
     model = build(asdict(settings.model), plan.spec)
     model.seed, model.evaluation = settings.seed, plan.request
     model.apply_memory_format(settings)

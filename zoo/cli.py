@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 import importlib
 import logging
+import os
+import shlex
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterable
+from io import TextIOWrapper
 from typing import Any
 
 from hydra.errors import ConfigCompositionException, MissingConfigException
@@ -32,11 +37,19 @@ def command(main: Callable[[], Any]) -> Callable[[], Any]:
     @functools.wraps(main)
     def run() -> Any:
         log_to_terminal()
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a terminal may not show every character
         try:
-            return main()
+            result = main()
+            sys.stdout.flush()
         except ZooError as error:
             print(f"\n{error}", file=sys.stderr)
             sys.exit(1)
+        except BrokenPipeError:  # what reads the output, such as `head`, has ended
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at exit
+            sys.exit(128 + signal.SIGPIPE)
+        return result
 
     return run
 
@@ -46,7 +59,9 @@ class TerminalHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one message."""
-        print(self.format(record), file=sys.stderr if record.levelno >= logging.WARNING else sys.stdout, flush=True)
+        stream = sys.stderr if record.levelno >= logging.WARNING else sys.stdout
+        with contextlib.suppress(OSError):  # a terminal or a pipe that was closed ends no training
+            print(self.format(record), file=stream, flush=True)
 
 
 def log_to_terminal() -> None:
@@ -73,6 +88,11 @@ def hush_libraries() -> None:
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     for message in HARMLESS:
         warnings.filterwarnings("ignore", message=message)
+
+
+def python_command(module: str, *words: str) -> str:
+    """A command to print for copying, quoted for a shell: ``python -m zoo.sample 'run=My Drive/run'``."""
+    return shlex.join(["python", "-m", module, *words])
 
 
 def import_lightning() -> None:

@@ -155,13 +155,25 @@ class Logger:
     """Logging to wandb; metrics.csv is always written."""
 
     wandb: str = "auto"
-    """auto (online if an API key is available, else offline), online, offline or disabled."""
+    """auto (WANDB_MODE, else online if an API key is available, else offline), online, offline or disabled."""
 
-    project: str = "zoo"
-    """wandb project."""
+    entity: str | None = None
+    """wandb user or team. None: WANDB_ENTITY, else the default of the account."""
+
+    project: str | None = None
+    """wandb project. None: WANDB_PROJECT, else zoo."""
 
     group: str | None = None
-    """wandb group. None: the name of the data set."""
+    """wandb group. None: WANDB_RUN_GROUP, else the name of the data set."""
+
+    name: str | None = None
+    """Name of the wandb run. None: WANDB_NAME, else model, data set, seed, width and run folder."""
+
+    tags: list[str] | None = None
+    """wandb tags. None: WANDB_TAGS, else the names of the model and the data set."""
+
+    notes: str | None = None
+    """Notes of the wandb run. None: WANDB_NOTES."""
 
 
 @dataclass

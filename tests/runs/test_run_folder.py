@@ -147,9 +147,7 @@ def test_what_is_typed_for_a_finished_training_is_never_passed_over(finished):
     with pytest.raises(ZooError, match=r"^seed=2: a training resumes with the settings"):
         session.run_training(same, finished, (*done, "seed=2"))
     less = OmegaConf.create({"resume": str(finished), "budget": {"clips": 6}})
-    with pytest.raises(
-        ZooError, match=r"^budget.clips=6, but this training has already seen 8 clips.* budget.clips=16"
-    ):
+    with pytest.raises(ZooError, match=r"^budget.clips=6, but .* has already seen 8 clips.* budget.clips=16"):
         session.run_training(less, finished, (*done, "budget.clips=6"))
     assert read_outcome(finished)["finished"]
 

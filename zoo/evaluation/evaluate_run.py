@@ -99,7 +99,7 @@ def evaluate_run(settings: EvaluateSettings, named: NamedProtocol | None = None)
     folder = find_checkpoint(str(settings.run)).parent.resolve()
     values = {each.protocol.key(name): value for each in results for name, value in each.metrics.items()}
     plots = {each.protocol.key("curves"): each.plot for each in results if each.plot}
-    log_evaluation(folder, read_config(folder).get("logger", {}).get("project"), model.clips_seen, values, plots)
+    log_evaluation(folder, read_config(folder).get("logger", {}), model.clips_seen, values, plots)
     return results
 
 

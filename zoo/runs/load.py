@@ -91,4 +91,4 @@ def data_config(path: str, root: str | None = None) -> DataConfig:
         return parsed
     if not hasattr(parsed, "root"):
         raise ZooError(f"data.root={root}, but the clips of {parsed.name} are drawn, not read. Leave it out.")
-    return replace(parsed, root=root)
+    return replace(parsed, **{"root": root})

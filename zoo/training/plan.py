@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,7 @@ class Plan:
         settings["budget"]["clips"], settings["evaluation"]["clips"] = self.budget, self.evaluation_clips
         settings["evaluation"]["context"] = evaluation_context(self.settings)
         settings["callbacks"]["monitor"] = self.monitor
+        settings["logger"]["project"] = self.settings.logger.project or os.environ.get("WANDB_PROJECT") or "zoo"
         settings["resume"], settings["overwrite"] = None, False
         del settings["slots"]  # a setting of sweeps, not of their runs
         return settings | {"data": asdict(self.data), "model": asdict(MODELS.config(settings["model"]))}
@@ -109,7 +111,8 @@ class Plan:
 def located(data: DataConfig) -> DataConfig:
     """The data settings with absolute paths, so that a run finds its data from any folder."""
     typed = {name: getattr(data, name, None) for name in ("root", "flow_weights")}
-    return replace(data, **{name: str(Path(path).expanduser().absolute()) for name, path in typed.items() if path})
+    absolute: dict[str, Any] = {name: str(Path(path).expanduser().absolute()) for name, path in typed.items() if path}
+    return replace(data, **absolute)
 
 
 def plan(config: DictConfig) -> Plan:

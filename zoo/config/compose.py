@@ -113,17 +113,20 @@ def _share_store(store: ConfigStore, memo: dict[int, Any]) -> ConfigStore:
     return store
 
 
-def hydra_command(name: str, sweep: Sweep | None = None) -> Callable[[Callable[[DictConfig], Any]], Callable[[], Any]]:
+def hydra_command(
+    name: str, sweep: Sweep | None = None, prepare: Callable[[Sequence[str]], list[str]] = list
+) -> Callable[[Callable[[DictConfig], Any]], Callable[[], Any]]:
     """Decorator that turns ``main(config)`` into a command with settings from ``conf/<name>.yaml``.
 
-    sweep: `zoo.sweep.command.run_sweep` for a command that supports ``-m``.
+    sweep: `zoo.sweep.command.run_sweep` for a command that supports ``-m``. prepare: adds overrides that follow from
+    the arguments.
     """
 
     def decorate(main: Callable[[DictConfig], Any]) -> Callable[[], Any]:
         @command
         @functools.wraps(main)
         def run() -> Any:
-            sys.argv[1:] = quote_words(sys.argv[1:])
+            sys.argv[1:] = prepare(quote_words(sys.argv[1:]))
             os.environ["HYDRA_FULL_ERROR"] = "1"  # raise errors instead of printing them and exiting
             errors: list[ZooError] = []
             task = _collect_errors(main, errors)

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
+from zoo.cli import python_command
 from zoo.errors import FULL_DISK, ZooError
 from zoo.runs.files import LAST, checkpoint_exists
 
@@ -21,6 +22,9 @@ LOST_LOADER = (
 )
 LOST_PROCESSES = {
     "DataLoader worker": LOST_LOADER,
+    "DataLoader timed out": (
+        "No batch came from the data loading processes: {}. One may hang on a slow or lost disk. Try: data.workers=0."
+    ),
     "Connection closed by peer": "Another process of this training died: {}. Its own error message is above.",
     "Connection reset by peer": "Another process of this training died: {}. Its own error message is above.",
 }
@@ -60,4 +64,4 @@ def _comes_from_a_connection(problem: EOFError) -> bool:
 def resume_hint(run: Path) -> str:
     """State whether a checkpoint was saved, and the command that resumes the training."""
     saved = "The last checkpoint is intact" if checkpoint_exists(run / LAST) else "No checkpoint was saved yet"
-    return f"{saved}. When this is fixed, resume: python -m zoo.train resume={run}"
+    return f"{saved}. When this is fixed, resume: {python_command('zoo.train', f'resume={run}')}"

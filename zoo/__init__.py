@@ -96,9 +96,10 @@ def fit(*overrides: str) -> "FinishedRun":
     Raises ZooError for settings that do not fit each other, before anything is trained.
     """
     from zoo.config.compose import compose_run
+    from zoo.training.resume import with_data_of_run
     from zoo.training.session import run_training
 
-    config, folder = compose_run("train", overrides)
+    config, folder = compose_run("train", with_data_of_run(overrides))
     return run_training(config, folder, overrides)
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 import importlib
 import logging
+import os
+import shlex
+import signal
 import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterable
+from io import TextIOWrapper
 from types import TracebackType
 from typing import Any, TextIO
 
@@ -17,7 +22,7 @@ from hydra.errors import ConfigCompositionException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
-from zoo.errors import ZooError, joined, suggest
+from zoo.errors import FULL_DISK, ZooError, joined, suggest
 from zoo.io.printable import printable
 
 ENGINES = {
@@ -30,16 +35,34 @@ ENGINES = {
 
 
 def command(main: Callable[[], Any]) -> Callable[[], Any]:
-    """Turn ``main`` into a command: a ZooError is printed and exits with 1, other exceptions keep their trace."""
+    """Turn ``main`` into a command: a ZooError or a full disk is printed and exits with 1, other exceptions keep their
+    trace."""
 
     @functools.wraps(main)
     def run() -> Any:
         log_to_terminal()
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a terminal may not show every character
         try:
-            return main()
+            result = main()
+            sys.stdout.flush()
         except ZooError as error:
             say(f"\n{error}", file=sys.stderr)
             sys.exit(1)
+        except OSError as problem:
+            if problem.errno not in FULL_DISK:
+                raise
+            where = problem.filename or "A file"
+            say(
+                f"\n{where} could not be written: {problem.strerror}. Make room, or choose another disk.",
+                file=sys.stderr,
+            )
+            sys.exit(1)
+        except BrokenPipeError:  # what reads the output, such as `head`, has ended
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at exit
+            sys.exit(128 + signal.SIGPIPE)
+        return result
 
     return run
 
@@ -49,7 +72,8 @@ class TerminalHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one message."""
-        say(self.format(record), file=sys.stderr if record.levelno >= logging.WARNING else sys.stdout)
+        with contextlib.suppress(OSError):  # a terminal or a pipe that was closed ends no training
+            say(self.format(record), file=sys.stderr if record.levelno >= logging.WARNING else sys.stdout)
 
 
 def say(text: object = "", end: str = "\n", file: TextIO | None = None) -> None:
@@ -94,6 +118,11 @@ def hush_libraries() -> None:
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     for message in HARMLESS:
         warnings.filterwarnings("ignore", message=message)
+
+
+def python_command(module: str, *words: str) -> str:
+    """A command to print for copying, quoted for a shell: ``python -m zoo.sample 'run=My Drive/run'``."""
+    return shlex.join(["python", "-m", module, *words])
 
 
 def import_lightning() -> None:

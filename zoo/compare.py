@@ -57,9 +57,13 @@ def compare(runs: Sequence[str], out: Path, project: str | None = None, publishe
         if not comparison.published:
             notes.append(f"No published values are known on the data sets of these runs. All: zoo compare {PUBLISHED}")
     out.mkdir(parents=True, exist_ok=True)
-    write_text(out / "table.md", to_markdown(comparison) + published_to_markdown(comparison.published))
-    write_text(out / "table.csv", to_csv(comparison))
-    write_text(out / "curves.csv", curves_to_csv(comparison))
+    texts = {
+        "table.md": to_markdown(comparison) + published_to_markdown(comparison.published),
+        "table.csv": to_csv(comparison),
+        "curves.csv": curves_to_csv(comparison),
+    }
+    for name, text in texts.items():  # names of files that are no text are shown by the numbers of their bytes
+        write_text(out / name, text.encode(errors="backslashreplace").decode())
     console = Console()
     for table in terminal_tables(comparison):
         console.print(table)

@@ -441,7 +441,14 @@ def half_width(values: Sequence[float]) -> float | None:
         return None
     if not all(map(math.isfinite, values)):
         return math.nan
-    return float(student.ppf(0.5 + CONFIDENCE / 2, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
+    scale = _scale(values)
+    spread = stdev(value / scale for value in values)
+    return float(student.ppf(0.5 + CONFIDENCE / 2, len(values) - 1)) * spread / math.sqrt(len(values)) * scale
+
+
+def _scale(values: Sequence[float]) -> float:
+    """A power of two near the largest number: divided by it, numbers have squares that are floats."""
+    return 2.0 ** min(max(math.frexp(max(map(abs, values)))[1], -1000), 1000)
 
 
 def significantly_better(values: Sequence[float], other: Sequence[float], better: str) -> bool:
@@ -451,9 +458,12 @@ def significantly_better(values: Sequence[float], other: Sequence[float], better
     """
     if min(len(values), len(other)) < 2 or not all(map(math.isfinite, [*values, *other])):
         return False
+    scale = _scale([*values, *other])
+    values, other = [value / scale for value in values], [value / scale for value in other]
     gain = (mean(values) - mean(other)) * (1 if better == "max" else -1)
     a, b = (stdev(each) ** 2 / len(each) for each in (values, other))
     if a + b == 0:
         return gain > 0
-    freedom = (a + b) ** 2 / (a**2 / (len(values) - 1) + b**2 / (len(other) - 1))
+    share = a / (a + b)
+    freedom = 1 / (share**2 / (len(values) - 1) + (1 - share) ** 2 / (len(other) - 1))
     return gain > float(student.ppf(0.5 + CONFIDENCE / 2, freedom)) * math.sqrt(a + b)

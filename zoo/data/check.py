@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 import cv2
 import numpy as np
@@ -56,17 +56,24 @@ def main(arguments: Sequence[str]) -> Path:
 
 
 def parse_settings(config_class: type[Any], arguments: Sequence[str], command: str) -> tuple[Any, Path]:
-    """Parse ``key=value`` arguments to the settings of a data set and the file for the contact sheet."""
+    """Parse ``key=value`` arguments to the settings of a data set and the file for the contact sheet.
+
+    Values of settings that are texts, such as paths, arrive as they are; the others are read as YAML.
+    """
     for word in arguments:
         if "=" not in word:
             raise ZooError(f"`{word}` is not key=value.    Try: {command} root={word}")
     sheet = [word.partition("=")[2] for word in arguments if word.startswith("sheet=")]
     words = [word.removeprefix("data.") for word in arguments if not word.startswith("sheet=")]
+    schema = OmegaConf.structured(config_class)
+    texts = {name for name, kind in get_type_hints(config_class).items() if kind in (str, str | None)}
+    paths = dict(word.split("=", 1) for word in words if word.partition("=")[0] in texts and not word.endswith("=null"))
+    others = [word for word in words if word.partition("=")[0] not in paths]
     try:
-        typed = OmegaConf.merge(OmegaConf.structured(config_class), OmegaConf.from_dotlist(words))
+        typed = OmegaConf.merge(schema, OmegaConf.from_dotlist(others), paths)
     except OmegaConfBaseException as problem:
         raise ZooError(explain(problem)) from problem
-    return OmegaConf.to_object(typed), Path(sheet[0] if sheet else CheckSettings.sheet)
+    return OmegaConf.to_object(typed), Path(sheet[0] if sheet else CheckSettings.sheet).expanduser()
 
 
 def spread_evenly(items: Sequence[T], count: int) -> list[T]:

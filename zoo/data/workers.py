@@ -23,7 +23,7 @@ def init_worker(worker: int) -> None:
     Training needs the other cores, and the training process alone handles signals.
     """
     Thread(target=exit_with_parent, args=(os.getppid(),), daemon=True).start()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(1)
     try:

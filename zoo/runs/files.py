@@ -16,6 +16,8 @@ CHECKPOINTS = (LAST, BEST)
 RESULTS = "results.jsonl"
 METRICS = "metrics.csv"
 OUTCOME = "outcome.json"
+DATA = "data.json"
+"""Record of the files that the data was made of."""
 CLIPS, INDEX = "clips", "index.json"
 """Folder with the evaluation clips of the latest validation round, one folder a clip, and the index in it: clip key ->
 kind -> video file."""

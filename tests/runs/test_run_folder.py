@@ -256,6 +256,13 @@ def test_a_restarted_job_finds_its_folder(monkeypatch):
     assert start_label() == "slurm17.2"
 
 
+def test_two_starts_in_one_second_have_two_folders(monkeypatch):
+    for name in ("SLURM_STEP_ID", "TORCHELASTIC_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("time.strftime", lambda form: "20260101-120000")
+    assert len({run_folder(None, "runs/new") for _ in range(5)}) > 1
+
+
 def test_processes_of_torchrun_agree_on_a_folder(tmp_path):
     """The second process starts a second later."""
     script = (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -17,10 +18,12 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from zoo.cli import command, explain
-from zoo.data.decode import RGBFrame
-from zoo.data.sets.folder.catalogue import Catalogue, open_catalogue
+from zoo.data.decode import RGBFrame, read_image
+from zoo.data.sequences.copies import describe_copies
+from zoo.data.sets.folder.catalogue import MAX_LISTED, Catalogue, label_names, open_catalogue
 from zoo.data.sets.folder.config import FolderConfig
 from zoo.data.sets.folder.footage import FolderVideo, stored_frames
 from zoo.data.sets.folder.statistics import CONSECUTIVE_FRAMES, SPREAD_FRAMES, Statistics, compute_statistics
@@ -43,15 +46,51 @@ def main(arguments: Sequence[str]) -> Path:
     """Check a folder; returns the path of the contact sheet. Raises ZooError if the folder is unusable."""
     config, sheet = parse_settings(FolderConfig, arguments, "python -m zoo.data.check")
     catalogue = open_catalogue(config)
-    videos = spread_evenly(catalogue.videos, MAX_ROWS)
+    problems = find_problems(catalogue)
+    videos = spread_evenly([each for each in catalogue.videos if each.name not in problems], MAX_ROWS)
     rows, found = [], []
     for video in videos:
         frames, run = _read_frames(video)
         rows.append(_make_row([cover(frame, config.height, catalogue.width) for frame in frames], config))
         found.append(compute_statistics(frames, run))
-    write_sheet(sheet, rows, config.channels)
-    _print_report(catalogue, videos, found, sheet)
+    if rows:
+        write_sheet(sheet, rows, config.channels)
+    _print_report(catalogue, videos, found, sheet if rows else None)
+    if problems:
+        listed = [message for messages in problems.values() for message in messages]
+        more = [f"... and {len(listed) - MAX_LISTED} more"] if len(listed) > MAX_LISTED else []
+        lead = f"{len(problems)} of {len(catalogue.videos)} videos have problems:"
+        raise ZooError("\n  ".join([lead, *listed[:MAX_LISTED], *more]))
     return sheet
+
+
+def find_problems(catalogue: Catalogue) -> dict[str, list[str]]:
+    """Read every image of folders of frames, and every map: name of a video -> what is wrong with it.
+
+    Of a video file only frames of the table are decoded.
+    """
+    with ThreadPoolExecutor() as pool:
+        found = pool.map(lambda video: _problems_of(video, len(label_names(catalogue.config))), catalogue.videos)
+        return {video.name: problems for video, problems in zip(catalogue.videos, found, strict=True) if problems}
+
+
+def _problems_of(video: FolderVideo, classes: int) -> list[str]:
+    problems = []
+    for path in video.files if video.path.is_dir() else ():
+        try:
+            read_image(path)
+        except ZooError as problem:
+            problems.append(str(problem))
+    for kind, maps in video.maps.items():
+        for number, path in enumerate(maps.files):
+            try:
+                (ids,) = video.read(kind, np.array([number]))
+            except ZooError as problem:
+                problems.append(str(problem))
+                continue
+            if kind == "labels" and ids.max() >= classes:
+                problems.append(f"{path} contains the label {ids.max()}, but {classes} classes were given.")
+    return problems
 
 
 def parse_settings(config_class: type[Any], arguments: Sequence[str], command: str) -> tuple[Any, Path]:
@@ -115,10 +154,10 @@ def write_sheet(path: Path, rows: Sequence[RGBFrame], channels: int) -> None:
 
 
 def _print_report(
-    catalogue: Catalogue, videos: Sequence[FolderVideo], found: Sequence[Statistics], sheet: Path
+    catalogue: Catalogue, videos: Sequence[FolderVideo], found: Sequence[Statistics], sheet: Path | None
 ) -> None:
     console = Console()
-    table = Table(title=f"{len(videos)} of {len(catalogue.videos)} videos in {catalogue.root}")
+    table = Table(title=Text(f"{len(videos)} of {len(catalogue.videos)} videos in {catalogue.root}"))
     for heading in (
         "row",
         "video",
@@ -134,7 +173,7 @@ def _print_report(
     for row, (video, stats) in enumerate(zip(videos, found, strict=True), start=1):
         info = video.info
         table.add_row(
-            *(str(row), video.name, str(info.frames), f"{info.fps:.4g}", f"{info.frames / info.fps:.1f}"),
+            *(str(row), Text(video.name), str(info.frames), f"{info.fps:.4g}", f"{info.frames / info.fps:.1f}"),
             *(f"{info.width}x{info.height}", f"{stats.lowest} to {stats.highest} ({stats.mean:.0f})"),
             *(str(video.length // catalogue.config.frames), "; ".join(stats.possible_problems())),
         )
@@ -146,11 +185,26 @@ def _print_report(
         f"{spec.width}x{spec.height} (width x height), "
         f"{spec.fps:g} fps, with {', '.join(spec.fields)}.",
         *catalogue.skipped,
-        f"Contact sheet: {sheet.resolve()}",
+        *describe_copies(catalogue.copies),
+        *_describe_pixels(catalogue),
+        *catalogue.others,
+        *([f"Contact sheet: {sheet.resolve()}"] if sheet else []),
         sep="\n",
         markup=False,
         highlight=False,
     )
+
+
+def _describe_pixels(catalogue: Catalogue) -> list[str]:
+    """Sentence about videos whose pixels are not square, if there are any."""
+    wide = [video for video in catalogue.videos if video.info.pixel != 1]
+    if not wide:
+        return []
+    info = wide[0].info
+    return [
+        f"{len(wide)} videos have pixels that are not square, e.g. {wide[0].name}, {info.pixel:g} times as wide as "
+        f"high. Their frames are scaled to square pixels, here to {info.width}x{info.height}."
+    ]
 
 
 @command

@@ -17,6 +17,7 @@ from types import ModuleType
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from zoo.card import MODELS
@@ -117,9 +118,9 @@ def _join_frames(video: RGBFrame) -> RGBFrame:
 
 def _print_survey(survey: Survey, shown: Sequence[Segment] = ()) -> None:
     _print_lines(survey.title)
-    table = Table(*survey.headings, box=None)
+    table = Table(*map(escape, survey.headings), box=None)
     for row in survey.rows:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     Console().print(table)
     rows = [f"  {number}: {segment.footage.video.name}" for number, segment in enumerate(shown, start=1)]
     _print_lines(*survey.notes, *(["On the contact sheet:"] if rows else []), *rows)

@@ -63,7 +63,7 @@ def print_summary(sweep: Path, session: str) -> int:
     for folder, record in jobs.items():
         own = Text(" ".join(override for override in record.overrides if override not in shared))
         state = STATE_NAMES.get(record.state, record.state)
-        table.add_row(folder.name, own, state, Text(record.sentence or describe_objective(folder)))
+        table.add_row(Text(folder.name), own, state, Text(record.sentence or describe_objective(folder)))
     shown = sweep.relative_to(Path.cwd()) if sweep.is_relative_to(Path.cwd()) else sweep
     states = (DONE, SKIPPED, *WITHOUT_RESULT)
     counts = {state: sum(record.state == state for record in jobs.values()) for state in states}

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from zoo.data.base import DATA_SETS, build_set
 from zoo.data.decode import VideoWriter, probe, read_frames, read_ids, read_image
 from zoo.data.frame_index import IndexCache, Packet, build_index
 from zoo.data.orientation import EXIF_ORIENTATIONS, UPRIGHT, from_matrix, from_rotation
 from zoo.data.sets.cityscapes.find import read_labels
 from zoo.errors import ZooError
+from zoo.types import IGNORED
 
 CORNERS = np.kron(np.array([[10, 90], [170, 250]], np.uint8), np.ones((16, 24), np.uint8))[..., None].repeat(3, axis=2)
 """An image of four grey levels, (32, 48, 3)."""
@@ -201,3 +203,18 @@ def test_a_video_that_cannot_be_written_is_an_error(tmp_path):
     for path in (tmp_path / "notes" / "v.mp4", tmp_path / f"{'x' * 250}.mp4"):
         with pytest.raises(ZooError, match=r"cannot be written"), VideoWriter(path, 25):
             pass
+
+
+def test_ignored_ids_are_no_class(tmp_path):
+    for kind, value in (("A", 255), ("B", 9)):
+        for n in range(4):
+            path = tmp_path / f"train_{kind}" / "s" / f"{n}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            image = np.full((16, 16), 1 if kind == "A" else value, np.uint8)
+            image[:8] = value
+            Image.fromarray(image).save(path)
+    settings = {"name": "paired", "root": str(tmp_path), "label_count": 2, "frames": 2, "height": 16, "flow": "none"}
+    clips = build_set(DATA_SETS.config(settings | {"ignore": [255]}), "train", frozenset({"labels"}), 0)
+    assert clips.clip(0, 0, 2)["labels"].unique().tolist() == [IGNORED, 1]
+    with pytest.raises(ZooError, match=r"data.ignore=\[255\]"):
+        build_set(DATA_SETS.config(settings), "train", frozenset({"labels"}), 0).clip(0, 0, 2)

@@ -70,11 +70,12 @@ def find_problems(catalogue: Catalogue) -> dict[str, list[str]]:
     Of a video file only frames of the table are decoded.
     """
     with ThreadPoolExecutor() as pool:
-        found = pool.map(lambda video: _problems_of(video, len(label_names(catalogue.config))), catalogue.videos)
+        classes, ignore = len(label_names(catalogue.config)), catalogue.config.ignore
+        found = pool.map(lambda video: _problems_of(video, classes, ignore), catalogue.videos)
         return {video.name: problems for video, problems in zip(catalogue.videos, found, strict=True) if problems}
 
 
-def _problems_of(video: FolderVideo, classes: int) -> list[str]:
+def _problems_of(video: FolderVideo, classes: int, ignore: Sequence[int]) -> list[str]:
     problems = []
     for path in video.files if video.path.is_dir() else ():
         try:
@@ -88,7 +89,8 @@ def _problems_of(video: FolderVideo, classes: int) -> list[str]:
             except ZooError as problem:
                 problems.append(str(problem))
                 continue
-            if kind == "labels" and ids.max() >= classes:
+            ids = ids[~np.isin(ids, ignore)] if kind == "labels" else ids
+            if kind == "labels" and ids.max(initial=0) >= classes:
                 problems.append(f"{path} contains the label {ids.max()}, but {classes} classes were given.")
     return problems
 

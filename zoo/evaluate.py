@@ -14,6 +14,7 @@ from zoo.config.compose import hydra_command
 from zoo.errors import ZooError
 from zoo.evaluation.named_protocols import apply_protocol
 from zoo.fields.ranges import check_ranges
+from zoo.io.printable import table_cell
 from zoo.settings import EvaluateSettings
 
 if TYPE_CHECKING:
@@ -50,7 +51,6 @@ def evaluate(settings: EvaluateSettings) -> list[EvaluationResult]:
 def show(results: list[EvaluationResult]) -> None:
     """Print a table per protocol, with the values of the samples and of the real clips."""
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     from zoo.evaluation.catalogue import better
@@ -59,22 +59,22 @@ def show(results: list[EvaluationResult]) -> None:
     arrows = {"min": "↓", "max": "↑", "": " "}
     for result in results:
         title = f"{result.protocol.split}/…@{result.protocol.slug}, given: {result.given}"
-        table = Table("metric", "", title=escape(title), title_justify="left")
+        table = Table("metric", "", title=table_cell(title), title_justify="left")
         table.add_column("samples", justify="right")
         table.add_column("real clips", justify="right")
         for trivial in result.baselines:
-            table.add_column(escape(trivial), justify="right", style="dim")
+            table.add_column(table_cell(trivial), justify="right", style="dim")
         for name, value in result.metrics.items():
             if not name.startswith("real/"):
                 real = result.metrics.get(f"real/{name}")
                 shown = [value, real, *(values.get(name) for values in result.baselines.values())]
                 table.add_row(
-                    escape(name), arrows[better(name)], *("" if each is None else f"{each:.4f}" for each in shown)
+                    table_cell(name), arrows[better(name)], *("" if each is None else f"{each:.4f}" for each in shown)
                 )
         Console().print(table)
     for given, standing in standings(results).items():
         if str(standing):
-            Console().print(f"given {given}: {standing}", markup=False)
+            Console().print(table_cell(f"given {given}: {standing}"))
 
 
 @hydra_command("evaluate")

@@ -76,8 +76,18 @@ def prepare_hydra() -> None:
         store.store(group="schema/model", name=entry.card.name, node=model_schema(entry.config))
     for data_set in DATA_SETS.entries():
         store.store(group="schema/data", name=data_set.card.name, node=data_set.config)
+    leave_out_plugins_of_current_folder()
     if PluginConf not in Plugins.instance().discover(SearchPathPlugin):
         Plugins.instance().register(PluginConf)
+
+
+def leave_out_plugins_of_current_folder() -> None:
+    """Hide ``hydra_plugins`` of the current folder, which may be a download, from Hydra. That of a checkout stays."""
+    import hydra_plugins
+
+    here = Path.cwd().resolve() / "hydra_plugins"
+    if here.parent != conf_dir().parent:
+        hydra_plugins.__path__ = [path for path in hydra_plugins.__path__ if Path(path).resolve() != here]
 
 
 def model_schema(config: type[ModelConfig]) -> DictConfig:
@@ -103,17 +113,20 @@ def _share_store(store: ConfigStore, memo: dict[int, Any]) -> ConfigStore:
     return store
 
 
-def hydra_command(name: str, sweep: Sweep | None = None) -> Callable[[Callable[[DictConfig], Any]], Callable[[], Any]]:
+def hydra_command(
+    name: str, sweep: Sweep | None = None, prepare: Callable[[Sequence[str]], list[str]] = list
+) -> Callable[[Callable[[DictConfig], Any]], Callable[[], Any]]:
     """Decorator that turns ``main(config)`` into a command with settings from ``conf/<name>.yaml``.
 
-    sweep: `zoo.sweep.command.run_sweep` for a command that supports ``-m``.
+    sweep: `zoo.sweep.command.run_sweep` for a command that supports ``-m``. prepare: adds overrides that follow from
+    the arguments.
     """
 
     def decorate(main: Callable[[DictConfig], Any]) -> Callable[[], Any]:
         @command
         @functools.wraps(main)
         def run() -> Any:
-            sys.argv[1:] = quote_words(sys.argv[1:])
+            sys.argv[1:] = prepare(quote_words(sys.argv[1:]))
             os.environ["HYDRA_FULL_ERROR"] = "1"  # raise errors instead of printing them and exiting
             errors: list[ZooError] = []
             task = _collect_errors(main, errors)

@@ -18,7 +18,6 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from zoo.cli import command, explain
 from zoo.data.decode import RGBFrame, read_image
@@ -32,6 +31,7 @@ from zoo.errors import ZooError
 from zoo.help.commands import COMMANDS
 from zoo.help.text import Section, asks_for_help, data_set_section, settings_of, show_help
 from zoo.io.atomic import write_atomically
+from zoo.io.printable import printable, table_cell
 from zoo.settings import CheckSettings
 
 T = TypeVar("T")
@@ -159,7 +159,7 @@ def _print_report(
     catalogue: Catalogue, videos: Sequence[FolderVideo], found: Sequence[Statistics], sheet: Path | None
 ) -> None:
     console = Console()
-    table = Table(title=Text(f"{len(videos)} of {len(catalogue.videos)} videos in {catalogue.root}"))
+    table = Table(title=table_cell(f"{len(videos)} of {len(catalogue.videos)} videos in {catalogue.root}"))
     for heading in (
         "row",
         "video",
@@ -175,7 +175,7 @@ def _print_report(
     for row, (video, stats) in enumerate(zip(videos, found, strict=True), start=1):
         info = video.info
         table.add_row(
-            *(str(row), Text(video.name), str(info.frames), f"{info.fps:.4g}", f"{info.frames / info.fps:.1f}"),
+            *(str(row), table_cell(video.name), str(info.frames), f"{info.fps:.4g}", f"{info.frames / info.fps:.1f}"),
             *(f"{info.width}x{info.height}", f"{stats.lowest} to {stats.highest} ({stats.mean:.0f})"),
             *(str(video.length // catalogue.config.frames), "; ".join(stats.possible_problems())),
         )
@@ -186,11 +186,11 @@ def _print_report(
         f"{clips} {'grey ' if spec.channels == 1 else ''}clips of {spec.frames} frames, "
         f"{spec.width}x{spec.height} (width x height), "
         f"{spec.fps:g} fps, with {', '.join(spec.fields)}.",
-        *catalogue.skipped,
-        *describe_copies(catalogue.copies),
-        *_describe_pixels(catalogue),
-        *catalogue.others,
-        *([f"Contact sheet: {sheet.resolve()}"] if sheet else []),
+        *map(printable, catalogue.skipped),
+        *map(printable, describe_copies(catalogue.copies)),
+        *map(printable, _describe_pixels(catalogue)),
+        *map(printable, catalogue.others),
+        *([printable(f"Contact sheet: {sheet.resolve()}")] if sheet else []),
         sep="\n",
         markup=False,
         highlight=False,

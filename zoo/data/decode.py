@@ -42,7 +42,9 @@ from zoo.data.orientation import (
     image_orientation,
     png_grey_bits,
 )
+from zoo.data.png_chunks import check_png
 from zoo.errors import ZooError, joined
+from zoo.io.bounded import check_is_file
 
 RGBFrame = NDArray[np.uint8]
 
@@ -64,6 +66,10 @@ FFMPEG_OPTIONS = {
     "protocol_whitelist": "file",
 }
 """Options of FFmpeg for every file."""
+
+X264 = {"preset": "medium", "threads": "1", "x264-params": "mbtree=0"}
+"""Options of the encoder under which the same frames give the same bytes: the macroblock tree reads memory that nobody
+has set, and the number of threads, by default that of the machine's cores, changes the bytes."""
 
 MAX_OPEN_FILES = 16
 """Number of files that stay open: to open one takes as long as to decode five small frames, longer for long videos."""
@@ -95,23 +101,27 @@ def probe(path: Path) -> VideoInfo:
 
     Raises ZooError, naming the file, if it is empty, truncated or not a video.
     """
-    height, width, _ = read_frames(path, [0])[0].shape
-    with _open_container(path) as (_, stream):
-        pixel = _pixel_aspect(stream)
-    return VideoInfo(len(_get_index(path).stamps), frame_rate(path), height, width, round(pixel, 4))
+    with _name_file_in_errors(path):
+        height, width, _ = read_frames(path, [0])[0].shape
+        with _open_container(path) as (_, stream):
+            pixel = _pixel_aspect(stream)
+        return VideoInfo(len(_get_index(path).stamps), frame_rate(path), height, width, round(pixel, 4))
 
 
 def frame_rate(path: Path) -> float:
     """Frames per second: the mean rate, or the nominal one if that is within 1 % of it. Decodes nothing."""
     index = _get_index(path)
-    seconds = index.clock
-    fps = float((len(seconds) - 1) / seconds[-1]) if seconds[-1] > 0 else index.rate
-    return index.rate if abs(fps / index.rate - 1) < 0.01 else fps  # containers round times; mkv to a millisecond
+    with _name_file_in_errors(path):
+        seconds = index.clock
+        fps = float((len(seconds) - 1) / seconds[-1]) if seconds[-1] > 0 else index.rate
+        # containers round times; mkv to a millisecond
+        return index.rate if abs(fps / index.rate - 1) < 0.01 else fps
 
 
 def frame_times(path: Path) -> NDArray[np.float64]:
     """Presentation times in seconds since the first frame, (T,)."""
-    return _get_index(path).clock
+    with _name_file_in_errors(path):
+        return _get_index(path).clock
 
 
 def keyframe_before(path: Path, number: int) -> int:
@@ -123,7 +133,10 @@ def keyframe_before(path: Path, number: int) -> int:
 def read_frames(path: Path, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
     """Read frames by ascending number, which may repeat: (T, H, W, 3). Decodes no more than necessary. Raises ZooError
     past the end."""
-    return np.stack(list(iter_frames(path, indices)))
+    frames = list(iter_frames(path, indices))
+    if len({frame.shape for frame in frames}) > 1:
+        raise ZooError(f"{path} cannot be read: its frames change their size. Re-encode the file.")
+    return np.stack(frames)
 
 
 def iter_frames(path: Path, indices: Sequence[int] | NDArray[np.int64]) -> Iterator[RGBFrame]:
@@ -133,8 +146,9 @@ def iter_frames(path: Path, indices: Sequence[int] | NDArray[np.int64]) -> Itera
     assert (np.diff(wanted) >= 0).all(), "frame numbers must ascend"
     if wanted[0] < 0 or wanted[-1] >= len(index.stamps):
         raise ZooError(f"{path} has frames 0 to {len(index.stamps) - 1}; frame {wanted[-1]} was requested.")
-    for run in _split_into_runs(index, wanted):
-        yield from _decode_run(path, index, run)
+    with _name_file_in_errors(path):
+        for run in _split_into_runs(index, wanted):
+            yield from _decode_run(path, index, run)
 
 
 def _split_into_runs(index: FrameIndex, wanted: NDArray[np.int64]) -> list[NDArray[np.int64]]:
@@ -218,6 +232,7 @@ def _get_index(path: Path) -> FrameIndex:
         stat = path.stat()
     except OSError as problem:
         raise ZooError(f"{path} cannot be opened: {problem.strerror}.") from problem
+    check_is_file(path)
     if stat.st_size == 0:
         raise ZooError(f"{path} is empty (0 bytes).")
     return _indices.get((path, stat.st_size, stat.st_mtime_ns), lambda: _read_index(path))
@@ -225,7 +240,8 @@ def _get_index(path: Path) -> FrameIndex:
 
 def _read_index(path: Path) -> FrameIndex:
     """Read all packets."""
-    check_claimed_frames(path)
+    with _name_file_in_errors(path):
+        check_claimed_frames(path)
     with _open_container(path) as (container, stream):
         packets, damaged = [], 0  # not the packets themselves, which take as much memory as the file
         for packet in container.demux(stream):
@@ -254,17 +270,18 @@ def _read_index(path: Path) -> FrameIndex:
 @contextmanager
 def _open_container(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a file and its first video stream. FFmpeg's errors become ZooErrors that name the file."""
-    with _name_file_in_errors(path), av.open(_address(path), options=FFMPEG_OPTIONS) as container:
+    with _name_file_in_errors(path), _open(path) as container:
         yield container, _video_stream(path, container)
 
 
 @contextmanager
 def _reuse_container(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Like `_open_container`, at an arbitrary position: the file stays open for the next reader in this process."""
-    stat = path.stat()
-    name = (os.getpid(), path, stat.st_size, stat.st_mtime_ns)  # a forked process shares file positions with its parent
     with _name_file_in_errors(path):
-        container = _open_files.pop(name, None) or av.open(_address(path), options=FFMPEG_OPTIONS)
+        stat = path.stat()
+        # a forked process shares file positions with its parent
+        name = (os.getpid(), path, stat.st_size, stat.st_mtime_ns)
+        container = _open_files.pop(name, None) or _open(path)
         try:
             yield container, _video_stream(path, container)
         except GeneratorExit:  # the caller has all its frames
@@ -279,11 +296,26 @@ def _reuse_container(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]
 
 @contextmanager
 def _name_file_in_errors(path: Path) -> Iterator[None]:
-    """Turn FFmpeg's errors into ZooErrors that name the file."""
+    """Turn all errors into ZooErrors that name the file: a damaged one makes PyAV raise errors of any type.
+
+    Raises ZooError for what FFmpeg may not open at all.
+    """
+    check_is_file(path)
     try:
+        check_png(path)
         yield
+    except (ZooError, AssertionError):
+        raise
     except av.error.FFmpegError as problem:
         raise _unreadable(path, f"{problem.strerror or problem}. Copy it again, or re-encode it") from problem
+    except Exception as problem:
+        reason = (str(problem).strip() or type(problem).__name__).splitlines()[0][:200].rstrip(".")
+        raise _unreadable(path, f"it is damaged, or no video or image ({reason})") from problem
+
+
+def _open(path: Path) -> InputContainer:
+    """Open a file with FFMPEG_OPTIONS. Titles and the like may have any encoding; nothing reads them."""
+    return av.open(_address(path), options=FFMPEG_OPTIONS, metadata_errors="replace")
 
 
 def _unreadable(path: Path, reason: str) -> ZooError:
@@ -304,6 +336,8 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     stream = _shown_stream(container)
     if stream is None:
         raise _unreadable(path, "it contains no video stream")
+    if stream.codec_context is None:
+        raise ZooError(f"{path} cannot be read: FFmpeg does not know its codec. Re-encode the file, or leave it out.")
     if not stream.width:
         raise _unreadable(path, "it contains no image. Copy or download it again")
     if not 0 < stream.width * stream.height * max(1.0, _pixel_aspect(stream)) <= MAX_PIXELS:
@@ -452,7 +486,7 @@ class VideoWriter:
         self._container.mux(self._stream.encode(picture))
 
     def _open_stream(self, height: int, width: int) -> VideoStream:
-        stream: Any = self._container.add_stream("libx264", rate=self.fps, options={"crf": str(self.crf)})
+        stream: Any = self._container.add_stream("libx264", rate=self.fps, options={"crf": str(self.crf), **X264})
         stream.height, stream.width = height + height % 2, width + width % 2
         stream.pix_fmt = "yuv420p"
         context = stream.codec_context

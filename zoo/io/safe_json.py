@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import ZooError
+from zoo.io.bounded import check_is_file
 
 MAX_BYTES = 1 << 22
 """Largest size of a small file; a training writes a few thousand bytes."""
@@ -17,6 +18,7 @@ def read_json(file: Path, remedy: str, max_bytes: int = MAX_BYTES) -> dict[str, 
 
     Raises ZooError for a file that cannot be read, is larger than ``max_bytes``, or holds anything but one JSON object.
     """
+    check_is_file(file)
     try:
         with file.open("rb") as opened:
             data = opened.read(max_bytes + 1)

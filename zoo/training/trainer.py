@@ -68,7 +68,7 @@ def train(plan: Plan, run: Path, start: ResumePoint | None = None) -> dict[str, 
     if is_main_process():
         if start:
             check_same_data(run, plan.data, start.accepts_changed_data)
-            note_resumption(run, start.clips_seen)
+            note_resumption(run, start.clips_seen, plan.budget)
         else:
             write_provenance(run, plan.config())
             write_record(run, plan.data)

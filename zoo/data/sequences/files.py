@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from zoo.io.bounded import check_is_file
+
 VIDEO_SUFFIXES = (
     ".mp4",
     ".m4v",
@@ -139,6 +141,7 @@ def content_checksum(paths: Iterable[Path]) -> str:
 def _digest(path: Path, size: int, time: int) -> bytes:
     """Checksum of one file; size and time are part of the cache key."""
     digest = hashlib.sha256(str(size).encode())
+    check_is_file(path)
     with path.open("rb") as file:
         if size <= 3 * SAMPLED_BYTES:
             digest.update(file.read())

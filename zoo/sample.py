@@ -9,6 +9,7 @@ import logging
 import re
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -45,6 +46,8 @@ def sample(settings: SampleSettings) -> list[Path]:
     check_ranges(settings)
     if settings.between is not None:
         _check_between(settings)
+    if settings.out:
+        check_writable(Path(settings.out))
     model = load(settings.run)
     if not model.card.samples:
         does = "segments" if "segment" in model.card.tasks else "classifies"
@@ -76,6 +79,18 @@ def sample(settings: SampleSettings) -> list[Path]:
             )
             written += write_sample(model, each, out / f"{source.name}{suffix}-draw{draw}", settings.overwrite)
     return written
+
+
+def check_writable(out: Path) -> None:
+    """Raise ZooError unless files can be written into a folder, which is created if it does not exist."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=out):
+            pass
+    except OSError as problem:
+        raise ZooError(
+            f"out={out} cannot be written: {problem.strerror}. It must be a folder. Type another one: out=<folder>"
+        ) from problem
 
 
 def _check_between(settings: SampleSettings) -> None:

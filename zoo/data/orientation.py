@@ -84,6 +84,13 @@ def holds_jpeg(path: Path) -> bool:
         return False
 
 
+def png_grey_bits(path: Path) -> int:
+    """Bits of a pixel of a grey PNG; 0 for other images."""
+    with path.open("rb") as file:
+        head = file.read(26)
+    return head[24] if head[:8] == b"\x89PNG\r\n\x1a\n" and len(head) == 26 and head[25] == 0 else 0
+
+
 def _read_tag(path: Path, tag: int) -> int:
     """Value of a tag of the first directory of the EXIF, or of a TIFF itself; 0 if there is none."""
     with path.open("rb") as file:

@@ -15,6 +15,9 @@ import torch
 
 torch.set_num_threads(1)
 
+STATE = TemporaryDirectory(prefix="zoo-tests-state-")
+os.environ.setdefault("ZOO_STATE", STATE.name)  # workers and commands inherit it; no test uses the user's own secret
+
 LOCKS = pytest.StashKey[str]()
 
 

@@ -22,6 +22,7 @@ from zoo.cli import command
 from zoo.errors import ZooError, joined, suggest
 from zoo.help.commands import COMMANDS
 from zoo.help.text import Section, asks_for_help, settings_of, show_help
+from zoo.io.atomic import write_text
 from zoo.settings import CompareSettings
 
 if TYPE_CHECKING:
@@ -56,9 +57,9 @@ def compare(runs: Sequence[str], out: Path, project: str | None = None, publishe
         if not comparison.published:
             notes.append(f"No published values are known on the data sets of these runs. All: zoo compare {PUBLISHED}")
     out.mkdir(parents=True, exist_ok=True)
-    (out / "table.md").write_text(to_markdown(comparison) + published_to_markdown(comparison.published))
-    (out / "table.csv").write_text(to_csv(comparison))
-    (out / "curves.csv").write_text(curves_to_csv(comparison))
+    write_text(out / "table.md", to_markdown(comparison) + published_to_markdown(comparison.published))
+    write_text(out / "table.csv", to_csv(comparison))
+    write_text(out / "curves.csv", curves_to_csv(comparison))
     console = Console()
     for table in terminal_tables(comparison):
         console.print(table)

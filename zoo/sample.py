@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from zoo.config.compose import hydra_command
 from zoo.errors import ZooError, joined
 from zoo.fields.ranges import check_ranges
+from zoo.io.own_files import make_folder
 from zoo.runs.files import SAMPLES
 from zoo.settings import SampleSettings
 from zoo.types import SampleRequest
@@ -55,7 +56,7 @@ def sample(settings: SampleSettings) -> list[Path]:
     options = _options(settings, model)
     for note in describe_promises(model, settings.draws):
         logger.info(note)
-    out = Path(settings.out) if settings.out else find_checkpoint(settings.run).parent / SAMPLES
+    out = Path(settings.out) if settings.out else make_folder(find_checkpoint(settings.run).parent, SAMPLES)
     suffix = f"{_describe_options(settings)}-seed{settings.seed}"
     request = SampleRequest(
         settings.frames or model.spec.frames, seed=settings.seed, options=options, truncation=settings.truncation

@@ -138,8 +138,8 @@ class Callbacks:
     """Longest time between two writes of last.ckpt, in minutes. Every validation round writes it as well."""
 
     ema_half_life: NonNegativeFloat = 500.0
-    """Half-life of the moving average of the weights, in training clips. Samples use the averaged weights. 0: samples
-    use the weights of the last step."""
+    """Half-life of the moving average of the weights, in training clips. Samples use the averaged weights. 0: they use
+    those of the last step."""
 
     gallery_clips: NonNegativeInt = 3
     """Number of validation clips shown in gallery.mp4 and gallery.png."""
@@ -215,6 +215,10 @@ class Train:
 
     overwrite: bool = False
     """Replace a run that is already in the run folder, instead of refusing."""
+
+    trust: bool = False
+    """Only with `resume`: use all settings of a run folder that you have not signed, those that run code, start
+    processes or lead out of the folder included, and sign it as your own."""
 
     slots: str | None = None
     """Only for sweeps (-m) on this machine: <jobs at a time>x<GPUs for each>, such as 4x1. None: one job at a time,
@@ -333,6 +337,9 @@ class SampleSettings:
     overwrite: bool = False
     """Replace files that exist, instead of refusing."""
 
+    trust: bool = False
+    """Read the data set of a run folder that is not signed as your own, wherever its settings say that it is."""
+
     accelerator: str = "auto"
     """Device: auto (a GPU if there is one), cpu, gpu or mps."""
 
@@ -346,6 +353,10 @@ class EvaluateSettings(EvaluationTools):
 
     run: str | None = None
     """Run folder, or a checkpoint file in it, of a model that generates videos. None: `real` and `fake` are given."""
+
+    trust: bool = False
+    """Only for a run: read the data set of a run folder that is not signed as your own, wherever its settings say that
+    it is."""
 
     protocol: str | None = None
     """Named protocol, which sets clips, frames, size, metrics, features and all else at once: styleganv-fvd2048-16f,

@@ -38,7 +38,7 @@ from zoo.comparison.online import download_wandb_runs
 from zoo.convert import convert
 from zoo.data.archives import unpack
 from zoo.data.decode import frame_times, probe, read_image, write_video
-from zoo.data.sequences.cache import ArrayCache, Origin
+from zoo.data.sequences.cache import ArrayCache, Origin, cache_folder, load_index, save_index
 from zoo.data.sets.folder.catalogue import cached_info
 from zoo.data.sets.pose.openpose import ARRAYS, read_people
 from zoo.errors import ZooError
@@ -805,6 +805,44 @@ def test_a_crafted_array_in_the_cache_is_replaced(content, tmp_path):
     got = ArrayCache(tmp_path).get_or_make("name", ORIGIN, (2, 3), lambda: made)
     assert got is made
     assert not marker.exists()
+
+
+def test_an_array_that_the_user_has_not_signed_is_made_anew(tmp_path, monkeypatch):
+    """That of another user, and one's own with other pixels; one's own is used."""
+    made, cache = np.ones((2, 3), np.uint8), ArrayCache(tmp_path)
+    cache.store("name", ORIGIN, made)
+    own = (tmp_path / "name.npy").read_bytes()
+    assert cache.load("name", ORIGIN, (2, 3)) is not None
+    changed = bytearray(own)
+    changed[own.index(b"\n{") - 1] ^= 1
+    (tmp_path / "name.npy").write_bytes(changed)
+    assert cache.load("name", ORIGIN, (2, 3)) is None
+    assert np.array_equal(cache.get_or_make("name", ORIGIN, (2, 3), lambda: made), made)
+    assert (tmp_path / "name.npy").read_bytes() == own
+    monkeypatch.setenv("ZOO_STATE", str(tmp_path / "of another user"))
+    assert ArrayCache(tmp_path).load("name", ORIGIN, (2, 3)) is None
+
+
+def test_an_index_that_the_user_has_not_signed_is_not_used(tmp_path, monkeypatch):
+    index = {"a.mp4": {"1": {"frames": 8, "fps": 25.0, "height": 8, "width": 8}}}
+    save_index(tmp_path, index)
+    [file] = tmp_path.iterdir()
+    assert load_index(tmp_path) == index
+    file.write_bytes(file.read_bytes().replace(b"25.0", b"50.0"))
+    assert load_index(tmp_path) == {}
+    save_index(tmp_path, index)
+    monkeypatch.setenv("ZOO_STATE", str(tmp_path / "of another user"))
+    assert load_index(tmp_path) == {}
+
+
+def test_a_cache_that_is_a_link_is_not_used(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "data/.zoo").symlink_to(tmp_path / "elsewhere")
+    with pytest.warns(UserWarning, match=r"\.zoo is not writable .*cached in .*home"):
+        assert cache_folder(tmp_path / "data").is_relative_to(tmp_path / "home")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A run folder: one training at a time, nothing overwritten; failures leave an error message and a checkpoint."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -23,7 +24,7 @@ from zoo.callbacks.checkpoints import StepCheckpoint
 from zoo.config.compose import conf_dir, prepare_hydra
 from zoo.devices.launch import is_main_process, run_folder, start_label, was_restarted
 from zoo.errors import Stopped
-from zoo.io.atomic import partial_path, write_atomically, write_text
+from zoo.io.atomic import write_atomically, write_text
 from zoo.runs.csv_logger import MetricsCsvLogger
 from zoo.runs.files import CLOCK
 from zoo.runs.load import data_config, read_checkpoint, read_config
@@ -284,14 +285,20 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     assert file.read_text() == "old"
 
 
-def test_a_full_disk_is_explained_and_the_last_checkpoint_stays(tmp_path):
-    """The second checkpoint is written to a device that is always full; afterwards the training resumes."""
+def test_a_full_disk_is_explained_and_the_last_checkpoint_stays(tmp_path, monkeypatch):
+    """The disk is full when the second checkpoint is written; afterwards the training resumes."""
+
+    def write_half(checkpoint, out):
+        out.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
     with kill_at("on_train_batch_start", 3):
         train(tiny_plan("segmenter", CLIPS), tmp_path)
     before = (tmp_path / "last.ckpt").read_bytes()
-    partial_path(tmp_path / "last.ckpt").symlink_to("/dev/full")
-    with pytest.raises(ZooError, match=r"No space left on device. The last checkpoint is intact.*resume="):
-        resume_training(tmp_path)
+    with monkeypatch.context() as full:
+        full.setattr("torch.save", write_half)
+        with pytest.raises(ZooError, match=r"No space left on device. The last checkpoint is intact.*resume="):
+            resume_training(tmp_path)
     assert (tmp_path / "last.ckpt").read_bytes() == before
     resume_training(tmp_path)
     assert read_checkpoint(tmp_path / "last.ckpt")["clips_seen"] == 14
@@ -378,7 +385,7 @@ def test_a_checkpoint_of_weights_cannot_be_resumed(tmp_path):
     with kill_at("on_train_batch_start", 3):
         train(tiny_plan("segmenter", CLIPS), tmp_path)
     weights = read_checkpoint(tmp_path / "last.ckpt")
-    del weights["zoo"]
+    del weights["zoo"], weights["contents"]
     torch.save(weights, tmp_path / "last.ckpt")
     with pytest.raises(ZooError, match=r"contains only weights"):
         resume_training(tmp_path)

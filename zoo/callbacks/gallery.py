@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,8 @@ from torch import Tensor
 
 from zoo.data.decode import write_video
 from zoo.devices.collectives import gather_from_ranks
+from zoo.io.atomic import copy_atomically, write_text
+from zoo.io.own_files import inside, make_folder
 from zoo.model import VideoModel
 from zoo.runs.files import CLIPS, CLOCK, FILM_KINDS, GALLERY_GRID, GALLERY_VIDEO, INDEX, SAMPLES
 from zoo.runs.wandb_logger import LazyWandbLogger
@@ -67,13 +68,12 @@ class Gallery(Callback):
         )
         if not trainer.is_global_zero or not self.films:
             return
-        folder = self.run / SAMPLES
-        folder.mkdir(exist_ok=True)
+        folder = make_folder(self.run, SAMPLES)
         video, grid = (folder / f"{model.clips_seen:08d}.{ending}" for ending in ("mp4", "png"))
         save_film(video, self.films, self.fps)
         save_grid(grid, [rows | details for rows, details in zip(self.films, self.details, strict=True)])
-        shutil.copyfile(video, self.run / GALLERY_VIDEO)
-        shutil.copyfile(grid, self.run / GALLERY_GRID)
+        copy_atomically(video, self.run / GALLERY_VIDEO)
+        copy_atomically(grid, self.run / GALLERY_GRID)
         clips = self._write_clips()
         for logger in trainer.loggers:
             if isinstance(logger, LazyWandbLogger):
@@ -81,14 +81,14 @@ class Gallery(Callback):
 
     def _write_clips(self) -> dict[str, dict[str, Path]]:
         """Write each video of each clip, and their index; returns clip key -> kind -> file."""
-        folder = self.run / CLIPS
+        folder = make_folder(self.run, CLIPS)
         written: dict[str, dict[str, Path]] = {}
         for number, (key, films) in enumerate(zip(self.keys, self.films, strict=True)):
-            written[key] = {kind: folder / f"{number:02d}" / f"{kind}.mp4" for kind in films}
+            written[key] = {kind: inside(folder, f"{number:02d}", f"{kind}.mp4") for kind in films}
             for kind, path in written[key].items():
                 write_video(path, rearrange(films[kind], "t c h w -> t h w c").numpy(), self.fps)
         index = {key: {kind: str(p.relative_to(folder)) for kind, p in films.items()} for key, films in written.items()}
-        (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n")
+        write_text(folder / INDEX, json.dumps(index, indent=2) + "\n")
         return written
 
 

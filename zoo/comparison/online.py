@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import ZooError
+from zoo.io.atomic import write_text
+from zoo.io.own_files import inside
 from zoo.runs.files import FETCHED, RESULTS, WANDB
 
 RUN_ID = re.compile(r"[\w.-]+/[\w.-]+/[\w.-]+")
@@ -47,8 +49,7 @@ def _fetch(path: str, folder: Path, api: Any) -> Path:
             "Type a run folder, or another wandb run."
         )
     run = target / str(home)
-    (run / WANDB).mkdir(exist_ok=True)
-    (run / WANDB / FETCHED).write_text(f"{path}\n")
+    write_text(inside(run, WANDB, FETCHED), f"{path}\n")
     return run
 
 

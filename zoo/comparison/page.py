@@ -9,7 +9,6 @@ import hashlib
 import json
 import math
 import re
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from string import Template
@@ -18,6 +17,8 @@ from typing import Any
 from zoo.comparison.content import ComparedRun, Comparison, PublishedTable, Row
 from zoo.data.decode import probe
 from zoo.evaluation.catalogue import better
+from zoo.io.atomic import copy_atomically, write_text
+from zoo.io.own_files import inside
 
 PARTS = Path(__file__).parent / "page"
 SCRIPTS = ("page.js", "films.js", "curves.js", "frames.js", "tables.js", "published.js")
@@ -44,13 +45,13 @@ def write_page(folder: Path, comparison: Comparison) -> Path:
     }
     page = folder / "index.html"
     template = Template((PARTS / "index.html").read_text("utf-8"))
-    page.write_text(
+    write_text(
+        page,
         template.substitute(
             style=(PARTS / "page.css").read_text("utf-8"),
             script="\n".join((PARTS / name).read_text("utf-8") for name in SCRIPTS),
             data=_to_json(contents),
         ),
-        "utf-8",
     )
     return page
 
@@ -151,9 +152,7 @@ def _copy_clip(folder: Path, prefix: str, clip: str, runs: tuple[ComparedRun, ..
 def _copy_film(film: Path, folder: Path, address: str) -> dict[str, Any]:
     """Copy a film, and return its address with the facts that the player needs: size, frames and frame rate."""
     info = asdict(probe(film))
-    target = folder / address
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(film, target)
+    copy_atomically(film, inside(folder, address))
     return {"address": address, **info}
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from zoo.comparison.content import ComparedRun, Comparison
 from zoo.comparison.table import to_markdown
 from zoo.errors import ZooError
+from zoo.io.atomic import write_text
 from zoo.runs.files import CLOCK
 
 MAX_PANELS = 24
@@ -91,5 +92,5 @@ def write_report(path: Path, comparison: Comparison, project: str | None = None)
     else:
         why = "no wandb API key was found"
     plain = build_report(comparison, project)._to_model().model_dump(by_alias=True, exclude_none=True, mode="json")
-    path.write_text(json.dumps(plain, indent=2) + "\n")
+    write_text(path, json.dumps(plain, indent=2) + "\n")
     return f"{path} ({why})"

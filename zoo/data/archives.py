@@ -11,6 +11,7 @@ from lzma import LZMAError
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from zoo.errors import ZooError
+from zoo.io.own_files import inside
 from zoo.io.safe_settings import check_decompressed_size
 
 MAX_EXPANSION = 200
@@ -41,7 +42,8 @@ def unpack(archive: Path) -> str:
             missing = [each for each in members if not _is_extracted(top / each.filename, each)]
             _check_disk_space(archive, missing)
             for member in missing:
-                _extract_member(opened, member, top / member.filename)
+                names = (*top.relative_to(archive.parent).parts, member.filename)
+                _extract_member(opened, member, inside(archive.parent, *names))
     except (zipfile.BadZipFile, zlib.error, LZMAError, OSError, RuntimeError, EOFError, ValueError) as problem:
         raise ZooError(f"{archive} cannot be unpacked: {problem}. Is the download complete?") from problem
     return f"{archive.name}: {len(missing)} of {len(members)} files unpacked into {top}; the others were there already."
@@ -80,7 +82,6 @@ def _is_extracted(path: Path, member: zipfile.ZipInfo) -> bool:
 
 def _extract_member(opened: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> None:
     """Write one member to a temporary file, then rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with opened.open(member) as source, part.open("wb") as target:

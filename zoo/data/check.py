@@ -28,6 +28,7 @@ from zoo.data.transforms import cover, drawing
 from zoo.errors import ZooError
 from zoo.help.commands import COMMANDS
 from zoo.help.text import Section, asks_for_help, data_set_section, settings_of, show_help
+from zoo.io.atomic import write_atomically
 from zoo.settings import CheckSettings
 
 T = TypeVar("T")
@@ -103,7 +104,7 @@ def write_sheet(path: Path, rows: Sequence[RGBFrame], channels: int) -> None:
     sheet = cv2.cvtColor(np.concatenate(numbered), cv2.COLOR_RGB2BGR if channels == 3 else cv2.COLOR_RGB2GRAY)
     _, png = cv2.imencode(".png", sheet)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(png.tobytes())
+    write_atomically(path, lambda out: out.write(png.tobytes()))
 
 
 def _print_report(

@@ -21,6 +21,8 @@ from torch.optim import Optimizer
 
 from zoo.errors import ZooError
 from zoo.io.atomic import write_atomically, write_text
+from zoo.io.own_files import make_folder
+from zoo.io.safe_json import read_json
 from zoo.io.safe_load import read_tensors
 
 INDEX, SHARD = "index.json", "__rows_of_a_rank__"
@@ -39,9 +41,10 @@ def write_sharded(checkpoint: Mapping[str, Any], folder: Path, rank: int, ranks:
 
     Tensors may be DTensors, sharded by rows; everything else is taken from rank 0.
     """
-    if folder.is_file():
+    if rank == 0 and folder.is_file() and not folder.is_symlink():
         folder.unlink()
-    folder.mkdir(parents=True, exist_ok=True)
+    _barrier(ranks)
+    make_folder(folder.parent, folder.name)
     files = [f"{token_hex(4)}-{number}.pt" for number in range(ranks)]
     if ranks > 1:
         distributed.broadcast_object_list(files, 0)
@@ -77,21 +80,22 @@ def _barrier(ranks: int) -> None:
 
 def read_sharded(folder: Path) -> dict[str, Any]:
     """Read the checkpoint in a folder, with full tensors on the CPU. Raises ZooError for one that cannot be read."""
-    try:
-        files = json.loads((folder / INDEX).read_text())["files"]
-        assert files
-        assert all(isinstance(name, str) and Path(name).name == name for name in files)
-    except (OSError, ValueError, KeyError, TypeError, AssertionError) as problem:
-        raise ZooError(
-            f"{folder} cannot be read as a checkpoint: its {INDEX} does not name files of this folder."
-        ) from problem
+    files = read_json(folder / INDEX, "Copy the whole folder again, or use the other checkpoint of the run.").get(
+        "files"
+    )
+    if not isinstance(files, list) or not files or not all(map(_is_plain_name, files)):
+        raise ZooError(f"{folder} cannot be read as a checkpoint: its {INDEX} does not name files of this folder.")
     shards = [read_tensors(folder / name, "a checkpoint") for name in files]
     try:
         return _merge(shards)
-    except (RuntimeError, KeyError, IndexError, TypeError, AttributeError) as problem:
+    except (RuntimeError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as problem:
         raise ZooError(
             f"{folder} cannot be read as a checkpoint: its files are not parts of one checkpoint: {problem}"
         ) from problem
+
+
+def _is_plain_name(name: Any) -> bool:
+    return isinstance(name, str) and Path(name).name == name and "\0" not in name
 
 
 def _merge(nodes: list[Any]) -> Any:

@@ -17,6 +17,7 @@ from zoo.card import ModelCard
 from zoo.devices.collectives import average_buffers, average_gradients, broadcast_state
 from zoo.devices.sharded_checkpoint import read_sharded, shard_optimizer_state, shard_state, write_sharded
 from zoo.devices.synced_norm import sync_batch_norm
+from zoo.io.contents import with_contents
 from zoo.io.safe_load import read_tensors
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class FSDP2Strategy(_BufferSyncStrategy, ModelParallelStrategy):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], filepath: str | Path, storage_options: Any = None) -> None:
         """Write a sharded checkpoint."""
-        write_sharded(checkpoint, Path(self.broadcast(str(filepath))), self.global_rank, self.world_size)
+        write_sharded(with_contents(checkpoint), Path(self.broadcast(str(filepath))), self.global_rank, self.world_size)
 
     def load_checkpoint(self, checkpoint_path: str | Path, weights_only: bool | None = None) -> dict[str, Any]:
         """Read a sharded checkpoint, or the file of a training that was not sharded.
@@ -187,5 +188,5 @@ class ZeROStrategy(_BufferSyncStrategy, DeepSpeedStrategy):
         for_loading = checkpoint | {"state_dict": self.lightning_module.state_dict(), "optimizer_states": []}
         super().save_checkpoint(checkpoint, filepath, storage_options)
         if self.is_global_zero:
-            write_sharded(for_loading, Path(filepath), 0, 1)
+            write_sharded(with_contents(for_loading), Path(filepath), 0, 1)
         self.barrier()

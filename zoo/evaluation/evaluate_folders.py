@@ -33,6 +33,7 @@ from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import Result, add_line
 from zoo.evaluation.suite import Suite
 from zoo.evaluation.tools import open_tools
+from zoo.io.own_files import refuse_links
 from zoo.runs.files import RESULTS
 from zoo.settings import EvaluateSettings
 from zoo.types import Clip, ClipSpec, Split
@@ -103,6 +104,7 @@ def evaluate_folders(settings: EvaluateSettings, named: NamedProtocol | None = N
                 f"clips={clips}, but {side}={getattr(settings, side)} has {len(found)} clips of {spec.frames} frames. "
                 f"Try: clips={len(found)}, or clips_per_video={settings.clips_per_video + 1}"
             )
+    refuse_links(fake, [RESULTS])
     situation = Situation("folders", paired=bool(pairs), spec=spec)
     names = settings.metrics or default_metrics(settings, situation)
     check_metrics(settings, names, situation)

@@ -25,9 +25,11 @@ from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import add_result
 from zoo.evaluation.suite import Measurement, Suite
 from zoo.evaluation.tools import check_classifier_on_real_clips, open_tools
+from zoo.io.own_files import inside
 from zoo.model import VideoModel
 from zoo.runs.files import FRAME_CURVES
 from zoo.runs.load import data_config, find_checkpoint, load, read_config, training_seed
+from zoo.runs.lock import refuse_links_of_run
 from zoo.runs.wandb_logger import log_evaluation
 from zoo.settings import EvaluateSettings
 from zoo.types import Clip, SampleRequest, Split
@@ -80,7 +82,8 @@ def evaluate_run(settings: EvaluateSettings, named: NamedProtocol | None = None)
 
     Raises ZooError for a model that generates no videos, and for settings and metrics that do not fit it.
     """
-    model, config = load(str(settings.run)), data_config(str(settings.run), settings.data.root)
+    refuse_links_of_run(find_checkpoint(str(settings.run)).parent)
+    model, config = load(str(settings.run)), data_config(str(settings.run), settings.trust, settings.data.root)
     if not model.card.samples:
         raise ZooError(
             f"{settings.run} is a {model.card.name}: it makes no videos to measure. Type the run of a model that "
@@ -300,8 +303,7 @@ def _draw_curves(
     rows = {model: measured.curves} | {
         title: row.curves for title, rows in trivial.items() for row in rows if row.protocol == measured.protocol
     }
-    image = folder / FRAME_CURVES / f"{measured.protocol.split}-{measured.protocol.slug}.png"
-    image.parent.mkdir(exist_ok=True)
+    image = inside(folder, FRAME_CURVES, f"{measured.protocol.split}-{measured.protocol.slug}.png")
     draw_frame_curves(rows, measured.protocol.context, image)
     return image
 

@@ -1,11 +1,14 @@
-"""``results.jsonl``: one line per measurement, with its whole protocol. Lines are added and never changed."""
+"""``results.jsonl``: one line per measurement, with its whole protocol. Lines are added and never changed; only a line
+that was cut off, by a kill or a full disk, is removed."""
 
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +17,19 @@ from zoo.card import ModelCard
 from zoo.errors import ZooError
 from zoo.evaluation.catalogue import find_card, versioned
 from zoo.evaluation.protocol import Protocol
+from zoo.io.atomic import write_atomically
+from zoo.io.own_files import open_to_append
 from zoo.io.safe_settings import check_plain
 from zoo.runs.files import CLOCK, RESULTS
 
 if TYPE_CHECKING:
     from zoo.model import VideoModel
+
+
+logger = logging.getLogger(__name__)
+
+LONGEST_LINE = 1 << 24
+"""Bytes at the end of a file in which the beginning of a cut line is looked for."""
 
 
 @dataclass(frozen=True)
@@ -162,16 +173,72 @@ def main_task(card: ModelCard) -> str:
 
 
 def add_line(file: Path, line: str) -> None:
-    """Append a line in one write. If the last line was cut off, the new one still starts on a line of its own."""
-    with file.open("ab+") as out:
-        end = out.seek(0, os.SEEK_END)
-        cut = False
-        if end:
-            out.seek(end - 1)
-            cut = out.read(1) != b"\n"
-        out.write((("\n" if cut else "") + line + "\n").encode())
-        out.flush()
-        os.fsync(out.fileno())
+    """Append a line. If the last line was cut off, it is removed. Raises OSError; then nothing of the line is
+    left. Raises ZooError if a link stands in the place of the file."""
+    data = f"{line}\n".encode()
+    with open_to_append(file) as out:
+        descriptor = out.fileno()
+        end = _end_of_whole_lines(descriptor)
+        try:
+            os.ftruncate(descriptor, end)
+            if end and os.pread(descriptor, 1, end - 1) != b"\n":
+                data = b"\n" + data
+            while data:
+                data = data[os.write(descriptor, data) :]
+            os.fsync(descriptor)
+        except OSError as problem:
+            with suppress(OSError):
+                os.ftruncate(descriptor, end)
+            raise OSError(problem.errno, problem.strerror, str(file)) from problem
+
+
+def _end_of_whole_lines(descriptor: int) -> int:
+    """Length of a file without a last line that was cut off; a line that lacks only its line feed is whole."""
+    size = os.fstat(descriptor).st_size
+    start = max(0, size - LONGEST_LINE)
+    begun = os.pread(descriptor, LONGEST_LINE, start).rpartition(b"\n")[2]
+    return size - len(begun) if len(begun) < LONGEST_LINE and _was_cut_off(begun) else size
+
+
+def _was_cut_off(line: bytes) -> bool:
+    """Whether a line is the beginning of a line of JSON: it ends where the parser expects more."""
+    text = line.decode(errors="replace").strip(" \r\t\0")
+    if not text.startswith("{"):
+        return not text and b"\0" in line  # room that was reserved before the machine lost power
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as problem:
+        rest = len(text) - problem.pos
+        if text.endswith("}"):
+            return rest == 0
+        # the parser stops in front of a number or name that is not complete
+        return problem.msg.startswith("Unterminated string") or rest <= len("-Infinit")
+    except (ValueError, RecursionError):
+        pass
+    return False
+
+
+def repair_results(folder: Path) -> None:
+    """Remove lines of ``folder/results.jsonl`` that were cut off; a resumed training measures their rounds again."""
+    file = folder / RESULTS
+    if not file.is_file():
+        return
+    *lines, last = file.read_bytes().split(b"\n")
+    cut = [line for line in lines if _was_cut_off(line)]
+    cut += [last] if _was_cut_off(last) else []
+    if cut:
+        kept = [line for line in (*lines, last) if line.strip() and line not in cut]
+        write_atomically(file, lambda out: out.write(b"".join(line + b"\n" for line in kept)))
+        logger.warning(f"{file} had {len(cut)} lines that were cut off; they are removed.")
+
+
+def readable_results(folder: Path) -> list[Result]:
+    """Read every line of ``folder/results.jsonl`` that can be read; none if there is no file."""
+    file, results = folder / RESULTS, []
+    for line in file.read_text(errors="replace").splitlines() if file.is_file() else ():
+        with suppress(ValueError):
+            results.append(Result.read(line))
+    return results
 
 
 def read_results(folder: Path) -> list[Result]:

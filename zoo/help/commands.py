@@ -123,7 +123,7 @@ COMMANDS: Mapping[str, Command] = {
                 "compared with itself, which shows the effect of chance. Ratios are times of B divided by times of A, "
                 "the median over all pairs.",
                 "All other settings are those of a training, see python -m zoo.train --help; resume, runs, overwrite, "
-                "slots, launcher, sweep, logger and budget have no effect on a step and are refused.",
+                "trust, slots, launcher, sweep, logger and budget have no effect on a step and are refused.",
             ),
         ),
         Command(

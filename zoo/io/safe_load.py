@@ -66,8 +66,8 @@ def read_tensors(file: Path, what: str, inert: Collection[str] = ()) -> Any:
     inert: full names of classes and functions that the file may mention, such as ``models.lstm.lstm``. None of them is
     imported or called: objects of such a class, and results of such a function, are read as `PickledObject`.
 
-    Raises ZooError for a file that is no PyTorch file, is truncated, would run code, decompresses to more than its
-    size, or has tensors larger than their storage. Nothing large is allocated before that.
+    Raises ZooError for a file that is no PyTorch file, is truncated, has a wrong checksum, would run code, decompresses
+    to more than its size, or has tensors larger than their storage. Nothing large is allocated before that.
     """
     try:
         with file.open("rb") as opened:
@@ -104,6 +104,8 @@ def _zipped_pickles(file: Path) -> Iterator[bytes]:
         names = {member: member.filename.rpartition("/")[2].lower() for member in members}  # torch ignores the case
         if "constants.pkl" in names.values():
             raise _RefusedError("it is TorchScript, which contains a program and not only weights.")
+        if damaged := archive.testzip():
+            raise _RefusedError(f"it is damaged: the content of {damaged} in it does not have its checksum.")
         yield from (archive.read(member) for member, name in names.items() if name == "data.pkl")
 
 

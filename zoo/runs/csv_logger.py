@@ -16,6 +16,7 @@ from lightning.pytorch.loggers import Logger
 
 from zoo.devices.launch import is_main_process
 from zoo.io.atomic import write_text
+from zoo.io.own_files import open_to_append
 from zoo.runs.metrics_csv import read_rows
 
 
@@ -65,8 +66,8 @@ class MetricsCsvLogger(Logger):
             self.columns += new
             self._write_all([*rows, row])
         else:
-            with self.path.open("a", newline="") as out:
-                out.write(self._format([row]))
+            with open_to_append(self.path) as out:
+                out.write(self._format([row]).encode())
         self.rows += 1
 
     def save(self) -> None:

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from zoo.errors import ZooError
+
 CONFIG, COMMAND, ENVIRONMENT = "config.yaml", "command.txt", "environment.json"
 LAST, BEST = "last.ckpt", "best.ckpt"
 CHECKPOINTS = (LAST, BEST)
@@ -24,6 +26,8 @@ GALLERY_VIDEO, GALLERY_GRID, CURVES = "gallery.mp4", "gallery.png", "curves.png"
 FRAME_CURVES = "curves"
 """Folder with a plot of paired metrics over frames for every protocol that `zoo.evaluate` measured."""
 LOCK = ".lock"
+SIGNATURE = "signature.txt"
+"""The user's signature of the settings of a run, see `zoo.runs.trust`."""
 JOB, OUTPUT = "job.json", "output.txt"
 """Record of a job of a sweep, and the output of the job."""
 WANDB, FETCHED = "wandb", "fetched.txt"
@@ -32,6 +36,22 @@ WANDB, FETCHED = "wandb", "fetched.txt"
 CLOCK = "seen/clips"
 """X-axis of every curve: number of training clips consumed, over all ranks."""
 
+
+def checkpoint_exists(path: Path) -> bool:
+    """Whether there is a checkpoint: a file, or the folder of a sharded one, which is complete once it has an index."""
+    return path.is_file() or (path / INDEX).is_file()
+
+
+def lost_checkpoint(run: Path) -> bool:
+    """Whether ``last.ckpt`` is missing although the training wrote it: it does so before its first validation round."""
+    traces = (RESULTS, SAMPLES, GALLERY_VIDEO, CLIPS, OUTCOME)
+    return not checkpoint_exists(run / LAST) and (
+        checkpoint_exists(run / BEST) or any((run / name).exists() for name in traces)
+    )
+
+
+MAX_NAME = 1000
+"""Largest size of the file that names a wandb run."""
 WANDB_FOLDER = re.compile(r"(?P<offline>offline-)?run-(?P<time>\d+_\d+)-(?P<id>.+)")
 
 
@@ -56,8 +76,13 @@ def wandb_run(run: Path) -> WandbRun | None:
     """
     fetched = run / WANDB / FETCHED
     if fetched.is_file():
-        entity, project, name = fetched.read_text().strip().split("/")
-        return WandbRun(name, True, entity, project)
+        parts = fetched.read_bytes()[:MAX_NAME].decode(errors="replace").strip().split("/")
+        if len(parts) != 3 or not all(part.isprintable() and part for part in parts):
+            raise ZooError(
+                f"{fetched} cannot be read: <entity>/<project>/<id> of a wandb run was expected. Delete {run}, and "
+                "download the run again: python -m zoo.compare <entity>/<project>/<id>"
+            )
+        return WandbRun(parts[2], True, parts[0], parts[1])
     found = filter(None, (WANDB_FOLDER.fullmatch(path.name) for path in run.glob(f"{WANDB}/*run-*")))
     newest = max(found, key=lambda match: match["time"], default=None)
     return WandbRun(newest["id"], not newest["offline"]) if newest else None

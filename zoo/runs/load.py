@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from zoo.data.base import DataConfig
 from zoo.devices.sharded_checkpoint import is_sharded, read_sharded
 from zoo.errors import ZooError
+from zoo.io.contents import check_contents
 from zoo.io.safe_load import read_tensors
 from zoo.io.safe_settings import read_settings
 from zoo.model import VideoModel, build
-from zoo.runs.files import CHECKPOINTS, CONFIG
+from zoo.runs.files import BEST, CHECKPOINTS, CONFIG, checkpoint_exists
+from zoo.runs.trust import refuse_untrusted
 from zoo.runs.validate import check_model, parse_data_config
 from zoo.types import ClipSpec
 
@@ -42,7 +44,7 @@ def load(path: str) -> VideoModel[Any]:
 
     Nothing is unpickled. Raises ZooError for a checkpoint that is missing, damaged or unsafe.
     """
-    checkpoint = read_checkpoint(find_checkpoint(path))
+    checkpoint = _read_newest(path)
     settings = checkpoint["hyper_parameters"]
     model = build(settings["model"], ClipSpec(**settings["spec"]))
     model.load_state_dict(checkpoint["state_dict"])
@@ -52,6 +54,22 @@ def load(path: str) -> VideoModel[Any]:
     return model.eval()
 
 
+def _read_newest(path: str) -> dict[str, Any]:
+    """Read the checkpoint that a path refers to. The ZooError for a bad one names another that can be used."""
+    file = find_checkpoint(path)
+    try:
+        return read_checkpoint(file)
+    except ZooError as problem:
+        other = file.with_name(BEST)
+        if file == other or file.parent != Path(path) or not checkpoint_exists(other):
+            raise
+        try:
+            clips = read_checkpoint(other)["clips_seen"]
+        except ZooError:
+            raise problem from None
+        raise ZooError(f"{problem}\n{other} is complete, from {clips} clips. Type it in place of {path}") from problem
+
+
 def read_checkpoint(file: Path) -> dict[str, Any]:
     """Read the content of a checkpoint of the zoo to the CPU.
 
@@ -59,6 +77,7 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
     """
     checkpoint: dict[str, Any] = read_sharded(file) if file.is_dir() else read_tensors(file, "a checkpoint")
     check_model(file, checkpoint)
+    check_contents(file, checkpoint)
     return checkpoint
 
 
@@ -72,10 +91,12 @@ def training_seed(path: str) -> int:
     return int(read_config(find_checkpoint(path).parent).get("seed", 0))
 
 
-def data_config(path: str, root: str | None = None) -> DataConfig:
-    """Data settings that a run was trained with. root: folder where its data lies now; None: where it was.
+def data_config(path: str, trust: bool = False, root: str | None = None) -> DataConfig:
+    """Data settings that a run was trained with.
 
-    Raises ZooError for a run without any, such as converted weights, and for a root of drawn data.
+    trust: whether the data may be anywhere, although the run is not signed as the user's own. root: folder where the
+    data lies now, as the user typed it; None: where it was. Raises ZooError for a run without data settings, such as
+    converted weights, for data outside of a folder that is not trusted, and for a root of drawn data.
     """
     folder = find_checkpoint(path).parent
     file = folder / CONFIG
@@ -86,9 +107,12 @@ def data_config(path: str, root: str | None = None) -> DataConfig:
         raise ZooError(
             f"{folder} holds converted weights, so it has no data set to sample from. Type given=<folder of maps>."
         )
-    parsed = parse_data_config(config["data"], file)
-    if root is None:
-        return parsed
-    if not hasattr(parsed, "root"):
-        raise ZooError(f"data.root={root}, but the clips of {parsed.name} are drawn, not read. Leave it out.")
-    return replace(parsed, **{"root": root})
+    data = parse_data_config(config["data"], file)
+    if root is not None:
+        if not hasattr(data, "root"):
+            raise ZooError(f"data.root={root}, but the clips of {data.name} are drawn, not read. Leave it out.")
+        data = replace(data, **{"root": root})
+    if not trust:
+        is_typed = None if root is None else lambda key, value: key == "data.root"
+        refuse_untrusted(folder, {"data": {**asdict(data), "workers": 0}}, is_typed)
+    return data

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from zoo.cli import python_command
 from zoo.errors import ZooError, joined
+from zoo.io.own_files import open_to_append, refuse_links
 from zoo.runs.files import (
     CHECKPOINTS,
     CLIPS,
@@ -21,6 +22,7 @@ from zoo.runs.files import (
     CONFIG,
     CURVES,
     ENVIRONMENT,
+    FRAME_CURVES,
     GALLERY_GRID,
     GALLERY_VIDEO,
     LOCK,
@@ -28,35 +30,48 @@ from zoo.runs.files import (
     OUTCOME,
     RESULTS,
     SAMPLES,
+    SIGNATURE,
     WANDB,
 )
 
 LOCK_TIMEOUT = 2.0  # seconds that a killed process may take to end
 RUN_FILES = (
     *(CONFIG, COMMAND, ENVIRONMENT, METRICS, CURVES, RESULTS, OUTCOME, *CHECKPOINTS),
-    *(GALLERY_VIDEO, GALLERY_GRID, SAMPLES, CLIPS, WANDB),
+    *(GALLERY_VIDEO, GALLERY_GRID, SAMPLES, CLIPS, WANDB, SIGNATURE),
 )
 """Everything that a training writes."""
+WRITTEN = (*RUN_FILES, LOCK, FRAME_CURVES)
+"""Everything that any command writes into a run folder."""
+BEGUN = (COMMAND, ENVIRONMENT)
+"""What a training writes before its settings."""
 
 
 @contextlib.contextmanager
 def locked(run: Path) -> Iterator[None]:
     """Create a run folder if there is none, and lock it. The lock ends with the process, however that ends.
 
-    Raises ZooError if another process holds the lock, or the folder cannot be written.
+    Raises ZooError if another process holds the lock, or the folder cannot be written, or a link stands in the place of
+    a file or folder that a training writes.
     """
     try:
         run.mkdir(parents=True, exist_ok=True)
-        file = (run / LOCK).open("a+")
+        refuse_links_of_run(run)
+        file = open_to_append(run / LOCK)
     except OSError as problem:
         raise ZooError(f"{run} cannot be written: {problem.strerror}. Try: runs=<another folder>") from problem
     with file:
         _lock(file.fileno(), run)
         file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        file.write(f"process {os.getpid()} on {socket.gethostname()}\n".encode())
         file.flush()
         yield
         file.truncate(0)
+
+
+def refuse_links_of_run(run: Path) -> None:
+    """Raise ZooError if a link stands in the place of anything that a command writes into this run folder."""
+    films = [path for folder in (CLIPS, SAMPLES) for path in (run / folder).glob("**/*")]
+    refuse_links(run, [*WRITTEN, *(str(path.relative_to(run)) for path in films)])
 
 
 def _lock(descriptor: int, run: Path) -> None:
@@ -78,9 +93,12 @@ def _lock(descriptor: int, run: Path) -> None:
 
 
 def clear_run_folder(run: Path, overwrite: bool) -> None:
-    """Delete the run in a folder; other files stay. Raises ZooError if there is a run and ``overwrite`` is False."""
-    existing = [name for name in RUN_FILES if (run / name).exists()]
-    if existing and not overwrite:
+    """Delete the run in a folder; other files stay. Raises ZooError if there is a run and ``overwrite`` is False.
+
+    A folder with nothing but BEGUN holds no run: the training was killed before it had written its settings.
+    """
+    existing = [name for name in RUN_FILES if os.path.lexists(run / name)]
+    if not overwrite and not set(existing) <= set(BEGUN):
         raise ZooError(
             f"{run} already contains a run: {joined(existing[:4])}. "
             f"To resume it: {python_command('zoo.train', f'resume={run}')}. "

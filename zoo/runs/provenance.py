@@ -14,8 +14,11 @@ from typing import Any
 import torch
 import yaml
 
-from zoo.io.atomic import write_text
+from zoo.errors import ZooError
+from zoo.io.atomic import write_atomically, write_text
+from zoo.io.safe_json import read_json
 from zoo.runs.files import CLOCK, COMMAND, CONFIG, ENVIRONMENT
+from zoo.runs.trust import sign_run
 
 VERSIONS = (
     "torch",
@@ -31,20 +34,32 @@ VERSIONS = (
 
 
 def write_provenance(run: Path, config: dict[str, Any], module: str = "zoo.train") -> None:
-    """Write the composed config, the command ``python -m <module>`` and the environment into a new run folder."""
+    """Write the command ``python -m <module>``, the environment and the composed config into a new run folder; sign it.
+
+    The config comes last: a folder without it was only begun, and is begun anew.
+    """
+    environment = describe_environment()  # takes a while: before it, the folder is empty
     run.mkdir(parents=True, exist_ok=True)
     write_text(run / COMMAND, _command_line(module))
-    write_text(run / ENVIRONMENT, json.dumps(describe_environment(), indent=2) + "\n")
+    write_text(run / ENVIRONMENT, json.dumps(environment, indent=2) + "\n")
     write_text(run / CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    sign_run(run)
 
 
 def note_resumption(run: Path, clips_seen: int, budget: int) -> None:
-    """Record a resumption in the run folder: the command, where it began, the budget, and the environment it ran in."""
-    with (run / COMMAND).open("a") as file:
-        file.write(_command_line("zoo.train"))
-    recorded = json.loads((run / ENVIRONMENT).read_text())
-    recorded.setdefault("resumed", []).append({CLOCK: clips_seen, "budget": budget, **describe_environment()})
-    write_text(run / ENVIRONMENT, json.dumps(recorded, indent=2) + "\n")
+    """Record a resumption in the run folder: the command, where it began, its budget, and its environment.
+
+    Raises ZooError for a damaged ``environment.json``; without one, a new one is begun.
+    """
+    file = run / ENVIRONMENT
+    recorded = read_json(file, f"Delete it, and resume again: rm {shlex.quote(str(file))}") if file.is_file() else {}
+    resumed = recorded.setdefault("resumed", [])
+    if not isinstance(resumed, list):
+        raise ZooError(f"{file} cannot be read: `resumed` is no list. Delete it, and resume again.")
+    resumed.append({CLOCK: clips_seen, "budget": budget, **describe_environment()})
+    before = (run / COMMAND).read_bytes() if (run / COMMAND).is_file() else b""
+    write_atomically(run / COMMAND, lambda out: out.write(before + _command_line("zoo.train").encode()))
+    write_text(file, json.dumps(recorded, indent=2) + "\n")
 
 
 def _command_line(module: str) -> str:

@@ -15,6 +15,7 @@ from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 
 from zoo.runs.csv_logger import MetricsCsvLogger
 from zoo.runs.files import CLIPS, CLOCK, CONFIG, INDEX, METRICS, RESULTS, wandb_run
+from zoo.runs.trust import is_own
 from zoo.settings import Train
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def wandb_arguments(settings: Train, config: dict[str, Any], run: Path) -> dict[
         "job_type": "train",
         "config": config,
         "dir": str(run),
-        "id": previous.id if (previous := wandb_run(run)) else None,
+        "id": previous.id if (previous := wandb_run(run)) and is_own(run) else None,
         "resume": "allow",
     }
 
@@ -208,11 +209,14 @@ def log_evaluation(
 ) -> None:
     """Log the metrics and plots of an evaluation, by key, to the wandb run of its training; upload ``results.jsonl``.
 
-    settings: of the training's logger. Does nothing unless the training was logged online and an API key is available:
-    wandb cannot resume an offline run before it is synced. A server that does not answer costs seconds, and no result.
+    settings: of the training's logger. Does nothing unless the run is the user's own, was logged online, and an API key
+    is available: wandb cannot resume an offline run before it is synced. A server that does not answer costs seconds,
+    and no result.
     """
     existing = wandb_run(run)
-    if existing is None or not existing.online or not has_key() or wandb_mode("auto") in ("offline", "disabled"):
+    if existing is None or not existing.online or not has_key() or not is_own(run):
+        return
+    if wandb_mode("auto") in ("offline", "disabled"):
         return
     import wandb
 

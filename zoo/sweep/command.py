@@ -21,6 +21,7 @@ from zoo.cli import explain
 from zoo.config.compose import conf_dir
 from zoo.config.overrides import SWEEP_SETTINGS, override_key
 from zoo.errors import ZooError
+from zoo.io.own_files import refuse_links
 from zoo.sweep.jobs import quote
 from zoo.sweep.slots import parse_slots
 from zoo.sweep.summary import print_summary, read_records
@@ -93,7 +94,9 @@ def check_sweep(config: DictConfig) -> Path:
             f"slots={config.slots} divides this machine among jobs, and launcher={launcher} does not use it. "
             "Leave slots out, or type launcher=local"
         )
-    return Path(config.hydra.sweep.dir).absolute()
+    folder = Path(config.hydra.sweep.dir).absolute()
+    refuse_links(folder, ["multirun.yaml"])  # which Hydra writes
+    return folder
 
 
 def _exit_on_signal(number: int, _: Any) -> NoReturn:

@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from zoo.devices.launch import is_main_task, without_launcher_environment
 from zoo.errors import ZooError
+from zoo.io.own_files import open_to_append
 from zoo.runs.files import OUTPUT
-from zoo.runs.outcome import read_outcome
+from zoo.runs.outcome import readable_outcome
 from zoo.sweep import supervisor
 from zoo.sweep.jobs import DONE, FAILED, RUNNING, SKIPPED, STOPPED, Job
 from zoo.sweep.summary import describe_outcome, failure_message, shared_overrides
@@ -32,7 +33,7 @@ class JobProcess:
         self.tail, self.decoder = "", codecs.getincrementaldecoder("utf-8")("replace")
         write_record(job, RUNNING)
         output = job.folder / (OUTPUT if is_main_task(os.environ) else f"rank{os.environ['SLURM_PROCID']}-{OUTPUT}")
-        with output.open("ab") as sink:
+        with open_to_append(output) as sink:
             self.output = output.open("rb")
             self.output.seek(0, os.SEEK_END)
             self.process = subprocess.Popen(
@@ -55,7 +56,7 @@ class JobProcess:
             sys.stdout.flush()
         if code is None:
             return False
-        if code == 0 and read_outcome(self.job.folder):
+        if code == 0 and readable_outcome(self.job.folder):
             write_record(self.job, DONE)
         else:
             write_record(self.job, FAILED, failure_message(self.tail, code))
@@ -109,7 +110,7 @@ def run_jobs(
         for process, _ in busy:
             process.wait()
         for job in waiting:
-            if not read_outcome(job.folder):
+            if not readable_outcome(job.folder):
                 write_record(job, STOPPED, "It was not started.")
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from zoo.runs.files import JOB, OUTPUT
-from zoo.runs.outcome import read_outcome
+from zoo.runs.outcome import readable_outcome
 from zoo.sweep.jobs import DONE, FAILED, RUNNING, SKIPPED, STOPPED, JobRecord, read_record
 
 STATE_NAMES = {SKIPPED: "skipped (done before)", RUNNING: "unfinished"}
@@ -39,8 +39,8 @@ def describe_outcome(folder: Path) -> str:
 
 def describe_objective(folder: Path) -> str:
     """The monitored metric and its value; empty before the run has finished."""
-    outcome = read_outcome(folder)
-    return f"{outcome['objective']} = {outcome['value']:.4f}" if outcome and outcome["value"] is not None else ""
+    outcome = readable_outcome(folder)
+    return f"{outcome['objective']} = {outcome['value']:.4f}" if outcome and outcome.get("value") is not None else ""
 
 
 def shared_overrides(jobs: Sequence[Sequence[str]]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import multiprocessing.connection
+import os
 import re
 import traceback
 from collections.abc import Iterator
@@ -12,9 +13,10 @@ from pathlib import Path
 
 from zoo.cli import python_command
 from zoo.errors import ZooError
-from zoo.runs.files import LAST
+from zoo.runs.files import LAST, checkpoint_exists
 
-DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG}
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+DISK_ERRORS = FULL | {errno.EACCES, errno.EPERM, errno.EIO}
 SOURCE_LINE = re.compile(r"^\[[^\]]*\] ")  # such as [/pytorch/gloo/pair.cc:561]
 LOST_LOADER = (
     "A data loading process died: {}. It may have run out of memory; fewer processes need less. Try: data.workers=0."
@@ -44,7 +46,8 @@ def explain_failures(run: Path) -> Iterator[None]:
         if problem.errno not in DISK_ERRORS:
             raise
         where = problem.filename or run
-        raise ZooError(f"{where} could not be written: {problem.strerror}. {resume_hint(run)}") from problem
+        done = "written" if problem.errno in FULL or run in Path(os.fsdecode(where)).parents else "read or written"
+        raise ZooError(f"{where} could not be {done}: {problem.strerror}. {resume_hint(run)}") from problem
     except RuntimeError as problem:
         for sign, sentence in LOST_PROCESSES.items():
             if sign in str(problem):
@@ -61,5 +64,5 @@ def _comes_from_a_connection(problem: EOFError) -> bool:
 
 def resume_hint(run: Path) -> str:
     """State whether a checkpoint was saved, and the command that resumes the training."""
-    saved = "The last checkpoint is intact" if (run / LAST).exists() else "No checkpoint was saved yet"
+    saved = "The last checkpoint is intact" if checkpoint_exists(run / LAST) else "No checkpoint was saved yet"
     return f"{saved}. When this is fixed, resume: {python_command('zoo.train', f'resume={run}')}"

@@ -104,7 +104,7 @@ class Plan:
         settings["callbacks"]["monitor"] = self.monitor
         settings["logger"]["project"] = self.settings.logger.project or os.environ.get("WANDB_PROJECT") or "zoo"
         settings["resume"], settings["overwrite"] = None, False
-        del settings["slots"]  # a setting of sweeps, not of their runs
+        del settings["slots"], settings["trust"]  # settings of a sweep and of a command, not of their runs
         return settings | {"data": asdict(self.data), "model": asdict(MODELS.config(settings["model"]))}
 
 

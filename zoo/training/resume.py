@@ -6,6 +6,7 @@ larger budget.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -19,8 +20,11 @@ from zoo.devices.launch import is_main_process
 from zoo.errors import ZooError, joined
 from zoo.io.atomic import write_text
 from zoo.io.safe_settings import read_settings
-from zoo.runs.files import CONFIG, LAST, OUTCOME
+from zoo.runs.files import COMMAND, CONFIG, LAST, OUTCOME, checkpoint_exists, lost_checkpoint
+from zoo.runs.trust import find_risks, is_own, refuse_untrusted, sign_run
 from zoo.settings import Logger, Train
+
+logger = logging.getLogger(__name__)
 
 HARMLESS = (
     *("trainer.progress", "data.workers", "data.root", "data.cache", "callbacks.save_minutes"),
@@ -47,6 +51,11 @@ class ResumePoint:
 
 def check_resumable(run: Path) -> None:
     """Raise ZooError for a folder without a run; cheap, so it comes before the folder is locked."""
+    if not (run / CONFIG).is_file() and (run / COMMAND).is_file():
+        raise ZooError(
+            f"{run} contains no {CONFIG}: the training was stopped while it began. Start it again in this folder, with "
+            f"the command in {run / COMMAND} and hydra.run.dir={run}"
+        )
     if not (run / CONFIG).is_file():
         raise ZooError(f"{run} contains no {CONFIG}, so there is no training to resume. Try: resume=runs/<run>")
 
@@ -54,26 +63,25 @@ def check_resumable(run: Path) -> None:
 def load_resumed(run: Path, typed: DictConfig, overrides: Sequence[str]) -> tuple[DictConfig, ResumePoint]:
     """The settings of a run, and the point where it resumes.
 
-    overrides: what the user typed. typed: the config that was composed from them.
+    overrides: what the user typed. typed: the config that was composed from them. Without overrides, as after a restart
+    by torchrun or SLURM, the whole config counts as typed.
 
-    Raises ZooError for a checkpoint that cannot be read, and for overrides of settings that change results.
+    Raises ZooError for a checkpoint that is lost, damaged or incomplete, and offers an older one; for overrides of
+    settings that change results; and for a run that is not the user's own, with settings that run code, start processes
+    or lead out of its folder, unless they are typed again.
     """
-    from zoo.runs.load import read_checkpoint, read_config
+    from zoo.runs.load import read_config
+    from zoo.runs.training_state import older_checkpoint_hint, read_training_state
 
     settings: dict[str, Any] = read_config(run)
-    for override in overrides:
-        key = override_key(override)
-        if key in ("resume", *CHANGEABLE) or key.startswith("hydra.") or override == _data_override(settings):
-            continue
-        raise ZooError(
-            f"{override}: a training resumes with the settings that it was started with, in {run / CONFIG}. "
-            f"Only these may be typed besides resume: {joined(CHANGEABLE)}."
-        )
+    _check_overrides(run, settings, overrides)
     start = ResumePoint(None, 0, 0)
-    if (run / LAST).exists():
-        state = read_checkpoint(run / LAST)
-        if "zoo" not in state:
-            raise ZooError(f"{run / LAST} contains only weights, so the training cannot be resumed. Start a new one.")
+    if lost_checkpoint(run):
+        raise ZooError(f"{run / LAST} is missing, though this training wrote it.\n{older_checkpoint_hint(run)}")
+    if not checkpoint_exists(run / LAST):
+        logger.info(f"{run} has no checkpoint yet, so the training begins anew.")
+    else:
+        state = read_training_state(run)
         settings["model"] = state["hyper_parameters"]["model"]  # including settings that were taken from other runs
         start = ResumePoint(run / LAST, state["clips_seen"], state["zoo"]["rows"])
     config = OmegaConf.merge(OmegaConf.structured(Train), settings)
@@ -81,11 +89,12 @@ def load_resumed(run: Path, typed: DictConfig, overrides: Sequence[str]) -> tupl
         if any(override_key(override) == key for override in overrides):
             OmegaConf.update(config, key, OmegaConf.select(typed, key))
     assert isinstance(config, DictConfig)
-    if (config.budget.clips or 0) < start.clips_seen:
+    if BUDGET in map(override_key, overrides) and (config.budget.clips or 0) < start.clips_seen:
         raise ZooError(
             f"{BUDGET}={config.budget.clips}, but this training has already seen {start.clips_seen} clips. To train "
             f"longer, type the number of clips in all: {BUDGET}={2 * start.clips_seen}"
         )
+    _check_trust(run, config, typed, overrides)
     return config, start
 
 
@@ -104,9 +113,12 @@ def extend(run: Path, overrides: Sequence[str], config: DictConfig) -> bool:
     if not any(override_key(override) == BUDGET for override in overrides) or budget == stored["budget"]["clips"]:
         return False
     if is_main_process():
+        own = is_own(run)
         (run / OUTCOME).unlink(missing_ok=True)
         stored["budget"]["clips"] = budget
         write_text(run / CONFIG, yaml.safe_dump(stored, sort_keys=False, allow_unicode=True))
+        if own:
+            sign_run(run)
     return True
 
 
@@ -120,11 +132,36 @@ def with_data_of_run(overrides: Sequence[str]) -> list[str]:
         return list(overrides)
     try:
         settings = read_settings(Path(typed["resume"].strip("'\"")) / CONFIG)
-    except ZooError:  # reported when the training is resumed
+    except (ZooError, OSError):  # reported when the training is resumed
         return list(overrides)
-    return [_data_override(settings), *overrides]
+    data = settings.get("data")
+    return [*([f"data={data['name']}"] if isinstance(data, Mapping) and data.get("name") else []), *overrides]
 
 
-def _data_override(settings: Mapping[str, Any]) -> str:
-    """The override that chooses the data set of a run."""
-    return f"data={settings['data']['name']}"
+def _check_overrides(run: Path, settings: Mapping[str, Any], overrides: Sequence[str]) -> None:
+    """Raise ZooError for an override of a setting that changes results, unless it repeats what the run has."""
+    repeated = find_risks(settings, run)
+    for override in overrides:
+        key, _, value = override.lstrip("+").partition("=")
+        group = settings.get(key)
+        chooses = isinstance(group, Mapping) and group.get("name") == value  # data=folder, for data.root=<folder>
+        if key not in ("resume", "trust", *CHANGEABLE, *repeated) and not key.startswith("hydra.") and not chooses:
+            raise ZooError(
+                f"{override}: a training resumes with the settings that it was started with, in {run / CONFIG}. "
+                f"Only these may be typed besides resume: {joined((*CHANGEABLE, 'trust'))}."
+            )
+
+
+def _check_trust(run: Path, config: DictConfig, typed: DictConfig, overrides: Sequence[str]) -> None:
+    """Refuse the risks of a run that the user has neither signed nor typed again. What he accepts, he signs."""
+    keys = {override_key(override) for override in overrides}
+
+    def is_typed(key: str, value: Any) -> bool:
+        return (not overrides or key in keys) and str(OmegaConf.select(typed, key)) == str(value)
+
+    settings: Any = OmegaConf.to_container(config)
+    if not OmegaConf.select(typed, "trust"):
+        refuse_untrusted(run, settings, is_typed)
+    stored, used = find_risks(read_settings(run / CONFIG), run), find_risks(settings, run)
+    if is_main_process() and stored and all(str(used.get(key)) == str(value) for key, value in stored.items()):
+        sign_run(run)

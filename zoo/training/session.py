@@ -14,6 +14,7 @@ from zoo.devices.launch import is_main_process, was_restarted
 from zoo.runs.files import CONFIG, CURVES, METRICS
 from zoo.runs.lock import clear_run_folder, locked
 from zoo.runs.outcome import read_outcome, write_outcome
+from zoo.training.failures import explain_failures
 from zoo.training.plan import Plan, plan
 from zoo.training.resume import check_resumable, extend, load_resumed, typed_besides_resume
 
@@ -42,7 +43,7 @@ def run_training(config: DictConfig, folder: Path, overrides: Sequence[str]) -> 
     if resumes:
         check_resumable(folder)
     planned = None if resumes else plan(config)
-    with locked(folder) if is_main_process() else nullcontext():
+    with explain_failures(folder), locked(folder) if is_main_process() else nullcontext():
         start = None
         if planned is None:
             typed = overrides if config.resume else ()

@@ -23,6 +23,7 @@ from zoo.callbacks.non_finite import StopOnNonFinite
 from zoo.callbacks.norm_statistics import NormStatistics
 from zoo.callbacks.preset_hint import PresetHint
 from zoo.callbacks.progress import build_progress
+from zoo.callbacks.restored_state import RestoredState
 from zoo.callbacks.sample_metrics import SampleMetrics
 from zoo.callbacks.segmentation_metrics import SegmentationMetrics
 from zoo.callbacks.throughput import Throughput
@@ -34,7 +35,7 @@ from zoo.devices.hardware import PRECISIONS
 from zoo.devices.launch import is_main_process
 from zoo.devices.strategies import build_strategy
 from zoo.evaluation.choice import has_pairs
-from zoo.evaluation.results import read_results
+from zoo.evaluation.results import readable_results, repair_results
 from zoo.evaluation.suite import Suite
 from zoo.evaluation.tools import open_tools
 from zoo.model import build
@@ -65,6 +66,7 @@ def train(plan: Plan, run: Path, start: ResumePoint | None = None) -> dict[str, 
     seed_everything(settings.seed, verbose=False)
     if is_main_process():
         note_resumption(run, start.clips_seen, plan.budget) if start else write_provenance(run, plan.config())
+        repair_results(run)
     model = build(asdict(settings.model), plan.spec)
     model.seed, model.evaluation = settings.seed, plan.request
     model.apply_memory_format(settings)
@@ -107,6 +109,7 @@ def build_callbacks(plan: Plan, run: Path) -> list[Callback]:
     callbacks: list[Callback] = [
         StopOnNonFinite(run),
         StepCheckpoint(run, settings.save_minutes),
+        RestoredState(run),
         MovingAverage(settings.ema_half_life),
         NormStatistics(),
         ClipsSeen(),
@@ -160,6 +163,6 @@ def trainer_arguments(settings: Train, card: ModelCard) -> dict[str, Any]:
 
 def round_metrics(run: Path, clips_seen: int) -> dict[str, float]:
     """Metrics of the validation round after ``clips_seen`` training clips, by logged key."""
-    rounds = [result for result in read_results(run) if result.protocol.split == "val" and not result.baseline]
+    rounds = [result for result in readable_results(run) if result.protocol.split == "val" and not result.baseline]
     results = [result for result in rounds if result.seen == clips_seen]
     return {result.protocol.key(name): value for result in results for name, value in result.metrics.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from zoo.io.atomic import write_atomically
 from zoo.runs.files import CLOCK
 from zoo.runs.metrics_csv import read_curves
 
@@ -34,5 +35,5 @@ def draw_curves(metrics: Path, image: Path) -> None:
             axis.set_yscale("log")
             axis.legend(fontsize="x-small")
     figure.tight_layout()
-    figure.savefig(image, dpi=110)
+    write_atomically(image, lambda out: figure.savefig(out, dpi=110, format="png"))
     pyplot.close(figure)

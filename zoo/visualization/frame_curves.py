@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from zoo.io.atomic import write_atomically
+
 Curves = Mapping[str, Sequence[float]]
 """Value of each measured frame by name, such as ``psnr``, ``psnr_best`` and ``psnr_worst``."""
 ENDS = ("_best", "_worst")
@@ -34,7 +36,7 @@ def draw_frame_curves(rows: Mapping[str, Curves], context: int, image: Path) -> 
         axis.set(title=metric, xlabel="frame")
         axis.legend(fontsize="x-small")
     figure.tight_layout()
-    figure.savefig(image, dpi=110)
+    write_atomically(image, lambda out: figure.savefig(out, dpi=110, format="png"))
     pyplot.close(figure)
 
 

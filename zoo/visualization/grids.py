@@ -22,6 +22,7 @@ from zoo.data.decode import write_video
 from zoo.errors import ZooError
 from zoo.flow.colour import flow_to_rgb
 from zoo.grey import to_rgb
+from zoo.io.atomic import write_atomically
 from zoo.types import Clip, ClipSpec, Sample
 
 GAP = 2  # pixels between images
@@ -151,4 +152,4 @@ def save_grid(path: Path, clips: Sequence[Mapping[str, Tensor]]) -> None:
     """Write one filmstrip per clip, below each other, as a PNG."""
     image = torch.cat([filmstrip(clip) for clip in clips], dim=-2).permute(1, 2, 0).numpy()
     _, png = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    path.write_bytes(png.tobytes())
+    write_atomically(path, lambda out: out.write(png.tobytes()))

@@ -2,20 +2,26 @@
 
 The name of an entry is a hash of everything that determines its content, so a changed file or size finds no outdated
 entry. An array file ends with a line of JSON that states its origin, so an entry that was copied or moved is refused.
-Files are written under a temporary name and renamed: if two processes write the same entry, either may win.
+The folder may have come with the data, and another user's cache may hold anything: an entry is signed
+(`zoo.io.signatures`), and without the user's own signature it is computed again. Names depend on the user's secret,
+too, so several users of a folder do not overwrite each other's entries. Files are written under a temporary name and
+renamed: if two processes write the same entry, either may win.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import io
 import json
+import mmap
 import os
 import secrets
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,18 +29,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.errors import ZooError
+from zoo.io.bounded import read_bounded
+from zoo.io.signatures import is_signed, lasts, sign
 
-FORMAT = 3
+FORMAT = 4
 """Version of the cache, part of every entry's name. Raise it when the same settings give other values."""
+PURPOSE = "entry of a cache"
+MAX_INDEX_BYTES = 1 << 28
 MAX_ORIGIN_BYTES = 1 << 16
 """Maximal length of the line of JSON after an array, in bytes."""
 
 
 @cache
 def cache_folder(root: Path) -> Path:
-    """Return ``<root>/.zoo``; if it is not writable, a folder in the user's cache, with a warning that names it."""
+    """Return ``<root>/.zoo``; if it is a link or not writable, a folder in the user's cache, with a warning."""
     beside = root / ".zoo"
     try:
+        if beside.is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         beside.mkdir(exist_ok=True)
         _write_and_rename(beside / "writable", lambda file: None)
         return beside
@@ -50,8 +62,8 @@ def cache_folder(root: Path) -> Path:
 
 
 def entry_name(*parts: object) -> str:
-    """Return a file name that is a hash of these values."""
-    return hashlib.sha256(json.dumps([FORMAT, *map(str, parts)]).encode()).hexdigest()[:20]
+    """Return a file name that is a hash of these values and the user's secret."""
+    return sign("name in a cache", json.dumps([FORMAT, *map(str, parts)]).encode())[:20]
 
 
 @dataclass(frozen=True)
@@ -85,7 +97,7 @@ class ArrayCache:
         return self._path(name).exists()
 
     def load(self, name: str, origin: Origin, shape: tuple[int, ...]) -> NDArray[Any] | None:
-        """Load an array, memory-mapped; None if it is missing or incomplete.
+        """Load an array, memory-mapped; None if it is missing, incomplete or not signed by the user.
 
         Raises ZooError if the file has another origin or another shape.
         """
@@ -104,10 +116,16 @@ class ArrayCache:
     def store(self, name: str, origin: Origin, array: NDArray[Any]) -> NDArray[Any]:
         """Store an array and return it; warns if that is impossible."""
         path = self._path(name)
+        if not lasts():
+            return array
+        content = io.BytesIO()
+        np.save(content, array)
+        signature = sign(PURPOSE, _signed_content(content.getbuffer(), origin))
+        ending = json.dumps({**asdict(origin), "signature": signature}).encode()
 
         def write(file: BinaryIO) -> None:
-            np.save(file, array)
-            file.write(b"\n" + json.dumps(asdict(origin)).encode())
+            file.write(content.getbuffer())
+            file.write(b"\n" + ending)
 
         try:
             _write_and_rename(path, write)
@@ -122,30 +140,57 @@ class ArrayCache:
 
 
 def _load_array(path: Path) -> tuple[NDArray[Any], Origin]:
-    """Load an array, memory-mapped, and the origin after it. Raises ValueError if either is incomplete."""
+    """Load an array, memory-mapped, and the origin after it. Raises ValueError if it is incomplete or not signed."""
+    if not path.is_file():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     array: Any = np.lib.format.open_memmap(path, mode="r")  # refuses pickled objects
+    found = path.stat()
     with path.open("rb") as file:
         file.seek(array.offset + array.nbytes)
         stored = json.loads(file.read(MAX_ORIGIN_BYTES))
     try:
-        return array, Origin(**stored | {"size": tuple(stored["size"])})
-    except (TypeError, KeyError) as problem:
-        raise ValueError(f"{path} has no origin") from problem
+        signature = stored.pop("signature")
+        origin = Origin(**stored | {"size": tuple(stored["size"])})
+    except (TypeError, KeyError, AttributeError) as problem:
+        raise ValueError(f"{path} has no origin or signature") from problem
+    state = found.st_ino, found.st_size, found.st_mtime_ns
+    if not _is_own(path, state, array.offset + array.nbytes, origin, signature):
+        raise ValueError(f"{path} is not signed by this user")
+    return array, origin
+
+
+@lru_cache(maxsize=1 << 16)
+def _is_own(path: Path, state: tuple[int, ...], length: int, origin: Origin, signature: str) -> bool:
+    """Whether an array, the first ``length`` bytes of a file, is signed. Each state of a file is checked once."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return is_signed(PURPOSE, _signed_content(memoryview(content)[:length], origin), signature)
+
+
+def _signed_content(array: memoryview, origin: Origin) -> bytes:
+    with array:
+        return hashlib.sha256(array).digest() + json.dumps(asdict(origin)).encode()
 
 
 def load_index(home: Path) -> dict[str, Any]:
-    """Load the index of probe results, by file name and stamp; empty if there is none."""
+    """Load the index of probe results, by file name and stamp; empty if there is none that the user has signed."""
     try:
-        index = json.loads((home / "index.json").read_text())
-    except (OSError, ValueError, RecursionError):
+        signature, _, content = read_bounded(home / _index_name(), MAX_INDEX_BYTES).partition(b"\n")
+        index = json.loads(content) if is_signed(PURPOSE, content, signature.decode()) else {}
+    except (OSError, ValueError, RecursionError, ZooError):
         return {}
     return index if isinstance(index, dict) else {}
 
 
+def _index_name() -> str:
+    return f"index-{entry_name('index')[:8]}.json"
+
+
 def save_index(home: Path, index: dict[str, Any]) -> None:
     """Save the index of probe results if possible; without it files are only probed again."""
+    content = json.dumps(index, indent=0).encode()
     with suppress(OSError):
-        _write_and_rename(home / "index.json", lambda file: file.write(json.dumps(index, indent=0).encode()))
+        signed = sign(PURPOSE, content).encode() + b"\n" + content
+        _write_and_rename(home / _index_name(), lambda file: file.write(signed))
 
 
 def _write_and_rename(path: Path, write: Callable[[BinaryIO], object]) -> None:

@@ -1,0 +1,31 @@
+"""Read small files of JSON from a folder that may be damaged, or come from somebody else. Imports no torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import ZooError
+
+MAX_BYTES = 1 << 22
+"""Largest size of a small file; a training writes a few thousand bytes."""
+
+
+def read_json(file: Path, remedy: str) -> dict[str, Any]:
+    """Read a JSON object. remedy: what to do if it cannot be read, for the error message.
+
+    Raises ZooError for a file that cannot be read, is larger than MAX_BYTES, or holds anything but one JSON object.
+    """
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise ValueError(f"it is larger than {MAX_BYTES:,} bytes")
+        content = json.loads(data)
+        if not isinstance(content, dict):
+            raise ValueError(f"it holds a {type(content).__name__} instead of a JSON object")
+    except (OSError, ValueError, RecursionError) as problem:
+        reason = "it is empty" if isinstance(problem, json.JSONDecodeError) and not data.strip() else problem
+        raise ZooError(f"{file} cannot be read: {reason}. {remedy}") from problem
+    return content

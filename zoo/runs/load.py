@@ -111,7 +111,8 @@ def data_config(path: str, trust: bool = False, root: str | None = None) -> Data
     if root is not None:
         if not hasattr(data, "root"):
             raise ZooError(f"data.root={root}, but the clips of {data.name} are drawn, not read. Leave it out.")
-        data = replace(data, **{"root": root})
+        moved: dict[str, Any] = {"root": root}
+        data = replace(data, **moved)
     if not trust:
         is_typed = None if root is None else lambda key, value: key == "data.root"
         refuse_untrusted(folder, {"data": {**asdict(data), "workers": 0}}, is_typed)

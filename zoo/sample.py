@@ -71,9 +71,17 @@ def sample(settings: SampleSettings) -> list[Path]:
         for draw in range(settings.draws):
             written += write_interpolation(model, replace(request, draw=draw), out / f"{stem}-draw{draw}", settings)
         return written
-    for number in range(1 if settings.given else settings.clips):
+    count = 1 if settings.given else settings.clips
+    if count > 1:
+        select_input(settings, model, count - 1)  # before the work: is there a last clip?
+    for number in range(count):
         for draw in range(settings.draws):
             source = select_input(settings, model, number)
+            if source.context >= source.frames and not settings.reconstruct:
+                raise ZooError(
+                    f"context={source.context}, but the sample has {source.frames} frames, so there is nothing to "
+                    f"generate. Try: frames={source.context + source.frames}"
+                )
             each = replace(
                 request, frames=source.frames, given=source.pieces, context=source.context, draw=draw, first=number
             )

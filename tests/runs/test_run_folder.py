@@ -161,10 +161,10 @@ def test_settings_of_the_data_of_a_resumed_run_are_those_of_its_data_set(tmp_pat
     assert with_data_of_run(["resume=/none", "data.root=/new"]) == ["resume=/none", "data.root=/new"]
     assert with_data_of_run(["data.root=/new"]) == ["data.root=/new"]
     (tmp_path / "last.ckpt").touch()
-    assert data_config(str(tmp_path), "/new").root == "/new"
+    assert data_config(str(tmp_path), root="/new").root == "/new"
     (tmp_path / "config.yaml").write_text("data: {name: puppets}")
     with pytest.raises(ZooError, match=r"data.root=/new, but the clips of puppets are drawn"):
-        data_config(str(tmp_path), "/new")
+        data_config(str(tmp_path), root="/new")
 
 
 # -------------------------------------------------------------------- signals

@@ -60,3 +60,22 @@ def test_a_bug_keeps_its_stack_trace():
 
     with pytest.raises(KeyError):
         main()
+
+
+def test_a_full_disk_is_no_stack_trace(capsys):
+    """Whichever file does not fit; another OSError keeps its trace."""
+
+    @command
+    def full():
+        raise OSError(28, "No space left on device", "out/table.md")
+
+    @command
+    def missing():
+        raise FileNotFoundError(2, "No such file or directory", "a")
+
+    with pytest.raises(SystemExit) as end:
+        full()
+    assert end.value.code == 1
+    assert "out/table.md could not be written: No space left on device. Make room" in capsys.readouterr().err
+    with pytest.raises(FileNotFoundError):
+        missing()

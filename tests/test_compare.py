@@ -221,6 +221,38 @@ def test_insignificant_differences_are_not_marked():
     assert not significantly_better([30.0, 40.0], [20.0, 30.0], "max")
     assert not significantly_better([30.0], [20.0, 21.0], "max")  # one seed has no spread
     assert not significantly_better([30.0, math.nan], [20.0, 21.0], "max")
+
+
+@pytest.mark.parametrize("scale", [1e200, 1e300, 1e-200, 1e-300, 1.0])
+def test_large_and_small_numbers_are_compared_like_others(scale):
+    """Their squares are no floats; intervals and decisions scale with the numbers."""
+    values, other = [30.0, 31.0, 32.0], [20.0, 21.0, 19.0]
+    scaled = [value * scale for value in values]
+    assert half_width(scaled) == pytest.approx(half_width(values) * scale)
+    assert significantly_better(scaled, [value * scale for value in other], "max")
+    assert significantly_better([1.0, 2.0], [1e200, 2e200], "min") is significantly_better(
+        [0.0, 0.0], [1.0, 2.0], "min"
+    )
+    assert half_width([1.7e308, -1.7e308]) == math.inf
+    assert not significantly_better([1.7e308, -1.7e308], [0.0, 0.0], "max")
+
+
+def test_a_run_that_went_astray_is_in_the_table(tmp_path):
+    words = ((8, 1, 1e200), (8, 2, 2e200), (16, 1, 1.0), (16, 2, 2.0))
+    runs = [
+        make_run(tmp_path / f"r{i}", seed=seed, psnr=psnr, films=False, width=w)
+        for i, (w, seed, psnr) in enumerate(words)
+    ]
+    comparison, _ = gather(runs)
+    assert [row.cells[PROTOCOL.key("psnr")].mean for row in comparison.rows] == [1.5e200, 1.5]
+
+
+def test_half_a_character_is_refused_before_anything_is_written(tmp_path):
+    """JSON may hold one, and no text file can."""
+    run = make_run(tmp_path / "run", task="\ud800", films=False)
+    with pytest.raises(ZooError, match=r"Line 1 of .*results.jsonl cannot be read: .*half of a character"):
+        compare([str(run)], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
     # Welch by hand: means 3 and 0, variances 1 and 1, three values each: half the interval is 2.776 · sqrt(2/3) = 2.267
     assert significantly_better([2.0, 3.0, 4.0], [-1.0, 0.0, 1.0], "max")
     assert not significantly_better([1.2, 2.2, 3.2], [-1.0, 0.0, 1.0], "max")

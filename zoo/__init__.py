@@ -3,7 +3,25 @@
 Messages go to the logger ``zoo``.
 """
 
-from __future__ import annotations
+# ruff: noqa: E402
+import os
+import sys
+
+
+def _leave_out_current_folder() -> None:
+    """Take the current folder off the path of imports, where ``python -m zoo…`` has put it: it may be a download.
+
+    Nothing is imported before that, and processes that are started do the same. A checkout of the zoo stays, since the
+    zoo itself is imported from there.
+    """
+    home = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120 - pathlib is not imported yet
+    here = os.path.realpath(os.getcwd())  # noqa: PTH109
+    if sys.argv[:1] == ["-m"] and here != home and sys.path and os.path.realpath(sys.path[0]) == here:
+        del sys.path[0]
+        os.environ["PYTHONSAFEPATH"] = "1"
+
+
+_leave_out_current_folder()
 
 import logging
 from collections.abc import Mapping
@@ -47,7 +65,7 @@ __all__ = [
 def clips(
     data: str = "puppets",
     *,
-    split: Split = "val",
+    split: "Split" = "val",
     frames: int | None = None,
     batch: int = 4,
     first: int = 0,
@@ -69,7 +87,7 @@ def clips(
     return read_batch({"name": data, **settings}, split, frames, range(first, first + batch))
 
 
-def fit(*overrides: str) -> FinishedRun:
+def fit(*overrides: str) -> "FinishedRun":
     """Train a model in this process: ``zoo.fit("model=vid2vid", "budget.clips=800")``.
 
     overrides: what would follow ``zoo train`` on the command line, except ``-m``; ``"resume=runs/<run>"`` continues a
@@ -78,13 +96,14 @@ def fit(*overrides: str) -> FinishedRun:
     Raises ZooError for settings that do not fit each other, before anything is trained.
     """
     from zoo.config.compose import compose_run
+    from zoo.training.resume import with_data_of_run
     from zoo.training.session import run_training
 
-    config, folder = compose_run("train", overrides)
+    config, folder = compose_run("train", with_data_of_run(overrides))
     return run_training(config, folder, overrides)
 
 
-def build(model: Mapping[str, Any], spec: ClipSpec) -> VideoModel[Any]:
+def build(model: Mapping[str, Any], spec: ClipSpec) -> "VideoModel[Any]":
     """Build a model from plain settings, for clips of a given spec: ``build({"name": "vid2vid"}, spec)``.
 
     Raises ZooError for an unknown model or setting.
@@ -94,7 +113,7 @@ def build(model: Mapping[str, Any], spec: ClipSpec) -> VideoModel[Any]:
     return build(model, spec)
 
 
-def load(run: str | PathLike[str]) -> VideoModel[Any]:
+def load(run: "str | PathLike[str]") -> "VideoModel[Any]":
     """Load a trained model from a run folder or a checkpoint, in evaluation mode on the CPU.
 
     Raises ZooError if there is no checkpoint, or if it cannot be read.
@@ -104,7 +123,7 @@ def load(run: str | PathLike[str]) -> VideoModel[Any]:
     return load(str(run))
 
 
-def save_video(video: Tensor, path: str | PathLike[str], fps: float) -> None:
+def save_video(video: "Tensor", path: "str | PathLike[str]", fps: float) -> None:
     """Write a video (T, C, H, W) in [-1, 1], RGB or grey, such as ``sample.video[0]``, as an MP4 file."""
     from zoo.visualization.grids import write_mp4  # imports torch, which `import zoo` does not
 

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 import importlib
 import logging
+import os
+import shlex
+import signal
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Iterable
-from typing import Any
+from io import TextIOWrapper
+from types import TracebackType
+from typing import Any, TextIO
 
 from hydra.errors import ConfigCompositionException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
-from zoo.errors import ZooError, joined, suggest
+from zoo.errors import FULL_DISK, ZooError, joined, suggest
+from zoo.io.printable import printable
 
 ENGINES = {
     "hydra/launcher/submitit_slurm": ("hydra-submitit-launcher", "slurm"),
@@ -27,16 +35,34 @@ ENGINES = {
 
 
 def command(main: Callable[[], Any]) -> Callable[[], Any]:
-    """Turn ``main`` into a command: a ZooError is printed and exits with 1, other exceptions keep their trace."""
+    """Turn ``main`` into a command: a ZooError or a full disk is printed and exits with 1, other exceptions keep their
+    trace."""
 
     @functools.wraps(main)
     def run() -> Any:
         log_to_terminal()
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a terminal may not show every character
         try:
-            return main()
+            result = main()
+            sys.stdout.flush()
         except ZooError as error:
-            print(f"\n{error}", file=sys.stderr)
+            say(f"\n{error}", file=sys.stderr)
             sys.exit(1)
+        except OSError as problem:
+            if problem.errno not in FULL_DISK:
+                raise
+            where = problem.filename or "A file"
+            say(
+                f"\n{where} could not be written: {problem.strerror}. Make room, or choose another disk.",
+                file=sys.stderr,
+            )
+            sys.exit(1)
+        except BrokenPipeError:  # what reads the output, such as `head`, has ended
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at exit
+            sys.exit(128 + signal.SIGPIPE)
+        return result
 
     return run
 
@@ -46,15 +72,34 @@ class TerminalHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one message."""
-        print(self.format(record), file=sys.stderr if record.levelno >= logging.WARNING else sys.stdout, flush=True)
+        with contextlib.suppress(OSError):  # a terminal or a pipe that was closed ends no training
+            say(self.format(record), file=sys.stderr if record.levelno >= logging.WARNING else sys.stdout)
+
+
+def say(text: object = "", end: str = "\n", file: TextIO | None = None) -> None:
+    """Print text that may contain names from files, see `zoo.io.printable`. Every command prints through this."""
+    print(printable(text), end=end, file=file, flush=True)
 
 
 def log_to_terminal() -> None:
-    """Print messages of the logger ``zoo`` from level INFO on. Commands call it; library users configure logging."""
+    """Print messages of the logger ``zoo`` from level INFO on, and warnings and stack traces without codes that a
+    terminal obeys. Commands call it; library users configure logging."""
+    warnings.formatwarning = _format_warning
+    sys.excepthook = _print_exception
     logger = logging.getLogger("zoo")
     if not any(isinstance(handler, TerminalHandler) for handler in logger.handlers):
         logger.addHandler(TerminalHandler())
         logger.setLevel(logging.INFO)
+
+
+def _format_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    return printable(f"{filename}:{lineno}: {category.__name__}: {message}\n")
+
+
+def _print_exception(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    say("".join(traceback.format_exception(kind, error, trace)), end="", file=sys.stderr)
 
 
 HARMLESS = (
@@ -73,6 +118,11 @@ def hush_libraries() -> None:
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     for message in HARMLESS:
         warnings.filterwarnings("ignore", message=message)
+
+
+def python_command(module: str, *words: str) -> str:
+    """A command to print for copying, quoted for a shell: ``python -m zoo.sample 'run=My Drive/run'``."""
+    return shlex.join(["python", "-m", module, *words])
 
 
 def import_lightning() -> None:

@@ -14,11 +14,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.cli import command
+from zoo.cli import command, say
+from zoo.devices.launch import unique_label
 from zoo.errors import ZooError, joined, suggest
 from zoo.help.commands import COMMANDS
 from zoo.help.text import Section, asks_for_help, settings_of, show_help
@@ -57,9 +57,13 @@ def compare(runs: Sequence[str], out: Path, project: str | None = None, publishe
         if not comparison.published:
             notes.append(f"No published values are known on the data sets of these runs. All: zoo compare {PUBLISHED}")
     out.mkdir(parents=True, exist_ok=True)
-    write_text(out / "table.md", to_markdown(comparison) + published_to_markdown(comparison.published))
-    write_text(out / "table.csv", to_csv(comparison))
-    write_text(out / "curves.csv", curves_to_csv(comparison))
+    texts = {
+        "table.md": to_markdown(comparison) + published_to_markdown(comparison.published),
+        "table.csv": to_csv(comparison),
+        "curves.csv": curves_to_csv(comparison),
+    }
+    for name, text in texts.items():  # names of files that are no text are shown by the numbers of their bytes
+        write_text(out / name, text.encode(errors="backslashreplace").decode())
     console = Console()
     for table in terminal_tables(comparison):
         console.print(table)
@@ -80,11 +84,11 @@ def compare(runs: Sequence[str], out: Path, project: str | None = None, publishe
         notes.append(
             "No wandb report was written, since the extra `reports` is missing. Type: pip install 'video-zoo[reports]'"
         )
-    print("* is significantly better than every other variant of its task (95 %, over seeds)\n")
+    say("* is significantly better than every other variant of its task (95 %, over seeds)\n")
     for name, where in written.items():
-        print(f"{name:8s} {where}")
+        say(f"{name:8s} {where}")
     for note in notes:
-        print(f"note     {note}")
+        say(f"note     {note}")
     return comparison
 
 
@@ -134,7 +138,7 @@ def main() -> Comparison | None:
         print_published(published_tables())
         return None
     runs, settings = parse_arguments(arguments)
-    out = settings.pop("out", f"comparison-{datetime.now():%Y%m%d-%H%M%S}")
+    out = settings.pop("out", f"comparison-{unique_label()}")
     return compare(runs, Path(out), settings.get("project"), published)
 
 

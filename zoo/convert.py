@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from zoo.card import MODELS
-from zoo.cli import command
+from zoo.cli import command, python_command, say
 from zoo.errors import ZooError, joined
 from zoo.help.commands import COMMANDS
 from zoo.help.text import Section, Setting, asks_for_help, settings_of, show_help
@@ -92,7 +92,7 @@ def main() -> None:
         return
     name, source, run, settings = read_arguments(sys.argv[1:])
     written = convert(name, source, run, settings)
-    print(f"{written}\nmore     python -m zoo.sample run={run} given=<{_input(name)}>")
+    say(f"{written}\nmore     {python_command('zoo.sample', f'run={run}')} given=<{_input(name)}>")
 
 
 def _input(name: str) -> str:

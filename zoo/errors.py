@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
+
+FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
+"""Numbers of the OSErrors that say that a disk takes nothing more."""
 
 
 class ZooError(Exception):
@@ -14,11 +18,11 @@ class ZooError(Exception):
 
 
 class Stopped(Exception):  # noqa: N818 - not an error
-    """A signal has stopped a training, and a checkpoint is saved. number: of the signal."""
+    """A signal has stopped a training. number: of the signal. saved: whether a checkpoint was saved for it."""
 
-    def __init__(self, number: int, clips_seen: int) -> None:
-        super().__init__(number, clips_seen)
-        self.number, self.clips_seen = number, clips_seen
+    def __init__(self, number: int, clips_seen: int, saved: bool = True) -> None:
+        super().__init__(number, clips_seen, saved)
+        self.number, self.clips_seen, self.saved = number, clips_seen, saved
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ from zoo.config.compose import hydra_command
 from zoo.errors import ZooError
 from zoo.evaluation.named_protocols import apply_protocol
 from zoo.fields.ranges import check_ranges
+from zoo.io.printable import table_cell
 from zoo.settings import EvaluateSettings
 
 if TYPE_CHECKING:
@@ -58,20 +59,22 @@ def show(results: list[EvaluationResult]) -> None:
     arrows = {"min": "↓", "max": "↑", "": " "}
     for result in results:
         title = f"{result.protocol.split}/…@{result.protocol.slug}, given: {result.given}"
-        table = Table("metric", "", title=title, title_justify="left")
+        table = Table("metric", "", title=table_cell(title), title_justify="left")
         table.add_column("samples", justify="right")
         table.add_column("real clips", justify="right")
         for trivial in result.baselines:
-            table.add_column(trivial, justify="right", style="dim")
+            table.add_column(table_cell(trivial), justify="right", style="dim")
         for name, value in result.metrics.items():
             if not name.startswith("real/"):
                 real = result.metrics.get(f"real/{name}")
                 shown = [value, real, *(values.get(name) for values in result.baselines.values())]
-                table.add_row(name, arrows[better(name)], *("" if each is None else f"{each:.4f}" for each in shown))
+                table.add_row(
+                    table_cell(name), arrows[better(name)], *("" if each is None else f"{each:.4f}" for each in shown)
+                )
         Console().print(table)
     for given, standing in standings(results).items():
         if str(standing):
-            Console().print(f"given {given}: {standing}")
+            Console().print(table_cell(f"given {given}: {standing}"))
 
 
 @hydra_command("evaluate")

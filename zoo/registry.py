@@ -12,7 +12,7 @@ import pkgutil
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -129,7 +129,8 @@ class Registry(Generic[CardT]):
             for module in pkgutil.iter_modules(importlib.import_module(self.package).__path__):
                 importlib.import_module(f"{self.package}.{module.name}.config")
             for point in entry_points(group=self.group):
-                self._load_plugin(point.name, point.value)
+                if not _is_of_current_folder(point):
+                    self._load_plugin(point.name, point.value)
         return self._entries
 
     def _load_plugin(self, name: str, module: str) -> None:
@@ -141,3 +142,12 @@ class Registry(Generic[CardT]):
                 f"failed with {type(problem).__name__}: {problem}",
                 stacklevel=2,
             )
+
+
+def _is_of_current_folder(point: EntryPoint) -> bool:
+    """Whether an entry point is of a distribution that lies in the current folder, which may be a download. Editable
+    installs name their folder from the environment, and are none."""
+    if point.dist is None:
+        return False
+    folder = Path(str(point.dist.locate_file(""))).resolve()
+    return folder == Path.cwd() and folder != Path(__file__).resolve().parents[1]

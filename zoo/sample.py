@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from zoo.cli import say
 from zoo.config.compose import hydra_command
 from zoo.errors import ZooError, joined
 from zoo.fields.ranges import check_ranges
@@ -166,7 +167,7 @@ def main(config: DictConfig) -> list[Path]:
     """The command."""
     settings: SampleSettings = OmegaConf.to_object(config)  # type: ignore[assignment]
     written = sample(settings)
-    print("\n".join(str(path) for path in written))
+    say("\n".join(str(path) for path in written))
     return written
 
 

@@ -155,13 +155,25 @@ class Logger:
     """Logging to wandb; metrics.csv is always written."""
 
     wandb: str = "auto"
-    """auto (online if an API key is available, else offline), online, offline or disabled."""
+    """auto (WANDB_MODE, else online if an API key is available, else offline), online, offline or disabled."""
 
-    project: str = "zoo"
-    """wandb project."""
+    entity: str | None = None
+    """wandb user or team. None: WANDB_ENTITY, else the default of the account."""
+
+    project: str | None = None
+    """wandb project. None: WANDB_PROJECT, else zoo."""
 
     group: str | None = None
-    """wandb group. None: the name of the data set."""
+    """wandb group. None: WANDB_RUN_GROUP, else the name of the data set."""
+
+    name: str | None = None
+    """Name of the wandb run. None: WANDB_NAME, else model, data set, seed, width and run folder."""
+
+    tags: list[str] | None = None
+    """wandb tags. None: WANDB_TAGS, else the names of the model and the data set."""
+
+    notes: str | None = None
+    """Notes of the wandb run. None: WANDB_NOTES."""
 
 
 @dataclass
@@ -208,6 +220,10 @@ class Train:
     """Only with `resume`: use all settings of a run folder that you have not signed, those that run code, start
     processes or lead out of the folder included, and sign it as your own."""
 
+    accept_changed_data: bool = False
+    """Only with `resume`: go on although the data has other videos, other files or another split than when the training
+    began."""
+
     slots: str | None = None
     """Only for sweeps (-m) on this machine: <jobs at a time>x<GPUs for each>, such as 4x1. None: one job at a time,
     with all GPUs."""
@@ -232,6 +248,14 @@ class AppearanceSettings:
 
     source: NonNegativeInt | None = None
     """Id of the instance in the image that the appearance is taken from. None: the whole image."""
+
+
+@dataclass
+class RunData:
+    """The data of a run that is sampled from or evaluated."""
+
+    root: str | None = None
+    """Folder where the data set of the run lies now, if it was moved. None: where it was in the training."""
 
 
 @dataclass
@@ -307,6 +331,9 @@ class SampleSettings:
 
     given_instances: str | None = None
     """Folder of instance maps (PNGs of ids) beside label maps in `given`; for models that draw instance borders."""
+
+    data: RunData = field(default_factory=RunData)
+    """The data of the run."""
 
     out: str | None = None
     """Folder to write to. None: <run>/samples."""
@@ -396,6 +423,9 @@ class EvaluateSettings(EvaluationTools):
     """Only for two folders: frame rate of a clip, frames per second, to which every video is resampled by repeating or
     dropping frames. None: that of the videos, which are refused if theirs differ by more than 1 %. Folders of images
     have no frame rate: type it if only some videos are such folders, or if a classifier is used."""
+
+    data: RunData = field(default_factory=RunData)
+    """Only for a run: its data."""
 
     clips_per_video: PositiveInt = 1
     """Only for two folders: number of clips cut from the start of each video."""

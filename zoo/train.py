@@ -5,22 +5,25 @@ Settings are checked before torch is imported, so errors come within a second.
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from zoo.cli import python_command, say
 from zoo.config.compose import hydra_command
 from zoo.devices.launch import is_main_process
 from zoo.errors import Stopped
 from zoo.runs.files import CURVES, GALLERY_GRID, GALLERY_VIDEO, METRICS
 from zoo.sweep.command import run_sweep
 from zoo.training.plan import Plan
+from zoo.training.resume import with_data_of_run
 from zoo.training.session import run_training
 from zoo.training.signals import exit_after_signal
 
 
-@hydra_command("train", sweep=run_sweep)
+@hydra_command("train", sweep=run_sweep, prepare=with_data_of_run)
 def main(config: DictConfig) -> dict[str, float]:
     """The command: start a training or resume one."""
     hydra = HydraConfig.get()
@@ -30,7 +33,10 @@ def main(config: DictConfig) -> dict[str, float]:
     except Stopped as stop:
         exit_after_signal(stop, run)
     if finished.plan is None:
-        print(f"{run} has already finished training. Sample from it: python -m zoo.sample run={run}")
+        say(
+            f"{run} has already finished training. Sample from it: {python_command('zoo.sample', f'run={run}')}\n"
+            f"To train longer: {python_command('zoo.train', f'resume={run}')} budget.clips=<clips in all>"
+        )
     elif is_main_process():
         print_summary(run, finished.plan, finished.metrics)
     return finished.metrics
@@ -39,25 +45,25 @@ def main(config: DictConfig) -> dict[str, float]:
 def print_summary(run: Path, plan: Plan, metrics: dict[str, float]) -> None:
     """Print the metrics, the files of the run and the next command."""
     shown = run.relative_to(Path.cwd()) if run.is_relative_to(Path.cwd()) else run
-    print()
+    say()
     for key, value in sorted(metrics.items()):
-        print(f"{key:32s} {value:.4f}")
-    print(f"\nrun      {shown}")
+        say(f"{key:32s} {value:.4f}")
+    say(f"\nrun      {shown}")
     if (run / GALLERY_VIDEO).exists():
-        print(f"video    {shown / GALLERY_VIDEO}")
-        print(f"grid     {shown / GALLERY_GRID}")
-    print(f"curves   {shown / CURVES}, {shown / METRICS}")
-    print(f"more     {next_command(plan, shown)}")
-    for offline in sorted(shown.glob("wandb/offline-run-*")):
-        print(f"wandb    wandb sync {offline}")
+        say(f"video    {shown / GALLERY_VIDEO}")
+        say(f"grid     {shown / GALLERY_GRID}")
+    say(f"curves   {shown / CURVES}, {shown / METRICS}")
+    say(f"more     {next_command(plan, shown)}")
+    if parts := sorted(map(str, shown.glob("wandb/offline-run-*"))):  # of a resumed training: joined if synced at once
+        say(f"wandb    {shlex.join(['wandb', 'sync', *parts])}")
 
 
 def next_command(plan: Plan, run: Path) -> str:
     """The command to run after a training."""
     if plan.card.samples:
         longest = plan.settings.model.most_frames(plan.spec)
-        return f"python -m zoo.sample run={run}" + (" frames=100" if longest is None else " clips=8")
-    return f"python -m zoo.evaluate run=<run of a model> {plan.card.name}={run}"
+        return python_command("zoo.sample", f"run={run}", "frames=100" if longest is None else "clips=8")
+    return f"python -m zoo.evaluate run=<run of a model> {shlex.quote(f'{plan.card.name}={run}')}"
 
 
 if __name__ == "__main__":

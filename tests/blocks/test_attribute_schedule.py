@@ -7,7 +7,7 @@ import torch
 
 from zoo.blocks.attribute_schedule import FREE, INFERRED, parse_schedules
 from zoo.blocks.attributes import AttributeHeads, attribute_vector, average_over_clip, clip_label, cross_entropy
-from zoo.config.compose import quote_attribute
+from zoo.config.words import quote_word
 from zoo.data.module import KeyedClips, mask_labels
 from zoo.data.sets.puppets.config import PuppetsConfig
 from zoo.errors import ZooError
@@ -63,9 +63,9 @@ def test_a_model_without_attributes_rejects_attributes():
 
 
 def test_overrides_with_commas_are_quoted_for_hydra():
-    assert quote_attribute("attributes.action=walk@0,run@5") == "++attributes.action='walk@0,run@5'"
-    assert quote_attribute("frames=3") == "frames=3"
-    assert quote_attribute("attributes.action='walk'") == "attributes.action='walk'"
+    assert quote_word("attributes.action=walk@0,run@5") == "++attributes.action='walk@0,run@5'"
+    assert quote_word("frames=3") == "frames=3"
+    assert quote_word("attributes.action='walk'") == "attributes.action='walk'"
 
 
 def test_attribute_vector_is_one_hot_where_labelled_and_inferred_elsewhere():

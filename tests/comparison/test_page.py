@@ -4,6 +4,8 @@ The browser is Debian's chromium, driven by Playwright. Without them the browser
 environment variable ``ZOO_BROWSER`` is "required".
 """
 
+import base64
+import hashlib
 import importlib.util
 import json
 import math
@@ -119,6 +121,15 @@ def test_names_cannot_end_the_script_element(written, comparison):
     assert data["runs"][2]["config"]["only.here"] == "</script>"
 
 
+def test_the_policy_lets_the_script_of_the_page_run_and_nothing_else(written):
+    text = written.read_text("utf-8")
+    [policy] = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)
+    [script] = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}';" in policy
+    assert "default-src 'none'" in policy
+
+
 def test_non_finite_values_are_strings(written, comparison, tmp_path):
     assert embedded(written)["runs"][0]["curves"][PSNR][1] == [200, "NaN"]
     run = replace(comparison.runs[2], curves={"val/x": [(1.0, math.inf), (2.0, -math.inf)]}, config={"x": [math.inf]})
@@ -204,7 +215,8 @@ def browser():
 
 @pytest.fixture(scope="module")
 def tab(browser):
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+    # Playwright's wait_for_function calls eval, which the policy of the page forbids
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce", bypass_csp=True)
     context.set_default_timeout(20_000)
     return context.new_page()
 
@@ -228,6 +240,25 @@ def open_page(tab, path):
     tab.set_viewport_size({"width": 1280, "height": 900})
     tab.goto(path.as_uri())
     tab.wait_for_function(SETTLED)
+
+
+def test_the_policy_lets_films_play_and_no_injected_script_run(browser, written):
+    context = browser.new_context()
+    tab, errors = context.new_page(), []
+    tab.on("console", lambda message: errors.append(message.text))
+    tab.goto(written.as_uri())
+    tab.locator("#play").click()
+    videos = tab.locator("video[src]")
+    videos.first.wait_for()
+    assert tab.locator("#summary").inner_text()
+    assert videos.first.evaluate("video => new Promise(done => { video.onseeked = done; video.currentTime = 0.5 })")
+    assert errors == []
+    tab.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.ran = 1\">')")
+    tab.evaluate("document.body.append(Object.assign(document.createElement('script'), {text: 'window.ran = 1'}))")
+    tab.wait_for_timeout(100)
+    assert tab.evaluate("window.ran") is None
+    assert any("Content Security Policy" in error for error in errors)
+    context.close()
 
 
 def frames_shown(page):

@@ -224,6 +224,20 @@ def test_odd_sizes_are_padded_with_the_last_row_and_column(tmp_path):
     assert probe(tmp_path / "odd.mp4").fps == pytest.approx(29.97)
 
 
+def test_the_same_frames_are_the_same_film(tmp_path):
+    """Also when the memory of the process holds something else. x264 notes its options in the file."""
+    frames = np.random.default_rng(0).integers(0, 256, (40, 48, 64, 3)).astype(np.uint8)
+    films = []
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
+        write_video(tmp_path / name, frames, 12.5)
+        films.append((tmp_path / name).read_bytes())
+        filled = [np.full(1 << size, 255, np.uint8) for size in range(10, 22)]  # freed memory that is not zero
+        del filled
+    assert films[0] == films[1] == films[2]
+    assert b" mbtree=0 " in films[0]
+    assert b" threads=1 " in films[0]
+
+
 def test_order_and_number_of_frames_survive_writing(tmp_path):
     write_video(tmp_path / "n.mp4", (numbered(n) for n in range(40)), 12.5)
     assert numbers(read_frames(tmp_path / "n.mp4", range(40))) == list(range(40))

@@ -31,8 +31,10 @@ STEP = 3
 EVERYTHING = CARD.fields - {"video"}
 
 
-def numbered(number, height=32, width=48):
-    return np.full((height, width, 3), 10 + STEP * number, np.uint8)
+def numbered(number, height=32, width=48, mark=0):
+    frame = np.full((height, width, 3), 10 + STEP * number, np.uint8)
+    frame[:1, :mark] += 3
+    return frame
 
 
 def numbers(video):
@@ -49,8 +51,8 @@ def film(path, count=30, fps=25, **size):
 @pytest.fixture(scope="module")
 def films(tmp_path_factory):
     folder = tmp_path_factory.mktemp("films")
-    for name in ("a.mp4", "b.mkv", "c.mov", "sub/d.mp4", "sub/é.mp4"):
-        film(folder / name)
+    for mark, name in enumerate(("a.mp4", "b.mkv", "c.mov", "sub/d.mp4", "sub/é.mp4")):
+        film(folder / name, mark=mark)  # a mark in a corner: no two have one content
     return folder
 
 

@@ -398,7 +398,7 @@ DAMAGE = [
         "paired",
         lambda r: (r / "train_A/walk/3.png").unlink(),
         {},
-        r"train_B/walk has 12 frames, but .*train_A/walk has 11 files of labels",
+        r"train_B/walk has 12 files of frames, 11 of labels.*3.jpg of frames has no partner",
     ),
     (
         "paired",
@@ -490,7 +490,7 @@ DAMAGE = [
         "pose",
         lambda r: (r / "test_openpose/bend/0003_keypoints.json").unlink(),
         {},
-        r"bend has 8 frames, but .* has 7 files of openpose",
+        r"bend has 8 files of frames, 7 of openpose.*0003.jpg of frames has no partner",
     ),
     (
         "pose",

@@ -26,14 +26,16 @@ from zoo.devices.launch import is_main_process, run_folder, start_label, was_res
 from zoo.errors import Stopped
 from zoo.io.atomic import write_atomically, write_text
 from zoo.runs.csv_logger import MetricsCsvLogger
-from zoo.runs.load import read_checkpoint
+from zoo.runs.files import CLOCK
+from zoo.runs.load import data_config, read_checkpoint, read_config
 from zoo.runs.lock import clear_run_folder, locked
 from zoo.runs.metrics_csv import read_rows
-from zoo.runs.outcome import read_outcome
+from zoo.runs.outcome import read_outcome, write_outcome
 from zoo.testing.rerun import differing_files, resume_training, tiny_plan
+from zoo.training import session
 from zoo.training.failures import explain_failures
 from zoo.training.plan import plan
-from zoo.training.resume import load_resumed
+from zoo.training.resume import load_resumed, with_data_of_run
 from zoo.training.signals import exit_after_signal
 from zoo.training.trainer import train
 
@@ -102,12 +104,13 @@ def test_training_twice_in_a_folder_is_refused_and_a_finished_run_is_not_resumed
 
 
 def test_a_resumed_training_refuses_settings_that_change_results(finished, tmp_path):
-    for word in ("seed=2", "model=vid2vid", "+data.crowd=1", "resumee=x"):
+    for word in ("seed=2", "model=vid2vid", "data=folder", "+data.crowd=1", "resumee=x"):
         with pytest.raises(ZooError, match=rf"^{re.escape(word)}: a training resumes with the settings"):
             load_resumed(finished, None, (f"resume={finished}", word))
-    typed = OmegaConf.create({"data": {"workers": 3}, "trainer": {"progress": False}})
-    config, start = load_resumed(finished, typed, ("data.workers=3",))
+    typed = OmegaConf.create({"data": {"workers": 3}, "logger": {"project": "other"}})
+    config, start = load_resumed(finished, typed, ("data=puppets", "data.workers=3", "logger.project=other"))
     assert config.data.workers == 3
+    assert config.logger.project == "other"
     assert config.model.width == 4
     assert start.clips_seen == 8
     missing = run_training(f"resume={tmp_path / 'nothing'}")
@@ -115,6 +118,53 @@ def test_a_resumed_training_refuses_settings_that_change_results(finished, tmp_p
     assert "contains no config.yaml, so there is no training to resume" in missing.stderr
     assert "Traceback" not in missing.stderr
     assert not (tmp_path / "nothing").exists()
+
+
+def test_a_finished_training_continues_with_a_larger_budget(tmp_path):
+    """With constant learning rates it ends with the weights of one training of that budget."""
+    prepare_hydra()
+    parts, whole = tmp_path / "parts", tmp_path / "whole"
+    for run, clips in ((parts, 4), (whole, 8)):
+        planned = tiny_plan("vgan", clips)
+        train(planned, run)
+        write_outcome(run, {"a": 1.0}, None)
+    config = OmegaConf.create({"resume": str(parts), "budget": {"clips": 8}})
+    finished = session.run_training(config, parts, (f"resume={parts}", "budget.clips=8"))
+    assert finished.metrics
+    ends = [read_checkpoint(run / "last.ckpt") for run in (parts, whole)]
+    assert [end["clips_seen"] for end in ends] == [8, 8]
+    for key, weight in ends[1]["state_dict"].items():
+        assert torch.equal(ends[0]["state_dict"][key], weight), key
+    assert read_config(parts)["budget"]["clips"] == 8
+    resumed = json.loads((parts / "environment.json").read_text())["resumed"]
+    assert [(part[CLOCK], part["budget"]) for part in resumed] == [(4, 8)]
+    assert read_outcome(parts)["finished"]
+
+
+def test_what_is_typed_for_a_finished_training_is_never_passed_over(finished):
+    done = (f"resume={finished}",)
+    same = OmegaConf.create({"resume": str(finished), "budget": {"clips": 8}})
+    assert session.run_training(same, finished, (*done, "budget.clips=8")).plan is None
+    with pytest.raises(ZooError, match=r"^seed=2: a training resumes with the settings"):
+        session.run_training(same, finished, (*done, "seed=2"))
+    less = OmegaConf.create({"resume": str(finished), "budget": {"clips": 6}})
+    with pytest.raises(ZooError, match=r"^budget.clips=6, but .* has already seen 8 clips.* budget.clips=16"):
+        session.run_training(less, finished, (*done, "budget.clips=6"))
+    assert read_outcome(finished)["finished"]
+
+
+def test_settings_of_the_data_of_a_resumed_run_are_those_of_its_data_set(tmp_path):
+    (tmp_path / "config.yaml").write_text("data: {name: folder, root: /old}")
+    words = [f"resume={tmp_path}", "data.root=/new"]
+    assert with_data_of_run(words) == ["data=folder", *words]
+    assert with_data_of_run(words[:1]) == words[:1]
+    assert with_data_of_run(["resume=/none", "data.root=/new"]) == ["resume=/none", "data.root=/new"]
+    assert with_data_of_run(["data.root=/new"]) == ["data.root=/new"]
+    (tmp_path / "last.ckpt").touch()
+    assert data_config(str(tmp_path), "/new").root == "/new"
+    (tmp_path / "config.yaml").write_text("data: {name: puppets}")
+    with pytest.raises(ZooError, match=r"data.root=/new, but the clips of puppets are drawn"):
+        data_config(str(tmp_path), "/new")
 
 
 # -------------------------------------------------------------------- signals

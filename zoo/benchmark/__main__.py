@@ -8,7 +8,6 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from zoo.benchmark.interleaving import WorkerProcess, run_interleaved
 from zoo.benchmark.stats import ratios, summarize
 from zoo.benchmark.worker import WorkerJob, worker_environment
 from zoo.cli import command
-from zoo.devices.launch import launched_processes
+from zoo.devices.launch import launched_processes, unique_label
 from zoo.errors import ZooError
 from zoo.help.commands import COMMANDS
 from zoo.help.text import Section, asks_for_help, settings_of, show_help
@@ -41,7 +40,7 @@ def benchmark(arguments: Sequence[str]) -> dict[str, Any]:
     parsed = parse_arguments(arguments)
     plan = check(parsed)
     settings = parsed.settings
-    out = Path(settings.out or f"benchmark-{plan.card.name}-{plan.data.name}-{datetime.now():%Y%m%d-%H%M%S}.json")
+    out = Path(settings.out or f"benchmark-{plan.card.name}-{plan.data.name}-{unique_label()}.json")
     if out.exists():
         raise ZooError(f"out={out} already exists and is not overwritten. Type another file: out=<file>")
     sides = [parsed.a, *([parsed.b] if parsed.b else [])]

@@ -7,23 +7,33 @@ of Lightning's loops are one step ahead by then, so it sets them back in the che
 
 from __future__ import annotations
 
+import logging
 import math
 import signal
 import threading
 import time
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+from torch.optim.lr_scheduler import LambdaLR
 
 from zoo.errors import Stopped, ZooError
 from zoo.model import VideoModel
 from zoo.runs.csv_logger import MetricsCsvLogger
-from zoo.runs.files import BEST, LAST
+from zoo.runs.files import BEST, CLOCK, LAST
+from zoo.runs.wandb_logger import LazyWandbLogger
 
-STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-"""Signals that stop a training. SLURM sends SIGUSR1 before a job's time is over with `sbatch --signal=USR1@90`."""
+logger = logging.getLogger(__name__)
+
+if TYPE_CHECKING:
+    from zoo.data.module import VideoData
+
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+"""Signals that stop a training. SIGHUP comes when a terminal is closed, unless nohup keeps it away. SLURM sends SIGUSR1
+before a job's time is over with `sbatch --signal=USR1@90`."""
 
 
 class StepCheckpoint(Callback):
@@ -36,9 +46,11 @@ class StepCheckpoint(Callback):
     def __init__(self, run: Path, minutes: float) -> None:
         self.run, self.seconds = run, 60 * minutes
         self.saved_at = time.monotonic()
+        self.saved_for_stop = False
         self.stop_signal = 0  # number of the signal that was received
         self.round_due: bool | None = None  # while this callback saves: whether a round comes next
         self.round_interrupted = False
+        self.extended = False  # whether a finished training continues, with a larger budget
         self.handlers: dict[int, Any] = {}
 
     def on_train_start(self, trainer: Trainer, model: VideoModel[Any]) -> None:
@@ -47,10 +59,14 @@ class StepCheckpoint(Callback):
         if self.round_interrupted:  # Lightning has read the counters and will repeat the round
             _count_round(trainer.fit_loop.epoch_loop.val_loop.batch_progress.total.__dict__, -1)
             self.round_interrupted = False
+        if self.extended:
+            _follow_schedules(trainer)
         # In every step Lightning asks all ranks for a signal that its handlers no longer receive, and waits for them.
         trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
         if threading.current_thread() is threading.main_thread():
-            self.handlers = {number: signal.signal(number, self._request_stop) for number in STOPPING}
+            heard = [number for number in STOPPING if signal.getsignal(number) != signal.SIG_IGN]
+            self.trainer, self.model = trainer, model
+            self.handlers = {number: signal.signal(number, self._request_stop) for number in heard}
 
     def teardown(self, trainer: Trainer, model: VideoModel[Any], stage: str) -> None:
         """Restore the previous signal handlers."""
@@ -59,9 +75,21 @@ class StepCheckpoint(Callback):
         self.handlers = {}
 
     def _request_stop(self, number: int, frame: Any) -> None:
+        """Stop after the current step; at once where the next batch is waited for, or at a second Ctrl-C."""
         if self.stop_signal and number == signal.SIGINT:
-            raise KeyboardInterrupt  # a second Ctrl+C stops at once
+            raise Stopped(number, self.model.clips_seen, saved=False)
+        if number == signal.SIGINT and not self.stop_signal:
+            logger.info("\nStopping after this step. Ctrl-C again stops at once and loses the steps since last.ckpt.")
         self.stop_signal = self.stop_signal or number
+        if self.trainer.world_size == 1 and getattr(self.trainer.train_dataloader, "waiting", False):
+            raise Stopped(self.stop_signal, self.model.clips_seen)
+
+    def on_exception(self, trainer: Trainer, model: VideoModel[Any], exception: BaseException) -> None:
+        """Save if a signal came between two steps, while the next batch was waited for."""
+        completed = trainer.fit_loop.epoch_loop.batch_progress.current.completed
+        after_round = not completed % (trainer.val_check_batch or 1)  # which has just saved
+        if isinstance(exception, Stopped) and exception.saved and not self.saved_for_stop and not after_round:
+            self._save(trainer, round_due=False)
 
     def on_train_batch_start(self, trainer: Trainer, model: VideoModel[Any], batch: Any, batch_idx: int) -> None:
         """Save or stop after the previous step. Agreement of several ranks takes time, so they check less often."""
@@ -73,6 +101,7 @@ class StepCheckpoint(Callback):
         if due and batch_idx % (trainer.val_check_batch or 1):  # otherwise a round has just saved
             self._save(trainer, round_due=False)
         if stop:
+            self.saved_for_stop = True
             raise Stopped(self.stop_signal or signal.SIGTERM, model.clips_seen)
 
     def on_validation_start(self, trainer: Trainer, model: VideoModel[Any]) -> None:
@@ -85,6 +114,7 @@ class StepCheckpoint(Callback):
     ) -> None:
         """Stop within a round on a signal; the state before the round is saved."""
         if trainer.world_size == 1 and self.stop_signal:
+            self.saved_for_stop = True
             raise Stopped(self.stop_signal, model.clips_seen)
 
     def _save(self, trainer: Trainer, round_due: bool) -> None:
@@ -120,6 +150,29 @@ class StepCheckpoint(Callback):
                 f"would see other clips. Resume with {ranks} processes, or start a new training."
             )
         self.round_interrupted = checkpoint["zoo"]["round_due"]
+        batches = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+        self.extended = batches["is_last_batch"] and _has_steps_left(trainer, checkpoint["clips_seen"])
+        if self.extended:
+            batches["is_last_batch"] = False
+            for loader in checkpoint["loops"]["fit_loop"]["state_dict"]["combined_loader"]:
+                loader["position"] = checkpoint["clips_seen"]
+
+
+def _has_steps_left(trainer: Trainer, clips_seen: int) -> bool:
+    """Whether the budget has a step after the first ``clips_seen`` clips."""
+    data = cast("VideoData", trainer.datamodule)  # type: ignore[attr-defined]
+    step = data.config.batch_size * trainer.world_size
+    return clips_seen // step < data.budget // step
+
+
+def _follow_schedules(trainer: Trainer) -> None:
+    """Set learning rates to where the schedules stand with the new budget; they ended at zero with the old one."""
+    for each in trainer.lr_scheduler_configs:
+        schedule = each.scheduler
+        if isinstance(schedule, LambdaLR):
+            groups = zip(schedule.optimizer.param_groups, schedule.base_lrs, schedule.lr_lambdas, strict=True)
+            for group, lr, factor in groups:
+                group["lr"] = lr * factor(schedule.last_epoch)
 
 
 def _count_round(total: dict[str, int], by: int) -> None:
@@ -152,6 +205,9 @@ class BestCheckpoint(Checkpoint):
             return
         if self.objective and self._is_better(value := float(trainer.callback_metrics[self.objective[0]])):
             self.best = value
+            for logger in trainer.loggers:
+                if isinstance(logger, LazyWandbLogger):
+                    logger.use(partial(_summarise, key=self.objective[0], value=value, clips_seen=model.clips_seen))
             save(trainer, self.run / BEST)
         save(trainer, self.run / LAST)
 
@@ -167,6 +223,11 @@ class BestCheckpoint(Checkpoint):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore the best value so far."""
         self.best = state["best"]
+
+
+def _summarise(run: Any, key: str, value: float, clips_seen: int) -> None:
+    """State the best value so far in the summary of the wandb run."""
+    run.summary.update({f"best/{key}": value, f"best/{CLOCK}": clips_seen})
 
 
 class FinalValidation(Callback):

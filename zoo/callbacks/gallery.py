@@ -77,7 +77,7 @@ class Gallery(Callback):
         clips = self._write_clips()
         for logger in trainer.loggers:
             if isinstance(logger, LazyWandbLogger):
-                _log_to_wandb(logger, video, clips, model.clips_seen)
+                logger.use(lambda _: _log_to_wandb(logger, video, clips, model.clips_seen))  # noqa: B023 - used at once
 
     def _write_clips(self) -> dict[str, dict[str, Path]]:
         """Write each video of each clip, and their index; returns clip key -> kind -> file."""
@@ -99,4 +99,4 @@ def _log_to_wandb(logger: LazyWandbLogger, video: Path, clips: dict[str, dict[st
     table = wandb.Table(columns=["clip", *FILM_KINDS])
     for key, films in clips.items():
         table.add_data(key, *(wandb.Video(str(films[kind])) if kind in films else None for kind in FILM_KINDS))
-    logger.run.log({KEY: wandb.Video(str(video)), TABLE: table, CLOCK: seen})
+    logger.log({KEY: wandb.Video(str(video)), TABLE: table, CLOCK: seen})

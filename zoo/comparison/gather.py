@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from zoo.evaluation.catalogue import better, current_name
 from zoo.evaluation.past_baselines import compare_with_baselines
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import Result, read_results
+from zoo.io.bounded import read_bounded_json
 from zoo.io.safe_settings import check_plain, read_settings
 from zoo.runs.files import CLIPS, CONFIG, FILM_KINDS, INDEX, METRICS, wandb_run
 from zoo.runs.metrics_csv import read_curves
@@ -46,6 +46,8 @@ NO_SEED = -1
 """In place of the seed of a trivial row, which no training made."""
 NOT_GENERATIVE = ("classify", "segment")
 """Tasks of models that generate no videos."""
+
+MOST_INDEX_BYTES = 1 << 20
 
 Curve = list[tuple[float, float]]
 """(clips seen, value) pairs."""
@@ -163,13 +165,16 @@ def read_films(folder: Path) -> dict[str, dict[str, Path]]:
     if not index.is_file():
         return {}
     try:
-        known = json.loads(index.read_text())
+        known = read_bounded_json(index, MOST_INDEX_BYTES)
         check_plain(known, str(index))
         films = {key: {kind: folder / name for kind, name in kinds.items()} for key, kinds in known.items()}
     except (ValueError, AttributeError, TypeError, RecursionError) as problem:
         raise ZooError(
             f"{index} cannot be read: {problem}. Delete the folder {folder}; the next validation round writes it again."
         ) from problem
+    paths = [path for kinds in films.values() for path in kinds.values()]
+    if len(set(paths)) < len(paths):
+        raise ZooError(f"{index} names a film twice, so no training wrote it. Delete {folder}.")
     for kind, path in (pair for kinds in films.values() for pair in kinds.items()):
         if kind not in FILM_KINDS:
             raise ZooError(
@@ -436,7 +441,14 @@ def half_width(values: Sequence[float]) -> float | None:
         return None
     if not all(map(math.isfinite, values)):
         return math.nan
-    return float(student.ppf(0.5 + CONFIDENCE / 2, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
+    scale = _scale(values)
+    spread = stdev(value / scale for value in values)
+    return float(student.ppf(0.5 + CONFIDENCE / 2, len(values) - 1)) * spread / math.sqrt(len(values)) * scale
+
+
+def _scale(values: Sequence[float]) -> float:
+    """A power of two near the largest number: divided by it, numbers have squares that are floats."""
+    return 2.0 ** min(max(math.frexp(max(map(abs, values)))[1], -1000), 1000)
 
 
 def significantly_better(values: Sequence[float], other: Sequence[float], better: str) -> bool:
@@ -446,9 +458,12 @@ def significantly_better(values: Sequence[float], other: Sequence[float], better
     """
     if min(len(values), len(other)) < 2 or not all(map(math.isfinite, [*values, *other])):
         return False
+    scale = _scale([*values, *other])
+    values, other = [value / scale for value in values], [value / scale for value in other]
     gain = (mean(values) - mean(other)) * (1 if better == "max" else -1)
     a, b = (stdev(each) ** 2 / len(each) for each in (values, other))
     if a + b == 0:
         return gain > 0
-    freedom = (a + b) ** 2 / (a**2 / (len(values) - 1) + b**2 / (len(other) - 1))
+    share = a / (a + b)
+    freedom = 1 / (share**2 / (len(values) - 1) + (1 - share) ** 2 / (len(other) - 1))
     return gain > float(student.ppf(0.5 + CONFIDENCE / 2, freedom)) * math.sqrt(a + b)

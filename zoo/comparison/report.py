@@ -63,7 +63,7 @@ def build_report(comparison: Comparison, project: str | None = None, entity: str
 
 def project_of(run: ComparedRun) -> str:
     """Return the wandb project of a run."""
-    return (run.wandb and run.wandb.project) or str(run.config.get("logger.project", "zoo"))
+    return (run.wandb and run.wandb.project) or str(run.config.get("logger.project") or "zoo")
 
 
 def ids_by_project(runs: Sequence[ComparedRun]) -> dict[tuple[str, str], list[str]]:

@@ -7,11 +7,11 @@ import io
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from rich.markup import escape
 from rich.table import Table
 
 from zoo.comparison.content import Cell, Column, Comparison, PublishedRow, PublishedTable, Row
 from zoo.evaluation.catalogue import better
+from zoo.io.printable import markdown_cell, one_line, table_cell
 
 ARROWS = {"min": " ↓", "max": " ↑", "": ""}
 
@@ -46,17 +46,17 @@ def to_markdown(comparison: Comparison, columns: Sequence[Column] | None = None)
     lines = []
     for task, rows in group_by_task(comparison.rows):
         own = [c for c in columns or main_columns(comparison) if any(c.key in row.cells for row in rows)]
-        lines += [f"**{escape_markdown(task)}**", ""]
+        lines += [f"**{markdown_cell(task)}**", ""]
         lines.append(
-            f"| variant | given | seeds | {' | '.join(f'`{escape_markdown(c.key)}`{ARROWS[c.better]}' for c in own)} |"
+            f"| variant | given | seeds | {' | '.join(f'`{code_cell(c.key)}`{ARROWS[c.better]}' for c in own)} |"
         )
         lines.append("| --- | --- | --- |" + " ---: |" * len(own))
         for row in rows:
             cells = (format_cell(row.cells.get(column.key)) for column in own)
-            name = f"*{escape_markdown(row.variant)}*" if row.baseline else escape_markdown(row.variant)
-            head = f"| {name} | {escape_markdown(row.given)} | {len(row.seeds) or '–'} | "
+            name = f"*{markdown_cell(row.variant)}*" if row.baseline else markdown_cell(row.variant)
+            head = f"| {name} | {markdown_cell(row.given)} | {len(row.seeds) or '–'} | "
             lines.append(head + " | ".join(cells) + " |")
-        lines += ["", *(f"- {escape_markdown(line)}" for line in standing_lines(rows))]
+        lines += ["", *(f"- {markdown_cell(line)}" for line in standing_lines(rows))]
         if lines[-1]:
             lines.append("")
     return "\n".join(lines)
@@ -66,14 +66,14 @@ def published_to_markdown(tables: Sequence[PublishedTable]) -> str:
     """The published values, one table per protocol, under a heading of their own; "" without tables."""
     lines = ["## Published values", "", "Not measured here."] if tables else []
     for table in tables:
-        lines += ["", f"**{escape_markdown(published_title(table))}**", ""]
+        lines += ["", f"**{markdown_cell(published_title(table))}**", ""]
         if table.rows:
             heads = [f"`{metric}`{ARROWS[better(metric)]}" for metric in table.metrics]
             lines.append(f"| model | paper | {' | '.join(heads)} | from |")
             lines.append("| --- | --- | " + "---: | " * len(heads) + "--- |")
-            lines += [f"| {' | '.join(map(escape_markdown, published_cells(row, table)))} |" for row in table.rows]
+            lines += [f"| {' | '.join(map(markdown_cell, published_cells(row, table)))} |" for row in table.rows]
             lines.append("")
-        lines += [f"- {escape_markdown(remark)}" for remark in table.remarks]
+        lines += [f"- {markdown_cell(remark)}" for remark in table.remarks]
     return "\n".join([*lines, ""] if lines else [])
 
 
@@ -94,9 +94,9 @@ def standing_lines(rows: Sequence[Row]) -> list[str]:
     return [f"{row.variant}, given {row.given}: {row.standing}" for row in rows if row.standing]
 
 
-def escape_markdown(text: str) -> str:
-    """Escape text for a cell of a Markdown table."""
-    return text.replace("|", "\\|").replace("\n", " ")
+def code_cell(text: str) -> str:
+    """Text for code in a cell of a Markdown table, where a backslash is one."""
+    return one_line(text).replace("`", "'").replace("|", "\\|")
 
 
 def to_csv(comparison: Comparison) -> str:
@@ -131,18 +131,18 @@ def curves_to_csv(comparison: Comparison) -> str:
 def terminal_tables(comparison: Comparison) -> Iterator[Table]:
     """One table per task, with metrics as rows and variants as columns: terminals are narrow and metrics are many."""
     for task, rows in group_by_task(comparison.rows):
-        table = Table(title=escape(task), title_justify="left")
+        table = Table(title=table_cell(task), title_justify="left")
         table.add_column("metric", overflow="fold")
         for row in rows:
             seeds = "no model" if row.baseline else f"{len(row.seeds)} seeds"
-            head = f"{escape(row.variant)}\n[dim]{escape(row.given)}; {seeds}[/]"
+            head = f"{table_cell(row.variant)}\n[dim]{table_cell(row.given)}; {seeds}[/]"
             table.add_column(head, justify="right")
         for column in main_columns(comparison):
             if any(column.key in row.cells for row in rows):
                 cells = (format_cell(row.cells.get(column.key)).replace("**", "") for row in rows)
                 marks = ("*" if (cell := row.cells.get(column.key)) and cell.best else "" for row in rows)
-                table.add_row(escape(column.key) + ARROWS[column.better], *map(str.__add__, cells, marks))
-        table.caption, table.caption_justify = escape("\n".join(standing_lines(rows))) or None, "left"
+                table.add_row(table_cell(column.key) + ARROWS[column.better], *map(str.__add__, cells, marks))
+        table.caption, table.caption_justify = table_cell("\n".join(standing_lines(rows))) or None, "left"
         yield table
 
 
@@ -150,13 +150,13 @@ def published_for_terminal(tables: Sequence[PublishedTable]) -> Iterator[Table |
     """The published values for the terminal: a table and remarks for each protocol."""
     for table in tables:
         title = f"published, not measured here: {published_title(table)}"
-        shown = Table(title=escape(title), title_justify="left")
+        shown = Table(title=table_cell(title), title_justify="left")
         shown.add_column("model")
         shown.add_column("paper")
         for metric in table.metrics:
             shown.add_column(metric + ARROWS[better(metric)], justify="right")
         shown.add_column("from")
         for row in table.rows:
-            shown.add_row(*map(escape, published_cells(row, table)))
-        yield shown if table.rows else escape(title)
-        yield escape("\n".join(table.remarks)) + "\n"
+            shown.add_row(*map(table_cell, published_cells(row, table)))
+        yield shown if table.rows else table_cell(title)
+        yield table_cell("\n".join(table.remarks)) + "\n"

@@ -28,6 +28,7 @@ from omegaconf.errors import OmegaConfBaseException
 from zoo.card import MODELS, ModelConfig
 from zoo.cli import command, explain
 from zoo.config.overrides import sweep_digest
+from zoo.config.words import quote_words
 from zoo.data.base import DATA_SETS
 from zoo.devices.launch import run_folder
 from zoo.errors import ZooError, check_choice, joined, suggest
@@ -75,8 +76,18 @@ def prepare_hydra() -> None:
         store.store(group="schema/model", name=entry.card.name, node=model_schema(entry.config))
     for data_set in DATA_SETS.entries():
         store.store(group="schema/data", name=data_set.card.name, node=data_set.config)
+    leave_out_plugins_of_current_folder()
     if PluginConf not in Plugins.instance().discover(SearchPathPlugin):
         Plugins.instance().register(PluginConf)
+
+
+def leave_out_plugins_of_current_folder() -> None:
+    """Hide ``hydra_plugins`` of the current folder, which may be a download, from Hydra. That of a checkout stays."""
+    import hydra_plugins
+
+    here = Path.cwd().resolve() / "hydra_plugins"
+    if here.parent != conf_dir().parent:
+        hydra_plugins.__path__ = [path for path in hydra_plugins.__path__ if Path(path).resolve() != here]
 
 
 def model_schema(config: type[ModelConfig]) -> DictConfig:
@@ -102,17 +113,20 @@ def _share_store(store: ConfigStore, memo: dict[int, Any]) -> ConfigStore:
     return store
 
 
-def hydra_command(name: str, sweep: Sweep | None = None) -> Callable[[Callable[[DictConfig], Any]], Callable[[], Any]]:
+def hydra_command(
+    name: str, sweep: Sweep | None = None, prepare: Callable[[Sequence[str]], list[str]] = list
+) -> Callable[[Callable[[DictConfig], Any]], Callable[[], Any]]:
     """Decorator that turns ``main(config)`` into a command with settings from ``conf/<name>.yaml``.
 
-    sweep: `zoo.sweep.command.run_sweep` for a command that supports ``-m``.
+    sweep: `zoo.sweep.command.run_sweep` for a command that supports ``-m``. prepare: adds overrides that follow from
+    the arguments.
     """
 
     def decorate(main: Callable[[DictConfig], Any]) -> Callable[[], Any]:
         @command
         @functools.wraps(main)
         def run() -> Any:
-            sys.argv[1:] = [quote_attribute(word) for word in sys.argv[1:]]
+            sys.argv[1:] = prepare(quote_words(sys.argv[1:]))
             os.environ["HYDRA_FULL_ERROR"] = "1"  # raise errors instead of printing them and exiting
             errors: list[ZooError] = []
             task = _collect_errors(main, errors)
@@ -145,7 +159,7 @@ def compose_run(name: str, overrides: Sequence[str]) -> tuple[DictConfig, Path]:
     prepare_hydra()
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir()), job_name=name):
-            config = compose(name, [quote_attribute(override) for override in overrides], return_hydra_config=True)
+            config = compose(name, quote_words(overrides), return_hydra_config=True)
         folder = Path(config.hydra.run.dir)
     except (HydraException, OmegaConfBaseException) as problem:
         raise ZooError(explain(problem)) from problem
@@ -184,14 +198,6 @@ def show_composed_help(name: str, arguments: Sequence[str]) -> None:
         choices["model.preset"] = ", ".join(f"*{name}" if name == config.model.preset else name for name in presets)
     hidden = [f"{group}.name" for group in GROUPS if group in chosen]
     show_help(COMMANDS[name], sections_of(config, hidden, last=LAST_SECTIONS), choices)
-
-
-def quote_attribute(override: str) -> str:
-    """Make an override of ``attributes.<name>`` valid for Hydra: add the new key, and quote commas in the value."""
-    key, equals, value = override.partition("=")
-    if not (equals and key.startswith("attributes.")) or value[:1] in ("'", '"'):
-        return override
-    return f"++{key}='{value}'"
 
 
 def _collect_errors(main: Callable[[DictConfig], Any], errors: list[ZooError]) -> Callable[[DictConfig], Any]:

@@ -14,7 +14,7 @@ from zoo.registry import Registry
 from zoo.types import Split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from zoo.card import ModelCard
     from zoo.types import Clip, ClipSpec
@@ -144,6 +144,12 @@ class ClipSet(ABC):
         (`zoo.data.sequences.files.content_checksum`), which tells apart data sets that use the same names.
         """
 
+    def contents(self) -> Mapping[str, str]:
+        """Describe the files of each video by its name under the root: how many, their names and sizes, and the part
+        that belongs to this split. No times: data that only moved has the same contents. By default nothing is read
+        from files, so it is empty."""
+        return {}
+
     def video_count(self, frames: int) -> int:
         """Number of videos that are long enough for a clip. By default every clip is a video of its own."""
         return len(self)
@@ -173,6 +179,10 @@ class GreyClips(ClipSet):
     def clip(self, index: int, epoch: int, frames: int) -> Clip:
         """Return the clip in grey."""
         return grey_clip(self.clips.clip(index, epoch, frames))
+
+    def contents(self) -> Mapping[str, str]:
+        """Contents of the other set."""
+        return self.clips.contents()
 
     def video_count(self, frames: int) -> int:
         """Number of videos of the other set."""

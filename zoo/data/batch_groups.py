@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 from torch import Tensor
 from torch.utils.data import Sampler, get_worker_info
 
-from zoo.data.shared_memory import PackedBatches, pack_batches
+from zoo.data.shared_memory import PackedBatches, iter_columns, pack_batches
 from zoo.errors import ZooError
 from zoo.types import Clip
 
@@ -110,8 +110,32 @@ def shared_memory_budget(workers: int, ranks: int) -> float:
     All groups of all workers and ranks on a machine together leave half of the free shared memory: those that a worker
     holds, and the one that it is making.
     """
-    try:
-        free = shutil.disk_usage(SHARED_MEMORY).free
-    except OSError:  # not Linux
-        free = MAX_SHARED_BYTES
+    free = free_shared_memory()
+    free = MAX_SHARED_BYTES if free is None else free
     return min(MAX_SHARED_BYTES, free / 2 / ranks) / ((GROUPS_PER_WORKER + 1) * workers)
+
+
+def free_shared_memory() -> int | None:
+    """Free shared memory in bytes; None where it is no file system (not Linux)."""
+    try:
+        return shutil.disk_usage(SHARED_MEMORY).free
+    except OSError:
+        return None
+
+
+def check_shared_memory(clip: Clip, batch_size: int, workers: int, ranks: int) -> None:
+    """Raise ZooError unless the batches that all loading processes hold at a time fit into shared memory.
+
+    Without this check a process would lose its batch, and training would wait for it. clip: one of the clips.
+    """
+    free = free_shared_memory()
+    batch = batch_size * sum(tensor.nbytes for _, [tensor] in iter_columns([clip]))
+    needed = batch * GROUPS_PER_WORKER * workers * ranks
+    if free is None or needed <= free:
+        return
+    fitting = int(free / (batch * GROUPS_PER_WORKER * ranks))
+    raise ZooError(
+        f"{SHARED_MEMORY} has {free / 2**20:.0f} MiB free, but {workers * ranks} data-loading processes with batches "
+        f"of {batch / 2**20:.1f} MiB need {needed / 2**20:.0f} MiB of shared memory. Try: data.workers={fitting}, or "
+        "give the container more of it, such as docker run --shm-size=2g"
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 import cv2
 import numpy as np
@@ -29,6 +29,7 @@ from zoo.errors import ZooError
 from zoo.help.commands import COMMANDS
 from zoo.help.text import Section, asks_for_help, data_set_section, settings_of, show_help
 from zoo.io.atomic import write_atomically
+from zoo.io.printable import printable, table_cell
 from zoo.settings import CheckSettings
 
 T = TypeVar("T")
@@ -55,17 +56,24 @@ def main(arguments: Sequence[str]) -> Path:
 
 
 def parse_settings(config_class: type[Any], arguments: Sequence[str], command: str) -> tuple[Any, Path]:
-    """Parse ``key=value`` arguments to the settings of a data set and the file for the contact sheet."""
+    """Parse ``key=value`` arguments to the settings of a data set and the file for the contact sheet.
+
+    Values of settings that are texts, such as paths, arrive as they are; the others are read as YAML.
+    """
     for word in arguments:
         if "=" not in word:
             raise ZooError(f"`{word}` is not key=value.    Try: {command} root={word}")
     sheet = [word.partition("=")[2] for word in arguments if word.startswith("sheet=")]
     words = [word.removeprefix("data.") for word in arguments if not word.startswith("sheet=")]
+    schema = OmegaConf.structured(config_class)
+    texts = {name for name, kind in get_type_hints(config_class).items() if kind in (str, str | None)}
+    paths = dict(word.split("=", 1) for word in words if word.partition("=")[0] in texts and not word.endswith("=null"))
+    others = [word for word in words if word.partition("=")[0] not in paths]
     try:
-        typed = OmegaConf.merge(OmegaConf.structured(config_class), OmegaConf.from_dotlist(words))
+        typed = OmegaConf.merge(schema, OmegaConf.from_dotlist(others), paths)
     except OmegaConfBaseException as problem:
         raise ZooError(explain(problem)) from problem
-    return OmegaConf.to_object(typed), Path(sheet[0] if sheet else CheckSettings.sheet)
+    return OmegaConf.to_object(typed), Path(sheet[0] if sheet else CheckSettings.sheet).expanduser()
 
 
 def spread_evenly(items: Sequence[T], count: int) -> list[T]:
@@ -111,7 +119,7 @@ def _print_report(
     catalogue: Catalogue, videos: Sequence[FolderVideo], found: Sequence[Statistics], sheet: Path
 ) -> None:
     console = Console()
-    table = Table(title=f"{len(videos)} of {len(catalogue.videos)} videos in {catalogue.root}")
+    table = Table(title=table_cell(f"{len(videos)} of {len(catalogue.videos)} videos in {catalogue.root}"))
     for heading in (
         "row",
         "video",
@@ -127,7 +135,7 @@ def _print_report(
     for row, (video, stats) in enumerate(zip(videos, found, strict=True), start=1):
         info = video.info
         table.add_row(
-            *(str(row), video.name, str(info.frames), f"{info.fps:.4g}", f"{info.frames / info.fps:.1f}"),
+            *(str(row), table_cell(video.name), str(info.frames), f"{info.fps:.4g}", f"{info.frames / info.fps:.1f}"),
             *(f"{info.width}x{info.height}", f"{stats.lowest} to {stats.highest} ({stats.mean:.0f})"),
             *(str(video.length // catalogue.config.frames), "; ".join(stats.possible_problems())),
         )
@@ -138,8 +146,8 @@ def _print_report(
         f"{clips} {'grey ' if spec.channels == 1 else ''}clips of {spec.frames} frames, "
         f"{spec.width}x{spec.height} (width x height), "
         f"{spec.fps:g} fps, with {', '.join(spec.fields)}.",
-        *catalogue.skipped,
-        f"Contact sheet: {sheet.resolve()}",
+        *map(printable, catalogue.skipped),
+        printable(f"Contact sheet: {sheet.resolve()}"),
         sep="\n",
         markup=False,
         highlight=False,

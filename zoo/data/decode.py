@@ -11,26 +11,32 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 import av
 import numpy as np
 from av.container import InputContainer
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from zoo.data.file_kinds import describe_unreadable
+from zoo.data.frame_index import FrameIndex, IndexCache, Packet, build_index
 from zoo.data.mp4_boxes import check_claimed_frames
+from zoo.data.orientation import UPRIGHT, Orientation, from_matrix, from_rotation, holds_jpeg, image_orientation
+from zoo.data.png_chunks import check_png
 from zoo.errors import ZooError, joined
+from zoo.io.bounded import check_is_file
 
 RGBFrame = NDArray[np.uint8]
 
@@ -53,47 +59,31 @@ FFMPEG_OPTIONS = {
 }
 """Options of FFmpeg for every file."""
 
+X264 = {"preset": "medium", "threads": "1", "x264-params": "mbtree=0"}
+"""Options of the encoder under which the same frames give the same bytes: the macroblock tree reads memory that nobody
+has set, and the number of threads, by default that of the machine's cores, changes the bytes."""
+
 MAX_OPEN_FILES = 16
 """Number of files that stay open: to open one takes as long as to decode five small frames, longer for long videos."""
 _open_files: dict[tuple[int, Path, int, int], InputContainer] = {}
+_indices = IndexCache()
 
+HDR = {16: "PQ", 18: "HLG"}
+"""Number of a transfer characteristic of high dynamic range in ITU-T H.273 -> its name."""
 BT709 = 1
 """Number of BT.709 among the colour primaries and transfer characteristics of ITU-T H.273."""
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """Properties of a stored video, after its rotation is applied. fps is the mean rate if the rate varies."""
+    """Properties of a stored video as it is shown: turned upright, with square pixels. fps is the mean rate if the rate
+    varies. pixel: width of a stored pixel divided by its height."""
 
     frames: int
     fps: float
     height: int
     width: int
-
-
-@dataclass(frozen=True)
-class FrameIndex:
-    """Times and keyframes of a video.
-
-    stamps: (T,) ascending presentation times in units of ``time_base`` seconds; frame numbers if not ``has_times``.
-    keyframes: (K,) ascending frame numbers of the keyframes; the first frame is one of them. rate: nominal frame rate
-    in the header.
-    """
-
-    stamps: NDArray[np.int64]
-    keyframes: NDArray[np.int64]
-    time_base: Fraction
-    rate: float
-    has_times: bool
-
-    def seconds(self) -> NDArray[np.float64]:
-        """Presentation times in seconds since the first frame, (T,)."""
-        unit = float(self.time_base) if self.has_times else 1 / self.rate
-        return np.asarray((self.stamps - self.stamps[0]) * unit, dtype=np.float64)
-
-    def keyframe_position(self, frames: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Position in ``keyframes`` of the last keyframe at or before each of these frames."""
-        return np.searchsorted(self.keyframes, frames, side="right") - 1
+    pixel: float = 1.0
 
 
 def probe(path: Path) -> VideoInfo:
@@ -101,21 +91,27 @@ def probe(path: Path) -> VideoInfo:
 
     Raises ZooError, naming the file, if it is empty, truncated or not a video.
     """
-    height, width, _ = read_frames(path, [0])[0].shape
-    return VideoInfo(len(_get_index(path).stamps), frame_rate(path), height, width)
+    with _name_file_in_errors(path):
+        height, width, _ = read_frames(path, [0])[0].shape
+        with _open_container(path) as (_, stream):
+            pixel = _pixel_aspect(stream)
+        return VideoInfo(len(_get_index(path).stamps), frame_rate(path), height, width, round(pixel, 4))
 
 
 def frame_rate(path: Path) -> float:
     """Frames per second: the mean rate, or the nominal one if that is within 1 % of it. Decodes nothing."""
     index = _get_index(path)
-    seconds = index.seconds()
-    fps = float((len(seconds) - 1) / seconds[-1]) if seconds[-1] > 0 else index.rate
-    return index.rate if abs(fps / index.rate - 1) < 0.01 else fps  # containers round times; mkv to a millisecond
+    with _name_file_in_errors(path):
+        seconds = index.clock
+        fps = float((len(seconds) - 1) / seconds[-1]) if seconds[-1] > 0 else index.rate
+        # containers round times; mkv to a millisecond
+        return index.rate if abs(fps / index.rate - 1) < 0.01 else fps
 
 
 def frame_times(path: Path) -> NDArray[np.float64]:
     """Presentation times in seconds since the first frame, (T,)."""
-    return _get_index(path).seconds()
+    with _name_file_in_errors(path):
+        return _get_index(path).clock
 
 
 def keyframe_before(path: Path, number: int) -> int:
@@ -127,7 +123,10 @@ def keyframe_before(path: Path, number: int) -> int:
 def read_frames(path: Path, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
     """Read frames by ascending number, which may repeat: (T, H, W, 3). Decodes no more than necessary. Raises ZooError
     past the end."""
-    return np.stack(list(iter_frames(path, indices)))
+    frames = list(iter_frames(path, indices))
+    if len({frame.shape for frame in frames}) > 1:
+        raise ZooError(f"{path} cannot be read: its frames change their size. Re-encode the file.")
+    return np.stack(frames)
 
 
 def iter_frames(path: Path, indices: Sequence[int] | NDArray[np.int64]) -> Iterator[RGBFrame]:
@@ -137,8 +136,9 @@ def iter_frames(path: Path, indices: Sequence[int] | NDArray[np.int64]) -> Itera
     assert (np.diff(wanted) >= 0).all(), "frame numbers must ascend"
     if wanted[0] < 0 or wanted[-1] >= len(index.stamps):
         raise ZooError(f"{path} has frames 0 to {len(index.stamps) - 1}; frame {wanted[-1]} was requested.")
-    for run in _split_into_runs(index, wanted):
-        yield from _decode_run(path, index, run)
+    with _name_file_in_errors(path):
+        for run in _split_into_runs(index, wanted):
+            yield from _decode_run(path, index, run)
 
 
 def _split_into_runs(index: FrameIndex, wanted: NDArray[np.int64]) -> list[NDArray[np.int64]]:
@@ -160,21 +160,22 @@ def _decode_run(path: Path, index: FrameIndex, run: NDArray[np.int64]) -> Iterat
             raise ZooError(f"{path}: frame {run[0]} and those after it cannot be decoded. Re-encode the file.")
         key = -1  # the seek overshot, which happens if keyframes are closer than the reordering delay
     pending: list[int] = index.stamps[run].tolist()
-    shown = first[1]
+    shown, pixel = first[1:]
     converter = VideoReformatter()  # reused: PyAV's default, a new one per frame, takes four times as long
-    for stamp, frame in decoded:
+    for stamp, frame, _ in decoded:
         while pending and stamp > pending[0]:
             pending.pop(0)
-            yield _to_rgb(shown, converter)
+            yield _to_rgb(shown, converter, pixel)
         if not pending:
             return
         shown = frame
     for _ in pending:
-        yield _to_rgb(shown, converter)
+        yield _to_rgb(shown, converter, pixel)
 
 
-def _decode_from(path: Path, index: FrameIndex, key: int) -> Iterator[tuple[int, VideoFrame]]:
-    """Yield frames with time stamps from a keyframe on; from the start if ``key`` is -1 or the file has no times."""
+def _decode_from(path: Path, index: FrameIndex, key: int) -> Iterator[tuple[int, VideoFrame, float]]:
+    """Yield frames with their time stamps and the aspect ratio of their pixels from a keyframe on; from the start if
+    ``key`` is -1 or the file has no times."""
     seeks = key >= 0 and index.has_times
     with _reuse_container(path) if seeks else _open_container(path) as (container, stream):
         if seeks:
@@ -187,13 +188,33 @@ def _decode_from(path: Path, index: FrameIndex, key: int) -> Iterator[tuple[int,
                 continue  # a damaged packet loses its own frame only: the previous one is shown on
             for frame in frames:
                 number = next(numbers)
-                yield (number if frame.pts is None or not index.has_times else frame.pts), frame
+                stamp = number if frame.pts is None or not index.has_times else frame.pts
+                yield stamp, frame, _pixel_aspect(stream)
 
 
-def _to_rgb(frame: VideoFrame, converter: VideoReformatter) -> RGBFrame:
-    """Convert to RGB and apply the rotation, which telephones store beside the sensor's image."""
-    pixels = converter.reformat(frame, format="rgb24").to_ndarray()
-    return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
+def _to_rgb(
+    frame: VideoFrame, converter: VideoReformatter, pixel: float = 1.0, orientation: Orientation | None = None
+) -> RGBFrame:
+    """Convert to RGB, scale the width to square pixels, and turn the frame upright: telephones store beside the
+    sensor's image how it is shown. orientation: by default that of the frame."""
+    width = max(1, round(frame.width * pixel))
+    pixels = cast(RGBFrame, converter.reformat(frame, width=width, format="rgb24").to_ndarray())
+    return (orientation or _orientation(frame)).apply(pixels)
+
+
+def _orientation(frame: VideoFrame) -> Orientation:
+    """The orientation of the display matrix; of the rotation alone if PyAV cannot read the frame's side data."""
+    try:
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # side data of a type that PyAV does not know
+        return from_rotation(frame.rotation)
+    return UPRIGHT if matrix is None else from_matrix(np.frombuffer(cast(Any, matrix), np.int32).tolist())
+
+
+def _pixel_aspect(stream: VideoStream) -> float:
+    """Width of a stored pixel divided by its height; 1 if the file does not say."""
+    aspect = stream.sample_aspect_ratio
+    return float(aspect) if aspect else 1.0
 
 
 def _get_index(path: Path) -> FrameIndex:
@@ -201,59 +222,56 @@ def _get_index(path: Path) -> FrameIndex:
         stat = path.stat()
     except OSError as problem:
         raise ZooError(f"{path} cannot be opened: {problem.strerror}.") from problem
+    check_is_file(path)
     if stat.st_size == 0:
         raise ZooError(f"{path} is empty (0 bytes).")
-    return _read_index(path, stat.st_size, stat.st_mtime_ns)
+    return _indices.get((path, stat.st_size, stat.st_mtime_ns), lambda: _read_index(path))
 
 
-@lru_cache(maxsize=256)
-def _read_index(path: Path, size: int, mtime_ns: int) -> FrameIndex:
-    """Read all packets. size and mtime_ns are part of the cache key, so a changed file is read again."""
-    check_claimed_frames(path)
+def _read_index(path: Path) -> FrameIndex:
+    """Read all packets."""
+    with _name_file_in_errors(path):
+        check_claimed_frames(path)
     with _open_container(path) as (container, stream):
-        packets = [  # not the packets themselves, which take as much memory as the file
-            (p.pts, p.is_keyframe, p.is_corrupt) for p in container.demux(stream) if p.size and not p.is_discard
-        ]
-        whole = sum(not is_corrupt for _, _, is_corrupt in packets)
-        if whole < len(packets):
+        packets, damaged = [], 0  # not the packets themselves, which take as much memory as the file
+        for packet in container.demux(stream):
+            if packet.size and not packet.is_discard:
+                packets.append(Packet(packet.pts, packet.is_keyframe))
+                damaged += packet.is_corrupt
+        if damaged:
             promised = f" of the {stream.frames} in its header" if stream.frames else ""
-            raise ZooError(f"{path} is truncated or damaged: {whole} frames can be read{promised}. Copy it again.")
+            raise ZooError(
+                f"{path} is truncated or damaged: {len(packets) - damaged} frames can be read{promised}. Copy it "
+                f"again, or keep what can be decoded: ffmpeg -i {path.name} -crf 12 whole.mp4"
+            )
         if not packets or stream.time_base is None:
             raise ZooError(f"{path} contains no frames.")
-        times = [pts for pts, _, _ in packets if pts is not None]
         # AVI stores no presentation times: with B-frames only the order of the decoded frames is reliable
         reordered = container.format.name == "avi" and bool(stream.codec_context.has_b_frames)
-        has_times = len(times) == len(packets) and not reordered
-        stamps = np.asarray(times if has_times else range(len(packets)), dtype=np.int64)
-        if has_times and float(stamps.max() - stamps.min()) * float(stream.time_base) > MAX_SECONDS:
+        rate = float(stream.average_rate or stream.guessed_rate or 25)
+        index = build_index(packets, stream.time_base, rate, reordered)
+        if index.clock[-1] > MAX_SECONDS:
             raise ZooError(
                 f"{path} cannot be read: its time stamps span more than {MAX_SECONDS:,} seconds. Re-encode the file."
             )
-        order = np.argsort(stamps, kind="stable")
-        is_key = np.asarray([is_keyframe for _, is_keyframe, _ in packets])[order]
-        return FrameIndex(
-            stamps=stamps[order],
-            keyframes=np.flatnonzero(is_key) if has_times and is_key[0] else np.zeros(1, dtype=np.int64),
-            time_base=stream.time_base,
-            rate=float(stream.average_rate or stream.guessed_rate or 25),
-            has_times=has_times,
-        )
+        return index
 
 
 @contextmanager
 def _open_container(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a file and its first video stream. FFmpeg's errors become ZooErrors that name the file."""
-    with _name_file_in_errors(path), av.open(str(path), options=FFMPEG_OPTIONS) as container:
+    with _name_file_in_errors(path), _open(path) as container:
         yield container, _video_stream(path, container)
 
 
 @contextmanager
 def _reuse_container(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Like `_open_container`, at an arbitrary position: the file stays open for the next reader in this process."""
-    stat = path.stat()
-    name = (os.getpid(), path, stat.st_size, stat.st_mtime_ns)  # a forked process shares file positions with its parent
     with _name_file_in_errors(path):
-        container = _open_files.pop(name, None) or av.open(str(path), options=FFMPEG_OPTIONS)
+        stat = path.stat()
+        # a forked process shares file positions with its parent
+        name = (os.getpid(), path, stat.st_size, stat.st_mtime_ns)
+        container = _open_files.pop(name, None) or _open(path)
         try:
             yield container, _video_stream(path, container)
         except GeneratorExit:  # the caller has all its frames
@@ -268,32 +286,84 @@ def _reuse_container(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]
 
 @contextmanager
 def _name_file_in_errors(path: Path) -> Iterator[None]:
-    """Turn FFmpeg's errors into ZooErrors that name the file."""
+    """Turn all errors into ZooErrors that name the file: a damaged one makes PyAV raise errors of any type.
+
+    Raises ZooError for what FFmpeg may not open at all.
+    """
+    check_is_file(path)
     try:
+        check_png(path)
         yield
+    except (ZooError, AssertionError):
+        raise
     except av.error.FFmpegError as problem:
-        raise ZooError(f"{path} cannot be read: {problem.strerror or problem}.") from problem
+        raise _unreadable(path, f"{problem.strerror or problem}. Copy it again, or re-encode it") from problem
+    except Exception as problem:
+        reason = (str(problem).strip() or type(problem).__name__).splitlines()[0][:200].rstrip(".")
+        raise _unreadable(path, f"it is damaged, or no video or image ({reason})") from problem
+
+
+def _open(path: Path) -> InputContainer:
+    """Open a file with FFMPEG_OPTIONS. Titles and the like may have any encoding; nothing reads them."""
+    return av.open(_address(path), options=FFMPEG_OPTIONS, metadata_errors="replace")
+
+
+def _unreadable(path: Path, reason: str) -> ZooError:
+    """The error for a file that is no image or video: what it is if its bytes tell, else ``reason``."""
+    known = describe_unreadable(path)
+    return ZooError(f"{path} cannot be read: {f'it {known}' if known else f'{reason}.'}")
+
+
+def _address(path: Path) -> str:
+    """A path as FFmpeg takes it: absolute, since it takes the part before a colon in `2021-05-01T10:30.mp4` for a
+    protocol."""
+    return str(path.absolute())
 
 
 def _video_stream(path: Path, container: InputContainer) -> VideoStream:
-    """Return the first video stream, decoded with one thread: small frames gain nothing from more, and threads do not
-    survive a fork."""
-    if not container.streams.video:
-        raise ZooError(f"{path} contains no video stream.")
-    stream = container.streams.video[0]
-    if not 0 < stream.width * stream.height <= MAX_PIXELS:
-        found = f"{stream.width}x{stream.height} pixels" if stream.width else "no image"
-        raise ZooError(f"{path} cannot be read: it contains {found}; 1 to {MAX_PIXELS:,} pixels are supported.")
+    """Return the video stream that players show, decoded with one thread: small frames gain nothing from more, and
+    threads do not survive a fork."""
+    stream = _shown_stream(container)
+    if stream is None:
+        raise _unreadable(path, "it contains no video stream")
+    if stream.codec_context is None:
+        raise ZooError(f"{path} cannot be read: FFmpeg does not know its codec. Re-encode the file, or leave it out.")
+    if not stream.width:
+        raise _unreadable(path, "it contains no image. Copy or download it again")
+    if not 0 < stream.width * stream.height * max(1.0, _pixel_aspect(stream)) <= MAX_PIXELS:
+        raise ZooError(
+            f"{path} cannot be read: it contains {stream.width}x{stream.height} pixels; 1 to {MAX_PIXELS:,} are "
+            "supported."
+        )
+    if (kind := HDR.get(stream.codec_context.color_trc)) is not None:
+        raise ZooError(
+            f"{path} is a video of high dynamic range ({kind}), which would come out grey. Convert it: ffmpeg -i "
+            f"{shlex.quote(path.name)} -vf zscale=t=linear:npl=100,tonemap=hable,zscale=p=709:t=709:m=709,"
+            "format=yuv420p sdr.mp4"
+        )
     if not stream.codec_context.is_open:
         stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
         stream.codec_context.thread_count = 1
     return stream
 
 
+def _shown_stream(container: InputContainer) -> VideoStream | None:
+    """Of several video streams the one that is marked as the default, and of these the largest; not a cover."""
+    streams = [each for each in container.streams.video if not each.disposition & Disposition.attached_pic]
+    return max(
+        streams or list(container.streams.video),
+        key=lambda each: (bool(each.disposition & Disposition.default), each.width * each.height),
+        default=None,
+    )
+
+
 def read_image(path: Path) -> RGBFrame:
-    """Read an image, (H, W, 3) uint8 RGB."""
+    """Read an image upright, (H, W, 3) uint8 RGB."""
+    if holds_jpeg(path):
+        raise ZooError(f"{path} is a TIFF with JPEG inside, which cannot be decoded. Save it as PNG.")
     with _open_container(path) as (container, stream):
-        return _to_rgb(_decode_first_frame(path, container, stream), VideoReformatter())
+        frame = _decode_first_frame(path, container, stream)
+        return _to_rgb(frame, VideoReformatter(), orientation=image_orientation(path))
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -320,7 +390,7 @@ def read_ids(path: Path) -> NDArray[np.int64]:
 def _decode_first_frame(path: Path, container: InputContainer, stream: VideoStream) -> VideoFrame:
     for frame in container.decode(stream):
         return frame
-    raise ZooError(f"{path} contains no image.")
+    raise _unreadable(path, "it contains no image. Copy or download it again")
 
 
 class VideoWriter:
@@ -367,7 +437,7 @@ class VideoWriter:
         self._container.mux(self._stream.encode(picture))
 
     def _open_stream(self, height: int, width: int) -> VideoStream:
-        stream: Any = self._container.add_stream("libx264", rate=self.fps, options={"crf": str(self.crf)})
+        stream: Any = self._container.add_stream("libx264", rate=self.fps, options={"crf": str(self.crf), **X264})
         stream.height, stream.width = height + height % 2, width + width % 2
         stream.pix_fmt = "yuv420p"
         context = stream.codec_context

@@ -19,6 +19,8 @@ from torch import Tensor
 from zoo.data.base import grey_clip
 from zoo.data.decode import frame_times, read_ids, read_image
 from zoo.data.sequences.files import VIDEO_SUFFIXES, files_in
+from zoo.data.sequences.frame_names import frames_in
+from zoo.data.sequences.pairing import pair_files
 from zoo.data.sets.folder.footage import nearest_frames, stored_frames
 from zoo.data.sets.pose.model_input import read_pose_conditions
 from zoo.data.sets.pose.names import CONDITION_SOURCES
@@ -42,10 +44,12 @@ class FrameSource:
 
 def count_input_frames(path: Path, spec: ClipSpec, source: str | None) -> int:
     """Number of frames that ``read_model_input`` yields."""
-    return _open_source(path, spec, source, None).count
+    return _open_source(path, spec, source, None, 0).count
 
 
-def read_model_input(path: Path, spec: ClipSpec, source: str | None, instances: Path | None = None) -> Iterator[Clip]:
+def read_model_input(
+    path: Path, spec: ClipSpec, source: str | None, instances: Path | None = None, start: int = 0
+) -> Iterator[Clip]:
     """Yield the pieces of one given video: a batch of one clip of one frame each, in grey if the spec is.
 
     source: `labels` reads label maps; any other string reads ``spec.condition_kind``; None reads the frames alone, for
@@ -55,19 +59,21 @@ def read_model_input(path: Path, spec: ClipSpec, source: str | None, instances: 
     labels are a folder of PNGs with class ids; ``instances`` is a folder of PNGs with instance ids. A pose is a folder
     that contains `openpose/*.json` or `densepose/*.png` as the kind requires, or the files themselves.
 
+    start: first frame of footage to yield; those before it are not decoded.
+
     Raises ZooError for unusable input, at the call if the problem is the path or the first file.
     """
-    given = _open_source(path, spec, source, instances)
+    given = _open_source(path, spec, source, instances, start)
     frames = given.frames()
     first = next(frames)  # raises at once if the first file is unusable
     return (_make_piece(path, number, spec, fields) for number, fields in enumerate(chain([first], frames)))
 
 
-def _open_source(path: Path, spec: ClipSpec, source: str | None, instances: Path | None) -> FrameSource:
+def _open_source(path: Path, spec: ClipSpec, source: str | None, instances: Path | None, start: int) -> FrameSource:
     if not path.exists():
         raise ZooError(f"given={path}: there is no such file. Type the path of a video or of a folder of frames.")
     if source is None:
-        return _open_footage(path, spec, "none")
+        return _open_footage(path, spec, "none", start)
     if source == "labels":
         return _open_labels(path, spec, instances)
     kind = spec.condition_kind
@@ -76,7 +82,7 @@ def _open_source(path: Path, spec: ClipSpec, source: str | None, instances: Path
             f"instances={instances} needs label maps, but this model translates `{kind}`. Leave instances= out."
         )
     if kind in DRAWN_CHANNELS:
-        return _open_footage(path, spec, kind)
+        return _open_footage(path, spec, kind, start)
     if kind == "drawings":
         return _open_drawings(path, spec)
     if kind in CONDITION_SOURCES:
@@ -93,11 +99,7 @@ def _open_labels(folder: Path, spec: ClipSpec, instances: Path | None) -> FrameS
     instance_maps = []
     if instances is not None:
         instance_maps = _list_images(instances, "instances= takes instance maps", "one PNG of instance ids per frame")
-    if instances is not None and len(instance_maps) != len(maps):
-        raise ZooError(
-            f"given={folder} has {len(maps)} label maps, but instances={instances} has {len(instance_maps)} files. "
-            "They are paired in the order of the numbers in their names. Provide one instance map per label map."
-        )
+        instance_maps = list(pair_files({"labels": maps, "instances": instance_maps}, "labels")["instances"])
 
     def frames() -> Iterator[Fields]:
         for number, path in enumerate(maps):
@@ -132,12 +134,12 @@ def _open_drawings(folder: Path, spec: ClipSpec) -> FrameSource:
     return FrameSource(len(pictures), frames)
 
 
-def _open_footage(path: Path, spec: ClipSpec, kind: str) -> FrameSource:
+def _open_footage(path: Path, spec: ClipSpec, kind: str, start: int) -> FrameSource:
     if path.is_dir() and not files_in(path):
         raise ZooError(
             f"given={path} contains no frames. Type a video ({', '.join(VIDEO_SUFFIXES)}) or a folder of frames."
         )
-    wanted = _resample(path, spec.fps)
+    wanted = _resample(path, spec.fps)[start:]
 
     def frames() -> Iterator[Fields]:
         for frame in stored_frames(path, wanted):
@@ -160,7 +162,7 @@ def _resample(path: Path, fps: float) -> NDArray[np.int64]:
     """Numbers of the stored frames to show: all frames of a folder; of a video those nearest to the ticks of the frame
     rate, or all if that is 0."""
     if path.is_dir():
-        return np.arange(len(files_in(path)))
+        return np.arange(len(frames_in(path).files))
     times = frame_times(path)
     if not fps:
         return np.arange(len(times))

@@ -20,7 +20,13 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from zoo.data.base import ClipSet, DataConfig, build_set
-from zoo.data.batch_groups import BatchGroupSampler, collate_group, shared_memory_budget
+from zoo.data.batch_groups import (
+    BatchGroupSampler,
+    check_shared_memory,
+    collate_group,
+    free_shared_memory,
+    shared_memory_budget,
+)
 from zoo.data.selection import choose_clips
 from zoo.data.shared_memory import unpack_batches
 from zoo.data.workers import closing_workers, init_worker
@@ -98,6 +104,12 @@ class Order(Sampler[list[ClipKey]]):
         return self._order
 
 
+WAIT_SECONDS = 900
+"""Longest wait for a batch from the data-loading processes."""
+MUCH_MEMORY = 4 << 30
+"""Free shared memory, in bytes, above which no batch is measured before the loading processes start."""
+
+
 def relative_pixels(batch: list[ClipKey]) -> float:
     """Pixels per clip, in units of one full-size frame."""
     return batch[0].frames / batch[0].downscale ** 2
@@ -171,17 +183,22 @@ class ClipLoader(DataLoader[Clip]):
             collate_fn=partial(collate_group, order.batch_size),
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=init_worker if workers else None,
+            timeout=WAIT_SECONDS if workers else 0,
         )
+        self.waiting = False  # for a batch, between two steps
 
     def __len__(self) -> int:
         return len(self.order)
 
     def __iter__(self) -> Iterator[Clip]:  # type: ignore[override]
         self.position = self.order.start
+        if self.num_workers and (free_shared_memory() or MUCH_MEMORY) < MUCH_MEMORY:
+            sample = self.clips.full_size.clip(0, 0, self.order.frames)
+            check_shared_memory(sample, self.order.batch_size, self.num_workers, self.order.ranks)
         requested = time.perf_counter()
         with closing_workers(super().__iter__()) as results:
             groups = self.batch_groups.latest
-            for result in chain.from_iterable(results):
+            for result in chain.from_iterable(self._received(results)):
                 if isinstance(result, ZooError):
                     raise result
                 training_seconds = wait_seconds = 0.0
@@ -195,6 +212,18 @@ class ClipLoader(DataLoader[Clip]):
                     training_seconds += requested - delivered
                 groups.update(result, training_seconds, wait_seconds)
         self.order.start = 0
+
+    def _received(self, results: Iterator[Any]) -> Iterator[Any]:
+        """The results of the loading processes; ``waiting`` is true while one is waited for."""
+        while True:
+            self.waiting = True
+            try:
+                result = next(results, None)
+            finally:
+                self.waiting = False
+            if result is None:
+                return
+            yield result
 
     def first_clips(self, number: int) -> Iterator[Clip]:
         """Yield the first clips of the data set, one per batch; the same at every call."""

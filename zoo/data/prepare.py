@@ -32,6 +32,7 @@ from zoo.errors import ZooError, joined
 from zoo.grey import to_rgb
 from zoo.help.commands import COMMANDS
 from zoo.help.text import Section, asks_for_help, data_set_section, settings_of, show_help
+from zoo.io.printable import printable, table_cell
 from zoo.settings import CheckSettings
 
 FRAMES_PER_ROW = 10
@@ -119,7 +120,7 @@ def _print_survey(survey: Survey, shown: Sequence[Segment] = ()) -> None:
     _print_lines(survey.title)
     table = Table(*survey.headings, box=None)
     for row in survey.rows:
-        table.add_row(*row)
+        table.add_row(*map(table_cell, row))
     Console().print(table)
     rows = [f"  {number}: {segment.footage.video.name}" for number, segment in enumerate(shown, start=1)]
     _print_lines(*survey.notes, *(["On the contact sheet:"] if rows else []), *rows)
@@ -127,7 +128,7 @@ def _print_survey(survey: Survey, shown: Sequence[Segment] = ()) -> None:
 
 def _print_lines(*lines: str) -> None:
     if lines:
-        Console(soft_wrap=True).print(*lines, sep="\n", markup=False, highlight=False)
+        Console(soft_wrap=True).print(*map(printable, lines), sep="\n", markup=False, highlight=False)
 
 
 def _suggest_training(name: str, arguments: Sequence[str]) -> str:

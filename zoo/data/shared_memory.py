@@ -34,7 +34,7 @@ class PackedBatches(TypedDict):
 
 def pack_batches(batches: Sequence[Sequence[Any]]) -> PackedBatches:
     """Stack the clips of each batch, as `default_collate` does, directly into one block of memory."""
-    columns = [list(_iter_columns(clips)) for clips in batches]
+    columns = [list(iter_columns(clips)) for clips in batches]
     layouts: list[list[TensorLayout]] = []
     size = 0
     for of_batch in columns:
@@ -69,14 +69,14 @@ def _collate_rest(clips: Sequence[Any], layout: Sequence[TensorLayout]) -> dict[
     return cast(dict[str, Any], default_collate(rest))
 
 
-def _iter_columns(clips: Sequence[Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], list[Tensor]]]:
+def iter_columns(clips: Sequence[Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], list[Tensor]]]:
     """Yield the path of each tensor in a clip, and that tensor of every clip."""
     for name, value in clips[0].items():
         column = [clip[name] for clip in clips]
         if isinstance(value, Tensor):
             yield (*above, name), column
         elif isinstance(value, dict):
-            yield from _iter_columns(column, (*above, name))
+            yield from iter_columns(column, (*above, name))
 
 
 def _view_tensor(memory: Tensor, dtype: torch.dtype, shape: tuple[int, ...], first: int) -> Tensor:

@@ -58,7 +58,7 @@ def cover_points(points: NDArray[np.float32], rows: int, columns: int, height: i
 def _window(rows: int, columns: int, height: int, width: int) -> tuple[int, int, int, int]:
     """Return top, left, height and width of the largest centred window with the aspect ratio of height x width."""
     scale = min(rows / height, columns / width)
-    window_rows, window_columns = round(height * scale), round(width * scale)
+    window_rows, window_columns = max(1, round(height * scale)), max(1, round(width * scale))
     return (rows - window_rows) // 2, (columns - window_columns) // 2, window_rows, window_columns
 
 

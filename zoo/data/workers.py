@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import multiprocessing
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -21,7 +23,7 @@ def init_worker(worker: int) -> None:
     Training needs the other cores, and the training process alone handles signals.
     """
     Thread(target=exit_with_parent, args=(os.getppid(),), daemon=True).start()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(1)
     try:
@@ -39,7 +41,14 @@ def exit_with_parent(parent: int) -> None:
     """
     while os.getppid() == parent:
         time.sleep(1)
+    remove_temporary_folder()
     os._exit(1)
+
+
+def remove_temporary_folder() -> None:
+    """Remove multiprocessing's folder of this process, with its socket, as a process that ends by itself does."""
+    if folder := getattr(multiprocessing.current_process(), "_config", {}).get("tempdir"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ Imports torch only if torchrun has started several processes.
 from __future__ import annotations
 
 import os
+import secrets
 import time
 from collections.abc import Mapping
 
@@ -41,12 +42,19 @@ def was_restarted() -> bool:
 def start_label() -> str:
     """Suffix of the run folder of this start: the same for all its processes, and after a restart.
 
-    Under SLURM it is made of the ids of job and step, else of the time, on which torchrun's processes agree.
+    Under SLURM it is made of the ids of job and step, else of the time and four random digits, on which torchrun's
+    processes agree.
     """
     if "SLURM_STEP_ID" in os.environ:
         return f"slurm{os.environ['SLURM_JOB_ID']}.{os.environ['SLURM_STEP_ID']}"
-    now = time.strftime("%Y%m%d-%H%M%S")
-    return _first_proposal(now) if os.environ.get(AGENT_STORE) == "True" else now
+    if os.environ.get(AGENT_STORE) == "True":
+        return _first_proposal(unique_label())
+    return time.strftime("%Y%m%d-%H%M%S") if launched_processes() else unique_label()
+
+
+def unique_label() -> str:
+    """The time, with four random hexadecimal digits, since two commands may start in the same second."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
 
 def _first_proposal(proposal: str) -> str:

@@ -80,11 +80,15 @@ def _barrier(ranks: int) -> None:
 
 def read_sharded(folder: Path) -> dict[str, Any]:
     """Read the checkpoint in a folder, with full tensors on the CPU. Raises ZooError for one that cannot be read."""
-    files = read_json(folder / INDEX, "Copy the whole folder again, or use the other checkpoint of the run.").get(
-        "files"
-    )
+    try:
+        files = read_json(folder / INDEX, "").get("files")
+    except ZooError:
+        files = None
     if not isinstance(files, list) or not files or not all(map(_is_plain_name, files)):
-        raise ZooError(f"{folder} cannot be read as a checkpoint: its {INDEX} does not name files of this folder.")
+        raise ZooError(
+            f"{folder} cannot be read as a checkpoint: its {INDEX} does not name files of this folder. Copy the whole "
+            "folder again, or use the other checkpoint of the run."
+        )
     shards = [read_tensors(folder / name, "a checkpoint") for name in files]
     try:
         return _merge(shards)

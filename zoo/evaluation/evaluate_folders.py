@@ -20,9 +20,10 @@ from torch.utils.data import default_collate
 from zoo.data.decode import frame_rate, probe, read_image
 from zoo.data.model_input import count_input_frames, read_model_input
 from zoo.data.selection import FIRST, SPREAD, choose_clips, random_start
-from zoo.data.sequences.files import content_checksum, files_in
+from zoo.data.sequences.files import content_checksum
 from zoo.data.sequences.find import find_videos
-from zoo.data.sets.folder.footage import frame_files
+from zoo.data.sequences.pairing import is_gapless, pair_files
+from zoo.data.sets.folder.footage import files_of, frame_files
 from zoo.devices.hardware import find_device
 from zoo.errors import ZooError, joined
 from zoo.evaluation.choice import Situation, check_metrics, default_metrics
@@ -75,6 +76,8 @@ def evaluate_folders(settings: EvaluateSettings, named: NamedProtocol | None = N
             )
     real, fake = (_folder(name, value) for name, value in (("real", settings.real), ("fake", settings.fake)))
     videos = _find(real, "real"), _find(fake, "fake")
+    for side, root, paths in zip(("real", "fake"), (real, fake), videos, strict=True):
+        _check_names(side, root, paths)
     if named:
         spec = ClipSpec(("video",), settings.frames or DEFAULT_FRAMES, named.height, named.width, settings.fps or 0.0)
         all_real, all_fake = (
@@ -201,7 +204,7 @@ def _spec(settings: EvaluateSettings, first: Path, fps: float) -> ClipSpec:
 def _stored_size(path: Path) -> tuple[int, int]:
     """Height and width of the first frame."""
     if path.is_dir():
-        height, width = read_image(files_in(path)[0]).shape[:2]
+        height, width = read_image(files_of(path)[0]).shape[:2]
         return height, width
     info = probe(path)
     return info.height, info.width
@@ -266,11 +269,35 @@ def _pairs(real: list[Segment], fake: list[Segment]) -> set[Segment]:
     """The clips that both folders have; none unless both have videos of exactly the same names."""
     names, others = ({segment.name for segment in side} for side in (real, fake))
     if names == others:
-        return set(real) & set(fake)
+        pairs = set(real) & set(fake)
+        _check_frames(real, fake)
+        return pairs
     if names & others:
         unmatched = sorted(names ^ others)
         logger.info(f"No pairs are compared, since only one of the two folders holds {joined(unmatched[:MAX_NAMES])}.")
     return set()
+
+
+def _check_names(side: str, root: Path, videos: list[Path]) -> None:
+    """Raise ZooError if two videos of a folder differ only in the suffix: either could be the partner of a third."""
+    names: dict[str, Path] = {}
+    for path in videos:
+        if (first := names.setdefault(_name(root, path), path)) != path:
+            raise ZooError(f"{side}={root} holds {first} and {path}, which have one name. Move one of them away.")
+
+
+def _check_frames(real: list[Segment], fake: list[Segment]) -> None:
+    """Raise ZooError if two folders of images of one name do not hold the same frames.
+
+    Their names must be the same, or numbers without a gap: one folder may count from 0, and the other from 1.
+    """
+    folders = [{each.name: each.path for each in side if each.path.is_dir()} for side in (real, fake)]
+    for name in sorted(folders[0].keys() & folders[1].keys()):
+        files = {f"real={folders[0][name]}": files_of(folders[0][name])}
+        files |= {f"fake={folders[1][name]}": files_of(folders[1][name])}
+        counts = {len(found) for found in files.values()}
+        if len(counts) > 1 or not all(is_gapless(found) for found in files.values()):
+            pair_files(files, next(iter(files)))
 
 
 def _batches(segments: list[Segment], spec: ClipSpec, batch_size: int, device: torch.device) -> Iterator[Clip]:
@@ -282,7 +309,7 @@ def _batches(segments: list[Segment], spec: ClipSpec, batch_size: int, device: t
 def _read(segment: Segment, spec: ClipSpec) -> Clip:
     """Read one clip, video (T, 3, H, W) in [-1, 1]."""
     start, end = segment.start, segment.start + spec.frames
-    frames = islice(read_model_input(segment.path, spec, None), start, end)
+    frames = islice(read_model_input(segment.path, spec, None, start=start), spec.frames)
     video: Tensor = torch.cat([frame["video"][0] for frame in frames])
     content = content_checksum(frame_files(segment.path, range(start, end)))
     return {"video": video, "fps": torch.tensor(spec.fps), "key": f"{segment.name}/{start}", "content": content}  # type: ignore[typeddict-item]

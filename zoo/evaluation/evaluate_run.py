@@ -83,7 +83,8 @@ def evaluate_run(settings: EvaluateSettings, named: NamedProtocol | None = None)
     Raises ZooError for a model that generates no videos, and for settings and metrics that do not fit it.
     """
     refuse_links_of_run(find_checkpoint(str(settings.run)).parent)
-    model, config = load(str(settings.run)), data_config(str(settings.run), settings.trust)
+    model = load(str(settings.run))
+    config = data_config(str(settings.run), settings.trust, settings.data.root)
     if not model.card.samples:
         raise ZooError(
             f"{settings.run} is a {model.card.name}: it makes no videos to measure. Type the run of a model that "
@@ -102,7 +103,7 @@ def evaluate_run(settings: EvaluateSettings, named: NamedProtocol | None = None)
     folder = find_checkpoint(str(settings.run)).parent.resolve()
     values = {each.protocol.key(name): value for each in results for name, value in each.metrics.items()}
     plots = {each.protocol.key("curves"): each.plot for each in results if each.plot}
-    log_evaluation(folder, read_config(folder).get("logger", {}).get("project"), model.clips_seen, values, plots)
+    log_evaluation(folder, read_config(folder).get("logger", {}), model.clips_seen, values, plots)
     return results
 
 

@@ -18,6 +18,7 @@ from zoo.errors import ZooError
 from zoo.evaluation.catalogue import find_card, versioned
 from zoo.evaluation.protocol import Protocol
 from zoo.io.atomic import write_atomically
+from zoo.io.bounded import read_bounded, read_bounded_text
 from zoo.io.own_files import open_to_append
 from zoo.io.safe_settings import check_plain
 from zoo.runs.files import CLOCK, RESULTS
@@ -136,7 +137,7 @@ def add_round(
     repeats the round in which it stopped."""
     line = _format_line(model, metrics, protocol, given, curves)
     file = folder / RESULTS
-    if not file.is_file() or line not in file.read_text().splitlines():
+    if not file.is_file() or line not in read_bounded_text(file, errors="replace").splitlines():
         add_line(file, line)
 
 
@@ -223,7 +224,7 @@ def repair_results(folder: Path) -> None:
     file = folder / RESULTS
     if not file.is_file():
         return
-    *lines, last = file.read_bytes().split(b"\n")
+    *lines, last = read_bounded(file).split(b"\n")
     cut = [line for line in lines if _was_cut_off(line)]
     cut += [last] if _was_cut_off(last) else []
     if cut:
@@ -235,7 +236,7 @@ def repair_results(folder: Path) -> None:
 def readable_results(folder: Path) -> list[Result]:
     """Read every line of ``folder/results.jsonl`` that can be read; none if there is no file."""
     file, results = folder / RESULTS, []
-    for line in file.read_text(errors="replace").splitlines() if file.is_file() else ():
+    for line in read_bounded_text(file, errors="replace").splitlines() if file.is_file() else ():
         with suppress(ValueError):
             results.append(Result.read(line))
     return results
@@ -250,7 +251,7 @@ def read_results(folder: Path) -> list[Result]:
     if not file.is_file():
         raise ZooError(f"{folder} holds no {RESULTS}. Evaluate the run: python -m zoo.evaluate run={folder}")
     results = []
-    for number, line in enumerate(file.read_text(errors="replace").splitlines(), 1):
+    for number, line in enumerate(read_bounded_text(file, errors="replace").splitlines(), 1):
         if line.strip():
             try:
                 results.append(Result.read(line))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from zoo.errors import ZooError
+from zoo.io.bounded import check_is_file
 from zoo.io.safe_settings import check_decompressed_size
 
 LARGEST_RATIO = 20
@@ -25,6 +26,7 @@ def read_arrays(file: Path, what: str) -> dict[str, Tensor]:
 
     Raises ZooError for a file that is no archive of numbers, is truncated, or states larger arrays than it contains.
     """
+    check_is_file(file)
     try:
         with zipfile.ZipFile(file) as archive:
             members = [member for member in archive.infolist() if member.filename.endswith(".npy")]

@@ -7,21 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import ZooError
+from zoo.io.bounded import check_is_file
 
 MAX_BYTES = 1 << 22
 """Largest size of a small file; a training writes a few thousand bytes."""
 
 
-def read_json(file: Path, remedy: str) -> dict[str, Any]:
+def read_json(file: Path, remedy: str, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
     """Read a JSON object. remedy: what to do if it cannot be read, for the error message.
 
-    Raises ZooError for a file that cannot be read, is larger than MAX_BYTES, or holds anything but one JSON object.
+    Raises ZooError for a file that cannot be read, is larger than ``max_bytes``, or holds anything but one JSON object.
     """
+    check_is_file(file)
     try:
         with file.open("rb") as opened:
-            data = opened.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
-            raise ValueError(f"it is larger than {MAX_BYTES:,} bytes")
+            data = opened.read(max_bytes + 1)
+        if len(data) > max_bytes:
+            raise ValueError(f"it is larger than {max_bytes:,} bytes")
         content = json.loads(data)
         if not isinstance(content, dict):
             raise ValueError(f"it holds a {type(content).__name__} instead of a JSON object")

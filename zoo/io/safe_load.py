@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from zoo.errors import ZooError
+from zoo.io.bounded import check_is_file
 from zoo.io.safe_settings import check_decompressed_size
 
 ALLOWED_GLOBALS = re.compile(
@@ -44,6 +45,8 @@ CONTAINERS = {
     ("builtins", "set"): set,
     ("__builtin__", "set"): set,
 }
+MAX_OPERATIONS = 1_000_000
+"""Steps of the pickles of a file. A tensor takes 40, and a byte may make an object of 64."""
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PICKLES = 5
 """Number of consecutive pickles in a file of torch before 1.6: magic number, version, system, content, storages."""
@@ -69,6 +72,7 @@ def read_tensors(file: Path, what: str, inert: Collection[str] = ()) -> Any:
     Raises ZooError for a file that is no PyTorch file, is truncated, has a wrong checksum, would run code, decompresses
     to more than its size, or has tensors larger than their storage. Nothing large is allocated before that.
     """
+    check_is_file(file)
     try:
         with file.open("rb") as opened:
             is_zip = opened.read(4) == b"PK\x03\x04"
@@ -122,9 +126,13 @@ def _legacy_pickles(opened: BinaryIO) -> Iterator[IO[bytes]]:
 
 def _check_pickles(pickles: Iterable[bytes | IO[bytes]], inert: Collection[str]) -> None:
     """Refuse a pickle that uses any global but the parts of tensors and the inert ones. Nothing is unpickled."""
+    operations = 0
     for each in pickles:
         strings: list[str] = []  # the last two, which STACK_GLOBAL takes as module and name
         for code, argument, _ in pickletools.genops(each):
+            operations += 1
+            if operations > MAX_OPERATIONS:
+                raise _RefusedError(f"it would make more than {MAX_OPERATIONS:,} objects, which no model needs.")
             if isinstance(argument, str) and code.name != "GLOBAL":
                 strings = [*strings[-1:], argument]
             if code.name in ("GLOBAL", "INST", "STACK_GLOBAL"):

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from zoo.errors import ZooError
+from zoo.io.bounded import check_is_file
 
 MAX_BYTES = 1 << 20
 """Largest size of a file of settings; a training writes a few thousand bytes."""
@@ -18,6 +19,8 @@ MAX_VALUES = 100_000
 """Largest number of values in settings; lists that contain each other would have no end."""
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Characters that control a terminal."""
+LONE_SURROGATES = re.compile(r"[\ud800-\udc7f\udd00-\udfff]")
+"""Halves of characters, which no text file can hold. Python's own, U+DC80 to U+DCFF, stand for bytes of a file name."""
 
 
 class _PlainLoader(yaml.SafeLoader):
@@ -32,6 +35,7 @@ class _PlainLoader(yaml.SafeLoader):
 def read_settings(file: Path) -> dict[str, Any]:
     """Read the settings of a run: plain data, as a training writes them. Raises ZooError for anything else."""
     try:
+        check_is_file(file)
         if file.stat().st_size > MAX_BYTES:
             raise ZooError(f"{file} cannot be read as the settings of a run: it is larger than {MAX_BYTES:,} bytes.")
         config = yaml.load(file.read_text(), _PlainLoader)  # a stricter SafeLoader
@@ -65,6 +69,8 @@ def check_plain(settings: Any, where: str) -> None:
         elif isinstance(value, str):
             if "${" in value:
                 raise ZooError(f"{where} cannot be used: `{value:.80}` is an interpolation, not a plain value.")
+            if found := LONE_SURROGATES.search(value):
+                raise ZooError(f"{where} cannot be used: {value[:80]!r} contains {found[0]!r}, half of a character.")
             if found := CONTROL_CHARACTERS.search(value):
                 raise ZooError(f"{where} cannot be used: {value[:80]!r} contains the control character {found[0]!r}.")
         elif value is not None and not isinstance(value, bool | int | float):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo.errors import ZooError
+from zoo.io.bounded import read_bounded
 
 CONFIG, COMMAND, ENVIRONMENT = "config.yaml", "command.txt", "environment.json"
 LAST, BEST = "last.ckpt", "best.ckpt"
@@ -15,6 +16,8 @@ CHECKPOINTS = (LAST, BEST)
 RESULTS = "results.jsonl"
 METRICS = "metrics.csv"
 OUTCOME = "outcome.json"
+DATA = "data.json"
+"""Record of the files that the data was made of."""
 CLIPS, INDEX = "clips", "index.json"
 """Folder with the evaluation clips of the latest validation round, one folder a clip, and the index in it: clip key ->
 kind -> video file."""
@@ -76,7 +79,7 @@ def wandb_run(run: Path) -> WandbRun | None:
     """
     fetched = run / WANDB / FETCHED
     if fetched.is_file():
-        parts = fetched.read_bytes()[:MAX_NAME].decode(errors="replace").strip().split("/")
+        parts = read_bounded(fetched, MAX_NAME).decode(errors="replace").strip().split("/")
         if len(parts) != 3 or not all(part.isprintable() and part for part in parts):
             raise ZooError(
                 f"{fetched} cannot be read: <entity>/<project>/<id> of a wandb run was expected. Delete {run}, and "

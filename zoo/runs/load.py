@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,11 +91,12 @@ def training_seed(path: str) -> int:
     return int(read_config(find_checkpoint(path).parent).get("seed", 0))
 
 
-def data_config(path: str, trust: bool = False) -> DataConfig:
+def data_config(path: str, trust: bool = False, root: str | None = None) -> DataConfig:
     """Data settings that a run was trained with.
 
-    trust: whether the data may be anywhere, although the run is not signed as the user's own. Raises ZooError for a run
-    without data settings, such as converted weights, and for data outside of a folder that is not trusted.
+    trust: whether the data may be anywhere, although the run is not signed as the user's own. root: folder where its
+    data lies now; None: where it was. Raises ZooError for a run without data settings, such as converted weights, for
+    data outside of a folder that is not trusted, and for a root of drawn data.
     """
     folder = find_checkpoint(path).parent
     file = folder / CONFIG
@@ -107,6 +108,12 @@ def data_config(path: str, trust: bool = False) -> DataConfig:
             f"{folder} holds converted weights, so it has no data set to sample from. Type given=<folder of maps>."
         )
     data = parse_data_config(config["data"], file)
+    if root is not None:
+        if not hasattr(data, "root"):
+            raise ZooError(f"data.root={root}, but the clips of {data.name} are drawn, not read. Leave it out.")
+        moved: dict[str, Any] = {"root": root}
+        data = replace(data, **moved)
     if not trust:
-        refuse_untrusted(folder, {"data": {**asdict(data), "workers": 0}})
+        typed = {"data.root"} if root is not None else set()
+        refuse_untrusted(folder, {"data": {**asdict(data), "workers": 0}}, lambda key, _: key in typed)
     return data

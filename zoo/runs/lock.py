@@ -12,7 +12,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from zoo.cli import python_command
 from zoo.errors import ZooError, joined
+from zoo.io.bounded import read_bounded_text
 from zoo.io.own_files import open_to_append, refuse_links
 from zoo.runs.files import (
     CHECKPOINTS,
@@ -20,6 +22,7 @@ from zoo.runs.files import (
     COMMAND,
     CONFIG,
     CURVES,
+    DATA,
     ENVIRONMENT,
     FRAME_CURVES,
     GALLERY_GRID,
@@ -35,7 +38,7 @@ from zoo.runs.files import (
 
 LOCK_TIMEOUT = 2.0  # seconds that a killed process may take to end
 RUN_FILES = (
-    *(CONFIG, COMMAND, ENVIRONMENT, METRICS, CURVES, RESULTS, OUTCOME, *CHECKPOINTS),
+    *(CONFIG, COMMAND, ENVIRONMENT, DATA, METRICS, CURVES, RESULTS, OUTCOME, *CHECKPOINTS),
     *(GALLERY_VIDEO, GALLERY_GRID, SAMPLES, CLIPS, WANDB, SIGNATURE),
 )
 """Everything that a training writes."""
@@ -84,7 +87,7 @@ def _lock(descriptor: int, run: Path) -> None:
         else:
             return
         if time.monotonic() > deadline:
-            owner = (run / LOCK).read_text().strip() or "another process"
+            owner = read_bounded_text(run / LOCK, 1000, errors="replace").strip() or "another process"
             raise ZooError(
                 f"{run} is in use by {owner}. Wait for it, stop it, or use another folder: hydra.run.dir=<folder>"
             )
@@ -99,7 +102,8 @@ def clear_run_folder(run: Path, overwrite: bool) -> None:
     existing = [name for name in RUN_FILES if os.path.lexists(run / name)]
     if not overwrite and not set(existing) <= set(BEGUN):
         raise ZooError(
-            f"{run} already contains a run: {joined(existing[:4])}. To resume it: python -m zoo.train resume={run}. "
+            f"{run} already contains a run: {joined(existing[:4])}. "
+            f"To resume it: {python_command('zoo.train', f'resume={run}')}. "
             "To replace it: overwrite=true. Or choose another folder: hydra.run.dir=<folder>"
         )
     for name in existing:

@@ -8,8 +8,12 @@ from collections import defaultdict
 from pathlib import Path
 
 from zoo.errors import ZooError
+from zoo.io.bounded import read_bounded_text
 from zoo.io.safe_settings import check_plain
 from zoo.runs.files import CLOCK
+
+MOST_BYTES = 1 << 28
+"""Largest size of a file, 256 MiB: a million rows of a training fill a tenth."""
 
 
 def read_rows(metrics: Path) -> list[dict[str, str]]:
@@ -37,7 +41,7 @@ def read_curves(metrics: Path) -> dict[str, list[tuple[float, float]]]:
 
 def _read_text(metrics: Path) -> str:
     try:
-        return metrics.read_text()
+        return read_bounded_text(metrics, MOST_BYTES)
     except UnicodeDecodeError as problem:
         raise ZooError(f"{metrics} cannot be read as the curves of a run: {problem}.") from problem
 

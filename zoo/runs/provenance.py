@@ -16,6 +16,7 @@ import yaml
 
 from zoo.errors import ZooError
 from zoo.io.atomic import write_atomically, write_text
+from zoo.io.bounded import read_bounded
 from zoo.io.safe_json import read_json
 from zoo.runs.files import CLOCK, COMMAND, CONFIG, ENVIRONMENT
 from zoo.runs.trust import sign_run
@@ -46,8 +47,8 @@ def write_provenance(run: Path, config: dict[str, Any], module: str = "zoo.train
     sign_run(run)
 
 
-def note_resumption(run: Path, clips_seen: int) -> None:
-    """Record a resumption in the run folder: the command, and the environment it ran in.
+def note_resumption(run: Path, clips_seen: int, budget: int) -> None:
+    """Record a resumption in the run folder: the command, where it began, the budget, and the environment it ran in.
 
     Raises ZooError for a damaged ``environment.json``; without one, a new one is begun.
     """
@@ -56,8 +57,8 @@ def note_resumption(run: Path, clips_seen: int) -> None:
     resumed = recorded.setdefault("resumed", [])
     if not isinstance(resumed, list):
         raise ZooError(f"{file} cannot be read: `resumed` is no list. Delete it, and resume again.")
-    resumed.append({CLOCK: clips_seen, **describe_environment()})
-    before = (run / COMMAND).read_bytes() if (run / COMMAND).is_file() else b""
+    resumed.append({CLOCK: clips_seen, "budget": budget, **describe_environment()})
+    before = read_bounded(run / COMMAND) if (run / COMMAND).is_file() else b""
     write_atomically(run / COMMAND, lambda out: out.write(before + _command_line("zoo.train").encode()))
     write_text(file, json.dumps(recorded, indent=2) + "\n")
 
@@ -84,7 +85,7 @@ def find_commit() -> str | None:
     """Hash of the commit of the zoo's code, followed by + if files were changed since; None outside a checkout."""
     here = Path(__file__).parent
     try:
-        git = ["git", "-C", str(here)]
+        git = ["git", "--no-optional-locks", "-C", str(here)]  # writes nothing into the checkout
         tracked = subprocess.run([*git, "ls-files", "--error-unmatch", __file__], capture_output=True, check=False)
         if tracked.returncode:
             return None

@@ -14,6 +14,7 @@ from typing import Any
 
 from zoo.errors import ZooError, joined
 from zoo.io.atomic import write_text
+from zoo.io.bounded import read_bounded, read_bounded_text
 from zoo.io.safe_settings import read_settings
 from zoo.io.signatures import is_signed, sign
 from zoo.runs.files import CONFIG, SIGNATURE
@@ -47,8 +48,7 @@ def sign_run(run: Path) -> None:
 def is_own(run: Path) -> bool:
     """Whether the user has signed a run folder, and its settings and feature networks are still the same."""
     try:
-        with (run / SIGNATURE).open("rb") as file:
-            signature = file.read(1000).decode(errors="replace").strip()
+        signature = read_bounded_text(run / SIGNATURE, 1000, errors="replace").strip()
         return is_signed(PURPOSE, _signed_content(run), signature)
     except (OSError, ZooError):
         return False
@@ -58,7 +58,7 @@ def _signed_content(run: Path) -> bytes:
     """The settings, and the checksums of the programs that they name."""
     evaluation = read_settings(run / CONFIG).get("evaluation")
     named = [evaluation.get(key.partition(".")[2]) for key in CODE] if isinstance(evaluation, Mapping) else []
-    lines = [(run / CONFIG).read_bytes()]
+    lines = [read_bounded(run / CONFIG)]
     for name in named:
         if isinstance(name, str) and Path(name).is_file():
             with Path(name).open("rb") as file:

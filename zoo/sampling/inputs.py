@@ -71,7 +71,7 @@ def validation_clip_input(settings: SampleSettings, model: VideoModel[Any], numb
     from zoo.data.base import build_set
     from zoo.runs.load import data_config
 
-    config = data_config(settings.run, settings.trust)
+    config = data_config(settings.run, settings.trust, settings.data.root)
     frames = settings.frames or model.spec.frames
     wanted = model.card.wanted() - {"flow", "visibility"}  # used in training only
     length = frames if model.source else max(min(frames, model.spec.frames), settings.context or 0)

@@ -17,7 +17,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from zoo.cli import explain
+from zoo.cli import explain, say
 from zoo.config.compose import conf_dir
 from zoo.config.overrides import SWEEP_SETTINGS, override_key
 from zoo.errors import ZooError
@@ -71,7 +71,7 @@ def sweep(name: str, arguments: Namespace) -> None:
         assert hydra is not None
         name = arguments.config_name or name
         folder = check_sweep(hydra.compose_config(name, overrides, RunMode.MULTIRUN))
-        print(f"sweep    {folder}")
+        say(f"sweep    {folder}")
         signal.signal(signal.SIGTERM, _exit_on_signal)
         try:
             hydra.multirun(name, task, [*overrides, f"hydra.sweep.dir={quote(str(folder))}"])
@@ -106,9 +106,9 @@ def _exit_on_signal(number: int, _: Any) -> NoReturn:
 def _report_and_exit(problem: BaseException) -> NoReturn:
     """Print what ended the sweep, after the summary."""
     if isinstance(problem, KeyboardInterrupt | SystemExit):
-        print("\nStopped. The same command resumes the sweep.", file=sys.stderr)
+        say("\nStopped. The same command resumes the sweep.", file=sys.stderr)
         sys.exit(problem.code if isinstance(problem, SystemExit) else 128 + signal.SIGINT)
-    print(f"\nThe sweep ended early: {type(problem).__name__}: {explain(problem)}", file=sys.stderr)
+    say(f"\nThe sweep ended early: {type(problem).__name__}: {explain(problem)}", file=sys.stderr)
     sys.exit(1)
 
 

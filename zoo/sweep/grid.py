@@ -11,7 +11,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from zoo.cli import explain
+from zoo.cli import explain, say
 from zoo.config.compose import without_hydra
 from zoo.config.overrides import job_overrides
 from zoo.errors import ZooError
@@ -70,4 +70,4 @@ class GridSweeper(BasicSweeper):
         assert self.config is not None
         folder = Path(self.config.hydra.sweep.dir, str(number))
         Job(self.task.session, folder, tuple(job_overrides(overrides)), mistake=error).write_record(FAILED, error)
-        print(f"job {number}: failed    {error}")
+        say(f"job {number}: failed    {error}")

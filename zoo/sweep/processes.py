@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
+from zoo.cli import say
 from zoo.devices.launch import is_main_task, without_launcher_environment
 from zoo.errors import ZooError
 from zoo.io.own_files import open_to_append
@@ -94,14 +95,14 @@ def run_jobs(
                 process = start_job(job, free[0], shown=len(slots) == 1)
                 if verbose:
                     own = " ".join(override for override in job.overrides if override not in shared)
-                    print(f"job {job.name}: {'started' if process else describe_outcome(job.folder)}    {own}")
+                    say(f"job {job.name}: {'started' if process else describe_outcome(job.folder)}    {own}")
                 if process:
                     busy.append((process, free.popleft()))
             for process, slot in [each for each in busy if each[0].poll()]:
                 busy.remove((process, slot))
                 free.append(slot)
                 if verbose:
-                    print(f"job {process.job.name}: {describe_outcome(process.job.folder)}")
+                    say(f"job {process.job.name}: {describe_outcome(process.job.folder)}")
             if busy:
                 time.sleep(POLL_SECONDS)
     finally:

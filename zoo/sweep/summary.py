@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from zoo.cli import say
+from zoo.io.printable import printable, table_cell
 from zoo.runs.files import JOB, OUTPUT
 from zoo.runs.outcome import readable_outcome
 from zoo.sweep.jobs import DONE, FAILED, RUNNING, SKIPPED, STOPPED, JobRecord, read_record
@@ -61,22 +63,23 @@ def print_summary(sweep: Path, session: str) -> int:
     shared = shared_overrides([record.overrides for record in jobs.values()])
     table = Table("job", "overrides", "state", "", box=None, pad_edge=False)
     for folder, record in jobs.items():
-        own = Text(" ".join(override for override in record.overrides if override not in shared))
+        own = Text(printable(" ".join(override for override in record.overrides if override not in shared)))
         state = STATE_NAMES.get(record.state, record.state)
-        table.add_row(folder.name, own, state, Text(record.sentence or describe_objective(folder)))
+        found = Text(printable(record.sentence or describe_objective(folder)))
+        table.add_row(table_cell(folder.name), own, table_cell(state), found)
     shown = sweep.relative_to(Path.cwd()) if sweep.is_relative_to(Path.cwd()) else sweep
     states = (DONE, SKIPPED, *WITHOUT_RESULT)
     counts = {state: sum(record.state == state for record in jobs.values()) for state in states}
     console = Console(width=None if Console().is_terminal else 160)
-    print()
+    say()
     console.print(table)
     if shared:
-        print(f"\nall      {' '.join(shared)}", end="")
-    print(
+        say(f"\nall      {' '.join(shared)}", end="")
+    say(
         f"\nsweep    {shown}    {', '.join(f'{n} {STATE_NAMES.get(state, state)}' for state, n in counts.items() if n)}"
     )
     missing = sum(counts[state] for state in WITHOUT_RESULT)
     if missing:
-        print(f"output   {shown}/<job>/{OUTPUT}")
-        print("again    run the same command: finished jobs are skipped, the others resume")
+        say(f"output   {shown}/<job>/{OUTPUT}")
+        say("again    run the same command: finished jobs are skipped, the others resume")
     return missing

@@ -11,17 +11,20 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from zoo.errors import ZooError
+from zoo.cli import python_command
+from zoo.errors import FULL_DISK, ZooError
 from zoo.runs.files import LAST, checkpoint_exists
 
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
-DISK_ERRORS = FULL | {errno.EACCES, errno.EPERM, errno.EIO}
+DISK_ERRORS = FULL_DISK | {errno.EACCES, errno.EPERM, errno.EIO}
 SOURCE_LINE = re.compile(r"^\[[^\]]*\] ")  # such as [/pytorch/gloo/pair.cc:561]
 LOST_LOADER = (
     "A data loading process died: {}. It may have run out of memory; fewer processes need less. Try: data.workers=0."
 )
 LOST_PROCESSES = {
     "DataLoader worker": LOST_LOADER,
+    "DataLoader timed out": (
+        "No batch came from the data loading processes: {}. One may hang on a slow or lost disk. Try: data.workers=0."
+    ),
     "Connection closed by peer": "Another process of this training died: {}. Its own error message is above.",
     "Connection reset by peer": "Another process of this training died: {}. Its own error message is above.",
 }
@@ -42,7 +45,7 @@ def explain_failures(run: Path) -> Iterator[None]:
         if problem.errno not in DISK_ERRORS:
             raise
         where = problem.filename or run
-        done = "written" if problem.errno in FULL or run in Path(os.fsdecode(where)).parents else "read or written"
+        done = "written" if problem.errno in FULL_DISK or run in Path(os.fsdecode(where)).parents else "read or written"
         raise ZooError(f"{where} could not be {done}: {problem.strerror}. {resume_hint(run)}") from problem
     except RuntimeError as problem:
         for sign, sentence in LOST_PROCESSES.items():
@@ -61,4 +64,4 @@ def _comes_from_a_connection(problem: EOFError) -> bool:
 def resume_hint(run: Path) -> str:
     """State whether a checkpoint was saved, and the command that resumes the training."""
     saved = "The last checkpoint is intact" if checkpoint_exists(run / LAST) else "No checkpoint was saved yet"
-    return f"{saved}. When this is fixed, resume: python -m zoo.train resume={run}"
+    return f"{saved}. When this is fixed, resume: {python_command('zoo.train', f'resume={run}')}"

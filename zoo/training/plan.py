@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -100,9 +102,18 @@ class Plan:
         settings["budget"]["clips"], settings["evaluation"]["clips"] = self.budget, self.evaluation_clips
         settings["evaluation"]["context"] = evaluation_context(self.settings)
         settings["callbacks"]["monitor"] = self.monitor
+        settings["logger"]["project"] = self.settings.logger.project or os.environ.get("WANDB_PROJECT") or "zoo"
         settings["resume"], settings["overwrite"] = None, False
-        del settings["slots"], settings["trust"]  # settings of a sweep and of a command, not of their runs
+        for name in ("slots", "trust", "accept_changed_data"):  # of a sweep and of a command, not of their runs
+            del settings[name]
         return settings | {"data": asdict(self.data), "model": asdict(MODELS.config(settings["model"]))}
+
+
+def located(data: DataConfig) -> DataConfig:
+    """The data settings with absolute paths, so that a run finds its data from any folder."""
+    typed = {name: getattr(data, name, None) for name in ("root", "flow_weights")}
+    absolute: dict[str, Any] = {name: str(Path(path).expanduser().absolute()) for name, path in typed.items() if path}
+    return replace(data, **absolute)
 
 
 def plan(config: DictConfig) -> Plan:
@@ -113,6 +124,7 @@ def plan(config: DictConfig) -> Plan:
     data = DATA_SETS.config(plain(config.data)).suited_to(card)
     settings.model, settings.data = MODELS.config(plain(config.model)), data
     spec = data.spec()
+    settings.data = data = located(data)
     assert spec.channels == data.channels, f"spec() of the data set {data.name} ignores data.channels"
     if settings.strategy.devices == "auto" and (started := launched_processes()):
         settings.strategy.devices, settings.trainer.num_nodes = str(started[0]), started[1]

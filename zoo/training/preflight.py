@@ -14,7 +14,7 @@ from zoo.evaluation.choice import (
     monitor_choices,
     training_situation,
 )
-from zoo.settings import Evaluation, Train
+from zoo.settings import Evaluation, Logger, Train
 from zoo.types import ClipSpec
 
 
@@ -22,6 +22,7 @@ def check(card: ModelCard, spec: ClipSpec, settings: Train) -> None:
     """Raise a ZooError with every mismatch, one a line."""
     check_choice("logger.wandb", settings.logger.wandb, ("auto", "online", "offline", "disabled"))
     found = [
+        *_logger(settings.logger),
         *_fields(card, spec, settings.data.name),
         *_shape(card, spec),
         *settings.model.problems(spec),
@@ -31,6 +32,18 @@ def check(card: ModelCard, spec: ClipSpec, settings: Train) -> None:
     ]
     if found:
         raise ZooError("\n".join(found))
+
+
+def _logger(logger: Logger) -> list[str]:
+    if logger.project and (wrong := [letter for letter in "/\\#?%:" if letter in logger.project]):
+        owner, _, name = logger.project.partition("/")
+        advice = f"logger.entity={owner} logger.project={name}" if owner and name else "logger.project=zoo"
+        return [f"logger.project={logger.project}: a wandb project contains no {' '.join(wrong)}. Try: {advice}"]
+    return [
+        f"logger.{name} has {len(value)} characters, but wandb allows at most 128. Type a shorter one."
+        for name in ("project", "group", "name")
+        if len(value := getattr(logger, name) or "") > 128
+    ]
 
 
 def _fields(card: ModelCard, spec: ClipSpec, data: str) -> list[str]:

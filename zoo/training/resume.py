@@ -1,30 +1,41 @@
 """Resume a training: `python -m zoo.train resume=runs/<run>` needs only the run folder.
 
-The settings are those that the run was started with. Only settings that do not change results may be typed again.
+The settings are those that the run was started with. Only settings that do not change results may be typed again, and a
+larger budget.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from zoo.config.overrides import override_key
 from zoo.devices.launch import is_main_process
 from zoo.errors import ZooError, joined
+from zoo.io.atomic import write_text
 from zoo.io.safe_settings import read_settings
-from zoo.runs.files import COMMAND, CONFIG, LAST, checkpoint_exists, lost_checkpoint
-from zoo.runs.trust import find_risks, refuse_untrusted, sign_run
-from zoo.settings import Train
+from zoo.runs.files import COMMAND, CONFIG, LAST, OUTCOME, checkpoint_exists, lost_checkpoint
+from zoo.runs.trust import find_risks, is_own, refuse_untrusted, sign_run
+from zoo.settings import Logger, Train
 
 logger = logging.getLogger(__name__)
 
-CHANGEABLE = ("trainer.progress", "data.workers", "logger.wandb", "callbacks.save_minutes")
-"""Settings that do not change results."""
+HARMLESS = (
+    *("trainer.progress", "data.workers", "data.root", "data.cache", "callbacks.save_minutes"),
+    *(f"logger.{field.name}" for field in fields(Logger)),
+)
+"""Settings that do not change results. data.root is where the same data lies now."""
+BUDGET = "budget.clips"
+CHANGEABLE = (*HARMLESS, BUDGET)
+"""Settings that may be typed with ``resume``."""
+ABOUT_RESUMING = ("trust", "accept_changed_data")
+"""Settings of the resumption itself, which are not part of a run."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +43,13 @@ class ResumePoint:
     """Where a training resumes.
 
     checkpoint: None if the training was stopped before its first one. rows: number of rows of metrics.csv that were
-    logged before it.
+    logged before it. accepts_changed_data: whether the data may differ from that with which the training began.
     """
 
     checkpoint: Path | None
     clips_seen: int
     rows: int
+    accepts_changed_data: bool = False
 
 
 def check_resumable(run: Path) -> None:
@@ -77,11 +89,16 @@ def load_resumed(run: Path, typed: DictConfig, overrides: Sequence[str]) -> tupl
         start = ResumePoint(run / LAST, state["clips_seen"], state["zoo"]["rows"])
     config = OmegaConf.merge(OmegaConf.structured(Train), settings)
     for key in CHANGEABLE:
-        if any(override.partition("=")[0] == key for override in overrides):
+        if any(override_key(override) == key for override in overrides):
             OmegaConf.update(config, key, OmegaConf.select(typed, key))
     assert isinstance(config, DictConfig)
+    if (config.budget.clips or 0) < start.clips_seen:
+        raise ZooError(
+            f"{BUDGET}={config.budget.clips}, but this training has already seen {start.clips_seen} clips. To train "
+            f"longer, type the number of clips in all: {BUDGET}={2 * start.clips_seen}"
+        )
     _check_trust(run, config, typed, overrides)
-    return config, start
+    return config, replace(start, accepts_changed_data=bool(OmegaConf.select(typed, "accept_changed_data")))
 
 
 def _check_overrides(run: Path, settings: Mapping[str, Any], overrides: Sequence[str]) -> None:
@@ -91,10 +108,14 @@ def _check_overrides(run: Path, settings: Mapping[str, Any], overrides: Sequence
         key, _, value = override.lstrip("+").partition("=")
         group = settings.get(key)
         chooses = isinstance(group, Mapping) and group.get("name") == value  # data=folder, for data.root=<folder>
-        if key not in ("resume", "trust", *CHANGEABLE, *repeated) and not key.startswith("hydra.") and not chooses:
+        if (
+            key not in ("resume", *ABOUT_RESUMING, *CHANGEABLE, *repeated)
+            and not key.startswith("hydra.")
+            and not chooses
+        ):
             raise ZooError(
                 f"{override}: a training resumes with the settings that it was started with, in {run / CONFIG}. "
-                f"Only these may be typed besides resume: {joined((*CHANGEABLE, 'trust'))}."
+                f"Only these may be typed besides resume: {joined((*CHANGEABLE, *ABOUT_RESUMING))}."
             )
 
 
@@ -111,3 +132,47 @@ def _check_trust(run: Path, config: DictConfig, typed: DictConfig, overrides: Se
     stored, used = find_risks(read_settings(run / CONFIG), run), find_risks(settings, run)
     if is_main_process() and stored and all(str(used.get(key)) == str(value) for key, value in stored.items()):
         sign_run(run)
+
+
+def typed_besides_resume(overrides: Sequence[str]) -> list[str]:
+    """The overrides that would have to change something in a finished training."""
+    return [override for override in overrides if override_key(override) != "resume"]
+
+
+def extend(run: Path, overrides: Sequence[str], config: DictConfig) -> bool:
+    """Whether a finished training continues because a larger budget was typed.
+
+    Then the folder is no longer that of a finished training, and its settings state the new budget.
+    """
+    stored = read_settings(run / CONFIG)
+    budget = config.budget.clips
+    if not any(override_key(override) == BUDGET for override in overrides) or budget == stored["budget"]["clips"]:
+        return False
+    if is_main_process():
+        own = is_own(run)
+        (run / OUTCOME).unlink(missing_ok=True)
+        stored["budget"]["clips"] = budget
+        write_text(run / CONFIG, yaml.safe_dump(stored, sort_keys=False, allow_unicode=True))
+        if own:
+            sign_run(run)
+    return True
+
+
+def with_data_of_run(overrides: Sequence[str]) -> list[str]:
+    """Overrides of a training, with ``data=<data set of the run>`` before settings of its data.
+
+    In ``resume=runs/<run> data.root=<folder>`` the root is a setting of that data set, and not of the default one.
+    """
+    typed = {override_key(override): override.partition("=")[2] for override in overrides}
+    if "resume" not in typed or "data" in typed or not any(key.startswith("data.") for key in typed):
+        return list(overrides)
+    try:
+        settings = read_settings(Path(typed["resume"].strip("'\"")) / CONFIG)
+    except ZooError:  # reported when the training is resumed
+        return list(overrides)
+    return [_data_override(settings), *overrides]
+
+
+def _data_override(settings: Mapping[str, Any]) -> str:
+    """The override that chooses the data set of a run."""
+    return f"data={settings['data']['name']}"

@@ -16,7 +16,7 @@ from zoo.runs.lock import clear_run_folder, locked
 from zoo.runs.outcome import read_outcome, write_outcome
 from zoo.training.failures import explain_failures
 from zoo.training.plan import Plan, plan
-from zoo.training.resume import check_resumable, load_resumed
+from zoo.training.resume import check_resumable, extend, load_resumed, typed_besides_resume
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,14 @@ def run_training(config: DictConfig, folder: Path, overrides: Sequence[str]) -> 
     with explain_failures(folder), locked(folder) if is_main_process() else nullcontext():
         start = None
         if planned is None:
-            if outcome := read_outcome(folder):
+            typed = overrides if config.resume else ()
+            outcome = read_outcome(folder)
+            if outcome and not typed_besides_resume(typed):
                 return FinishedRun(folder, outcome["metrics"])
-            settings, start = load_resumed(folder, config, overrides if config.resume else ())
+            settings, start = load_resumed(folder, config, typed)
             planned = plan(settings)
+            if not extend(folder, typed, settings) and outcome:
+                return FinishedRun(folder, outcome["metrics"])
         elif is_main_process():
             clear_run_folder(folder, config.overwrite)
         import_lightning()

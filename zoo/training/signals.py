@@ -1,4 +1,4 @@
-"""End a training after SIGTERM, SIGINT or SIGUSR1. Imports no torch."""
+"""End a training after SIGTERM, SIGINT, SIGHUP or SIGUSR1. Imports no torch."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from zoo.cli import python_command
 from zoo.devices.launch import is_main_process
 from zoo.errors import Stopped
+from zoo.training.failures import resume_hint
 
 logger = logging.getLogger(__name__)
 
@@ -24,10 +26,11 @@ def exit_after_signal(stop: Stopped, run: Path) -> NoReturn:
     if not is_main_process():
         sys.exit(0)  # Lightning would take any other code for a crash; the main process reports the signal
     name = signal.Signals(stop.number).name
-    logger.info(
-        f"\nStopped by {name} after {stop.clips_seen} clips; a checkpoint is saved. "
-        f"Resume: python -m zoo.train resume={run}"
-    )
+    if stop.saved:
+        resume = python_command("zoo.train", f"resume={run}")
+        logger.info(f"\nStopped by {name} after {stop.clips_seen} clips; a checkpoint is saved. Resume: {resume}")
+    else:
+        logger.info(f"\nStopped at once by a second {name}; the last steps are lost. {resume_hint(run)}")
     if stop.number == signal.SIGUSR1 and "SLURM_JOB_ID" in os.environ:
         requeue = ["scontrol", "requeue", os.environ.get("SLURM_ARRAY_JOB_ID", os.environ["SLURM_JOB_ID"])]
         if "SLURM_ARRAY_TASK_ID" in os.environ:

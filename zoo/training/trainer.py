@@ -43,6 +43,7 @@ from zoo.runs.checkpoint_io import AtomicCheckpointIO
 from zoo.runs.provenance import note_resumption, write_provenance
 from zoo.runs.wandb_logger import build_loggers, close_loggers
 from zoo.settings import Train
+from zoo.training.data_record import check_same_data, write_record
 from zoo.training.failures import explain_failures
 from zoo.training.plan import Plan
 from zoo.training.resume import ResumePoint
@@ -65,7 +66,12 @@ def train(plan: Plan, run: Path, start: ResumePoint | None = None) -> dict[str, 
         torch.set_num_threads(settings.trainer.threads)
     seed_everything(settings.seed, verbose=False)
     if is_main_process():
-        note_resumption(run, start.clips_seen) if start else write_provenance(run, plan.config())
+        if start:
+            check_same_data(run, plan.data, start.accepts_changed_data)
+            note_resumption(run, start.clips_seen, plan.budget)
+        else:
+            write_provenance(run, plan.config())
+            write_record(run, plan.data)
         repair_results(run)
     model = build(asdict(settings.model), plan.spec)
     model.seed, model.evaluation = settings.seed, plan.request

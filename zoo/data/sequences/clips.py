@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
@@ -23,7 +24,7 @@ from zoo.data.sequences.cache import ArrayCache, cache_folder
 from zoo.data.sequences.collection import SequenceSet
 from zoo.data.sequences.config import FootageConfig, SequenceConfig
 from zoo.data.sequences.estimated_flow import EstimatedFlow
-from zoo.data.sequences.files import content_checksum
+from zoo.data.sequences.files import content_checksum, describe_files
 from zoo.data.sequences.footage import FlowSource, Footage
 from zoo.data.sequences.split import Segment, split_footage
 from zoo.data.transforms import drawing, to_signed
@@ -135,6 +136,19 @@ class FootageClips(ClipSet):
             for span in piece_ranges(frames)
         )
 
+    def contents(self) -> Mapping[str, str]:
+        """Describe the files of the frames and maps of each video, and the frames that belong to this split."""
+        described = {}
+        for segment in self.segments:
+            video, stored = segment.footage.video, np.unique(segment.footage.stored)
+            files = list(video.frame_files(stored))
+            for kind in ("labels", "instances"):
+                if kind in self.spec.fields:
+                    with suppress(KeyError):  # labels of DensePose are read from another kind of file
+                        files += [video.map_file(kind, int(number)) for number in stored]
+            described[video.name] = f"{describe_files(files)}, frames {segment.first} to {segment.stop}"
+        return described
+
     def video_count(self, frames: int) -> int:
         """Number of videos whose part in this split is long enough."""
         return len(self._long_enough(frames))
@@ -236,8 +250,7 @@ class SequenceClips(FootageClips):
     def __init__(self, config: SequenceConfig, split: Split, fields: frozenset[str], seed: int) -> None:
         collection = config.collection()
         segments = _open_segments(collection, split)
-        note = collection.describe_skipped(split)
-        if note:
+        for note in collection.notes(split):
             warnings.warn(note, stacklevel=2)
         super().__init__(config, collection.spec, segments, split, fields, seed)
         self.max_step, self.flip = config.max_step, config.flip
@@ -251,7 +264,7 @@ def _open_segments(collection: SequenceSet, split: Split) -> list[Segment]:
         Footage(each, spec.height, spec.width, spec.fps, cache, config.cached) for each in collection.usable(split)
     ]
     if len(collection.sequences) == 1:
-        return split_footage(footage, split, config)
+        return split_footage(footage, split, config, {})
     return [Segment(each, 0, each.video.length) for each in footage]
 
 

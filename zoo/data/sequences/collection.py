@@ -5,7 +5,6 @@ Shapes: T frames, h x w pixels as stored.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Collection as Container
 from dataclasses import dataclass, field, replace
@@ -18,8 +17,10 @@ from numpy.typing import NDArray
 
 from zoo.data.decode import read_image
 from zoo.data.sequences.config import SequenceConfig
+from zoo.data.sequences.copies import describe_copies, find_copies, find_links
 from zoo.data.sequences.files import IMAGE_SUFFIXES, files_in, has_suffix, stamp_files
-from zoo.data.sequences.split import assign_splits, explain_no_test
+from zoo.data.sequences.find import walk_once
+from zoo.data.sequences.split import explain_no_test, split_by_source
 from zoo.errors import ZooError
 from zoo.types import FIELDS, ClipSpec, Split
 
@@ -105,6 +106,8 @@ class SequenceSet:
     sequences: tuple[FrameSequence, ...]
     spec: ClipSpec
     advice: Mapping[Split, str]
+    copies: Mapping[str, str] = field(default_factory=dict)
+    """Sequences with the frames of an earlier one -> that one."""
 
     def usable(self, split: Split) -> list[FrameSequence]:
         """Return the sequences of a split that are as long as a clip. Raises ZooError if there are none."""
@@ -116,7 +119,12 @@ class SequenceSet:
             raise ZooError(self._explain_none_long_enough(split, candidates))
         return usable
 
-    def describe_skipped(self, split: Split) -> str | None:
+    def notes(self, split: Split) -> list[str]:
+        """Messages to show once: sequences that are too short for a clip, and those that are there twice."""
+        notes = [note] if (note := self._describe_skipped(split)) else []
+        return notes + describe_copies(self.copies, {each.name: str(each.split) for each in self.sequences})
+
+    def _describe_skipped(self, split: Split) -> str | None:
         """Describe the sequences that are too short for a clip; None if there are none."""
         short = [s for s in self.sequences if s.length < self.config.frames and (s.split in (split, None))]
         if not short:
@@ -157,6 +165,10 @@ def build_sequence_set(
     advice = advice or {}
     if not sequences:
         raise ZooError(f"data.root={root} contains no frames. It takes {config.layout.text}. {advice.get('train', '')}")
+    links = find_links({each.name: each.files["frames"] for each in sequences})
+    splits = {each.name: each.split for each in sequences}
+    sequences = [each for each in sequences if each.name not in links or each.split != splits[links[each.name]]]
+    copies = find_copies({each.name: each.files["frames"] for each in sequences})
     for kind in sequences[0].readers:
         next(sequences[0].read(kind, np.zeros(1, np.int64)))
     height, width = sequences[0].size
@@ -170,10 +182,12 @@ def build_sequence_set(
         channels=config.channels,
         **maps,
     )
-    return SequenceSet(config, root, tuple(_assign_splits(sequences, config)), spec, advice)
+    return SequenceSet(config, root, tuple(_assign_splits(sequences, config, copies)), spec, advice, copies)
 
 
-def _assign_splits(sequences: Sequence[FrameSequence], config: SequenceConfig) -> Sequence[FrameSequence]:
+def _assign_splits(
+    sequences: Sequence[FrameSequence], config: SequenceConfig, copies: Mapping[str, str]
+) -> Sequence[FrameSequence]:
     """Assign a split to every sequence. The length of a clip does not matter: it may differ between the splits.
 
     Raises ZooError for a share of test sequences if there are some already.
@@ -187,7 +201,7 @@ def _assign_splits(sequences: Sequence[FrameSequence], config: SequenceConfig) -
             "data.test_share out."
         )
     shared = [each.name for each in sequences if "val" not in declared or each.split == "train"]
-    splits = assign_splits(shared, 0.0 if "val" in declared else config.val_share, config.test_share)
+    splits = split_by_source(shared, 0.0 if "val" in declared else config.val_share, config.test_share, copies)
     return [replace(each, split=splits.get(each.name, each.split)) for each in sequences]
 
 
@@ -199,8 +213,7 @@ def proportional_width(wanted: int, height: int, width: int) -> int:
 def find_leaf_folders(top: Path, suffixes: Container[str] = IMAGE_SUFFIXES) -> dict[str, list[Path]]:
     """Find the folders under ``top`` that contain such files: path under ``top`` -> files in order."""
     found = {}
-    for folder, folders, names in os.walk(top, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+    for folder, names in walk_once(top):
         if any(has_suffix(name, suffixes) for name in names):
-            found[Path(folder).relative_to(top).as_posix()] = files_in(Path(folder), suffixes)
+            found[folder.relative_to(top).as_posix()] = files_in(folder, suffixes)
     return found

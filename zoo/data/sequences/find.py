@@ -32,7 +32,7 @@ class SearchResult:
 def find_videos(root: Path, exclude: Collection[Path] = ()) -> SearchResult:
     """Walk ``root``, following links, except hidden folders and those in ``exclude``."""
     found = SearchResult()
-    for folder, names in _walk(root, {path.resolve() for path in exclude}, found):
+    for folder, names in walk_once(root, exclude, found.problems):
         found.folders += 1
         files = [name for name in names if not name.startswith(".")]
         videos = [name for name in files if has_suffix(name, VIDEO_SUFFIXES)]
@@ -47,18 +47,31 @@ def find_videos(root: Path, exclude: Collection[Path] = ()) -> SearchResult:
     return found
 
 
-def _walk(root: Path, exclude: Collection[Path], found: SearchResult) -> Iterator[tuple[Path, list[str]]]:
-    """Yield each folder once, however many links lead to it, with the names of its files."""
+def walk_once(
+    root: Path, exclude: Collection[Path] = (), problems: list[str] | None = None
+) -> Iterator[tuple[Path, list[str]]]:
+    """Yield each folder under ``root`` once, however many links lead to it, with the names of its files.
 
-    def unreadable(problem: OSError) -> None:
-        found.problems.append(f"{problem.filename}: this folder cannot be read ({problem.strerror}).")
+    Links are followed after everything else, so a folder has its own name if it is under ``root``. Hidden folders and
+    those in ``exclude`` are left out. problems: messages about unreadable folders are added to it.
+    """
 
-    seen: set[Path] = set()
-    for folder, folders, files in os.walk(root, followlinks=True, onerror=unreadable):
-        here = Path(folder).resolve()
-        if here in seen or here in exclude:
-            folders.clear()
-            continue
-        seen.add(here)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield Path(folder), files
+    def note(problem: OSError) -> None:
+        if problems is not None:
+            problems.append(f"{problem.filename}: this folder cannot be read ({problem.strerror}).")
+
+    seen = {path.resolve() for path in exclude}
+    waiting = [root]
+    while waiting:
+        top = waiting.pop(0)
+        for folder, folders, files in os.walk(top, onerror=note):
+            here = Path(folder).resolve()
+            if here in seen:
+                folders.clear()
+                continue
+            seen.add(here)
+            shown = sorted(name for name in folders if not name.startswith("."))
+            links = [name for name in shown if Path(folder, name).is_symlink()]
+            waiting += [Path(folder, name) for name in links]
+            folders[:] = [name for name in shown if name not in links]
+            yield Path(folder), files

@@ -1,4 +1,4 @@
-"""The layout ``<root>/<phase>_<kind>/<sequence>/<file>``: a folder per phase and kind; files are paired by order."""
+"""The layout ``<root>/<phase>_<kind>/<sequence>/<file>``: a folder per phase and kind; files are paired by name."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from zoo.data.sequences.collection import FrameSequence, Reader, find_leaf_folders
 from zoo.data.sequences.config import SequenceConfig
 from zoo.data.sequences.files import IMAGE_SUFFIXES
+from zoo.data.sequences.pairing import pair_files
 from zoo.errors import ZooError, joined
 from zoo.types import Split
 
@@ -37,7 +38,7 @@ def find_phase_sequences(config: SequenceConfig, root: Path, kinds: Mapping[str,
     """Find the sequences of training and, if there are folders for them, of validation and test; ``kinds`` includes
     `frames`.
 
-    Raises ZooError if a folder is missing or two kinds have different numbers of files.
+    Raises ZooError if a folder is missing or a file has no partner of another kind.
     """
     phases: dict[str, Split] = {"train": "train"}
     endings = [kind.ending for kind in kinds.values()]
@@ -67,14 +68,14 @@ def _pair_files(
     for place in sorted(folders["frames"].keys() | {each for found in folders.values() for each in found}):
         files = {name: tuple(found.get(place, ())) for name, found in folders.items()}
         for name, found in files.items():
-            if len(found) != len(files["frames"]):
+            if bool(found) != bool(files["frames"]):
                 top = root / f"{phase}{kinds[name].ending}"
                 raise ZooError(
                     f"{frames / place} has {len(files['frames'])} frames, but {top / place} has {len(found)} files of "
-                    f"{name}. They are paired in the order of the numbers in their names. Provide one per frame."
+                    f"{name}. They are paired by their names. Provide one per frame."
                 )
         name = phase if place == "." else f"{phase}/{place}"
-        sequences.append(FrameSequence(name, frames / place, files, readers, split))
+        sequences.append(FrameSequence(name, frames / place, pair_files(files, "frames"), readers, split))
     return sequences
 
 

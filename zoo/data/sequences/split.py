@@ -6,11 +6,14 @@ Test clips are taken from what would be for training, so validation clips do not
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from zoo.data.sequences.config import FootageConfig
 from zoo.data.sequences.footage import Footage
+from zoo.data.sequences.sources import source_of
 from zoo.errors import ZooError
 from zoo.types import Split
 
@@ -29,11 +32,15 @@ class Segment:
         return self.stop - self.first
 
 
-def split_footage(footage: list[Footage], split: Split, config: FootageConfig) -> list[Segment]:
-    """Return the segments of one split. Raises ZooError if there are none, or a single video is too short for all."""
+def split_footage(
+    footage: list[Footage], split: Split, config: FootageConfig, splits: Mapping[str, Split]
+) -> list[Segment]:
+    """Return the segments of one split; ``splits`` are those of the videos by name, which a single video does not have.
+
+    Raises ZooError if there are none, or a single video is too short for all.
+    """
     if len(footage) == 1:
         return [_split_in_time(footage[0], split, config)]
-    splits = assign_splits([each.video.name for each in footage], config.val_share, config.test_share)
     segments = [Segment(each, 0, each.video.length) for each in footage if splits[each.video.name] == split]
     if not segments:
         raise explain_no_test(config)
@@ -50,6 +57,40 @@ def assign_splits(names: Sequence[str], val_share: float, test_share: float) -> 
     test = _count(test_share, len(names), len(names) - val - 1)
     splits: dict[str, Split] = dict.fromkeys(names, "train")
     return splits | dict.fromkeys(ordered[:val], "val") | dict.fromkeys(ordered[len(names) - test :], "test")
+
+
+def split_by_source(
+    names: Sequence[str], val_share: float, test_share: float, copies: Mapping[str, str] | None = None
+) -> dict[str, Split]:
+    """Assign a split to each name, see `assign_splits`, with names of one source in one split; if all have one source,
+    each by itself. copies: names of videos with the content of an earlier one -> that one."""
+    sources = {name: source_of((copies or {}).get(name, name)) for name in names}
+    if len(set(sources.values())) == 1:
+        return assign_splits(names, val_share, test_share)
+    splits = assign_splits(list(dict.fromkeys(sources.values())), val_share, test_share)
+    return {name: splits[source] for name, source in sources.items()}
+
+
+def split_groups(groups: Mapping[str, Sequence[str]], val_share: float, test_share: float) -> dict[str, Split]:
+    """Assign a split to each name in ``groups``, such as classes: shares of every group are for validation and test.
+
+    A name in two groups gets one split. A share above 0 takes at least one name of a group, unless none were left for
+    training.
+    """
+    splits: dict[str, Split] = {}
+    for group in groups.values():
+        free = [name for name in group if name not in splits]
+        if len(free) == len(group):
+            splits |= assign_splits(group, val_share, test_share)
+            continue
+        wanted = Counter(assign_splits(group, val_share, test_share).values())
+        wanted.subtract(splits[name] for name in group if name in splits)
+        ordered = sorted(free, key=lambda name: hashlib.sha256(name.encode()).digest())
+        val = min(max(wanted["val"], 0), len(ordered))
+        test = min(max(wanted["test"], 0), len(ordered) - val)
+        for split, chosen in (("train", ordered), ("val", ordered[:val]), ("test", ordered[len(ordered) - test :])):
+            splits |= dict.fromkeys(chosen, cast(Split, split))
+    return splits
 
 
 def _count(share: float, total: int, most: int) -> int:

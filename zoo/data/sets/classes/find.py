@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zoo.data.sequences import sources
 from zoo.data.sequences.cache import ArrayCache, cache_folder
 from zoo.data.sequences.checks import check_settings, require_root
+from zoo.data.sequences.copies import describe_copies
 from zoo.data.sequences.find import find_videos
 from zoo.data.sequences.footage import Footage
 from zoo.data.sequences.labelled import abbreviate, build_labelled_spec, open_labelled_catalogue
-from zoo.data.sequences.split import Segment, assign_splits, explain_no_test
+from zoo.data.sequences.split import Segment, explain_no_test, split_groups
 from zoo.data.sets.classes.lists import read_lists
 from zoo.data.sets.classes.names import LAYOUT
 from zoo.data.sets.folder.catalogue import Catalogue
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from zoo.data.sets.classes.config import ClassesConfig
 
 CLIP_SUFFIX = re.compile(r"_c\d+$")
-"""Suffix that distinguishes the clips that UCF-101 took from one source video."""
+"""Suffix that distinguishes the clips that were taken from one source video, as in UCF-101."""
 
 
 @dataclass(frozen=True)
@@ -109,16 +111,18 @@ def find_classes(config: ClassesConfig) -> Classes:
     sentences = []
     if outside := sorted(set(found) - set(names)):
         sentences.append(f"Skipped, because they are in no class's folder: {abbreviate(outside)}.")
-    splits, list_notes = _split_videos(config, root, names)
-    sentences += list_notes
     catalogue = open_labelled_catalogue(config, config.frames, config.image_fps)
+    splits, list_notes = _split_videos(config, root, names, catalogue.copies)
+    sentences += [*list_notes, *describe_copies(catalogue.copies, splits)]
     spec = build_labelled_spec(config, catalogue, {config.attribute: classes})
     found_classes = Classes(config, catalogue, classes, splits, spec, tuple(sentences))
     found_classes.videos_for("train")
     return found_classes
 
 
-def _split_videos(config: ClassesConfig, root: Path, names: Sequence[str]) -> tuple[dict[str, Split], list[str]]:
+def _split_videos(
+    config: ClassesConfig, root: Path, names: Sequence[str], copies: Mapping[str, str]
+) -> tuple[dict[str, Split], list[str]]:
     """Assign splits by the lists, and hold out shares of what they leave for training; returns notes, too."""
     if config.test_list and config.test_share:
         raise ZooError(
@@ -129,27 +133,42 @@ def _split_videos(config: ClassesConfig, root: Path, names: Sequence[str]) -> tu
     splits, notes = read_lists(config, root, names) if any(listed) else (dict.fromkeys(names, "train"), [])
     has_val = config.val_list or (config.train_list and not config.test_list)
     training = [name for name, split in splits.items() if split == "train"]
-    return splits | hold_out_by_class(training, 0.0 if has_val else config.val_share, config.test_share), notes
+    val_share = 0.0 if has_val else config.val_share
+    return splits | hold_out_by_class(training, val_share, config.test_share, copies), notes
 
 
-def hold_out_by_class(names: Sequence[str], val_share: float, test_share: float = 0.0) -> dict[str, Split]:
+def hold_out_by_class(
+    names: Sequence[str], val_share: float, test_share: float = 0.0, copies: Mapping[str, str] | None = None
+) -> dict[str, Split]:
     """Assign a split to each video: shares of the source videos of each class are for validation and for test, if it
     has enough of them.
 
-    Depends on the names alone, so neither unreadable files nor the length of a clip move a video.
+    Depends on the names alone, so neither unreadable files nor the length of a clip move a video. Only a copy is in the
+    split of the video of its class that it repeats, unless the class has no other. copies: see `split_by_source`.
     """
-    sources: dict[str, set[str]] = defaultdict(set)
+    classes: dict[str, list[str]] = defaultdict(list)
     for name in names:
-        sources[class_of_path(name)].add(source_of(name))
-    splits: dict[str, Split] = {}
-    for each in sources.values():
-        splits |= assign_splits(sorted(each), val_share, test_share)
-    return {name: splits[source_of(name)] for name in names}
+        classes[class_of_path(name)].append(name)
+    recordings: dict[str, str] = {}
+    for each in classes.values():
+        merged = {name: _first_in_class(name, copies or {}) for name in each}
+        alike = len({source_of(first) for first in merged.values()}) == 1
+        recordings |= {name: source_of(name if alike else first) for name, first in merged.items()}
+    groups = {label: sorted({recordings[name] for name in each}) for label, each in classes.items()}
+    splits = split_groups(groups, val_share, test_share)
+    return {name: splits[recording] for name, recording in recordings.items()}
+
+
+def _first_in_class(name: str, copies: Mapping[str, str]) -> str:
+    first = copies.get(name, name)
+    return first if class_of_path(first) == class_of_path(name) else name
 
 
 def source_of(name: str) -> str:
-    """Name of the video that a clip was taken from: its path without suffix and without `_c<number>`."""
-    return CLIP_SUFFIX.sub("", Path(name).with_suffix("").as_posix())
+    """Name of the video that a clip was taken from: as its data set states it, else its path without suffix and without
+    `_c<number>`."""
+    stated = sources.source_of(name)
+    return stated if stated != name else CLIP_SUFFIX.sub("", Path(name).with_suffix("").as_posix())
 
 
 def _check_root_depth(config: ClassesConfig, names: Collection[str]) -> None:

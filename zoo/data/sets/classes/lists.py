@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from zoo.data.sequences.labelled import abbreviate
 from zoo.errors import ZooError
+from zoo.io.bounded import read_bounded
 from zoo.types import Split
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def _find_list(split: Split, typed: str, root: Path) -> Path:
 
 def _read_lines(path: Path) -> list[str]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_bounded(path).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as problem:
         raise ZooError(f"{path} cannot be read as a list of videos: {problem}.") from problem
     lines = [CLASS_NUMBER.sub("", line.strip().replace("\\", "/")) for line in text.splitlines()]

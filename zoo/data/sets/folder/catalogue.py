@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,9 +14,12 @@ from zoo.data.decode import VideoInfo, probe, read_image
 from zoo.data.sequences.cache import cache_folder, load_index, save_index
 from zoo.data.sequences.checks import check_settings, require_root, resolve_class_names, resolve_foreground
 from zoo.data.sequences.collection import proportional_width
-from zoo.data.sequences.files import files_in, stamp_of
+from zoo.data.sequences.copies import find_copies, find_links
+from zoo.data.sequences.files import files_in, stamp_files
 from zoo.data.sequences.find import LAYOUT, SearchResult, find_videos
-from zoo.data.sets.folder.footage import FolderVideo, MapFolder, ProbedVideo
+from zoo.data.sequences.frame_names import frames_in
+from zoo.data.sequences.pairing import match_numbers, pair_files
+from zoo.data.sets.folder.footage import FolderVideo, MapFolder, ProbedVideo, files_of
 from zoo.data.transforms import DRAWN_CHANNELS
 from zoo.errors import ZooError, check_choice
 from zoo.types import ClipSpec
@@ -35,12 +39,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The content of a folder for a configuration; ``skipped`` are messages."""
+    """The content of a folder for a configuration. skipped: messages. copies: videos with the content of an earlier one
+    -> that one."""
 
     config: FolderConfig
     root: Path
     videos: tuple[FolderVideo, ...]
     skipped: tuple[str, ...]
+    copies: dict[str, str] = field(default_factory=dict)
 
     @property
     def width(self) -> int:
@@ -116,10 +122,25 @@ def open_catalogue(config: FolderConfig) -> Catalogue:
     found = find_videos(root, exclude=maps.values())
     stored, broken = _probe_all(root, found.videos, config)
     videos, unfit = _try_each(stored, lambda each: _match_settings(each, config, maps))
-    skipped = (*found.problems, *broken, *unfit)
+    links = find_links({video.name: video.files for video in videos})
+    twice = [f"{root / name} is a link to {root / first}, which is used." for name, first in links.items()]
+    left_out = _describe_left_out(found.videos)
+    videos = [video for video in videos if video.name not in links]
+    skipped = (*found.problems, *broken, *unfit, *twice, *left_out)
     if not videos:
         raise ZooError(_explain_nothing_usable(root, found, skipped))
-    return Catalogue(config, root, tuple(videos), skipped)
+    copies = find_copies({video.name: video.files for video in videos})
+    return Catalogue(config, root, tuple(videos), skipped, copies)
+
+
+def _describe_left_out(paths: Sequence[Path]) -> list[str]:
+    """Sentences about images that are no frames, such as `cover.jpg`, in the folders of frames among the paths."""
+    sentences = []
+    for path in paths:
+        if path.is_dir():
+            with suppress(ZooError, OSError):  # said before
+                sentences.append(frames_in(path).describe_left_out())
+    return [sentence for sentence in sentences if sentence]
 
 
 def _find_map_root(root: Path, kind: str, setting: str) -> Path:
@@ -139,10 +160,11 @@ def _probe_all(root: Path, paths: list[Path], config: FolderConfig) -> tuple[lis
     index = load_index(home)
 
     def probe_one(path: Path) -> ProbedVideo:
-        name, stamp = _name_under_root(root, path), stamp_of(path)
+        name, files = _name_under_root(root, path), files_of(path)
+        stamp = stamp_files(files)
         if path.is_dir():
-            return ProbedVideo(name, path, stamp, _probe_images(path, config.image_fps or config.fps))
-        return ProbedVideo(name, path, stamp, cached_info(index, name, stamp) or probe(path))
+            return ProbedVideo(name, path, stamp, _probe_images(files, config.image_fps or config.fps), files)
+        return ProbedVideo(name, path, stamp, cached_info(index, name, stamp) or probe(path), files)
 
     stored, broken = _try_each(paths, probe_one)
     fresh = {each.name: {each.stamp: asdict(each.info)} for each in stored if each.path.is_file()}
@@ -157,15 +179,14 @@ def cached_info(index: Mapping[str, Any], name: str, stamp: str) -> VideoInfo | 
         info = VideoInfo(**index[name][stamp])
         counts = info.frames, info.height, info.width
         plausible = all(isinstance(each, int) for each in counts) and all(
-            0 < each < MAX_VALUE for each in (*counts, info.fps)
+            0 < each < MAX_VALUE for each in (*counts, info.fps, info.pixel)
         )
         return info if plausible else None
     except (KeyError, TypeError):
         return None
 
 
-def _probe_images(folder: Path, fps: float) -> VideoInfo:
-    images = files_in(folder)
+def _probe_images(images: Sequence[Path], fps: float) -> VideoInfo:
     height, width, _ = read_image(images[0]).shape
     return VideoInfo(len(images), fps, height, width)
 
@@ -181,14 +202,20 @@ def _match_settings(stored: ProbedVideo, config: FolderConfig, maps: dict[str, P
         )
     stem = stored.name if path.is_dir() else str(Path(stored.name).with_suffix(""))
     folders = {kind: _open_map_folder(stored, kind, top / stem) for kind, top in maps.items()}
-    return FolderVideo(stored.name, path, stored.stamp, info, length, folders)
+    return FolderVideo(stored.name, path, stored.stamp, info, stored.files, length, folders)
 
 
 def _open_map_folder(stored: ProbedVideo, kind: str, folder: Path) -> MapFolder:
-    pictures = len(files_in(folder)) if folder.is_dir() else 0
-    if pictures != stored.info.frames:
-        raise ZooError(f"{stored.path} has {stored.info.frames} frames, but {folder} has {pictures} images of {kind}.")
-    return MapFolder(folder, stamp_of(folder))
+    """Find the maps of a video: by the names of its frames, or in natural order without a gap for a video file."""
+    maps = files_in(folder) if folder.is_dir() else []
+    if not maps:
+        raise ZooError(f"{stored.path} has {stored.info.frames} frames, but {folder} has 0 images of {kind}.")
+    if stored.path.is_dir():
+        files = pair_files({"frames": stored.files, kind: maps}, "frames")[kind]
+    else:
+        match_numbers(stored.info.frames, maps, stored.path, kind)
+        files = tuple(maps)
+    return MapFolder(folder, stamp_files(files), files)
 
 
 def _name_under_root(root: Path, path: Path) -> str:

@@ -6,8 +6,9 @@ import warnings
 
 from zoo.data.sequences.cache import ArrayCache, cache_folder
 from zoo.data.sequences.clips import FootageClips
+from zoo.data.sequences.copies import describe_copies
 from zoo.data.sequences.footage import Footage
-from zoo.data.sequences.split import split_footage
+from zoo.data.sequences.split import split_by_source, split_footage
 from zoo.data.sets.folder.catalogue import open_catalogue
 from zoo.data.sets.folder.config import FolderConfig
 from zoo.types import Split
@@ -24,5 +25,9 @@ class FolderClips(FootageClips):
         cache = ArrayCache(cache_folder(catalogue.root))
         size = spec.height, spec.width
         footage = [Footage(video, *size, config.fps, cache, config.cached) for video in catalogue.videos]
-        segments = split_footage(footage, split, config)
+        names = [video.name for video in catalogue.videos]
+        splits = split_by_source(names, config.val_share, config.test_share, catalogue.copies)
+        for note in describe_copies(catalogue.copies, splits):
+            warnings.warn(note, stacklevel=2)
+        segments = split_footage(footage, split, config, splits)
         super().__init__(config, spec, segments, split, fields, seed)

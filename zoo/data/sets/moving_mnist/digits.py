@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from zoo.data.sets.moving_mnist.files import find_files
 from zoo.errors import ZooError
+from zoo.io.bounded import check_is_file
 from zoo.types import Split
 
 PACKAGED_FILE = Path(__file__).with_name("digits.npz")
@@ -119,6 +120,7 @@ def _read_idx(path: Path, magic: int) -> NDArray[np.uint8]:
 
 def _read_bytes(path: Path) -> bytes:
     """Content of a file, unpacked, at most one byte more than any published file has."""
+    check_is_file(path)
     try:
         if path.suffix != ".gz":
             with path.open("rb") as plain:

@@ -34,7 +34,7 @@ LAYOUT = Layout(
 class PairedConfig(SequenceConfig):
     """``{train,test}_A/<sequence>/*.png`` beside ``{train,test}_B/<sequence>/*``, optionally ``{train,test}_inst``.
 
-    Every folder with files is a sequence; files are paired in the order of their numbers. Validation clips are under
+    Every folder with files is a sequence; files are paired by their names. Validation clips are under
     `val_`, and test clips under `test_`, which is for validation if there is no `val_`. Without either,
     ``val_share`` is held out.
     """

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from zoo.data.decode import read_image
 from zoo.data.sequences.files import files_in
+from zoo.data.sequences.pairing import pair_files
 from zoo.data.sets.pose.densepose import densepose_condition, read_iuv
 from zoo.data.sets.pose.names import CONDITION_SOURCES
 from zoo.data.sets.pose.openpose import draw_people, place_keypoints, read_people
@@ -33,10 +34,7 @@ def read_pose_conditions(
     Raises ZooError if files are missing, do not match in number, or if the size of their frames is unknown.
     """
     files = {kind: _find_files(path, kind, spec) for kind in CONDITION_SOURCES[spec.condition_kind]}
-    counts = {kind: len(found) for kind, found in files.items()}
-    if len(set(counts.values())) > 1:
-        found = " and ".join(f"{count} of {kind}" for kind, count in counts.items())
-        raise ZooError(f"given={path} has {found}. They are paired in order: provide one of each per frame.")
+    files = {kind: list(found) for kind, found in pair_files(files, next(iter(files))).items()}
     size = _find_stored_size(path, files, spec)
 
     def frames() -> Iterator[Mapping[str, NDArray[np.float32]]]:

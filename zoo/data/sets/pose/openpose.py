@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from zoo.data.sets.pose.skeleton import BODY, LINES, POINTS
 from zoo.data.transforms import cover_points
 from zoo.errors import ZooError
+from zoo.io.bounded import read_bounded_json
 
 ARRAYS = {
     "pose_keypoints_2d": BODY,
@@ -40,7 +41,7 @@ def read_people(path: Path) -> NDArray[np.float32]:
     Raises ZooError, naming the file, if it is not JSON as OpenPose writes it.
     """
     try:
-        people = json.loads(path.read_text())["people"]
+        people = read_bounded_json(path)["people"]
         points = np.array([_parse_person(path, person) for person in people], np.float32).reshape(-1, POINTS, 3)
         if not (np.abs(points) < MAX_COORDINATE).all():  # false for nan too
             raise ZooError(

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from zoo.data.sequences.cache import ArrayCache, cache_folder
 from zoo.data.sequences.checks import check_settings, require_root
+from zoo.data.sequences.copies import describe_copies, find_copies, find_links
 from zoo.data.sequences.files import has_suffix, natural_order
+from zoo.data.sequences.find import walk_once
 from zoo.data.sequences.footage import Footage
 from zoo.data.sequences.labelled import abbreviate
-from zoo.data.sequences.split import Segment, assign_splits, explain_no_test, split_part
+from zoo.data.sequences.split import Segment, explain_no_test, split_by_source, split_part
 from zoo.data.sets.classes.find import hold_out_by_class
 from zoo.data.sets.strips.names import HELD_OUT, LAYOUT, SUFFIXES
 from zoo.data.sets.strips.strip import Strip, open_strip
@@ -27,13 +29,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Strips:
-    """The strips under a root. attributes: by the name of a strip, the id of the value of each attribute."""
+    """The strips under a root. attributes: by the name of a strip, the id of the value of each attribute. copies: those
+    with the content of an earlier one -> that one."""
 
     config: StripsConfig
     root: Path
     strips: tuple[Strip, ...]
     attributes: dict[str, dict[str, int]]
     spec: ClipSpec
+    copies: Mapping[str, str]
 
     @property
     def span(self) -> int:
@@ -54,6 +58,7 @@ class Strips:
     def notes(self, split: Split) -> list[str]:
         """Messages to show once: parts that are shorter than a clip, and values without a strip in this split."""
         parts, notes = self._parts(split), []
+        notes += describe_copies(self.copies, self._splits() if self.config.held_out == "strips" else None)
         if short := [part.footage.video.name for part in parts if part.length < self.span]:
             notes.append(
                 f"{len(short)} of {len(parts)} strips are skipped in `{split}`: their part of it is shorter than the "
@@ -75,8 +80,12 @@ class Strips:
         if config.held_out == "time":
             shares = config.val_share, config.test_share
             return [split_part(each, each.video.length, split, *shares) for each in footage]
-        splits = assign_strips([strip.name for strip in self.strips], config.val_share, config.test_share)
+        splits = self._splits()
         return [Segment(each, 0, each.video.length) for each in footage if splits[each.video.name] == split]
+
+    def _splits(self) -> dict[str, Split]:
+        names = [strip.name for strip in self.strips]
+        return assign_strips(names, self.config.val_share, self.config.test_share, self.copies)
 
     def _explain_empty(self, split: Split, parts: Sequence[Segment]) -> str:
         if parts:
@@ -101,21 +110,24 @@ def find_strips(config: StripsConfig) -> Strips:
         raise ZooError(f"data.root={config.root} contains no image. It takes {LAYOUT}.")
     with ThreadPoolExecutor() as pool:
         strips = tuple(pool.map(lambda path: open_strip(path, root), paths))
+    links = find_links({strip.name: [strip.path] for strip in strips})
+    strips = tuple(strip for strip in strips if strip.name not in links)
+    copies = find_copies({strip.name: [strip.path] for strip in strips})
     _check_sizes(strips)
     _check_lengths(strips, config)
     stated = {strip.name: read_name(strip.name, config) for strip in strips}
     _check_folders(stated, config)
     values = collect_values(stated)
     ids = {strip: {name: values[name].index(value) for name, value in each.items()} for strip, each in stated.items()}
-    found = Strips(config, root, strips, ids, _build_spec(config, values))
+    found = Strips(config, root, strips, ids, _build_spec(config, values), copies)
     found.segments("train")
     return found
 
 
 def list_images(root: Path) -> list[Path]:
     """The images under a root in natural order, except in hidden folders."""
-    found = [path.relative_to(root) for path in root.rglob("*") if has_suffix(path.name, SUFFIXES)]
-    shown = [path for path in found if not any(part.startswith(".") for part in path.parts)]
+    found = [(folder / name).relative_to(root) for folder, names in walk_once(root) for name in names]
+    shown = [path for path in found if has_suffix(path.name, SUFFIXES)]
     return [root / path for path in sorted(shown, key=lambda path: [natural_order(Path(part)) for part in path.parts])]
 
 
@@ -141,11 +153,13 @@ def collect_values(stated: Mapping[str, Mapping[str, str]]) -> dict[str, tuple[s
     }
 
 
-def assign_strips(names: Sequence[str], val_share: float, test_share: float) -> dict[str, Split]:
+def assign_strips(
+    names: Sequence[str], val_share: float, test_share: float, copies: Mapping[str, str] | None = None
+) -> dict[str, Split]:
     """Assign a split to each strip: shares of each class; without classes, of all."""
     if "/" in names[0]:
-        return hold_out_by_class(names, val_share, test_share)
-    return assign_splits(names, val_share, test_share)
+        return hold_out_by_class(names, val_share, test_share, copies)
+    return split_by_source(names, val_share, test_share, copies)
 
 
 def _build_spec(config: StripsConfig, attributes: Mapping[str, Sequence[str]]) -> ClipSpec:

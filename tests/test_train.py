@@ -18,6 +18,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 
 import zoo
+from tests.helpers.arrays import moving_square, save
 from tests.helpers.commands import run_command
 from tests.helpers.paths import FIXTURES
 from zoo import ZooError, settings
@@ -110,6 +111,9 @@ def test_every_setting_of_a_data_set_is_read(name, tmp_path):
             strip = np.random.default_rng(0).integers(0, 255, (32, 32 * 40, 3), np.uint8)
             cv2.imwrite(f"{tmp_path}/strips/{file}", strip)
         root = [f"data.root={tmp_path}/strips", "data.name_attributes=[person]", "data.condition=edges"]
+    if name == "arrays":
+        save(tmp_path / "arrays/videos.npy", moving_square())
+        root = [f"data.root={tmp_path}/arrays", "data.condition=edges"]
     root += ["data.channels=3"] if name == "moving_mnist" else []  # the trained model translates RGB
     layout = FIXTURES / name
     if layout.is_dir():

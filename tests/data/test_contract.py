@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.helpers.arrays import moving_square, save
 from tests.helpers.paths import FIXTURES
 from zoo.data.base import DATA_SETS, DataConfig, build_set
 from zoo.data.decode import write_video
@@ -24,6 +25,7 @@ SETTINGS = {
     "classes": {"condition": "edges"},
     "moving_mnist": {"channels": 3, "digits": 1},
     "shapes": {"attributes": ["motion", "shape", "size", "colour"]},
+    "arrays": {"condition": "edges"},
     "strips": {"condition": "edges", "val_share": 0.5, "name_attributes": ["person"]},
 }
 """Settings beside size, root and name with which a data set provides as many fields as it can."""
@@ -42,6 +44,8 @@ def config(request: pytest.FixtureRequest, tmp_path: Path) -> DataConfig:
             strip = np.random.default_rng(number).integers(0, 255, (24, 24 * 12, 3), np.uint8)
             (root / f"class{number % 2}").mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(root / f"class{number % 2}" / f"{'ab'[number // 4]}_{number}.png"), strip)
+    elif name == "arrays":
+        save(root / "videos.npy", moving_square())
     elif (FIXTURES / name).is_dir():
         shutil.copytree(FIXTURES / name, root)
     return DATA_SETS.config(settings | ({"root": str(root)} if root.exists() else {}))

@@ -64,7 +64,9 @@ class Arrays:
             Footage(video, spec.height, spec.width, spec.fps, cache, self.config.cached) for video in self.videos
         ]
         if len(footage) == 1:
-            return [each for each in split_footage(footage, split, self.config) if each.length >= self.config.frames]
+            return [
+                each for each in split_footage(footage, split, self.config, {}) if each.length >= self.config.frames
+            ]
         splits = self._assign([each.video.name for each in footage])
         segments = [Segment(each, 0, each.video.length) for each in footage if splits[each.video.name] == split]
         if not segments and split == "test":

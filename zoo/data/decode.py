@@ -358,11 +358,16 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
 
 
 def _shown_stream(container: InputContainer) -> VideoStream | None:
-    """Of several video streams the one that is marked as the default, and of these the largest; not a cover."""
+    """Of several video streams the one that is marked as the default, and of these the largest; not a cover, and rather
+    one whose codec FFmpeg knows: the others have no size."""
     streams = [each for each in container.streams.video if not each.disposition & Disposition.attached_pic]
     return max(
         streams or list(container.streams.video),
-        key=lambda each: (bool(each.disposition & Disposition.default), each.width * each.height),
+        key=lambda each: (
+            each.codec_context is not None,
+            bool(each.disposition & Disposition.default),
+            each.width * each.height if each.codec_context is not None else 0,
+        ),
         default=None,
     )
 

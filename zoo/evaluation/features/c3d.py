@@ -70,6 +70,7 @@ class TGANC3D(Features):
     least_frames = FRAMES
     most_frames = FRAMES
     classifies = "clips"
+    mean: Tensor
     mean_columns: ClassVar[slice] = slice(21 + 8, 21 + 8 + SIDE)
     """Columns of the mean clip that belong to those that are cut out."""
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tests.helpers.arrays import moving_square, save
+from tests.helpers.kth import write_kth
 from tests.helpers.paths import FIXTURES
 from zoo.data.base import DATA_SETS, DataConfig, build_set
 from zoo.data.decode import write_video
@@ -17,6 +18,8 @@ from zoo.errors import ZooError
 from zoo.types import FIELDS
 
 T, H, W = 4, 32, 48
+KTH_PEOPLE = (1, 2, 25)
+"""One for training, one for validation, one for test."""
 SETTINGS = {
     "puppets": {"condition": "edges"},
     "folder": {"condition": "edges", "val_share": 0.5},
@@ -26,6 +29,7 @@ SETTINGS = {
     "moving_mnist": {"channels": 3, "digits": 1},
     "shapes": {"attributes": ["motion", "shape", "size", "colour"]},
     "arrays": {"condition": "edges"},
+    "kth": {"condition": "edges", "channels": 3},
     "strips": {"condition": "edges", "val_share": 0.5, "name_attributes": ["person"]},
 }
 """Settings beside size, root and name with which a data set provides as many fields as it can."""
@@ -46,6 +50,8 @@ def config(request: pytest.FixtureRequest, tmp_path: Path) -> DataConfig:
             cv2.imwrite(str(root / f"class{number % 2}" / f"{'ab'[number // 4]}_{number}.png"), strip)
     elif name == "arrays":
         save(root / "videos.npy", moving_square())
+    elif name == "kth":
+        write_kth(root, KTH_PEOPLE, ["boxing"])
     elif (FIXTURES / name).is_dir():
         shutil.copytree(FIXTURES / name, root)
     return DATA_SETS.config(settings | ({"root": str(root)} if root.exists() else {}))

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tests.helpers.arrays import moving_square, save
+from tests.helpers.bair import write_records
 from tests.helpers.kth import write_kth
 from tests.helpers.paths import FIXTURES
 from zoo.data.base import DATA_SETS, DataConfig, build_set
@@ -29,6 +30,7 @@ SETTINGS = {
     "moving_mnist": {"channels": 3, "digits": 1},
     "shapes": {"attributes": ["motion", "shape", "size", "colour"]},
     "arrays": {"condition": "edges"},
+    "bair": {"condition": "edges", "val_share": 0.25},
     "kth": {"condition": "edges", "channels": 3},
     "strips": {"condition": "edges", "val_share": 0.5, "name_attributes": ["person"]},
 }
@@ -50,6 +52,8 @@ def config(request: pytest.FixtureRequest, tmp_path: Path) -> DataConfig:
             cv2.imwrite(str(root / f"class{number % 2}" / f"{'ab'[number // 4]}_{number}.png"), strip)
     elif name == "arrays":
         save(root / "videos.npy", moving_square())
+    elif name == "bair":
+        write_records(root)
     elif name == "kth":
         write_kth(root, KTH_PEOPLE, ["boxing"])
     elif (FIXTURES / name).is_dir():

@@ -9,6 +9,7 @@ import logging
 import re
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -45,6 +46,8 @@ def sample(settings: SampleSettings) -> list[Path]:
     check_ranges(settings)
     if settings.between is not None:
         _check_between(settings)
+    if settings.out:
+        check_writable(Path(settings.out))
     model = load(settings.run)
     if not model.card.samples:
         does = "segments" if "segment" in model.card.tasks else "classifies"
@@ -68,14 +71,34 @@ def sample(settings: SampleSettings) -> list[Path]:
         for draw in range(settings.draws):
             written += write_interpolation(model, replace(request, draw=draw), out / f"{stem}-draw{draw}", settings)
         return written
-    for number in range(1 if settings.given else settings.clips):
+    count = 1 if settings.given else settings.clips
+    if count > 1:
+        select_input(settings, model, count - 1)  # before the work: is there a last clip?
+    for number in range(count):
         for draw in range(settings.draws):
             source = select_input(settings, model, number)
+            if source.context >= source.frames and not settings.reconstruct:
+                raise ZooError(
+                    f"context={source.context}, but the sample has {source.frames} frames, so there is nothing to "
+                    f"generate. Try: frames={source.context + source.frames}"
+                )
             each = replace(
                 request, frames=source.frames, given=source.pieces, context=source.context, draw=draw, first=number
             )
             written += write_sample(model, each, out / f"{source.name}{suffix}-draw{draw}", settings.overwrite)
     return written
+
+
+def check_writable(out: Path) -> None:
+    """Raise ZooError unless files can be written into a folder, which is created if it does not exist."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=out):
+            pass
+    except OSError as problem:
+        raise ZooError(
+            f"out={out} cannot be written: {problem.strerror}. It must be a folder. Type another one: out=<folder>"
+        ) from problem
 
 
 def _check_between(settings: SampleSettings) -> None:

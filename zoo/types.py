@@ -25,6 +25,10 @@ Task = Literal["generate", "predict", "translate", "reconstruct", "classify", "s
 Split = Literal["train", "val", "test"]
 
 
+IGNORED = -1
+"""Label of a pixel without a class (`data.ignore`)."""
+
+
 class Clip(TypedDict):
     """A batch of clips: a plain dict, so collate, pinning, DDP and Lightning take it as it is.
 
@@ -44,7 +48,7 @@ class Clip(TypedDict):
     """Only validation clips read from files: a checksum of what the files contain, one per clip."""
 
     labels: NotRequired[Tensor]
-    """(B, T, H, W) int64, semantic class ids."""
+    """(B, T, H, W) int64, semantic class ids; IGNORED where there is no class."""
 
     instances: NotRequired[Tensor]
     """(B, T, H, W) int64, instance ids; 0 is no instance."""

@@ -99,11 +99,19 @@ def test_nothing_is_saved_after_a_non_finite_loss(tmp_path):
     """The losses are checked before every checkpoint, and the last good one is named."""
     callback = StopOnNonFinite(tmp_path)
     (tmp_path / "last.ckpt").write_text("good")
+    trainer = SimpleNamespace(strategy=SimpleNamespace(reduce_boolean_decision=lambda found, all: found))
+    model = nn.Linear(1, 1)
+    model.device, model.clips_seen = torch.device("cpu"), 8
     step(callback, 8, 0, warp=1.0)
-    callback.on_save_checkpoint(None, None, {})
+    callback.on_save_checkpoint(trainer, model, {"state_dict": model.state_dict()})
+    model.weight.data.fill_(float("nan"))
+    message = r"`weight` became NaN or infinite by 8 clips, before they were saved; .* good checkpoint is .*last\.ckpt"
+    with pytest.raises(ZooError, match=message):
+        callback.on_save_checkpoint(trainer, model, {"state_dict": model.state_dict()})
+    model.weight.data.fill_(1.0)
     step(callback, 16, 1, warp=float("nan"))
-    with pytest.raises(ZooError, match=r"The last good checkpoint is .*last\.ckpt"):
-        callback.on_save_checkpoint(None, None, {})
+    with pytest.raises(ZooError, match=r"train/loss/warp became .* The last good checkpoint is .*last\.ckpt"):
+        callback.on_save_checkpoint(trainer, model, {"state_dict": model.state_dict()})
 
 
 def test_wait_share_counts_the_wait_for_the_loader_only(monkeypatch):

@@ -294,6 +294,8 @@ def test_read_ids_returns_the_stored_numbers(tmp_path):
 
 
 def test_read_ids_of_a_colour_image_raises(tmp_path):
-    Image.fromarray(numbered(0)).save(tmp_path / "colour.png")
+    picture = numbered(0)
+    picture[..., 0] += 1
+    Image.fromarray(picture).save(tmp_path / "colour.png")
     with pytest.raises(ZooError, match=r"colour.png.*one channel"):
         read_ids(tmp_path / "colour.png")

@@ -10,11 +10,12 @@ from PIL import Image
 from zoo.data.base import DATA_SETS, build_set
 from zoo.data.sequences.copies import find_copies, find_links
 from zoo.data.sequences.files import files_in, sort_naturally, stamp_of
-from zoo.data.sequences.find import walk_once
+from zoo.data.sequences.find import find_videos, walk_once
 from zoo.data.sequences.frame_names import choose_frames
 from zoo.data.sequences.pairing import match_numbers, pair_files
 from zoo.data.sequences.sources import source_of
 from zoo.data.sequences.split import split_by_source, split_groups
+from zoo.data.transforms import cover
 from zoo.errors import ZooError
 
 
@@ -197,3 +198,21 @@ def test_a_source_in_two_groups_has_one_split():
     mixed = split_groups({"a": ["x", "y", "z"], "b": ["x", "u", "v", "w", "t"]}, 0.4, 0.0)
     assert [mixed[name] for name in "xyz"].count("val") == 1
     assert [mixed[name] for name in "xuvwt"].count("val") == 2
+
+
+def test_strips_are_no_frames(tmp_path):
+    for n in range(3):
+        picture(tmp_path / "1" / f"{n}.png", n, (16, 256))
+    with pytest.raises(ZooError, match=r"16 frames side by side.*data=strips"):
+        DATA_SETS.config({"name": "folder", "root": str(tmp_path), "frames": 2}).spec()
+
+
+def test_a_name_that_is_no_text_is_skipped_and_named(tmp_path):
+    os.close(os.open(os.fsencode(tmp_path) + b"/caf\xe9.mp4", os.O_CREAT))
+    found = find_videos(tmp_path)
+    assert found.videos == []
+    assert found.problems == [rf"{tmp_path}/caf\xe9.mp4 has a name that is not UTF-8. Rename it, e.g. with convmv."]
+
+
+def test_cover_of_a_thin_image():
+    assert cover(np.zeros((300, 1, 3), np.uint8), 16, 64).shape == (16, 64, 3)

@@ -430,7 +430,7 @@ def test_auto_follows_the_model():
         ({"condition": "depth"}, "Choices: none, edges, distance, pose"),
         ({"crowd": 1.5}, "data.crowd is 1.5, but at most 1 is allowed"),
         ({"clips": 0}, "data.clips is 0, but at least 1 is required"),
-        ({"fps": 0.0}, "not a frame rate"),
+        ({"fps": 0.0}, "data.fps is 0.0, but at least 0.001 is required"),
     ],
 )
 def test_invalid_settings_raise(settings, message):

@@ -38,8 +38,8 @@ def test_labels_become_one_hot_channels():
 def test_label_ids_outside_the_range_are_rejected():
     with pytest.raises(ZooError, match=r"contains ids from 0 to 7, but this model was built for 5 classes, 0 to 4"):
         check_label_ids(torch.tensor([[[[0, 7]]]]), 5)
-    with pytest.raises(ZooError, match="ids from -1 to 2"):
-        check_label_ids(torch.tensor([[[[-1, 2]]]]), 5)
+    with pytest.raises(ZooError, match="ids from -2 to 2"):
+        check_label_ids(torch.tensor([[[[-2, 2]]]]), 5)
     check_label_ids(torch.tensor([[[[0, 4]]]]), 5)
 
 

@@ -9,13 +9,14 @@ import pytest
 import torch
 
 from zoo import ZooError
+from zoo.blocks.maps import one_hot
 from zoo.callbacks.ema import MovingAverage
 from zoo.callbacks.segmentation_metrics import SegmentationMetrics
 from zoo.card import MODELS
 from zoo.data.base import build_set
 from zoo.data.module import VideoData
 from zoo.evaluation.metric import Setup, Videos
-from zoo.evaluation.metrics.labels import LabelMIoU
+from zoo.evaluation.metrics.labels import LabelMIoU, confusion_matrix
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.suite import Suite
 from zoo.evaluation.tools import open_segmenter
@@ -25,6 +26,7 @@ from zoo.sample import sample
 from zoo.settings import SampleSettings, Strategy, Train
 from zoo.testing import CLIPS, FRAMES, SIZE, quiet_trainer, tiny_clip, tiny_data, tiny_model, train_on
 from zoo.training.preflight import check
+from zoo.types import IGNORED
 
 SEGMENTER = SimpleNamespace(
     spec=SimpleNamespace(label_names=("sky", "road", "car", "tree")),
@@ -153,7 +155,7 @@ def test_miou_of_a_validation_is_logged_and_stored_in_the_checkpoint(tmp_path):
 def test_validation_rejects_label_ids_outside_the_classes(tmp_path):
     overlap = SegmentationMetrics(Protocol("puppets", "val", 1, 1, 0, 12.5, 1, 2, 0), tmp_path, classes=4)
     model, read = SimpleNamespace(device="cpu"), torch.zeros(1, 1, 1, 2, dtype=torch.int64)
-    for label in (4, -1):
+    for label in (4, -2):
         clip = {"labels": torch.tensor([0, label]).view(1, 1, 1, 2)}
         with pytest.raises(ZooError, match=r"labels from .* to .*, but the segmenter knows 4 classes, 0 to 3"):
             overlap.on_validation_batch_end(None, model, (clip, read), clip, 0)
@@ -217,3 +219,18 @@ def test_segmenters_of_other_clips_or_low_miou_are_rejected(tmp_path):
         open_segmenter(str(tmp_path), replace(model.spec, width=64))
     with pytest.raises(ZooError, match="trained on clips of label_names"):
         open_segmenter(str(tmp_path), replace(model.spec, label_names=("a", "b")))
+
+
+def test_ignored_pixels_are_in_no_loss_and_no_miou():
+    """Whatever is predicted where no class is, loss and confusion are those of the other pixels alone."""
+    logits = torch.randn(1, 3, 2, 4, generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([[[0, 1, 1, IGNORED], [2, 0, 1, IGNORED]]])
+    torch.testing.assert_close(
+        balanced_cross_entropy(logits, labels), balanced_cross_entropy(logits[..., :3], labels[..., :3])
+    )
+    predicted = logits.argmax(1)
+    counts = confusion_matrix(labels, predicted, 3)
+    assert counts.sum() == 6
+    assert torch.equal(counts, confusion_matrix(labels[..., :3], predicted[..., :3], 3))
+    assert one_hot(labels[None], 3)[0, 0].sum(0).tolist() == [[1, 1, 1, 0], [1, 1, 1, 0]]
+    assert balanced_cross_entropy(logits, torch.full_like(labels, IGNORED)) == 0

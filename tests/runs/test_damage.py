@@ -71,8 +71,8 @@ def test_a_non_finite_weight_is_never_saved_over_a_good_one(run):
     """The loss is finite in the step that breaks the weights."""
     checkpoint = torch.load(run / "last.ckpt", weights_only=True)
     for group in checkpoint["optimizer_states"][0]["param_groups"]:
-        group["lr"] = group["initial_lr"] = 1e38
-    checkpoint["lr_schedulers"][0]["base_lrs"] = [1e38]
+        group["lr"] = group["initial_lr"] = 1e39  # infinite in single precision
+    checkpoint["lr_schedulers"][0]["base_lrs"] = [1e39]
     torch.save(checkpoint, run / "last.ckpt")
     message = r"became NaN or infinite (by|at) 1\d clips.*The last good checkpoint is .*last\.ckpt"
     with pytest.raises(ZooError, match=message):
@@ -232,10 +232,10 @@ def test_a_damaged_outcome_is_an_error_that_says_what_to_type(text, tmp_path):
 def test_a_damaged_environment_is_an_error_and_a_missing_one_is_begun(text, tmp_path):
     (tmp_path / "environment.json").write_text(text)
     with pytest.raises(ZooError, match=r"environment.json cannot be read: .* Delete it, and resume again"):
-        note_resumption(tmp_path, 4)
+        note_resumption(tmp_path, 4, 14)
     (tmp_path / "environment.json").unlink()
-    note_resumption(tmp_path, 4)
-    note_resumption(tmp_path, 6)
+    note_resumption(tmp_path, 4, 14)
+    note_resumption(tmp_path, 6, 14)
     resumed = json.loads((tmp_path / "environment.json").read_text())["resumed"]
     assert [each["seen/clips"] for each in resumed] == [4, 6]
     assert len((tmp_path / "command.txt").read_text().splitlines()) == 2

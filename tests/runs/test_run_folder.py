@@ -161,10 +161,10 @@ def test_settings_of_the_data_of_a_resumed_run_are_those_of_its_data_set(tmp_pat
     assert with_data_of_run(["resume=/none", "data.root=/new"]) == ["resume=/none", "data.root=/new"]
     assert with_data_of_run(["data.root=/new"]) == ["data.root=/new"]
     (tmp_path / "last.ckpt").touch()
-    assert data_config(str(tmp_path), "/new").root == "/new"
+    assert data_config(str(tmp_path), root="/new").root == "/new"
     (tmp_path / "config.yaml").write_text("data: {name: puppets}")
     with pytest.raises(ZooError, match=r"data.root=/new, but the clips of puppets are drawn"):
-        data_config(str(tmp_path), "/new")
+        data_config(str(tmp_path), root="/new")
 
 
 # -------------------------------------------------------------------- signals
@@ -254,6 +254,13 @@ def test_a_restarted_job_finds_its_folder(monkeypatch):
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     assert was_restarted()
     assert start_label() == "slurm17.2"
+
+
+def test_two_starts_in_one_second_have_two_folders(monkeypatch):
+    for name in ("SLURM_STEP_ID", "TORCHELASTIC_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("time.strftime", lambda form: "20260101-120000")
+    assert len({run_folder(None, "runs/new") for _ in range(5)}) > 1
 
 
 def test_processes_of_torchrun_agree_on_a_folder(tmp_path):

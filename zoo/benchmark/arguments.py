@@ -22,7 +22,18 @@ if TYPE_CHECKING:
     from zoo.settings import BenchmarkSettings
 
 COMPARE = "--compare"
-UNUSED = ("resume", "runs", "overwrite", "trust", "slots", "launcher", "sweep", "logger", "budget")
+UNUSED = (
+    "resume",
+    "runs",
+    "overwrite",
+    "trust",
+    "accept_changed_data",
+    "slots",
+    "launcher",
+    "sweep",
+    "logger",
+    "budget",
+)
 """Groups and settings of a training that have no effect on a training step."""
 WORKER_MODULES = ("arguments", "measure", "roofline", "step_profiler", "worker")
 """Modules of this package that run in a worker, with the code of another checkout."""

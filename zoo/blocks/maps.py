@@ -10,12 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zoo.errors import ZooError
+from zoo.types import IGNORED
 
 
 def check_label_ids(labels: Tensor, classes: int) -> None:
-    """Raise ZooError for label ids outside 0 to classes-1; labels of any shape. Synchronises with their device."""
+    """Raise ZooError for label ids outside 0 to classes-1, except IGNORED; labels of any shape. Synchronises with their
+    device."""
     low, high = (int(value) for value in torch.aminmax(labels))
-    if low < 0 or high >= classes:
+    if low < IGNORED or high >= classes:
         raise ZooError(
             f"The label map contains ids from {low} to {high}, but this model was built for {classes} classes, 0 to "
             f"{classes - 1}. Map the ids, or train with more classes: data.label_count={high + 1}"
@@ -23,7 +25,7 @@ def check_label_ids(labels: Tensor, classes: int) -> None:
 
 
 def one_hot(labels: Tensor, classes: int) -> Tensor:
-    """Ids (B, T, H, W), each in 0 to classes-1, -> (B, T, classes, H, W) float, 0 or 1."""
+    """Ids (B, T, H, W), each in 0 to classes-1, -> (B, T, classes, H, W) float, 0 or 1. IGNORED is in no class."""
     return (labels.unsqueeze(2) == torch.arange(classes, device=labels.device).view(-1, 1, 1)).float()
 
 

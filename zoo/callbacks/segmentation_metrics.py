@@ -13,7 +13,7 @@ from zoo.evaluation.metrics.labels import check_labels, mean_iou, pixel_accuracy
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import add_round
 from zoo.model import VideoModel
-from zoo.types import Clip
+from zoo.types import IGNORED, Clip
 
 
 class SegmentationMetrics(Callback):
@@ -27,7 +27,7 @@ class SegmentationMetrics(Callback):
         self.protocol = protocol
         self.run = run
         self.classes = classes
-        self.confusion = MulticlassConfusionMatrix(classes, validate_args=False)
+        self.confusion = MulticlassConfusionMatrix(classes, ignore_index=IGNORED, validate_args=False)
 
     def on_validation_start(self, trainer: Trainer, model: VideoModel[Any]) -> None:
         """Move the state to the device of the model."""

@@ -45,7 +45,7 @@ NOT_IN_PROTOCOL = frozenset(
 )
 """Settings that are not part of `DataConfig.shaping`: they leave the evaluation clips unchanged, or are fields of the
 evaluation protocol themselves."""
-LATER_SETTINGS = {"channels": 3, "test_share": 0.0, "test_list": None}
+LATER_SETTINGS: dict[str, Any] = {"channels": 3, "test_share": 0.0, "test_list": None, "ignore": []}
 """Settings, with their defaults, that are newer than the first protocols."""
 CHANNELS = (3, 1)
 """Choices of `DataConfig.channels`."""

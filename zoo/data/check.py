@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -19,8 +20,9 @@ from rich.console import Console
 from rich.table import Table
 
 from zoo.cli import command, explain
-from zoo.data.decode import RGBFrame
-from zoo.data.sets.folder.catalogue import Catalogue, open_catalogue
+from zoo.data.decode import RGBFrame, read_image
+from zoo.data.sequences.copies import describe_copies
+from zoo.data.sets.folder.catalogue import MAX_LISTED, Catalogue, label_names, open_catalogue
 from zoo.data.sets.folder.config import FolderConfig
 from zoo.data.sets.folder.footage import FolderVideo, stored_frames
 from zoo.data.sets.folder.statistics import CONSECUTIVE_FRAMES, SPREAD_FRAMES, Statistics, compute_statistics
@@ -44,15 +46,53 @@ def main(arguments: Sequence[str]) -> Path:
     """Check a folder; returns the path of the contact sheet. Raises ZooError if the folder is unusable."""
     config, sheet = parse_settings(FolderConfig, arguments, "python -m zoo.data.check")
     catalogue = open_catalogue(config)
-    videos = spread_evenly(catalogue.videos, MAX_ROWS)
+    problems = find_problems(catalogue)
+    videos = spread_evenly([each for each in catalogue.videos if each.name not in problems], MAX_ROWS)
     rows, found = [], []
     for video in videos:
         frames, run = _read_frames(video)
         rows.append(_make_row([cover(frame, config.height, catalogue.width) for frame in frames], config))
         found.append(compute_statistics(frames, run))
-    write_sheet(sheet, rows, config.channels)
-    _print_report(catalogue, videos, found, sheet)
+    if rows:
+        write_sheet(sheet, rows, config.channels)
+    _print_report(catalogue, videos, found, sheet if rows else None)
+    if problems:
+        listed = [message for messages in problems.values() for message in messages]
+        more = [f"... and {len(listed) - MAX_LISTED} more"] if len(listed) > MAX_LISTED else []
+        lead = f"{len(problems)} of {len(catalogue.videos)} videos have problems:"
+        raise ZooError("\n  ".join([lead, *listed[:MAX_LISTED], *more]))
     return sheet
+
+
+def find_problems(catalogue: Catalogue) -> dict[str, list[str]]:
+    """Read every image of folders of frames, and every map: name of a video -> what is wrong with it.
+
+    Of a video file only frames of the table are decoded.
+    """
+    with ThreadPoolExecutor() as pool:
+        classes, ignore = len(label_names(catalogue.config)), catalogue.config.ignore
+        found = pool.map(lambda video: _problems_of(video, classes, ignore), catalogue.videos)
+        return {video.name: problems for video, problems in zip(catalogue.videos, found, strict=True) if problems}
+
+
+def _problems_of(video: FolderVideo, classes: int, ignore: Sequence[int]) -> list[str]:
+    problems = []
+    for path in video.files if video.path.is_dir() else ():
+        try:
+            read_image(path)
+        except ZooError as problem:
+            problems.append(str(problem))
+    for kind, maps in video.maps.items():
+        for number, path in enumerate(maps.files):
+            try:
+                (ids,) = video.read(kind, np.array([number]))
+            except ZooError as problem:
+                problems.append(str(problem))
+                continue
+            ids = ids[~np.isin(ids, ignore)] if kind == "labels" else ids
+            if kind == "labels" and ids.max(initial=0) >= classes:
+                problems.append(f"{path} contains the label {ids.max()}, but {classes} classes were given.")
+    return problems
 
 
 def parse_settings(config_class: type[Any], arguments: Sequence[str], command: str) -> tuple[Any, Path]:
@@ -116,7 +156,7 @@ def write_sheet(path: Path, rows: Sequence[RGBFrame], channels: int) -> None:
 
 
 def _print_report(
-    catalogue: Catalogue, videos: Sequence[FolderVideo], found: Sequence[Statistics], sheet: Path
+    catalogue: Catalogue, videos: Sequence[FolderVideo], found: Sequence[Statistics], sheet: Path | None
 ) -> None:
     console = Console()
     table = Table(title=table_cell(f"{len(videos)} of {len(catalogue.videos)} videos in {catalogue.root}"))
@@ -147,11 +187,26 @@ def _print_report(
         f"{spec.width}x{spec.height} (width x height), "
         f"{spec.fps:g} fps, with {', '.join(spec.fields)}.",
         *map(printable, catalogue.skipped),
-        printable(f"Contact sheet: {sheet.resolve()}"),
+        *map(printable, describe_copies(catalogue.copies)),
+        *map(printable, _describe_pixels(catalogue)),
+        *map(printable, catalogue.others),
+        *([printable(f"Contact sheet: {sheet.resolve()}")] if sheet else []),
         sep="\n",
         markup=False,
         highlight=False,
     )
+
+
+def _describe_pixels(catalogue: Catalogue) -> list[str]:
+    """Sentence about videos whose pixels are not square, if there are any."""
+    wide = [video for video in catalogue.videos if video.info.pixel != 1]
+    if not wide:
+        return []
+    info = wide[0].info
+    return [
+        f"{len(wide)} videos have pixels that are not square, e.g. {wide[0].name}, {info.pixel:g} times as wide as "
+        f"high. Their frames are scaled to square pixels, here to {info.width}x{info.height}."
+    ]
 
 
 @command

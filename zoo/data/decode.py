@@ -33,7 +33,15 @@ from numpy.typing import NDArray
 from zoo.data.file_kinds import describe_unreadable
 from zoo.data.frame_index import FrameIndex, IndexCache, Packet, build_index
 from zoo.data.mp4_boxes import check_claimed_frames
-from zoo.data.orientation import UPRIGHT, Orientation, from_matrix, from_rotation, holds_jpeg, image_orientation
+from zoo.data.orientation import (
+    UPRIGHT,
+    Orientation,
+    from_matrix,
+    from_rotation,
+    holds_jpeg,
+    image_orientation,
+    png_grey_bits,
+)
 from zoo.data.png_chunks import check_png
 from zoo.errors import ZooError, joined
 from zoo.io.bounded import check_is_file
@@ -70,6 +78,8 @@ _indices = IndexCache()
 
 HDR = {16: "PQ", 18: "HLG"}
 """Number of a transfer characteristic of high dynamic range in ITU-T H.273 -> its name."""
+LOSSY = {"mjpeg": "JPEG", "jpeg2000": "JPEG 2000"}
+"""Name of a codec that changes pixels -> name of its format."""
 BT709 = 1
 """Number of BT.709 among the colour primaries and transfer characteristics of ITU-T H.273."""
 
@@ -348,11 +358,16 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
 
 
 def _shown_stream(container: InputContainer) -> VideoStream | None:
-    """Of several video streams the one that is marked as the default, and of these the largest; not a cover."""
+    """Of several video streams the one that is marked as the default, and of these the largest; not a cover, and rather
+    one whose codec FFmpeg knows: the others have no size."""
     streams = [each for each in container.streams.video if not each.disposition & Disposition.attached_pic]
     return max(
         streams or list(container.streams.video),
-        key=lambda each: (bool(each.disposition & Disposition.default), each.width * each.height),
+        key=lambda each: (
+            each.codec_context is not None,
+            bool(each.disposition & Disposition.default),
+            each.width * each.height if each.codec_context is not None else 0,
+        ),
         default=None,
     )
 
@@ -373,24 +388,61 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def read_ids(path: Path) -> NDArray[np.int64]:
-    """Read an image of ids, (H, W): 8-bit or 16-bit grey, or palette indices (not colours). Raises ZooError for other
-    formats."""
+    """Read an image of ids, (H, W): grey of 1 to 16 bits, with alpha or not, palette indices (not colours), or RGB with
+    three equal channels. Raises ZooError for colours, and for JPEG, which changes ids."""
+    if holds_jpeg(path):
+        raise ZooError(f"{path} is a TIFF with JPEG inside, which changes ids. Save maps of ids as PNG.")
     with _open_container(path) as (container, stream):
-        frame = _decode_first_frame(path, container, stream)
-        if frame.format.name == "pal8":
-            return np.asarray(frame.to_ndarray()[0], dtype=np.int64)
-        if not frame.format.name.startswith("gray"):
+        if stream.codec_context.name in LOSSY:
             raise ZooError(
-                f"{path} has {frame.format.name} pixels; a map of ids must be a PNG with one channel, grey or palette, "
-                "whose pixel values are the ids."
+                f"{path} is a {LOSSY[stream.codec_context.name]}, which changes pixels, so it contains ids that nobody "
+                "drew. Save maps of ids as PNG."
             )
-        return frame.to_ndarray().astype(np.int64)
+        frame = _decode_first_frame(path, container, stream)
+    ids = _ids_of(frame)
+    if ids is None:
+        raise ZooError(
+            f"{path} has {frame.format.name} pixels in colours; a map of ids must be a PNG with one channel, grey or "
+            "palette, whose pixel values are the ids."
+        )
+    if frame.format.name == "gray" and (bits := png_grey_bits(path)) in (2, 4):
+        ids = ids // (255 // (2**bits - 1))  # FFmpeg scales these to 8 bits
+    return image_orientation(path).apply(ids.astype(np.int64))
+
+
+def _ids_of(frame: VideoFrame) -> NDArray[Any] | None:
+    """The ids of a decoded image, (H, W); None for colours."""
+    name = frame.format.name
+    if name == "pal8":
+        return np.asarray(frame.to_ndarray()[0])
+    if name in ("monob", "monow"):
+        return (frame.reformat(format="gray").to_ndarray() > 127).astype(np.uint8)
+    if name == "ya8":
+        plane = frame.planes[0]
+        rows = np.frombuffer(cast(Any, plane), np.uint8).reshape(frame.height, plane.line_size)
+        return rows[:, : 2 * frame.width : 2].copy()
+    if name.startswith("gray"):
+        return frame.to_ndarray()
+    if not name.startswith(("rgb", "bgr", "gbr", "argb", "abgr")):
+        return None
+    deep = "rgb48le" if frame.format.components[0].bits > 8 else "rgb24"
+    pixels = frame.to_ndarray(format=deep)
+    return pixels[..., 0] if (pixels == pixels[..., :1]).all() else None
 
 
 def _decode_first_frame(path: Path, container: InputContainer, stream: VideoStream) -> VideoFrame:
     for frame in container.decode(stream):
         return frame
     raise _unreadable(path, "it contains no image. Copy or download it again")
+
+
+@contextmanager
+def explain_unwritable(path: Path) -> Iterator[None]:
+    """Context that raises a ZooError if a file cannot be begun, such as one in a folder that is a file."""
+    try:
+        yield
+    except OSError as problem:
+        raise ZooError(f"{path} cannot be written: {problem.strerror or problem}. Type another path.") from problem
 
 
 class VideoWriter:
@@ -411,9 +463,11 @@ class VideoWriter:
         self._shape: tuple[int, ...] | None = None
 
     def __enter__(self) -> VideoWriter:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         options = {} if self.path.suffix.lower() == ".mkv" else {"movflags": "+faststart"}
-        self._container = av.open(str(self._part), "w", options=options)
+        with explain_unwritable(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._part.touch()  # FFmpeg opens it with the first frame only
+            self._container = av.open(_address(self._part), "w", options=options)
         return self
 
     def write(self, frame: RGBFrame) -> None:

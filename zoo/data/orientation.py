@@ -14,6 +14,8 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo.io.bounded import check_is_file
+
 Pixels = TypeVar("Pixels", bound=np.generic)
 
 ORIENTATION, COMPRESSION = 0x0112, 0x0103
@@ -75,6 +77,7 @@ def image_orientation(path: Path) -> Orientation:
 
 def holds_jpeg(path: Path) -> bool:
     """Whether an image is a TIFF with JPEG inside, which FFmpeg decodes as black."""
+    check_is_file(path)
     try:
         with path.open("rb") as file:
             if file.read(4)[:2] not in (b"II", b"MM"):
@@ -84,8 +87,16 @@ def holds_jpeg(path: Path) -> bool:
         return False
 
 
+def png_grey_bits(path: Path) -> int:
+    """Bits of a pixel of a grey PNG; 0 for other images."""
+    with path.open("rb") as file:
+        head = file.read(26)
+    return head[24] if head[:8] == b"\x89PNG\r\n\x1a\n" and len(head) == 26 and head[25] == 0 else 0
+
+
 def _read_tag(path: Path, tag: int) -> int:
     """Value of a tag of the first directory of the EXIF, or of a TIFF itself; 0 if there is none."""
+    check_is_file(path)
     with path.open("rb") as file:
         head = file.read(12)
         if head[:2] == b"\xff\xd8":

@@ -118,7 +118,7 @@ def _join_frames(video: RGBFrame) -> RGBFrame:
 
 def _print_survey(survey: Survey, shown: Sequence[Segment] = ()) -> None:
     _print_lines(survey.title)
-    table = Table(*survey.headings, box=None)
+    table = Table(*map(table_cell, survey.headings), box=None)
     for row in survey.rows:
         table.add_row(*map(table_cell, row))
     Console().print(table)

@@ -23,7 +23,7 @@ from zoo.evaluation.metric import MetricValues, Setup, Videos
 from zoo.evaluation.past_baselines import CEILING
 from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.suite import Measurement, Suite
-from zoo.types import Clip, sample_name
+from zoo.types import IGNORED, Clip, sample_name
 
 BLACK = -1.0
 """Value of a black pixel."""
@@ -115,7 +115,7 @@ def black_frames(made: Made) -> Tensor:
 
 def paint_labels(made: Made) -> Tensor:
     """The given frames, then every label in its mean colour in the last of them; other labels in that frame's mean."""
-    video, labels = made.clip["video"], made.clip["labels"]
+    video, labels = made.clip["video"], made.clip["labels"] - IGNORED  # from 0 on
     frame, seen = video[:, made.context - 1], labels[:, made.context - 1]
     colours = _mean_colours(frame, seen, int(labels.max()) + 1)
     painted = torch.stack([table[ids] for table, ids in zip(colours, labels[:, made.context :], strict=True)])

@@ -22,6 +22,7 @@ from zoo.data.model_input import count_input_frames, read_model_input
 from zoo.data.selection import FIRST, SPREAD, choose_clips, random_start
 from zoo.data.sequences.files import content_checksum
 from zoo.data.sequences.find import find_videos
+from zoo.data.sequences.frame_names import refuse_strips
 from zoo.data.sequences.pairing import is_gapless, pair_files
 from zoo.data.sets.folder.footage import files_of, frame_files
 from zoo.devices.hardware import find_device
@@ -108,6 +109,7 @@ def evaluate_folders(settings: EvaluateSettings, named: NamedProtocol | None = N
                 f"Try: clips={len(found)}, or clips_per_video={settings.clips_per_video + 1}"
             )
     refuse_links(fake, [RESULTS])
+    _warn_unless_writable(fake)
     situation = Situation("folders", paired=bool(pairs), spec=spec)
     names = settings.metrics or default_metrics(settings, situation)
     check_metrics(settings, names, situation)
@@ -144,8 +146,24 @@ def evaluate_folders(settings: EvaluateSettings, named: NamedProtocol | None = N
     for each in results:
         more = {"model": fake.name, "real": str(settings.real), "fake": str(settings.fake)}
         result = Result(0, "any", each.given, each.metrics, each.protocol, more, each.curves)
-        add_line(fake / RESULTS, result.line())
+        try:
+            add_line(fake / RESULTS, result.line())
+        except OSError as problem:
+            logger.warning(_explain_unwritten(fake, problem))
     return results
+
+
+def _warn_unless_writable(fake: Path) -> None:
+    """Say before the work that the numbers will be shown, but not written."""
+    try:
+        with (fake / RESULTS).open("ab"):
+            pass
+    except OSError as problem:
+        logger.warning(_explain_unwritten(fake, problem))
+
+
+def _explain_unwritten(fake: Path, problem: OSError) -> str:
+    return f"{fake / RESULTS} cannot be written: {problem.strerror}. The numbers are shown here alone."
 
 
 def _folder(name: str, value: str | None) -> Path:
@@ -205,6 +223,7 @@ def _stored_size(path: Path) -> tuple[int, int]:
     """Height and width of the first frame."""
     if path.is_dir():
         height, width = read_image(files_of(path)[0]).shape[:2]
+        refuse_strips(path, height, width)
         return height, width
     info = probe(path)
     return info.height, info.width

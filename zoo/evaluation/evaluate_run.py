@@ -27,7 +27,7 @@ from zoo.evaluation.suite import Measurement, Suite
 from zoo.evaluation.tools import check_classifier_on_real_clips, open_tools
 from zoo.io.own_files import inside
 from zoo.model import VideoModel
-from zoo.runs.files import FRAME_CURVES
+from zoo.runs.files import FRAME_CURVES, wandb_run
 from zoo.runs.load import data_config, find_checkpoint, load, read_config, training_seed
 from zoo.runs.lock import refuse_links_of_run
 from zoo.runs.wandb_logger import log_evaluation
@@ -83,6 +83,7 @@ def evaluate_run(settings: EvaluateSettings, named: NamedProtocol | None = None)
     Raises ZooError for a model that generates no videos, and for settings and metrics that do not fit it.
     """
     refuse_links_of_run(find_checkpoint(str(settings.run)).parent)
+    wandb_run(find_checkpoint(str(settings.run)).parent)  # a damaged record of it is refused before the work
     model = load(str(settings.run))
     config = data_config(str(settings.run), settings.trust, settings.data.root)
     if not model.card.samples:

@@ -94,9 +94,9 @@ def training_seed(path: str) -> int:
 def data_config(path: str, trust: bool = False, root: str | None = None) -> DataConfig:
     """Data settings that a run was trained with.
 
-    trust: whether the data may be anywhere, although the run is not signed as the user's own. root: folder where its
-    data lies now; None: where it was. Raises ZooError for a run without data settings, such as converted weights, for
-    data outside of a folder that is not trusted, and for a root of drawn data.
+    trust: whether the data may be anywhere, although the run is not signed as the user's own. root: folder where the
+    data lies now, as the user typed it; None: where it was. Raises ZooError for a run without data settings, such as
+    converted weights, for data outside of a folder that is not trusted, and for a root of drawn data.
     """
     folder = find_checkpoint(path).parent
     file = folder / CONFIG
@@ -114,6 +114,6 @@ def data_config(path: str, trust: bool = False, root: str | None = None) -> Data
         moved: dict[str, Any] = {"root": root}
         data = replace(data, **moved)
     if not trust:
-        typed = {"data.root"} if root is not None else set()
-        refuse_untrusted(folder, {"data": {**asdict(data), "workers": 0}}, lambda key, _: key in typed)
+        is_typed = None if root is None else lambda key, value: key == "data.root"
+        refuse_untrusted(folder, {"data": {**asdict(data), "workers": 0}}, is_typed)
     return data

@@ -92,46 +92,13 @@ def load_resumed(run: Path, typed: DictConfig, overrides: Sequence[str]) -> tupl
         if any(override_key(override) == key for override in overrides):
             OmegaConf.update(config, key, OmegaConf.select(typed, key))
     assert isinstance(config, DictConfig)
-    if (config.budget.clips or 0) < start.clips_seen:
+    if BUDGET in map(override_key, overrides) and (config.budget.clips or 0) < start.clips_seen:
         raise ZooError(
             f"{BUDGET}={config.budget.clips}, but this training has already seen {start.clips_seen} clips. To train "
             f"longer, type the number of clips in all: {BUDGET}={2 * start.clips_seen}"
         )
     _check_trust(run, config, typed, overrides)
     return config, replace(start, accepts_changed_data=bool(OmegaConf.select(typed, "accept_changed_data")))
-
-
-def _check_overrides(run: Path, settings: Mapping[str, Any], overrides: Sequence[str]) -> None:
-    """Raise ZooError for an override of a setting that changes results, unless it repeats what the run has."""
-    repeated = find_risks(settings, run)
-    for override in overrides:
-        key, _, value = override.lstrip("+").partition("=")
-        group = settings.get(key)
-        chooses = isinstance(group, Mapping) and group.get("name") == value  # data=folder, for data.root=<folder>
-        if (
-            key not in ("resume", *ABOUT_RESUMING, *CHANGEABLE, *repeated)
-            and not key.startswith("hydra.")
-            and not chooses
-        ):
-            raise ZooError(
-                f"{override}: a training resumes with the settings that it was started with, in {run / CONFIG}. "
-                f"Only these may be typed besides resume: {joined((*CHANGEABLE, *ABOUT_RESUMING))}."
-            )
-
-
-def _check_trust(run: Path, config: DictConfig, typed: DictConfig, overrides: Sequence[str]) -> None:
-    """Refuse the risks of a run that the user has neither signed nor typed again. What he accepts, he signs."""
-    keys = {override_key(override) for override in overrides}
-
-    def is_typed(key: str, value: Any) -> bool:
-        return (not overrides or key in keys) and str(OmegaConf.select(typed, key)) == str(value)
-
-    settings: Any = OmegaConf.to_container(config)
-    if not OmegaConf.select(typed, "trust"):
-        refuse_untrusted(run, settings, is_typed)
-    stored, used = find_risks(read_settings(run / CONFIG), run), find_risks(settings, run)
-    if is_main_process() and stored and all(str(used.get(key)) == str(value) for key, value in stored.items()):
-        sign_run(run)
 
 
 def typed_besides_resume(overrides: Sequence[str]) -> list[str]:
@@ -168,11 +135,40 @@ def with_data_of_run(overrides: Sequence[str]) -> list[str]:
         return list(overrides)
     try:
         settings = read_settings(Path(typed["resume"].strip("'\"")) / CONFIG)
-    except ZooError:  # reported when the training is resumed
+    except (ZooError, OSError):  # reported when the training is resumed
         return list(overrides)
-    return [_data_override(settings), *overrides]
+    data = settings.get("data")
+    return [*([f"data={data['name']}"] if isinstance(data, Mapping) and data.get("name") else []), *overrides]
 
 
-def _data_override(settings: Mapping[str, Any]) -> str:
-    """The override that chooses the data set of a run."""
-    return f"data={settings['data']['name']}"
+def _check_overrides(run: Path, settings: Mapping[str, Any], overrides: Sequence[str]) -> None:
+    """Raise ZooError for an override of a setting that changes results, unless it repeats what the run has."""
+    repeated = find_risks(settings, run)
+    for override in overrides:
+        key, _, value = override.lstrip("+").partition("=")
+        group = settings.get(key)
+        chooses = isinstance(group, Mapping) and group.get("name") == value  # data=folder, for data.root=<folder>
+        if (
+            key not in ("resume", *ABOUT_RESUMING, *CHANGEABLE, *repeated)
+            and not key.startswith("hydra.")
+            and not chooses
+        ):
+            raise ZooError(
+                f"{override}: a training resumes with the settings that it was started with, in {run / CONFIG}. "
+                f"Only these may be typed besides resume: {joined((*CHANGEABLE, *ABOUT_RESUMING))}."
+            )
+
+
+def _check_trust(run: Path, config: DictConfig, typed: DictConfig, overrides: Sequence[str]) -> None:
+    """Refuse the risks of a run that the user has neither signed nor typed again. What he accepts, he signs."""
+    keys = {override_key(override) for override in overrides}
+
+    def is_typed(key: str, value: Any) -> bool:
+        return (not overrides or key in keys) and str(OmegaConf.select(typed, key)) == str(value)
+
+    settings: Any = OmegaConf.to_container(config)
+    if not OmegaConf.select(typed, "trust"):
+        refuse_untrusted(run, settings, is_typed)
+    stored, used = find_risks(read_settings(run / CONFIG), run), find_risks(settings, run)
+    if is_main_process() and stored and all(str(used.get(key)) == str(value) for key, value in stored.items()):
+        sign_run(run)

@@ -53,7 +53,10 @@ def conditioning_film(clip: Clip, index: int, spec: ClipSpec, source: str) -> Te
     the distance to them, have one channel each, in [0, 1].
     """
     if source == "labels":
-        return rearrange(palette(len(spec.label_names))[clip["labels"][index].cpu()], "t h w c -> t c h w")
+        colours = torch.cat(
+            [palette(len(spec.label_names)), torch.zeros(1, 3, dtype=torch.uint8)]
+        )  # IGNORED, -1: black
+        return rearrange(colours[clip["labels"][index].cpu()], "t h w c -> t c h w")
     condition = clip["condition"][index]
     if condition.shape[1] % 3 == 0:
         return to_film(reduce(condition, "t (n c) h w -> t c h w", "mean", c=3))

@@ -53,11 +53,12 @@ def cache_folder(root: Path) -> Path:
     except OSError as problem:
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         home = base / "zoo" / entry_name(root.resolve())
-        home.mkdir(parents=True, exist_ok=True)
-        warnings.warn(
-            f"{beside} is not writable ({problem.strerror}); resized frames and flow are cached in {home}.",
-            stacklevel=2,
-        )
+        where = f"resized frames and flow are cached in {home}"
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+        except OSError as second:
+            where = f"neither is {home} ({second.strerror}), so nothing is cached. Type data.cache=none, or free one"
+        warnings.warn(f"{beside} is not writable ({problem.strerror}); {where}.", stacklevel=2)
         return home
 
 

@@ -30,7 +30,7 @@ from zoo.data.sequences.split import Segment, split_footage
 from zoo.data.transforms import drawing, to_signed
 from zoo.errors import ZooError
 from zoo.randomness import mix
-from zoo.types import Clip, ClipSpec, Split
+from zoo.types import IGNORED, Clip, ClipSpec, Split
 
 SPACING, MIRROR = 1, 2
 """Last integer of the random seed of the spacing and the mirroring; the start of a clip has none."""
@@ -110,7 +110,7 @@ class FootageClips(ClipSet):
         self.fields = fields & set(spec.fields)
         self.flow = EstimatedFlow(config.flow, config.flow_weights)
         self.is_random, self.attributes = split == "train" and starts is None, attributes or {}
-        self.step = step
+        self.step, self.ignore = step, list(getattr(config, "ignore", ()))
         span = self._span(config.frames)
         self.counts = [each.length // span for each in segments] if starts is None else list(starts)
         self.ends = list(accumulate(self.counts))
@@ -224,6 +224,7 @@ class FootageClips(ClipSet):
     def _read_labels(self, window: ClipWindow) -> Tensor:
         """Read the labels, (T, H, W) int64. Raises ZooError, naming the file, for an id that is no class."""
         labels = window.images("labels").astype(np.int64)
+        labels[np.isin(labels, self.ignore)] = IGNORED
         known = len(self.spec.label_names)
         if labels.max() >= known:
             highest = labels.max(axis=(1, 2))
@@ -231,7 +232,7 @@ class FootageClips(ClipSet):
             file = window.footage.video.map_file("labels", int(window.footage.stored[frame]))
             raise ZooError(
                 f"{file} contains the label {labels.max()}, but {known} classes were given, 0 to {known - 1}. "
-                f"Type data.label_count={labels.max() + 1}, or change the id."
+                f"Type data.label_count={labels.max() + 1}, or data.ignore=[{labels.max()}] if it is no class."
             )
         return torch.from_numpy(labels)
 

@@ -28,6 +28,11 @@ class SearchResult:
         others = joined(f"{count} {suffix or 'without suffix'}" for suffix, count in self.others.most_common(6))
         return f"Searched {self.folders} folders for {LAYOUT}. Other files there: {others or 'none'}."
 
+    def describe_others(self) -> tuple[str, ...]:
+        """Message about files that are neither videos nor frames, by suffix; none if there are none."""
+        others = joined(f"{count} {suffix or 'without suffix'}" for suffix, count in self.others.most_common(6))
+        return (f"Other files there, which are not used: {others}.",) if others else ()
+
 
 def find_videos(root: Path, exclude: Collection[Path] = ()) -> SearchResult:
     """Walk ``root``, following links, except hidden folders and those in ``exclude``."""
@@ -35,6 +40,11 @@ def find_videos(root: Path, exclude: Collection[Path] = ()) -> SearchResult:
     for folder, names in walk_once(root, exclude, found.problems):
         found.folders += 1
         files = [name for name in names if not name.startswith(".")]
+        bad = [name for name in (folder.name, *files) if not is_text(name)]
+        if bad:
+            shown = os.fsencode(folder / bad[0] if bad[0] in files else folder).decode(errors="backslashreplace")
+            found.problems.append(f"{shown} has a name that is not UTF-8. Rename it, e.g. with convmv.")
+            files = [name for name in files if is_text(name)] if is_text(str(folder)) else []
         videos = [name for name in files if has_suffix(name, VIDEO_SUFFIXES)]
         images = [name for name in files if has_suffix(name)]
         found.videos += [folder / name for name in videos]
@@ -45,6 +55,11 @@ def find_videos(root: Path, exclude: Collection[Path] = ()) -> SearchResult:
         found.others.update(Path(name).suffix for name in files if name not in used)
     found.videos.sort()
     return found
+
+
+def is_text(name: str) -> bool:
+    """Whether a name is UTF-8; others, of old archives, can neither be written into settings nor shown."""
+    return name.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def walk_once(

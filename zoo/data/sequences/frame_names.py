@@ -13,6 +13,8 @@ from zoo.data.sequences.pairing import abbreviate_names
 from zoo.errors import ZooError
 
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
+LEAST_STRIP, LEAST_SIDE = 6, 8
+"""An image is taken for a strip if it is this many squares long, each of at least so many pixels a side."""
 FEW = 0.1
 """Images that are named otherwise are left out if they are at most this share of the frames, or a single one."""
 
@@ -68,6 +70,17 @@ def choose_frames(images: Sequence[Path]) -> Frames:
         times |= set(map(_numbers, patterns[name]))
     unused = set(left_out)
     return Frames(tuple(path for path in images if path not in unused), tuple(left_out))
+
+
+def refuse_strips(folder: Path, height: int, width: int) -> None:
+    """Raise ZooError for images whose shape is that of a strip: a whole video, its frames in one image."""
+    short, long = sorted((height, width))
+    if long >= LEAST_STRIP * short and long % short == 0 and short >= LEAST_SIDE:
+        where = "side by side" if width > height else "one above the other"
+        raise ZooError(
+            f"{folder} contains images of {width}x{height} pixels (width x height). Each looks like a strip: a whole "
+            f"video, {long // short} frames {where}. Type data=strips data.root=<the folder above it>"
+        )
 
 
 def _numbers(path: Path) -> tuple[float, ...]:

@@ -13,12 +13,13 @@ from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from zoo.errors import ZooError
 from zoo.evaluation.metric import MetricValues, Setup, VideoMetric, Videos
+from zoo.types import IGNORED
 
 
 def check_labels(given: Tensor, classes: int) -> None:
-    """Raise a ZooError for a given label outside 0 … K - 1."""
+    """Raise a ZooError for a given label outside 0 … K - 1, except IGNORED."""
     low, high = (int(value) for value in torch.aminmax(given))
-    if low < 0 or high >= classes:
+    if low < IGNORED or high >= classes:
         raise ZooError(
             f"The clips have labels from {low} to {high}, but the segmenter knows {classes} classes, 0 to "
             f"{classes - 1}. Train a segmenter on this data set: model=segmenter"
@@ -26,12 +27,12 @@ def check_labels(given: Tensor, classes: int) -> None:
 
 
 def confusion_matrix(given: Tensor, predicted: Tensor, classes: int) -> Tensor:
-    """Confusion matrix of two label maps of one shape, (K, K) float64.
+    """Confusion matrix of two label maps of one shape, (K, K) float64, without the pixels whose given label is IGNORED.
 
     Raises ZooError for a given label outside 0 … K - 1.
     """
     check_labels(given, classes)
-    return multiclass_confusion_matrix(predicted, given, classes, validate_args=False).double()
+    return multiclass_confusion_matrix(predicted, given, classes, ignore_index=IGNORED, validate_args=False).double()
 
 
 def mean_iou(confusion: Tensor) -> float:

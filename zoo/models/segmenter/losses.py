@@ -5,11 +5,11 @@ Shapes: N frames, K classes, H x W pixels.
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from zoo.devices.collectives import mean_over_ranks, sum_over_ranks
+from zoo.types import IGNORED
 
 
 def balanced_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -18,12 +18,13 @@ def balanced_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     A pixel has the weight 1 / sqrt(pixels of its class in the batch): a class with 1/100 of the pixels has 1/10 of the
     influence, so that limbs of a few pixels are learnt without blurring the borders of large classes. Pixels are
     counted over all ranks, whose mean loss is the weighted mean over the whole batch.
-    logits: (N, K, H, W). labels: (N, H, W) int64.
+    logits: (N, K, H, W). labels: (N, H, W) int64; pixels of IGNORED do not count.
     """
     flat = labels.flatten()
     pixels = flat.new_zeros(logits.shape[1]).scatter_add_(
-        0, flat, torch.ones_like(flat)
+        0, flat.clamp(min=0), (flat != IGNORED).to(flat.dtype)
     )  # bincount would synchronise with the GPU
     weight = sum_over_ranks(pixels).clamp(min=1).float().rsqrt()
     total = (weight * pixels).sum()
-    return F.cross_entropy(logits.float(), labels, weight=weight) * (total / mean_over_ranks(total))
+    loss = F.cross_entropy(logits.float(), labels, weight=weight, ignore_index=IGNORED, reduction="sum")
+    return loss / total.clamp(min=1) * (total / mean_over_ranks(total).clamp(min=1))

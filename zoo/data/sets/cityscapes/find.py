@@ -27,6 +27,8 @@ FRAMES = ("leftImg8bit_sequence", "leftImg8bit")
 MAPS = "gtFine"
 NAME = re.compile(r"(?P<snippet>.+_\d+)_(?P<number>\d+)_leftImg8bit\.png")
 PLATE = LABELS.index("license plate")
+MAX_TRAIN_ID = 18
+"""Largest of the ids that Cityscapes' benchmark is trained on, beside 255 for pixels that do not count."""
 PUBLISHED_PLATE = 255
 """The published id -1 in eight bits."""
 SPLITS: tuple[Split, ...] = ("train", "val")
@@ -130,6 +132,12 @@ def _build_sequence(split: Split, run: list[AnnotatedFrame], has_instances: bool
 def read_labels(path: Path) -> NDArray[np.int32]:
     """Read a label map and convert published ids to those of LABELS, (h, w). Raises ZooError for an unknown id."""
     ids = read_ids(path).astype(np.int32)
+    void = ids == PUBLISHED_PLATE
+    if void.any() and not void.all() and ids[~void].max() <= MAX_TRAIN_ID:
+        raise ZooError(
+            f"{path} contains 255 and beside it only ids up to {MAX_TRAIN_ID}: these are trainIds, saved as labelIds. "
+            "Use the published labelIds files."
+        )
     ids[(ids == PUBLISHED_PLATE) | (ids == -1)] = PLATE
     if ids.max() > PLATE:
         raise ZooError(

@@ -17,7 +17,7 @@ from zoo.data.sequences.collection import proportional_width
 from zoo.data.sequences.copies import find_copies, find_links
 from zoo.data.sequences.files import files_in, stamp_files
 from zoo.data.sequences.find import LAYOUT, SearchResult, find_videos
-from zoo.data.sequences.frame_names import frames_in
+from zoo.data.sequences.frame_names import frames_in, refuse_strips
 from zoo.data.sequences.pairing import match_numbers, pair_files
 from zoo.data.sets.folder.footage import FolderVideo, MapFolder, ProbedVideo, files_of
 from zoo.data.transforms import DRAWN_CHANNELS
@@ -47,6 +47,8 @@ class Catalogue:
     videos: tuple[FolderVideo, ...]
     skipped: tuple[str, ...]
     copies: dict[str, str] = field(default_factory=dict)
+    others: tuple[str, ...] = ()
+    """Message about files that are neither videos nor images, if there are any."""
 
     @property
     def width(self) -> int:
@@ -130,7 +132,7 @@ def open_catalogue(config: FolderConfig) -> Catalogue:
     if not videos:
         raise ZooError(_explain_nothing_usable(root, found, skipped))
     copies = find_copies({video.name: video.files for video in videos})
-    return Catalogue(config, root, tuple(videos), skipped, copies)
+    return Catalogue(config, root, tuple(videos), skipped, copies, found.describe_others())
 
 
 def _describe_left_out(paths: Sequence[Path]) -> list[str]:
@@ -188,6 +190,7 @@ def cached_info(index: Mapping[str, Any], name: str, stamp: str) -> VideoInfo | 
 
 def _probe_images(images: Sequence[Path], fps: float) -> VideoInfo:
     height, width, _ = read_image(images[0]).shape
+    refuse_strips(images[0].parent, height, width)
     return VideoInfo(len(images), fps, height, width)
 
 

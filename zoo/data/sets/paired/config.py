@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from zoo.data.base import DataCard, register_data
 from zoo.data.sequences.config import Layout, SequenceConfig
-from zoo.fields.ranges import Range
+from zoo.fields.ranges import NonNegativeInt, Range
 
 if TYPE_CHECKING:
     from zoo.data.sequences.collection import SequenceSet
@@ -54,6 +54,10 @@ class PairedConfig(SequenceConfig):
 
     label_count: Annotated[int, Range(1, 65_536)] | None = None
     """Number of classes, if they have no names. None: as many as label_names."""
+
+    ignore: list[NonNegativeInt] = field(default_factory=list)
+    """Ids in label maps that are no class, such as 255 for pixels that nobody labelled. They are in no class of the map
+    that a model sees, in no loss of labels and in no mIoU."""
 
     foreground: list[str] = field(default_factory=list)
     """Classes that move in front of the others, by name or id; vid2vid's foreground branch generates them."""

@@ -134,11 +134,17 @@ def test_channels_are_part_of_the_protocol_of_grey_clips_only(config):
     assert replace(config, channels=1).shaping() == config.shaping() | {"channels": 1}
 
 
-@pytest.mark.parametrize("channels", [0, 2, 4, None])
-def test_another_number_of_channels_is_refused(config, channels):
-    with pytest.raises(
-        ZooError, match=rf"data.channels={channels} is not a choice. .* 3 channels \(RGB\) or 1 \(grey\)"
-    ):
+@pytest.mark.parametrize(
+    ("channels", "message"),
+    [
+        (0, "data.channels is 0, but at least 1 is required"),
+        (2, r"data.channels=2 is not a choice. .* 3 channels \(RGB\) or 1 \(grey\)"),
+        (4, "data.channels is 4, but at most 3 is allowed"),
+        (None, "data.channels=None is not a choice"),
+    ],
+)
+def test_another_number_of_channels_is_refused(config, channels, message):
+    with pytest.raises(ZooError, match=message):
         replace(config, channels=channels)
 
 

@@ -65,13 +65,15 @@ def _join(registers: Words, length: int) -> int:
 
 def _zeros(count: int) -> Words:
     """What ``count`` zero bytes do to each bit of a register, (32,)."""
-    power, result = TABLE[(1 << BITS) & np.uint32(0xFF)] ^ (np.uint32(1) << BITS >> np.uint32(8)), 1 << BITS
+    ones = np.uint32(1) << BITS
+    power: Words = TABLE[ones & np.uint32(0xFF)] ^ (ones >> np.uint32(8))
+    result: Words = ones
     while count:
         if count & 1:
             result = _apply(power, result)
         power = _apply(power, power)
         count >>= 1
-    return result.astype(np.uint32)
+    return result
 
 
 def _apply(matrix: Words, registers: Words) -> Words:

@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+import os
 import random
 import zipfile
 from pathlib import Path
@@ -397,6 +398,13 @@ def test_codecs_that_run_code_are_refused(tmp_path):
             config(tmp_path).spec()
     (folder / ".zarray").write_text("[" * 5000)
     with pytest.raises(ZooError, match="is no JSON"):
+        config(tmp_path).spec()
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".h5"])
+def test_a_pipe_is_not_waited_for(tmp_path, suffix):
+    os.mkfifo(tmp_path / f"x{suffix}")
+    with pytest.raises(ZooError, match="is no file, but a folder, a pipe or a device"):
         config(tmp_path).spec()
 
 

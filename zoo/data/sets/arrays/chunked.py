@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import ZooError, joined
-from zoo.io.bounded import read_bounded_json
+from zoo.io.bounded import check_is_file, read_bounded_json
 
 MOST_CHUNK = 1 << 28
 """Largest chunk in bytes, 256 MiB: a clip is read by whole chunks."""
@@ -29,6 +29,7 @@ GROUP_METADATA = (".zgroup", "zarr.json")
 
 def open_hdf5(path: Path) -> dict[str, Any]:
     """Open the numeric arrays of an HDF5 file by their paths in it. Raises ZooError without h5py."""
+    check_is_file(path)  # HDF5 would wait for what comes out of a pipe
     h5py = _import("h5py", path)
     file = h5py.File(path, "r", rdcc_nbytes=CHUNK_CACHE)
     arrays = {}

@@ -2,10 +2,10 @@
 
     python experiments/dvdgan/paper_cost.py
 
-Prints a row for each resolution. Parameters. GiB for weights, gradients, Adam's averages, the average of the weights, and
-the weights divided by their norms. GiB for each clip of a batch: what the backward pass of the generator's step needs, in
-float32. Operations for each clip, of one step of the generator with its steps of the discriminators; a multiplication and
-an addition count as two.
+Prints a row for each resolution. Parameters. GiB for weights, gradients, Adam's averages, the average of the weights,
+and the weights divided by their norms. GiB for each clip of a batch: what the backward pass of the generator's step
+needs, in float32. Operations for each clip, of one step of the generator with its steps of the discriminators; a
+multiplication and an addition count as two.
 """
 
 from __future__ import annotations

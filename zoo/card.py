@@ -139,6 +139,10 @@ class ModelConfig:
     presets: ClassVar[Presets] = MappingProxyType({SMALL: {}})
     """The presets of the model, as it was registered with them."""
 
+    other_forms: ClassVar[tuple[Mapping[str, Any], ...]] = ()
+    """Settings that give the tiny variant another form, each with its parts: for tests of settings that exclude each
+    other."""
+
     name: str
     """Name of the model."""
 

@@ -378,12 +378,12 @@ def test_results_are_appended_and_never_changed(tmp_path):
     file = tmp_path / "results.jsonl"
     with file.open("a") as out:
         out.write('{"cut of')  # a process was killed while writing
-    before = file.read_text()
-    add_result(tmp_path, model, {"l1": 0.25}, PROTOCOL, "nothing")
-    assert file.read_text().startswith(before)
+    whole, cut = file.read_text().splitlines()
     with pytest.raises(ZooError, match=r"Line 2 of .*results.jsonl cannot be read: .*The file was not changed"):
         read_results(tmp_path)
-    file.write_text("\n".join([before.splitlines()[0], "", file.read_text().splitlines()[-1]]))
+    assert file.read_text() == f"{whole}\n{cut}"
+    add_result(tmp_path, model, {"l1": 0.25}, PROTOCOL, "nothing")
+    assert file.read_text().startswith(f"{whole}\n{{")  # what was cut off is removed, and nothing else
     first, second = read_results(tmp_path)
     assert (first.task, first.given, first.more) == ("classify", "labels, 1 frame", {"model": "classifier", "seed": 3})
     assert first.metrics["l1"] == 0.5

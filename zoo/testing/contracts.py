@@ -212,13 +212,15 @@ class TrainedContract:
             assert sum(parameter.numel() for parameter in model.parameters()) > 0
 
     def test_every_setting_is_read(self, name: str, tmp_path: Path) -> None:
-        """Every setting of the model is used."""
+        """Every setting of the model is used, by its tiny variant or by one of its other forms."""
         config = MODELS.find(name).config
         clip = tiny_clip(name)
         with recorded_reads(config) as read:
             model = tiny_model(name)
             train_as_commanded(model, name, 3 * CLIPS, tmp_path)
             answer(model.eval(), clip)
+            for form in config.other_forms:
+                train_on(tiny_model(name, **form), clip, 3, tmp_path)
         unread = (
             {field.name for field in fields(config)} - read - {"name", "preset"}
         )  # the preset is read before there is a config

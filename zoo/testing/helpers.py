@@ -41,10 +41,10 @@ def tiny_data(name: str, **settings: Any) -> DataConfig:
     return replace(data, **{"channels": channels, **settings}).suited_to(card)
 
 
-def tiny_model(name: str) -> VideoModel[Any]:
-    """Build the tiny variant of a model, with the same weights every time."""
+def tiny_model(name: str, **changed: object) -> VideoModel[Any]:
+    """Build the tiny variant of a model, with the same weights every time. changed: settings that differ from it."""
     torch.manual_seed(0)
-    return build(asdict(MODELS.find(name).config.tiny()), tiny_data(name).spec())
+    return build({**asdict(MODELS.find(name).config.tiny()), **changed}, tiny_data(name).spec())
 
 
 def tiny_clip(name: str) -> Clip:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from zoo.blocks.halving import halving_problems
 from zoo.card import PAPER, ModelCard, ModelConfig, register
@@ -57,6 +59,8 @@ PRESETS = {
 @dataclass
 class TGANConfig(ModelConfig):
     """Settings of TGAN."""
+
+    other_forms: ClassVar[tuple[Mapping[str, Any], ...]] = ({"clipping": "weights"},)
 
     name: str = "tgan"
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 from zoo.blocks.categories import category_problems
 from zoo.card import PAPER, ModelCard, ModelConfig, register
@@ -58,6 +59,8 @@ PRESETS = {
 @dataclass
 class TGAN2Config(ModelConfig):
     """Settings of TGANv2."""
+
+    other_forms: ClassVar[tuple[Mapping[str, Any], ...]] = ({"generator": "images", "levels": 1},)
 
     name: str = "tgan2"
 

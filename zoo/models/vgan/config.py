@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from zoo.blocks.halving import halving_problems
 from zoo.card import PAPER, ModelCard, ModelConfig, register
@@ -48,6 +50,8 @@ PRESETS = {
 @dataclass
 class VGANConfig(ModelConfig):
     """Settings of VGAN."""
+
+    other_forms: ClassVar[tuple[Mapping[str, Any], ...]] = ({"first_frame": True},)
 
     name: str = "vgan"
 

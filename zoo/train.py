@@ -18,12 +18,12 @@ from zoo.errors import Stopped
 from zoo.runs.files import CURVES, GALLERY_GRID, GALLERY_VIDEO, METRICS
 from zoo.sweep.command import run_sweep
 from zoo.training.plan import Plan
-from zoo.training.resume import with_data_of_run
+from zoo.training.resume import prepare_overrides
 from zoo.training.session import run_training
 from zoo.training.signals import exit_after_signal
 
 
-@hydra_command("train", sweep=run_sweep, prepare=with_data_of_run)
+@hydra_command("train", sweep=run_sweep, prepare=prepare_overrides)
 def main(config: DictConfig) -> dict[str, float]:
     """The command: start a training or resume one."""
     hydra = HydraConfig.get()

@@ -22,6 +22,7 @@ from tests.training.test_resume import CLIPS, kill_at
 from zoo import ZooError
 from zoo.callbacks.checkpoints import StepCheckpoint
 from zoo.config.compose import conf_dir, prepare_hydra
+from zoo.config.words import quote_text, quote_words
 from zoo.devices.launch import is_main_process, run_folder, start_label, was_restarted
 from zoo.errors import Stopped
 from zoo.io.atomic import write_atomically, write_text
@@ -35,7 +36,7 @@ from zoo.testing.rerun import differing_files, resume_training, tiny_plan
 from zoo.training import session
 from zoo.training.failures import explain_failures
 from zoo.training.plan import plan
-from zoo.training.resume import load_resumed, with_data_of_run
+from zoo.training.resume import load_resumed, prepare_overrides, with_data_of_run
 from zoo.training.signals import exit_after_signal
 from zoo.training.trainer import train
 
@@ -160,6 +161,15 @@ def test_settings_of_the_data_of_a_resumed_run_are_those_of_its_data_set(tmp_pat
     assert with_data_of_run(words[:1]) == words[:1]
     assert with_data_of_run(["resume=/none", "data.root=/new"]) == ["resume=/none", "data.root=/new"]
     assert with_data_of_run(["data.root=/new"]) == ["data.root=/new"]
+    odd = tmp_path / "it's"
+    odd.mkdir()
+    (odd / "config.yaml").write_text("data: {name: folder, root: /old}")
+    typed = prepare_overrides(quote_words([f"resume={odd}/last.ckpt", "data.root=/new"]))
+    assert typed == ["data=folder", f"resume={quote_text(str(odd))}", "data.root=/new"]
+    assert prepare_overrides([f"resume={tmp_path}/last.ckpt"]) == [f"resume={tmp_path}"]
+    (tmp_path / "best.ckpt").touch()
+    with pytest.raises(ZooError, match=f"best.ckpt is a file.*from last.ckpt. Try: resume={tmp_path}$"):
+        prepare_overrides([f"resume={tmp_path}/best.ckpt"])
     (tmp_path / "last.ckpt").touch()
     assert data_config(str(tmp_path), root="/new").root == "/new"
     (tmp_path / "config.yaml").write_text("data: {name: puppets}")

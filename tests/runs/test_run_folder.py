@@ -2,6 +2,7 @@
 
 import errno
 import json
+import logging
 import multiprocessing
 import os
 import pickle
@@ -121,9 +122,10 @@ def test_a_resumed_training_refuses_settings_that_change_results(finished, tmp_p
     assert not (tmp_path / "nothing").exists()
 
 
-def test_a_finished_training_continues_with_a_larger_budget(tmp_path):
+def test_a_finished_training_continues_with_a_larger_budget(tmp_path, caplog):
     """With constant learning rates it ends with the weights of one training of that budget."""
     prepare_hydra()
+    caplog.set_level(logging.INFO, "zoo")
     parts, whole = tmp_path / "parts", tmp_path / "whole"
     for run, clips in ((parts, 4), (whole, 8)):
         planned = tiny_plan("vgan", clips)
@@ -132,6 +134,7 @@ def test_a_finished_training_continues_with_a_larger_budget(tmp_path):
     config = OmegaConf.create({"resume": str(parts), "budget": {"clips": 8}})
     finished = session.run_training(config, parts, (f"resume={parts}", "budget.clips=8"))
     assert finished.metrics
+    assert "had finished after 4 clips and goes on to budget.clips=8. Schedules now end there" in caplog.text
     ends = [read_checkpoint(run / "last.ckpt") for run in (parts, whole)]
     assert [end["clips_seen"] for end in ends] == [8, 8]
     for key, weight in ends[1]["state_dict"].items():

@@ -119,6 +119,10 @@ def extend(run: Path, overrides: Sequence[str], config: DictConfig) -> bool:
         return False
     if is_main_process():
         own = is_own(run)
+        logger.info(
+            f"This training had finished after {stored['budget']['clips']} clips and goes on to budget.clips={budget}. "
+            "Schedules now end there, so it is not bit for bit a training of that budget."
+        )
         (run / OUTCOME).unlink(missing_ok=True)
         stored["budget"]["clips"] = budget
         write_text(run / CONFIG, yaml.safe_dump(stored, sort_keys=False, allow_unicode=True))

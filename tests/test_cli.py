@@ -1,10 +1,12 @@
 """What the commands share: errors without a stack trace, and log messages in the terminal."""
 
 import logging
+import sys
 
 import pytest
 
 from zoo.cli import TerminalHandler, command, log_to_terminal
+from zoo.config.compose import hydra_command
 from zoo.errors import ZooError
 
 logger = logging.getLogger("zoo.test")
@@ -40,6 +42,34 @@ def test_a_command_prints_messages_as_they_are(capsys):
     log_to_terminal()  # a second call adds no second handler
     logger.info("again")
     assert capsys.readouterr() == ("a note\nagain\n", "a warning\n")
+
+
+def test_every_line_is_in_a_log_file_at_once(tmp_path, monkeypatch):
+    with (tmp_path / "log").open("w") as log:
+        monkeypatch.setattr(sys, "stdout", log)
+        log_to_terminal()
+        logger.info("run folder")
+        assert (tmp_path / "log").read_text() == "run folder\n"
+
+
+def test_an_output_folder_that_cannot_be_made_is_explained(tmp_path, monkeypatch, capsys):
+    """Hydra creates it before the command begins; an OSError of the command itself keeps its trace."""
+
+    @hydra_command("train")
+    def main(config):
+        raise FileNotFoundError(2, "No such file", "x")
+
+    def call(name):
+        monkeypatch.setattr(sys, "argv", ["zoo", "model=vid2vid", f"hydra.run.dir={tmp_path / name}"])
+        main()
+
+    (tmp_path / "file").touch()
+    for name, reason in (("file", "File exists"), ("file/x", "Not a directory"), ("x" * 300, "File name too long")):
+        with pytest.raises(SystemExit):
+            call(name)
+        assert f"cannot be made an output folder: {reason}. Try: runs=<another folder>" in capsys.readouterr().err
+    with pytest.raises(FileNotFoundError):
+        call("new")
 
 
 def test_a_command_prints_a_zoo_error_and_exits_with_1(capsys):

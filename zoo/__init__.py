@@ -96,10 +96,10 @@ def fit(*overrides: str) -> "FinishedRun":
     Raises ZooError for settings that do not fit each other, before anything is trained.
     """
     from zoo.config.compose import compose_run
-    from zoo.training.resume import with_data_of_run
+    from zoo.training.resume import prepare_overrides
     from zoo.training.session import run_training
 
-    config, folder = compose_run("train", with_data_of_run(overrides))
+    config, folder = compose_run("train", prepare_overrides(overrides))
     return run_training(config, folder, overrides)
 
 

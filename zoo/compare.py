@@ -11,6 +11,7 @@ alone.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -23,6 +24,7 @@ from zoo.errors import ZooError, joined, suggest
 from zoo.help.commands import COMMANDS
 from zoo.help.text import Section, asks_for_help, settings_of, show_help
 from zoo.io.atomic import write_text
+from zoo.io.own_files import check_writable
 from zoo.settings import CompareSettings
 
 if TYPE_CHECKING:
@@ -49,14 +51,15 @@ def compare(runs: Sequence[str], out: Path, project: str | None = None, publishe
     from zoo.comparison.report import reports_are_there, write_report
     from zoo.comparison.table import curves_to_csv, published_to_markdown, terminal_tables, to_csv, to_markdown
 
-    if out.exists() and any(out.iterdir()):
-        raise ZooError(f"out={out} exists and is not empty, and nothing is overwritten. Try: out={out}-2")
+    if out.is_dir() and any(out.iterdir()):
+        advice = shlex.quote(f"out={out}-2")
+        raise ZooError(f"out={out} exists and is not empty, and nothing is overwritten. Try: {advice}")
     comparison, notes = gather(find_runs(download_wandb_runs(runs, out / "wandb")))
     if published:
         comparison = replace(comparison, published=published_tables(comparison.columns))
         if not comparison.published:
             notes.append(f"No published values are known on the data sets of these runs. All: zoo compare {PUBLISHED}")
-    out.mkdir(parents=True, exist_ok=True)
+    check_writable(out, "out")
     texts = {
         "table.md": to_markdown(comparison) + published_to_markdown(comparison.published),
         "table.csv": to_csv(comparison),

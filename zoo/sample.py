@@ -9,7 +9,6 @@ import logging
 import re
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -18,7 +17,7 @@ from zoo.cli import say
 from zoo.config.compose import hydra_command
 from zoo.errors import ZooError, joined
 from zoo.fields.ranges import check_ranges
-from zoo.io.own_files import make_folder
+from zoo.io.own_files import check_writable, make_folder
 from zoo.runs.files import SAMPLES
 from zoo.settings import SampleSettings
 from zoo.types import SampleRequest
@@ -47,7 +46,7 @@ def sample(settings: SampleSettings) -> list[Path]:
     if settings.between is not None:
         _check_between(settings)
     if settings.out:
-        check_writable(Path(settings.out))
+        check_writable(Path(settings.out), "out")
     model = load(settings.run)
     if not model.card.samples:
         does = "segments" if "segment" in model.card.tasks else "classifies"
@@ -87,18 +86,6 @@ def sample(settings: SampleSettings) -> list[Path]:
             )
             written += write_sample(model, each, out / f"{source.name}{suffix}-draw{draw}", settings.overwrite)
     return written
-
-
-def check_writable(out: Path) -> None:
-    """Raise ZooError unless files can be written into a folder, which is created if it does not exist."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=out):
-            pass
-    except OSError as problem:
-        raise ZooError(
-            f"out={out} cannot be written: {problem.strerror}. It must be a folder. Type another one: out=<folder>"
-        ) from problem
 
 
 def _check_between(settings: SampleSettings) -> None:

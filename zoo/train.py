@@ -15,15 +15,15 @@ from zoo.cli import python_command, say
 from zoo.config.compose import hydra_command
 from zoo.devices.launch import is_main_process
 from zoo.errors import Stopped
-from zoo.runs.files import CURVES, GALLERY_GRID, GALLERY_VIDEO, METRICS
+from zoo.runs.files import CURVES, GALLERY_GRID, GALLERY_VIDEO, METRICS, offline_folders
 from zoo.sweep.command import run_sweep
 from zoo.training.plan import Plan
-from zoo.training.resume import with_data_of_run
+from zoo.training.resume import prepare_overrides
 from zoo.training.session import run_training
 from zoo.training.signals import exit_after_signal
 
 
-@hydra_command("train", sweep=run_sweep, prepare=with_data_of_run)
+@hydra_command("train", sweep=run_sweep, prepare=prepare_overrides)
 def main(config: DictConfig) -> dict[str, float]:
     """The command: start a training or resume one."""
     hydra = HydraConfig.get()
@@ -54,7 +54,7 @@ def print_summary(run: Path, plan: Plan, metrics: dict[str, float]) -> None:
         say(f"grid     {shown / GALLERY_GRID}")
     say(f"curves   {shown / CURVES}, {shown / METRICS}")
     say(f"more     {next_command(plan, shown)}")
-    if parts := sorted(map(str, shown.glob("wandb/offline-run-*"))):  # of a resumed training: joined if synced at once
+    if parts := list(map(str, offline_folders(shown))):  # of a resumed training: joined if synced at once
         say(f"wandb    {shlex.join(['wandb', 'sync', *parts])}")
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from zoo.config.compose import compose_settings
+from zoo.config.compose import compose_run, compose_settings
 from zoo.config.words import quote_word, quote_words
 from zoo.data.check import parse_settings
 from zoo.data.sets.folder.config import FolderConfig
@@ -26,6 +26,12 @@ PATHS = [
 def test_a_path_arrives_as_it_is(path):
     assert compose_settings("train", ["model=vid2vid", "data=folder", f"data.root={path}"]).data.root == path
     assert parse_settings(FolderConfig, [f"root={path}"], "check")[0].root == path
+
+
+def test_the_folder_of_a_run_is_a_text(tmp_path):
+    assert compose_run("train", ["model=vid2vid", f"hydra.run.dir={tmp_path}/(1), a=b"])[1] == tmp_path / "(1), a=b"
+    assert quote_word("hydra.run.dir='a b'") == "hydra.run.dir='a b'"
+    assert quote_word("hydra.sweep.dir=${runs}/x") == "hydra.sweep.dir=${runs}/x"
 
 
 def test_what_hydra_reads_is_left_alone(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import logging
 import multiprocessing
 import os
 import pickle
@@ -22,6 +23,7 @@ from tests.training.test_resume import CLIPS, kill_at
 from zoo import ZooError
 from zoo.callbacks.checkpoints import StepCheckpoint
 from zoo.config.compose import conf_dir, prepare_hydra
+from zoo.config.words import quote_text, quote_words
 from zoo.devices.launch import is_main_process, run_folder, start_label, was_restarted
 from zoo.errors import Stopped
 from zoo.io.atomic import write_atomically, write_text
@@ -35,7 +37,7 @@ from zoo.testing.rerun import differing_files, resume_training, tiny_plan
 from zoo.training import session
 from zoo.training.failures import explain_failures
 from zoo.training.plan import plan
-from zoo.training.resume import load_resumed, with_data_of_run
+from zoo.training.resume import load_resumed, prepare_overrides, with_data_of_run
 from zoo.training.signals import exit_after_signal
 from zoo.training.trainer import train
 
@@ -120,9 +122,10 @@ def test_a_resumed_training_refuses_settings_that_change_results(finished, tmp_p
     assert not (tmp_path / "nothing").exists()
 
 
-def test_a_finished_training_continues_with_a_larger_budget(tmp_path):
+def test_a_finished_training_continues_with_a_larger_budget(tmp_path, caplog):
     """With constant learning rates it ends with the weights of one training of that budget."""
     prepare_hydra()
+    caplog.set_level(logging.INFO, "zoo")
     parts, whole = tmp_path / "parts", tmp_path / "whole"
     for run, clips in ((parts, 4), (whole, 8)):
         planned = tiny_plan("vgan", clips)
@@ -131,6 +134,7 @@ def test_a_finished_training_continues_with_a_larger_budget(tmp_path):
     config = OmegaConf.create({"resume": str(parts), "budget": {"clips": 8}})
     finished = session.run_training(config, parts, (f"resume={parts}", "budget.clips=8"))
     assert finished.metrics
+    assert "had finished after 4 clips and goes on to budget.clips=8. Schedules now end there" in caplog.text
     ends = [read_checkpoint(run / "last.ckpt") for run in (parts, whole)]
     assert [end["clips_seen"] for end in ends] == [8, 8]
     for key, weight in ends[1]["state_dict"].items():
@@ -160,6 +164,15 @@ def test_settings_of_the_data_of_a_resumed_run_are_those_of_its_data_set(tmp_pat
     assert with_data_of_run(words[:1]) == words[:1]
     assert with_data_of_run(["resume=/none", "data.root=/new"]) == ["resume=/none", "data.root=/new"]
     assert with_data_of_run(["data.root=/new"]) == ["data.root=/new"]
+    odd = tmp_path / "it's"
+    odd.mkdir()
+    (odd / "config.yaml").write_text("data: {name: folder, root: /old}")
+    typed = prepare_overrides(quote_words([f"resume={odd}/last.ckpt", "data.root=/new"]))
+    assert typed == ["data=folder", f"resume={quote_text(str(odd))}", "data.root=/new"]
+    assert prepare_overrides([f"resume={tmp_path}/last.ckpt"]) == [f"resume={tmp_path}"]
+    (tmp_path / "best.ckpt").touch()
+    with pytest.raises(ZooError, match=f"best.ckpt is a file.*from last.ckpt. Try: resume={tmp_path}$"):
+        prepare_overrides([f"resume={tmp_path}/best.ckpt"])
     (tmp_path / "last.ckpt").touch()
     assert data_config(str(tmp_path), root="/new").root == "/new"
     (tmp_path / "config.yaml").write_text("data: {name: puppets}")

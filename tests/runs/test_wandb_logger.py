@@ -6,8 +6,15 @@ from types import SimpleNamespace
 import pytest
 
 from zoo import ZooError
-from zoo.runs.files import CLOCK
-from zoo.runs.wandb_logger import VARIABLES, LazyWandbLogger, build_loggers, wandb_arguments, wandb_mode
+from zoo.runs.files import CLOCK, WandbRun, offline_folders, wandb_run
+from zoo.runs.wandb_logger import (
+    VARIABLES,
+    LazyWandbLogger,
+    build_loggers,
+    note_folder,
+    wandb_arguments,
+    wandb_mode,
+)
 from zoo.settings import Logger
 from zoo.testing.rerun import tiny_plan
 from zoo.training.preflight import check
@@ -15,7 +22,7 @@ from zoo.training.preflight import check
 
 @pytest.fixture(autouse=True)
 def _no_variables(monkeypatch):
-    for name in (*VARIABLES.values(), "WANDB_MODE"):
+    for name in (*VARIABLES.values(), "WANDB_MODE", "WANDB_DIR"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -43,6 +50,22 @@ def test_what_was_typed_wins_over_the_environment_which_wins_over_defaults(plann
     assert not set(VARIABLES) & set(arguments(planned, run))  # wandb itself reads them
     typed = {"entity": "me", "project": "p", "group": "g", "name": "n", "tags": ["a"], "notes": "why"}
     assert arguments(planned, run, **typed).items() >= typed.items()
+
+
+def test_wandb_dir_wins_over_the_run_folder_which_names_the_folder(planned, tmp_path, monkeypatch):
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere/wandb/offline-run-20260101_000000-abc"
+    assert arguments(planned, run)["dir"] == str(run)
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path / "elsewhere"))
+    assert "dir" not in arguments(planned, run)
+    opened = SimpleNamespace(dir=f"{elsewhere}/files", disabled=False)
+    monkeypatch.setattr("zoo.runs.wandb_logger._open", lambda *_: opened)
+    LazyWandbLogger({}, "offline", run).open()
+    assert wandb_run(run) == WandbRun("abc", online=False)
+    inner = run / "wandb/offline-run-20260102_000000-abc"
+    inner.mkdir()
+    note_folder(run, inner)  # in its place already
+    assert offline_folders(run) == [elsewhere, inner]
+    assert inner.is_dir()
 
 
 def test_the_mode_of_the_environment_counts_for_auto(planned, tmp_path, monkeypatch):

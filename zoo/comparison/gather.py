@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -77,13 +78,15 @@ def find_runs(patterns: Iterable[str]) -> list[Path]:
 def _describe(path: Path) -> str:
     """Say what there is instead of a run folder, and what to type."""
     if path.is_file():
-        return f" It is a file. Try: {path.parent}"
+        return f" It is a file. Try: {shlex.quote(str(path.parent))}"
     if not path.is_dir():
         found = "Nothing matches" if has_magic(str(path)) else "There is no such folder"
         return f" {found}. Type the path of a run folder, runs/<run>."
     runs = sorted(each.parent.name for each in path.glob(f"*/{CONFIG}"))
     return (
-        f" It holds runs. Try: {path}/*" if runs else f" It holds {joined(sorted(p.name for p in path.iterdir())[:8])}."
+        f" It holds runs. Try: {shlex.quote(str(path))}/*"
+        if runs
+        else f" It holds {joined(sorted(p.name for p in path.iterdir())[:8])}."
     )
 
 

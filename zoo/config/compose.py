@@ -41,6 +41,9 @@ GROUPS = ("model", "data", "strategy", "experiment", "debug", "launcher", "sweep
 LAST_SECTIONS = ("strategy", "trainer", "logger", "callbacks", "evaluation", "budget", "data", "model")
 """Groups of settings in the order of `--help`; the end is what a terminal shows."""
 
+MAX_SHOWN = 200
+"""Most characters of a path in an error."""
+
 Sweep = Callable[[str, Sequence[str]], bool]
 """Takes the name and arguments of a command, runs a sweep if they request one, and returns whether they did."""
 
@@ -129,7 +132,8 @@ def hydra_command(
             sys.argv[1:] = prepare(quote_words(sys.argv[1:]))
             os.environ["HYDRA_FULL_ERROR"] = "1"  # raise errors instead of printing them and exiting
             errors: list[ZooError] = []
-            task = _collect_errors(main, errors)
+            started: list[DictConfig] = []
+            task = _collect_errors(main, errors, started)
             try:
                 prepare_hydra()
                 if asks_for_help(sys.argv[1:]):
@@ -137,7 +141,7 @@ def hydra_command(
                     return None
                 if sweep and sweep(name, sys.argv[1:]):
                     return None
-                result = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=name)(task)()
+                result = _run_in_output_folder(name, task, started)
             except (HydraException, OmegaConfBaseException) as problem:
                 raise ZooError(explain(problem)) from problem
             if errors:
@@ -200,14 +204,35 @@ def show_composed_help(name: str, arguments: Sequence[str]) -> None:
     show_help(COMMANDS[name], sections_of(config, hidden, last=LAST_SECTIONS), choices)
 
 
-def _collect_errors(main: Callable[[DictConfig], Any], errors: list[ZooError]) -> Callable[[DictConfig], Any]:
+def _run_in_output_folder(name: str, task: Callable[[DictConfig], Any], started: Sequence[DictConfig]) -> Any:
+    """Let Hydra compose the settings, create the output folder and call the task, which appends to ``started``.
+
+    Raises ZooError if the folder cannot be created.
+    """
+    try:
+        return hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=name)(task)()
+    except OSError as problem:
+        if started or not problem.filename:
+            raise
+        folder = os.fsdecode(problem.filename)
+        raise ZooError(
+            f"{folder[:MAX_SHOWN]}{'…' * (len(folder) > MAX_SHOWN)} cannot be made an output folder: "
+            f"{problem.strerror}. Try: runs=<another folder>"
+        ) from problem
+
+
+def _collect_errors(
+    main: Callable[[DictConfig], Any], errors: list[ZooError], started: list[DictConfig]
+) -> Callable[[DictConfig], Any]:
     """Append a ZooError to ``errors`` instead of raising it in Hydra, which would print its own text around it.
 
-    The empty folder that Hydra has created is removed. In a sweep the error is raised, and Hydra runs the other jobs.
+    The config is appended to ``started`` first. The empty folder that Hydra has created is removed. In a sweep the
+    error is raised, and Hydra runs the other jobs.
     """
 
     @functools.wraps(main)
     def task(config: DictConfig) -> Any:
+        started.append(config)
         try:
             check_keys(config)
             return main(config)

@@ -19,6 +19,8 @@ PLAIN = re.compile(r"[A-Za-z_./-][A-Za-z0-9_./-]*")
 """Texts that mean the same to Hydra with and without quotes, except the words of SPECIAL."""
 SPECIAL = ("true", "false", "null", "nan", "inf", "-inf", "+inf")
 SWEEPS = re.compile(r"(choice|range|interval|glob|sort|shuffle|tag)\(.*\)")
+FOLDERS_OF_HYDRA = ("hydra.run.dir", "hydra.sweep.dir")
+"""Settings of Hydra itself that are texts."""
 SWEEP_FLAGS = ("-m", "--multirun")
 
 
@@ -82,6 +84,7 @@ def _exists(value: str) -> bool:
 def text_settings() -> frozenset[str]:
     """Names of all settings of all commands whose values are texts, such as `data.root`."""
     found = {name for each in (Train, SampleSettings, EvaluateSettings, BenchmarkSettings) for name in _texts(each)}
+    found |= set(FOLDERS_OF_HYDRA)
     for group, registry in (("model", MODELS), ("data", DATA_SETS)):
         for entry in registry.entries():
             found |= {f"{group}.{name}" for name in _texts(entry.config) if name != "name"}

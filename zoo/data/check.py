@@ -6,6 +6,7 @@ per video, and prints which videos are used, which are skipped, and what looks s
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -102,7 +103,7 @@ def parse_settings(config_class: type[Any], arguments: Sequence[str], command: s
     """
     for word in arguments:
         if "=" not in word:
-            raise ZooError(f"`{word}` is not key=value.    Try: {command} root={word}")
+            raise ZooError(f"`{word}` is not key=value.    Try: {command} {shlex.quote(f'root={word}')}")
     sheet = [word.partition("=")[2] for word in arguments if word.startswith("sheet=")]
     words = [word.removeprefix("data.") for word in arguments if not word.startswith("sheet=")]
     schema = OmegaConf.structured(config_class)

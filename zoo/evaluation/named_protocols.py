@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from zoo.cli import python_command
 from zoo.data.selection import FIRST, RANDOM_CLIP
 from zoo.data.sets.moving_mnist.files import CLIPS_NAME, MNIST, PACKAGED
 from zoo.errors import ZooError, check_choice
@@ -105,10 +106,11 @@ class NamedProtocol:
             return
         for setting, expected in {"name": self.data, **self.data_settings}.items():
             if (found := getattr(data, setting, None)) != expected:
-                typed = " ".join(f"data.{name}={value}" for name, value in self.data_settings.items())
+                typed = [f"data.{name}={value}" for name, value in self.data_settings.items()]
                 raise self.refuse(
                     f"{run} was trained with data.{setting}={found}, but the protocol {self.name} is of "
-                    f"data.{setting}={expected}. Train a run on it: python -m zoo.train data={self.data} {typed}",
+                    f"data.{setting}={expected}. Train a run on it: "
+                    f"{python_command('zoo.train', f'data={self.data}', *typed)}",
                     "",
                 )
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.card import ModelCard
+from zoo.cli import python_command
 from zoo.errors import ZooError
 from zoo.evaluation.catalogue import find_card, versioned
 from zoo.evaluation.protocol import Protocol
@@ -248,8 +249,9 @@ def read_results(folder: Path) -> list[Result]:
     Raises ZooError for a missing or empty file, and for a line that cannot be read; the file is left unchanged.
     """
     file = folder / RESULTS
+    command = python_command("zoo.evaluate", f"run={folder}")
     if not file.is_file():
-        raise ZooError(f"{folder} holds no {RESULTS}. Evaluate the run: python -m zoo.evaluate run={folder}")
+        raise ZooError(f"{folder} holds no {RESULTS}. Evaluate the run: {command}")
     results = []
     for number, line in enumerate(read_bounded_text(file, errors="replace").splitlines(), 1):
         if line.strip():
@@ -258,8 +260,8 @@ def read_results(folder: Path) -> list[Result]:
             except ValueError as problem:
                 raise ZooError(
                     f"Line {number} of {file} cannot be read: {problem}. The file was not changed. Delete the line, "
-                    f"then evaluate again: python -m zoo.evaluate run={folder}"
+                    f"then evaluate again: {command}"
                 ) from problem
     if not results:
-        raise ZooError(f"{file} holds no measurement. Evaluate the run: python -m zoo.evaluate run={folder}")
+        raise ZooError(f"{file} holds no measurement. Evaluate the run: {command}")
     return results

@@ -9,9 +9,11 @@ and leaves alone what it leads to. A file that other folders share as a hard lin
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Iterable
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import BinaryIO
 
 from zoo.errors import ZooError, joined
@@ -39,6 +41,22 @@ def make_folder(folder: Path, *names: str) -> Path:
     return folder
 
 
+def check_writable(folder: Path, setting: str) -> None:
+    """Create a folder if there is none, and raise ZooError unless files can be written into it.
+
+    setting: the one that names the folder, such as `out`.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as problem:
+        raise ZooError(
+            f"{setting}={folder} cannot be written: {problem.strerror}. It must be a folder. Type another one: "
+            f"{setting}=<folder>"
+        ) from problem
+
+
 def refuse_links(folder: Path, names: Iterable[str]) -> None:
     """Raise ZooError, naming all of them, if any of these entries of a folder is a link."""
     links = [name for name in names if (folder / name).is_symlink()]
@@ -51,7 +69,7 @@ def _refuse_link(*links: Path) -> ZooError:
     shown = joined(f"{link} -> {link.readlink()}" for link in links[:4])
     return ZooError(
         f"{shown}: nothing is written through a link, since a folder from somebody else may lead to any file of yours. "
-        f"Delete the link, or put what it leads to in its place: rm {links[0]}"
+        f"Delete the link, or put what it leads to in its place: rm {shlex.quote(str(links[0]))}"
     )
 
 
@@ -67,7 +85,7 @@ def open_to_append(path: Path) -> BinaryIO:
     descriptor = os.open(path, flags, 0o666)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise ZooError(f"{path} is no file, so nothing is written to it. Delete it: rm {path}")
+        raise ZooError(f"{path} is no file, so nothing is written to it. Delete it: rm {shlex.quote(str(path))}")
     return os.fdopen(descriptor, "ab+")
 
 

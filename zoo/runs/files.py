@@ -55,6 +55,8 @@ def lost_checkpoint(run: Path) -> bool:
 
 MAX_NAME = 1000
 """Largest size of the file that names a wandb run."""
+MAX_PATH = 4096
+"""Largest size of the file that names a folder of wandb."""
 WANDB_FOLDER = re.compile(r"(?P<offline>offline-)?run-(?P<time>\d+_\d+)-(?P<id>.+)")
 
 
@@ -70,6 +72,18 @@ class WandbRun:
     online: bool
     entity: str = ""
     project: str = ""
+
+
+def offline_folders(run: Path) -> list[Path]:
+    """The folders in which wandb has logged parts of a run offline, oldest first.
+
+    A file in the place of a folder holds its path: with WANDB_DIR it lies outside of the run folder.
+    """
+    found = sorted(run.glob(f"{WANDB}/offline-run-*"))
+    return [
+        path if path.is_dir() else Path(read_bounded(path, MAX_PATH).decode(errors="surrogateescape").strip())
+        for path in found
+    ]
 
 
 def wandb_run(run: Path) -> WandbRun | None:

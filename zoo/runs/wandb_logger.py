@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 
+from zoo.io.atomic import write_text
+from zoo.io.own_files import inside
 from zoo.runs.csv_logger import MetricsCsvLogger
-from zoo.runs.files import CLIPS, CLOCK, CONFIG, INDEX, METRICS, RESULTS, wandb_run
+from zoo.runs.files import CLIPS, CLOCK, CONFIG, INDEX, METRICS, RESULTS, WANDB, wandb_run
 from zoo.runs.trust import is_own
 from zoo.settings import Train
 
@@ -31,7 +33,7 @@ def build_loggers(settings: Train, config: dict[str, Any], run: Path, rows: int 
     """Build the loggers of a run: ``metrics.csv``, of which ``rows`` rows are kept, and wandb unless it is disabled."""
     loggers: list[Logger] = [MetricsCsvLogger(run / METRICS, keep=rows)]
     if wandb_mode(settings.logger.wandb) != "disabled":
-        loggers.append(LazyWandbLogger(wandb_arguments(settings, config, run), settings.logger.wandb))
+        loggers.append(LazyWandbLogger(wandb_arguments(settings, config, run), settings.logger.wandb, run))
     return loggers
 
 
@@ -43,18 +45,21 @@ class LazyWandbLogger(Logger):
     Whatever fails in wandb is said once, and ends only the logging to wandb: its process may die, its folders may be
     read-only, its server may refuse.
 
-    arguments: of ``wandb.init``. mode: auto, online or offline.
+    arguments: of ``wandb.init``. mode: auto, online or offline. folder: the run folder, which names wandb's.
     """
 
-    def __init__(self, arguments: dict[str, Any], mode: str) -> None:
+    def __init__(self, arguments: dict[str, Any], mode: str, folder: Path | None = None) -> None:
         super().__init__()
-        self.arguments, self.mode = arguments, mode
+        self.arguments, self.mode, self.folder = arguments, mode, folder
         self.failed = False
 
     @cached_property
     def run(self) -> Run:
         """The run object of wandb; opened on first access."""
-        return _open(self.arguments, self.mode)
+        opened = _open(self.arguments, self.mode)
+        if self.folder and not opened.disabled:
+            note_folder(self.folder, Path(opened.dir).parent)
+        return opened
 
     @property
     def name(self) -> str:
@@ -137,10 +142,21 @@ def wandb_arguments(settings: Train, config: dict[str, Any], run: Path) -> dict[
         **chosen,
         "job_type": "train",
         "config": config,
-        "dir": str(run),
+        **wandb_folder(run),
         "id": previous.id if (previous := wandb_run(run)) and is_own(run) else None,
         "resume": "allow",
     }
+
+
+def wandb_folder(run: Path) -> dict[str, str]:
+    """Argument of `wandb.init` for where its files go: the run folder, unless WANDB_DIR, which wandb reads, says."""
+    return {} if os.environ.get("WANDB_DIR") else {"dir": str(run)}
+
+
+def note_folder(run: Path, folder: Path) -> None:
+    """Name the folder of a wandb run in the run folder, if it lies elsewhere, so that a resumed training finds it."""
+    if folder.parent.resolve() != (run / WANDB).resolve():
+        write_text(inside(run, WANDB, folder.name), f"{folder.absolute()}\n")
 
 
 def _run_name(settings: Train, run: Path) -> str:
@@ -227,7 +243,12 @@ def log_evaluation(
         place = {name: settings[name] for name in ("entity", "project") if settings.get(name)}
         wandb_settings = wandb.Settings(silent=True, **timeouts)
         opened = wandb.init(
-            mode="online", id=existing.id, resume="must", dir=str(run), settings=wandb_settings, **place
+            mode="online",
+            id=existing.id,
+            resume="must",
+            settings=wandb_settings,
+            **wandb_folder(run),
+            **place,
         )
         _set_axis(opened)
         plots = {key: wandb.Image(str(path)) for key, path in (images or {}).items()}

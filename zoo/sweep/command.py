@@ -17,11 +17,11 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from zoo.cli import explain, say
+from zoo.cli import explain, python_command, say
 from zoo.config.compose import conf_dir
 from zoo.config.overrides import SWEEP_SETTINGS, override_key
 from zoo.errors import ZooError
-from zoo.io.own_files import refuse_links
+from zoo.io.own_files import check_writable, refuse_links
 from zoo.sweep.jobs import quote
 from zoo.sweep.slots import parse_slots
 from zoo.sweep.summary import print_summary, read_records
@@ -50,7 +50,7 @@ def parse_sweep_arguments(arguments: Sequence[str]) -> Namespace | None:
         if override_key(override) in SWEEP_SETTINGS and override != "launcher=local":
             raise ZooError(
                 f"{override} is a setting of sweeps, and this is a single run. Type -m for a sweep: "
-                f"python -m zoo.train -m {override}"
+                f"{python_command('zoo.train', '-m', override)}"
             )
     return None
 
@@ -96,6 +96,7 @@ def check_sweep(config: DictConfig) -> Path:
         )
     folder = Path(config.hydra.sweep.dir).absolute()
     refuse_links(folder, ["multirun.yaml"])  # which Hydra writes
+    check_writable(folder, "hydra.sweep.dir")
     return folder
 
 

@@ -7,6 +7,7 @@ larger budget.
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from zoo.config.overrides import override_key
+from zoo.config.words import quote_text
 from zoo.devices.launch import is_main_process
 from zoo.errors import ZooError, joined
 from zoo.io.atomic import write_text
@@ -57,7 +59,7 @@ def check_resumable(run: Path) -> None:
     if not (run / CONFIG).is_file() and (run / COMMAND).is_file():
         raise ZooError(
             f"{run} contains no {CONFIG}: the training was stopped while it began. Start it again in this folder, with "
-            f"the command in {run / COMMAND} and hydra.run.dir={run}"
+            f"the command in {run / COMMAND} and {shlex.quote(f'hydra.run.dir={run}')}"
         )
     if not (run / CONFIG).is_file():
         raise ZooError(f"{run} contains no {CONFIG}, so there is no training to resume. Try: resume=runs/<run>")
@@ -117,12 +119,43 @@ def extend(run: Path, overrides: Sequence[str], config: DictConfig) -> bool:
         return False
     if is_main_process():
         own = is_own(run)
+        logger.info(
+            f"This training had finished after {stored['budget']['clips']} clips and goes on to budget.clips={budget}. "
+            "Schedules now end there, so it is not bit for bit a training of that budget."
+        )
         (run / OUTCOME).unlink(missing_ok=True)
         stored["budget"]["clips"] = budget
         write_text(run / CONFIG, yaml.safe_dump(stored, sort_keys=False, allow_unicode=True))
         if own:
             sign_run(run)
     return True
+
+
+def prepare_overrides(overrides: Sequence[str]) -> list[str]:
+    """Overrides of a training as Hydra needs them: ``resume=<run>`` for ``resume=<run>/last.ckpt``, and the data set of
+    the run."""
+    return with_data_of_run([with_run_folder(override) for override in overrides])
+
+
+def with_run_folder(override: str) -> str:
+    """``resume=<run>`` for ``resume=<run>/last.ckpt``, else the override. Raises ZooError for another file."""
+    if override_key(override) != "resume":
+        return override
+    place = Path(_resumed_path(override))
+    if place.name == LAST:
+        return f"resume={quote_text(str(place.parent))}"
+    if place.is_file():
+        advice = shlex.quote(f"resume={place.parent}")
+        raise ZooError(
+            f"resume={place} is a file, but a training resumes in its run folder, from {LAST}. Try: {advice}"
+        )
+    return override
+
+
+def _resumed_path(override: str) -> str:
+    """The path of ``resume=<path>``, which may be quoted for Hydra."""
+    value = override.partition("=")[2]
+    return value[1:-1].replace("\\'", "'") if value[:1] == value[-1:] and value[:1] in ("'", '"') else value
 
 
 def with_data_of_run(overrides: Sequence[str]) -> list[str]:
@@ -134,7 +167,7 @@ def with_data_of_run(overrides: Sequence[str]) -> list[str]:
     if "resume" not in typed or "data" in typed or not any(key.startswith("data.") for key in typed):
         return list(overrides)
     try:
-        settings = read_settings(Path(typed["resume"].strip("'\"")) / CONFIG)
+        settings = read_settings(Path(_resumed_path(f"resume={typed['resume']}")) / CONFIG)
     except (ZooError, OSError):  # reported when the training is resumed
         return list(overrides)
     data = settings.get("data")

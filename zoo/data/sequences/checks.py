@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def require_root(config: FootageConfig, contents: str, layout: str) -> Path:
         )
     root = Path(typed).expanduser()
     if root.is_file():
-        raise ZooError(f"data.root={typed} is a file. Type its folder: data.root={root.parent}")
+        raise ZooError(f"data.root={typed} is a file. Type its folder: {shlex.quote(f'data.root={root.parent}')}")
     if not root.is_dir():
         beside = [path.name for path in root.parent.glob("*") if path.is_dir()]
         raise ZooError(f"data.root={typed}: there is no such folder.{suggest(root.name, beside)}")

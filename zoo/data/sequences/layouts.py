@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,10 +32,11 @@ def _suggest_layout(requested: str, root: Path) -> str:
         for name, marks in _list_layouts(first=requested):
             if any((place / mark).is_dir() for mark in marks):
                 where = "This is" if place == root else f"{place} is"
-                return f"{where} in the layout of `{name}`: type data={name} data.root={place}."
+                return f"{where} in the layout of `{name}`: type {shlex.join([f'data={name}', f'data.root={place}'])}."
     videos = find_videos(root).videos
     if videos:
-        return f"This is a folder of videos ({len(videos)} of them): type data=folder data.root={root}."
+        words = shlex.join(["data=folder", f"data.root={root}"])
+        return f"This is a folder of videos ({len(videos)} of them): type {words}."
     return ""
 
 

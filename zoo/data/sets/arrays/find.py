@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -255,21 +256,19 @@ def _explain_file(config: ArraysConfig, path: Path) -> str:
     if kind in IMAGE_SUFFIXES:
         return (
             f"data.root={config.root} is an image, not an array. For the images of a folder as clips of one frame, "
-            f"type data=folder data.root={path.parent} data.frames=1"
+            f"type {shlex.join(['data=folder', f'data.root={path.parent}', 'data.frames=1'])}"
         )
     if kind in VIDEO_SUFFIXES:
-        return f"data.root={config.root} is a video, not an array. Type data=folder data.root={path.parent}"
+        words = shlex.join(["data=folder", f"data.root={path.parent}"])
+        return f"data.root={config.root} is a video, not an array. Type {words}"
     return f"data.root={config.root} has the suffix {kind or 'none'}. It takes {LAYOUT}."
 
 
 def _explain_no_files(config: ArraysConfig, root: Path) -> str:
     names = sorted(path.name for path in root.iterdir() if not path.name.startswith("."))
     images = sum(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in names)
-    advice = (
-        f" These are images: type data=folder data.root={root}, with data.frames=1 for clips of one frame."
-        if images
-        else ""
-    )
+    words = shlex.join(["data=folder", f"data.root={root}"])
+    advice = f" These are images: type {words}, with data.frames=1 for clips of one frame." if images else ""
     return (
         f"data.root={config.root} contains no file of arrays. It takes {LAYOUT}. Found there: "
         f"{abbreviate(names) or 'nothing'}.{advice}"

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from zoo.cli import python_command
 from zoo.errors import ZooError
 from zoo.io.bounded import check_is_file
 
@@ -36,7 +37,7 @@ def open_npz(path: Path) -> dict[str, Any]:
     if any(each.compress_type != zipfile.ZIP_STORED or each.flag_bits & ENCRYPTED for each in members):
         raise ZooError(
             f"{path} is compressed, so its arrays cannot be read in place. To unpack it beside itself, type: "
-            f"python -m zoo.data.prepare arrays root={path}"
+            f"{python_command('zoo.data.prepare', 'arrays', f'root={path}')}"
         )
     arrays = {}
     for each in members:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zoo.cli import python_command
 from zoo.data.sequences import sources
 from zoo.data.sequences.cache import ArrayCache, cache_folder
 from zoo.data.sequences.checks import check_settings, require_root
@@ -178,7 +180,7 @@ def _check_root_depth(config: ClassesConfig, names: Collection[str]) -> None:
         inner = class_of_path(next(iter(names)))
         raise ZooError(
             f"data.root={config.root} contains a single folder, {inner}, with {len(deep)} folders of videos. If these "
-            f"are the classes, type data.root={Path(config.root) / inner}"
+            f"are the classes, type {shlex.quote(f'data.root={Path(config.root) / inner}')}"
         )
 
 
@@ -186,9 +188,9 @@ def _explain_no_classes(config: ClassesConfig, root: Path, found: Sequence[str])
     archives = sorted(path.name for path in root.iterdir() if path.suffix.lower() in (".zip", ".rar"))
     lead = f"data.root={config.root} contains no folder of videos per class. It takes {LAYOUT}."
     if found:
-        return f"{lead} Found there: {abbreviate(found)}. To ignore classes, type data=folder data.root={config.root}"
+        words = shlex.join(["data=folder", f"data.root={config.root}"])
+        return f"{lead} Found there: {abbreviate(found)}. To ignore classes, type {words}"
     if archives:
-        return (
-            f"{lead} Found there: {abbreviate(archives)}. Type: python -m zoo.data.prepare classes root={config.root}"
-        )
+        command = python_command("zoo.data.prepare", "classes", f"root={config.root}")
+        return f"{lead} Found there: {abbreviate(archives)}. Type: {command}"
     return f"{lead} To see where to get such data, type: python -m zoo.data.prepare classes"

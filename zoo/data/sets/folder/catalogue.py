@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from zoo.cli import python_command
 from zoo.data.decode import VideoInfo, probe, read_image
 from zoo.data.sequences.cache import cache_folder, load_index, save_index
 from zoo.data.sequences.checks import check_settings, require_root, resolve_class_names, resolve_foreground
@@ -87,7 +88,7 @@ class Catalogue:
     def _describe_skipped(self) -> Iterator[str]:
         if self.skipped:
             more = len(self.skipped) - MAX_LISTED
-            rest = [f"... and {more} more: python -m zoo.data.check root={self.root}"] if more > 0 else []
+            rest = [f"... and {more} more: {python_command('zoo.data.check', f'root={self.root}')}"] if more > 0 else []
             lines = [f"{len(self.skipped)} skipped, {len(self.videos)} used in data.root={self.root}:"]
             yield "\n  ".join([*lines, *self.skipped[:MAX_LISTED], *rest])
 

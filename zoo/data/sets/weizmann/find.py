@@ -8,6 +8,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zoo.cli import python_command
 from zoo.data.sequences.cache import ArrayCache, cache_folder
 from zoo.data.sequences.checks import check_settings, require_root
 from zoo.data.sequences.find import find_videos
@@ -156,7 +157,7 @@ def _explain_no_videos(config: WeizmannConfig, root: Path) -> str:
     if archives:
         return (
             f"data.root={config.root} contains no video, but {abbreviate(archives)}. Type: "
-            f"python -m zoo.data.prepare weizmann root={config.root}"
+            f"{python_command('zoo.data.prepare', 'weizmann', f'root={config.root}')}"
         )
     return (
         f"data.root={config.root} contains no video. It takes {LAYOUT}. To see where to get them, type: "

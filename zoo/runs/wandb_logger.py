@@ -148,7 +148,7 @@ def wandb_arguments(settings: Train, config: dict[str, Any], run: Path) -> dict[
     }
 
 
-def wandb_folder(run: Path) -> dict[str, str]:
+def wandb_folder(run: Path) -> dict[str, Any]:
     """Argument of `wandb.init` for where its files go: the run folder, unless WANDB_DIR, which wandb reads, says."""
     return {} if os.environ.get("WANDB_DIR") else {"dir": str(run)}
 
@@ -240,15 +240,15 @@ def log_evaluation(
     if "finish_timeout" in wandb.Settings.model_fields:  # older versions have none
         timeouts["finish_timeout"] = TIMEOUT
     try:
-        place = {name: settings[name] for name in ("entity", "project") if settings.get(name)}
+        place: dict[str, Any] = {name: settings[name] for name in ("entity", "project") if settings.get(name)}
         wandb_settings = wandb.Settings(silent=True, **timeouts)
         opened = wandb.init(
             mode="online",
             id=existing.id,
             resume="must",
             settings=wandb_settings,
-            **wandb_folder(run),
             **place,
+            **wandb_folder(run),
         )
         _set_axis(opened)
         plots = {key: wandb.Image(str(path)) for key, path in (images or {}).items()}

@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+import os
 import zipfile
 from pathlib import Path
 
@@ -378,6 +379,20 @@ def test_arrays_of_other_files_are_not_read(tmp_path):
         config(tmp_path).spec()
     (tmp_path / "x.h5").write_bytes(b"no HDF5")
     with pytest.raises(ZooError, match=r"x.h5 cannot be read"):
+        config(tmp_path).spec()
+
+
+def test_pipes_are_not_waited_for(tmp_path):
+    pytest.importorskip("h5py")
+    pytest.importorskip("zarr")
+    os.mkfifo(tmp_path / "x.h5")
+    with pytest.raises(ZooError, match=r"x\.h5 is no file"):
+        config(tmp_path).spec()
+    (tmp_path / "x.h5").unlink()
+    (tmp_path / "x.zarr" / "c").mkdir(parents=True)
+    (tmp_path / "x.zarr" / ".zgroup").write_text("{}")
+    os.mkfifo(tmp_path / "x.zarr" / "c" / "0.0.0.0")
+    with pytest.raises(ZooError, match=r"0\.0\.0\.0 is no file"):
         config(tmp_path).spec()
 
 

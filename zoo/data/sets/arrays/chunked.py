@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import ZooError, joined
-from zoo.io.bounded import read_bounded_json
+from zoo.io.bounded import check_is_file, read_bounded_json
 
 MOST_CHUNK = 1 << 28
 """Largest chunk in bytes, 256 MiB: a clip is read by whole chunks."""
@@ -30,6 +30,7 @@ GROUP_METADATA = (".zgroup", "zarr.json")
 def open_hdf5(path: Path) -> dict[str, Any]:
     """Open the numeric arrays of an HDF5 file by their paths in it. Raises ZooError without h5py."""
     h5py = _import("h5py", path)
+    check_is_file(path)
     file = h5py.File(path, "r", rdcc_nbytes=CHUNK_CACHE)
     arrays = {}
 
@@ -47,6 +48,7 @@ def open_hdf5(path: Path) -> dict[str, Any]:
 def open_zarr(path: Path) -> dict[str, Any]:
     """Open the numeric arrays under a folder in Zarr's format, by their paths in it. Raises ZooError without zarr."""
     zarr = _import("zarr", path)
+    _check_chunk_files(path)
     arrays = {}
     for folder in _find_zarr_arrays(path):
         name = folder.relative_to(path).as_posix()
@@ -55,6 +57,18 @@ def open_zarr(path: Path) -> dict[str, Any]:
         _check_chunk(path, name, array.chunks, array.dtype.itemsize)
         arrays["" if name == "." else name] = array
     return arrays
+
+
+def _check_chunk_files(path: Path) -> None:
+    """Raise ZooError if a named pipe or a device stands in the place of a chunk: reading it might not end."""
+    waiting = [path]
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir():
+                    waiting += [] if entry.is_symlink() else [Path(entry.path)]
+                elif not entry.is_file():
+                    check_is_file(Path(entry.path))
 
 
 def is_zarr(folder: Path) -> bool:

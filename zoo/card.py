@@ -139,6 +139,10 @@ class ModelConfig:
     presets: ClassVar[Presets] = MappingProxyType({SMALL: {}})
     """The presets of the model, as it was registered with them."""
 
+    training_only: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    """Settings that only a training needs, such as the network of a loss, with values that turn them off. A model that
+    is loaded for samples opens no file that they name."""
+
     name: str
     """Name of the model."""
 

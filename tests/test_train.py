@@ -19,7 +19,9 @@ from hydra import compose, initialize_config_dir
 
 import zoo
 from tests.helpers.arrays import moving_square, save
+from tests.helpers.bair import write_records
 from tests.helpers.commands import run_command
+from tests.helpers.kth import write_kth
 from tests.helpers.paths import FIXTURES
 from zoo import ZooError, settings
 from zoo.comparison.gather import read_films
@@ -114,7 +116,11 @@ def test_every_setting_of_a_data_set_is_read(name, tmp_path):
     if name == "arrays":
         save(tmp_path / "arrays/videos.npy", moving_square())
         root = [f"data.root={tmp_path}/arrays", "data.condition=edges"]
-    root += ["data.channels=3"] if name == "moving_mnist" else []  # the trained model translates RGB
+    if name == "bair":
+        root = [f"data.root={write_records(tmp_path / name)}", "data.condition=edges", "data.frames=4"]
+    if name == "kth":
+        root = [f"data.root={write_kth(tmp_path / name, (1, 2, 25))}", "data.condition=edges", "data.frames=4"]
+    root += ["data.channels=3"] if name in ("kth", "moving_mnist") else []  # the trained model translates RGB
     layout = FIXTURES / name
     if layout.is_dir():
         root = [f"data.root={shutil.copytree(layout, tmp_path / name)}"]

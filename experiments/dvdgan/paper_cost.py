@@ -1,10 +1,11 @@
-"""Memory and operations of DVD-GAN's published sizes, computed without running them: shapes alone pass through the model.
+"""Memory and operations of DVD-GAN's published sizes: shapes alone pass through the model, and nothing is computed.
 
     python experiments/dvdgan/paper_cost.py
 
-Prints a row for each resolution: parameters; GiB for weights, gradients, Adam's averages and the average of the weights;
-GiB for each clip of a batch (what the backward pass of the generator's step needs, in float32); and operations of one step
-of the generator with its steps of the discriminators, for each clip. A multiplication and an addition count as two.
+Prints a row for each resolution. Parameters. GiB for weights, gradients, Adam's averages, the average of the weights,
+and the weights divided by their norms. GiB for each clip of a batch: what the backward pass of the generator's step
+needs, in float32. Operations for each clip, of one step of the generator with its steps of the discriminators; a
+multiplication and an addition count as two.
 """
 
 from __future__ import annotations
@@ -26,33 +27,45 @@ FLOAT, GIB = 4, 2**30
 
 
 def paper_cost(side: int, frames: int = FRAMES) -> dict[str, float]:
-    """The figures of one row, by name. side: pixels."""
+    """The figures of one row, by name. side: pixels.
+
+    What every further clip needs is the difference between two sizes of a batch.
+    """
     values = tuple(map(str, range(CLASSES)))
-    spec = ClipSpec(("video", "attributes"), frames, side, side, 25.0, attributes={"class": values}, constant=("class",))
-    with FakeTensorMode(), FlopCounterMode(display=False) as counter:
+    spec = ClipSpec(
+        ("video", "attributes"), frames, side, side, 25.0, attributes={"class": values}, constant=("class",)
+    )
+    with FakeTensorMode():
         model = DVDGAN(DVDGANConfig(preset=PAPER, category="class"), spec)
-        noise, classes = torch.randn(BATCH, model.config.noise), torch.zeros(BATCH, dtype=torch.long)
-        real = torch.randn(BATCH, frames, spec.channels, side, side)
-        saved = Saved()
+        few, _ = step_cost(model, BATCH)
+        more, operations = step_cost(model, BATCH + 1)
+    generator = sum(weight.numel() for weight in model.generator.parameters())
+    parameters = sum(weight.numel() for weight in model.parameters())
+    clip = more - few
+    return {
+        "parameters": parameters,
+        "fixed": (FLOAT * (4 * parameters + generator) + few - BATCH * clip) / GIB,
+        "clip": clip / GIB,
+        "operations": operations / (BATCH + 1),
+    }
+
+
+def step_cost(model: DVDGAN, batch: int) -> tuple[int, int]:
+    """Bytes that the generator's step keeps besides the weights, and operations of it and its discriminators' steps."""
+    spec, saved = model.spec, Saved()
+    noise, classes = torch.randn(batch, model.config.noise), torch.zeros(batch, dtype=torch.long)
+    real = torch.randn(batch, spec.frames, spec.channels, spec.height, spec.width)
+    with FlopCounterMode(display=False) as counter:
         with saved_tensors_hooks(saved.add, lambda kept: kept):
-            video = model.generator(noise, classes, frames, None)
-            scores = score(model, video, classes)
+            scores = score(model, model.generator(noise, classes, spec.frames, None), classes)
         scores.backward()
         generator_step = counter.get_total_flops()
         with torch.no_grad():
-            generated = model.generator(noise, classes, frames, None)
+            generated = model.generator(noise, classes, spec.frames, None)
         score(model, torch.cat([real, generated]), torch.cat([classes, classes])).backward()
         discriminator_step = counter.get_total_flops() - generator_step
     own = {storage_of(weight) for weight in model.parameters()}
-    generator = sum(weight.numel() for weight in model.generator.parameters())
-    parameters = sum(weight.numel() for weight in model.parameters())
-    steps = model.config.discriminator_steps
-    return {
-        "parameters": parameters,
-        "fixed": FLOAT * (4 * parameters + generator) / GIB,
-        "clip": saved.bytes(own) / BATCH / GIB,
-        "operations": (generator_step + steps * discriminator_step) / BATCH,
-    }
+    return saved.bytes(own), generator_step + model.config.discriminator_steps * discriminator_step
 
 
 def score(model: DVDGAN, video: Tensor, classes: Tensor) -> Tensor:

@@ -278,7 +278,7 @@ def test_settings_after_compare_change_b_only():
         (["model=vid2vidd"], "There is no model `vid2vidd`. Did you mean `vid2vid`?"),
         (["model.norm=layer"], "model.norm=layer is not a choice. Choices: instance, batch."),
         (["--compare", "model.norm=layer"], "model.norm=layer is not a choice. Choices: instance, batch."),
-        (["repetitions=0"], "repetitions is 0, but at least 1 is required. Try: repetitions=1"),
+        (["repetitions=0"], "repetitions is 0, but at least 1 is required. Try: repetitions=20"),
         (["repetitions=many"], "`repetitions`: Value 'many' of type 'str' could not be converted to Integer."),
         (["repetition=9"], "There is no setting `repetition`."),
         (["--compare", "repetitions=9"], "repetitions=9 applies to both sides. Type it before --compare."),

@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from tests.helpers.arrays import moving_square, save
+from tests.helpers.bair import write_records
+from tests.helpers.kth import write_kth
 from tests.helpers.paths import FIXTURES
 from zoo.data.base import DATA_SETS, DataConfig, build_set
 from zoo.data.decode import write_video
@@ -17,6 +19,8 @@ from zoo.errors import ZooError
 from zoo.types import FIELDS
 
 T, H, W = 4, 32, 48
+KTH_PEOPLE = (1, 2, 25)
+"""One for training, one for validation, one for test."""
 SETTINGS = {
     "puppets": {"condition": "edges"},
     "folder": {"condition": "edges", "val_share": 0.5},
@@ -26,6 +30,8 @@ SETTINGS = {
     "moving_mnist": {"channels": 3, "digits": 1},
     "shapes": {"attributes": ["motion", "shape", "size", "colour"]},
     "arrays": {"condition": "edges"},
+    "bair": {"condition": "edges", "val_share": 0.25},
+    "kth": {"condition": "edges", "channels": 3},
     "strips": {"condition": "edges", "val_share": 0.5, "name_attributes": ["person"]},
 }
 """Settings beside size, root and name with which a data set provides as many fields as it can."""
@@ -46,6 +52,10 @@ def config(request: pytest.FixtureRequest, tmp_path: Path) -> DataConfig:
             cv2.imwrite(str(root / f"class{number % 2}" / f"{'ab'[number // 4]}_{number}.png"), strip)
     elif name == "arrays":
         save(root / "videos.npy", moving_square())
+    elif name == "bair":
+        write_records(root)
+    elif name == "kth":
+        write_kth(root, KTH_PEOPLE, ["boxing"])
     elif (FIXTURES / name).is_dir():
         shutil.copytree(FIXTURES / name, root)
     return DATA_SETS.config(settings | ({"root": str(root)} if root.exists() else {}))
@@ -124,11 +134,17 @@ def test_channels_are_part_of_the_protocol_of_grey_clips_only(config):
     assert replace(config, channels=1).shaping() == config.shaping() | {"channels": 1}
 
 
-@pytest.mark.parametrize("channels", [0, 2, 4, None])
-def test_another_number_of_channels_is_refused(config, channels):
-    with pytest.raises(
-        ZooError, match=rf"data.channels={channels} is not a choice. .* 3 channels \(RGB\) or 1 \(grey\)"
-    ):
+@pytest.mark.parametrize(
+    ("channels", "message"),
+    [
+        (0, "data.channels is 0, but at least 1 is required"),
+        (2, r"data.channels=2 is not a choice. .* 3 channels \(RGB\) or 1 \(grey\)"),
+        (4, "data.channels is 4, but at most 3 is allowed"),
+        (None, "data.channels=None is not a choice"),
+    ],
+)
+def test_another_number_of_channels_is_refused(config, channels, message):
+    with pytest.raises(ZooError, match=message):
         replace(config, channels=channels)
 
 

@@ -433,7 +433,7 @@ DAMAGE = [
     ("paired", lambda r: halve(r / "train_A/walk/7.png"), {}, r"train_A/walk/7.png cannot be read"),
     (
         "paired",
-        lambda r: replace_picture(r / "train_A/far/jump/1.png", lambda p: np.stack([p] * 3, -1)),
+        lambda r: replace_picture(r / "train_A/far/jump/1.png", lambda p: np.stack([p, p, p + 9], -1)),
         {},
         r"jump/1.png has rgb24 pixels.*type data.maps=drawings",
     ),

@@ -123,7 +123,7 @@ def test_puppets_need_no_download(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], r"No data set was named.*Data sets with a preparation: arrays, classes, moving_mnist, shapes, strips"),
+        ([], r"No data set was named.*Data sets with a preparation: arrays, bair, classes, kth, moving_mnist"),
         (["root=x"], r"No data set was named"),
         (["weizman", "root=x"], r"Did you mean `weizmann`"),
         (["weizmann", "rot=x"], r"Did you mean `root`"),

@@ -21,6 +21,7 @@ from zoo.evaluation.metric import Setup, Videos
 from zoo.evaluation.metrics.attribute_scores import AttributeScores
 from zoo.evaluation.results import read_results
 from zoo.evaluation.tools import check_classifier_on_real_clips, open_classifier
+from zoo.io.contents import with_contents
 from zoo.runs.load import load
 from zoo.sample import sample
 from zoo.settings import EvaluateSettings, SampleSettings
@@ -114,7 +115,7 @@ def test_classifiers_of_low_accuracy_are_rejected(runs):
         evaluate(evaluation_of(runs, clips=4))
     for known in ({"identity": 1.0, "action": float("nan")}, {"identity": 1.0}):
         checkpoint = torch.load(runs / "classifier" / "last.ckpt", weights_only=True)
-        torch.save(checkpoint | {"accuracy": known}, runs / "classifier" / "last.ckpt")
+        torch.save(with_contents(checkpoint | {"accuracy": known}), runs / "classifier" / "last.ckpt")
         with pytest.raises(ZooError, match="action nan%"):
             evaluate(evaluation_of(runs, clips=4))
     with pytest.raises(

@@ -343,7 +343,7 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     if stream.codec_context is None:
         raise ZooError(f"{path} cannot be read: FFmpeg does not know its codec. Re-encode the file, or leave it out.")
     if not stream.width:
-        raise _unreadable(path, "it contains no image. Copy or download it again")
+        raise _unreadable(path, f"it contains no image of 1 to {MAX_PIXELS:,} pixels. Copy or download it again")
     if not 0 < stream.width * stream.height * max(1.0, _pixel_aspect(stream)) <= MAX_PIXELS:
         raise ZooError(
             f"{path} cannot be read: it contains {stream.width}x{stream.height} pixels; 1 to {MAX_PIXELS:,} are "
@@ -437,7 +437,7 @@ def _ids_of(frame: VideoFrame) -> NDArray[Any] | None:
 def _decode_first_frame(path: Path, container: InputContainer, stream: VideoStream) -> VideoFrame:
     for frame in container.decode(stream):
         return frame
-    raise _unreadable(path, "it contains no image. Copy or download it again")
+    raise _unreadable(path, f"it contains no image of 1 to {MAX_PIXELS:,} pixels. Copy or download it again")
 
 
 @contextmanager

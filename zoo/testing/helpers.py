@@ -124,13 +124,14 @@ def train_as_commanded(model: VideoModel[Any], name: str, budget: int, folder: P
 def recorded_reads(kind: type[Any]) -> Iterator[set[str]]:
     """Context that yields the set of fields of a dataclass that are read in it.
 
-    Reads by dataclasses and OmegaConf do not count: they read every field.
+    Reads by dataclasses, OmegaConf and the check of ranges do not count: they read every field.
     """
     read: set[str] = set()
     original: Any = kind.__getattribute__
 
     def record(self: Any, name: str) -> Any:
-        if str(sys._getframe(1).f_globals.get("__name__")).partition(".")[0] not in ("dataclasses", "omegaconf"):
+        reader = str(sys._getframe(1).f_globals.get("__name__"))
+        if reader.partition(".")[0] not in ("dataclasses", "omegaconf") and reader != "zoo.fields.ranges":
             read.add(name)
         return original(self, name)
 

@@ -49,6 +49,20 @@ CARDS = (
         "c3d", "C3D, UCF-101: classes of clips, for the Inception score of clips", "scripts:C3D", "c3d_ucf101.pt", False
     ),
     FeatureCard(
+        "c3d_tgan",
+        "C3D, UCF-101, with clips prepared as by TGAN: the Inception score of its paper",
+        "c3d:TGANC3D",
+        "conv3d_deepnetA_ucf.npz",
+        False,
+    ),
+    FeatureCard(
+        "c3d_tgan2",
+        "C3D, UCF-101, with clips prepared as by TGANv2: the Inception score of its paper",
+        "c3d:TGAN2C3D",
+        "conv3d_deepnetA_ucf.npz",
+        False,
+    ),
+    FeatureCard(
         "inception",
         "Inception-v3, ImageNet: frames and their classes, for FID and IS",
         "scripts:Inception",
@@ -92,6 +106,10 @@ def own_key(name: str) -> str:
     return f"own{key}" if key in {card.key for card in CARDS} else key
 
 
+def _kind_of(file: str) -> str:
+    return "NumPy archive" if file.endswith(".npz") else "TorchScript file"
+
+
 def check_features(name: str, weights: str | None) -> None:
     """Check the settings ``features`` and ``features_weights`` without importing torch.
 
@@ -106,7 +124,7 @@ def check_features(name: str, weights: str | None) -> None:
         card = NETWORKS[name]
         if weights is None and not card.cached:
             raise ZooError(
-                f"features={name} needs its TorchScript file, {card.file}, which is never downloaded. "
+                f"features={name} needs its {_kind_of(card.file)}, {card.file}, which is never downloaded. "
                 "Type: features_weights=<file>"
             )
     elif weights is not None:

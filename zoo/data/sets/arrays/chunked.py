@@ -29,8 +29,8 @@ GROUP_METADATA = (".zgroup", "zarr.json")
 
 def open_hdf5(path: Path) -> dict[str, Any]:
     """Open the numeric arrays of an HDF5 file by their paths in it. Raises ZooError without h5py."""
+    check_is_file(path)  # HDF5 would wait for what comes out of a pipe
     h5py = _import("h5py", path)
-    check_is_file(path)
     file = h5py.File(path, "r", rdcc_nbytes=CHUNK_CACHE)
     arrays = {}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,9 @@ from zoo.data.decode import MAX_PIXELS
 from zoo.data.sequences.cache import ArrayCache, cache_folder
 from zoo.data.sequences.checks import check_settings, require_root
 from zoo.data.sequences.collection import proportional_width
+from zoo.data.sequences.copies import describe_copies, find_copies, find_links
 from zoo.data.sequences.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, natural_order
+from zoo.data.sequences.find import walk_once
 from zoo.data.sequences.footage import Footage
 from zoo.data.sequences.labelled import abbreviate
 from zoo.data.sequences.split import Segment, assign_splits, explain_no_test, split_footage
@@ -78,7 +79,8 @@ class Arrays:
 
     def notes(self) -> list[str]:
         """Messages to show once: arrays that are left out and videos that are too short."""
-        notes = []
+        files = {array.name: [array.path] for array, _ in self.arrays if not array.key and array.path.is_file()}
+        notes = describe_copies(find_copies(files), self.splits)
         if self.left_out:
             notes.append(f"Left out, because they cannot be frames: {abbreviate(self.left_out)}.")
         if short := [array.name for array, axes in self.arrays if axes.size("T") < self.config.frames]:
@@ -156,11 +158,11 @@ def _find_files(config: ArraysConfig) -> tuple[Path, list[Path]]:
         raise ZooError(_explain_file(config, typed))
     root = require_root(config, "the arrays", LAYOUT)
     found: list[Path] = []
-    for folder, folders, names in os.walk(root):
-        shown = sorted(name for name in folders if not name.startswith("."))
-        inner = [Path(folder, name) for name in shown if is_zarr(Path(folder, name))]
-        folders[:] = [name for name in shown if Path(folder, name) not in inner]
-        found += inner + [path for name in names if is_array_file(path := Path(folder, name))]
+    for folder, names in walk_once(root):
+        if not any(inner in folder.parents for inner in found):  # not a chunk of Zarr
+            found += [folder] if is_zarr(folder) else [path for name in names if is_array_file(path := folder / name)]
+    links = find_links({str(path): [path] for path in found if path.is_file()})
+    found = [path for path in found if str(path) not in links]
     if not found:
         raise ZooError(_explain_no_files(config, root))
     return root, _without_unpacked(sorted(found, key=lambda path: [natural_order(Path(part)) for part in path.parts]))

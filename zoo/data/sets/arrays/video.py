@@ -66,7 +66,7 @@ class ArrayVideo:
 
     def read(self, kind: str, numbers: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
         """Read frames by ascending number, (H, W, 3) uint8. Raises ZooError for values that are no colours."""
-        size = self.axes.size("H") * self.axes.size("W") * 3
+        size = self.axes.size("H") * self.axes.size("W") * 3 * self.array.values.dtype.itemsize
         block = max(1, min(MOST_BLOCK, MOST_BYTES // size))
         first = stop = 0
         frames: NDArray[np.uint8] = np.empty((0, 0, 0, 3), np.uint8)

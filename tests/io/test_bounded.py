@@ -8,6 +8,7 @@ import tracemalloc
 import zipfile
 import zlib
 
+import matplotlib
 import numpy as np
 import pytest
 
@@ -219,4 +220,14 @@ def test_countless_metrics_are_not_all_drawn(tmp_path, monkeypatch):
     metrics = tmp_path / "metrics.csv"
     metrics.write_text(f"seen/clips,{','.join(keys)}\n1{',1' * 10}\n2{',2' * 10}\n")
     curves.draw_curves(metrics, tmp_path / "curves.png")
-    assert image_size(tmp_path / "curves.png")[:2] == (440, 3 * 550)
+    assert image_size(tmp_path / "curves.png") == (440, 3 * 550)
+
+
+def test_plots_follow_neither_the_current_folder_nor_the_names_in_a_file(tmp_path):
+    """Settings of matplotlib may come from matplotlibrc in the current folder, and hand text to LaTeX."""
+    metrics = tmp_path / "metrics.csv"
+    metrics.write_text("seen/clips,val/$\\frac{$,train/loss/$x\n1,1,1\n2,2,2\n")
+    with matplotlib.rc_context({"text.usetex": True, "figure.facecolor": "red", "text.latex.preamble": r"\input x"}):
+        curves.draw_curves(metrics, tmp_path / "curves.png")
+        assert matplotlib.rcParams["text.usetex"]
+    assert (read_image(tmp_path / "curves.png")[0, 0] == 255).all()

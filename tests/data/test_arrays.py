@@ -385,7 +385,6 @@ def test_arrays_of_other_files_are_not_read(tmp_path):
 
 
 def test_a_pipe_in_the_place_of_a_chunk_is_refused(tmp_path):
-    pytest.importorskip("zarr")
     (tmp_path / "x.zarr" / "c").mkdir(parents=True)
     (tmp_path / "x.zarr" / ".zgroup").write_text("{}")
     os.mkfifo(tmp_path / "x.zarr" / "c" / "0.0.0.0")

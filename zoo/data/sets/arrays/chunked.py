@@ -47,8 +47,8 @@ def open_hdf5(path: Path) -> dict[str, Any]:
 
 def open_zarr(path: Path) -> dict[str, Any]:
     """Open the numeric arrays under a folder in Zarr's format, by their paths in it. Raises ZooError without zarr."""
-    zarr = _import("zarr", path)
     _check_chunk_files(path)
+    zarr = _import("zarr", path)
     arrays = {}
     for folder in _find_zarr_arrays(path):
         name = folder.relative_to(path).as_posix()

@@ -143,6 +143,10 @@ class ModelConfig:
     """Settings that give the tiny variant another form, each with its parts: for tests of settings that exclude each
     other."""
 
+    training_only: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    """Settings that only a training needs, such as the network of a loss, with values that turn them off. A model that
+    is loaded for samples opens no file that they name."""
+
     name: str
     """Name of the model."""
 

@@ -276,6 +276,15 @@ def build(model: Mapping[str, Any], spec: ClipSpec) -> VideoModel[Any]:
     return entry.load()(MODELS.config(model), spec)
 
 
+def build_for_sampling(model: Mapping[str, Any], spec: ClipSpec) -> VideoModel[Any]:
+    """Build a model from the settings in a checkpoint, without what its training alone needs: `training_only`.
+
+    Raises ZooError as `build` does.
+    """
+    unused = MODELS.find(model["name"]).config.training_only
+    return build({**model, **{name: value for name, value in unused.items() if name in model}}, spec)
+
+
 def _outermost_networks(modules: Iterable[nn.Module]) -> Iterator[nn.Module]:
     """The outermost modules that define ``forward`` and have trainable parameters."""
     for module in modules:

@@ -384,6 +384,14 @@ def test_arrays_of_other_files_are_not_read(tmp_path):
         config(tmp_path).spec()
 
 
+def test_a_pipe_in_the_place_of_a_chunk_is_refused(tmp_path):
+    (tmp_path / "x.zarr" / "c").mkdir(parents=True)
+    (tmp_path / "x.zarr" / ".zgroup").write_text("{}")
+    os.mkfifo(tmp_path / "x.zarr" / "c" / "0.0.0.0")
+    with pytest.raises(ZooError, match=r"0\.0\.0\.0 is no file"):
+        config(tmp_path).spec()
+
+
 def test_codecs_that_run_code_are_refused(tmp_path):
     pytest.importorskip("zarr")
     folder = tmp_path / "x.zarr"

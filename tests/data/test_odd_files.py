@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from zoo.data import decode
 from zoo.data.base import DATA_SETS, build_set
 from zoo.data.decode import VideoWriter, probe, read_frames, read_ids, read_image
 from zoo.data.frame_index import IndexCache, Packet, build_index
@@ -218,3 +219,18 @@ def test_ignored_ids_are_no_class(tmp_path):
     assert clips.clip(0, 0, 2)["labels"].unique().tolist() == [IGNORED, 1]
     with pytest.raises(ZooError, match=r"data.ignore=\[255\]"):
         build_set(DATA_SETS.config(settings), "train", frozenset({"labels"}), 0).clip(0, 0, 2)
+
+
+def test_a_film_of_countless_frames_is_refused(tmp_path, monkeypatch):
+    """A GIF may have a frame in 20 bytes."""
+    monkeypatch.setattr(decode, "MAX_FRAMES", 5)
+    for count in (5, 6):
+        with av.open(str(tmp_path / f"{count}.gif"), "w") as out:
+            stream = out.add_stream("gif", rate=10)
+            stream.height, stream.width, stream.pix_fmt = 8, 8, "rgb8"
+            for number in range(count):
+                out.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((8, 8, 3), 40 * number, np.uint8), "rgb24")))
+            out.mux(stream.encode())
+    assert probe(tmp_path / "5.gif").frames == 5
+    with pytest.raises(ZooError, match=r"6\.gif cannot be read: it has more than 5 frames"):
+        probe(tmp_path / "6.gif")

@@ -4,9 +4,11 @@ import json
 import os
 import pickle
 import struct
+import tracemalloc
 import zipfile
 import zlib
 
+import matplotlib
 import numpy as np
 import pytest
 
@@ -15,13 +17,16 @@ from zoo.data.decode import image_size, probe, read_ids, read_image
 from zoo.errors import ZooError
 from zoo.evaluation.features.files import verify_sha256
 from zoo.evaluation.results import read_results
-from zoo.io.bounded import MOST_BYTES, check_is_file, read_bounded, read_bounded_json
+from zoo.io.bounded import MOST_BYTES, check_is_file, parse_json, read_bounded, read_bounded_json
+from zoo.io.contents import MOST_VALUES, count_values
 from zoo.io.safe_arrays import read_arrays
 from zoo.io.safe_json import read_json
 from zoo.io.safe_load import MAX_OPERATIONS, read_tensors
-from zoo.io.safe_settings import read_settings
-from zoo.runs.metrics_csv import read_curves
+from zoo.io.safe_settings import check_plain, read_settings
+from zoo.runs import metrics_csv
+from zoo.runs.metrics_csv import read_curves, read_rows
 from zoo.runs.trust import is_own
+from zoo.visualization import curves
 
 READERS = {
     "image": read_image,
@@ -145,5 +150,84 @@ def test_a_film_has_one_name(tmp_path):
     (tmp_path / "index.json").write_text(json.dumps({f"k{i}": {"generated": "00/generated.mp4"} for i in range(600)}))
     with pytest.raises(ZooError, match="names a film twice"):
         read_films(tmp_path)
+    for link in (os.symlink, os.link):
+        link(tmp_path / "00/generated.mp4", tmp_path / "00/other.mp4")
+        names = {"k": {"given": "00/other.mp4", "generated": "00/generated.mp4"}}
+        (tmp_path / "index.json").write_text(json.dumps(names))
+        with pytest.raises(ZooError, match="names a film twice"):
+            read_films(tmp_path)
+        (tmp_path / "00/other.mp4").unlink()
     (tmp_path / "index.json").write_text(json.dumps({"k": {"generated": "00/generated.mp4"}}))
     assert read_films(tmp_path) == {"k": {"generated": tmp_path / "00/generated.mp4"}}
+    os.truncate(tmp_path / "00/generated.mp4", 1 << 40)  # a hole of 1 TiB
+    with pytest.raises(ZooError, match=r"generated\.mp4 has 1,099,511,627,776 bytes, but a film of"):
+        read_films(tmp_path)
+
+
+def test_json_of_millions_of_small_lists_is_not_parsed(tmp_path):
+    """Three bytes make a list of 56 bytes, and a place in the list around it."""
+    text = b"[" + b"[]," * 1_500_000 + b"[]]"
+    (tmp_path / "a").write_bytes(text)
+    with pytest.raises(ValueError, match="has more than 2,000,000 values"):
+        read_bounded_json(tmp_path / "a")
+    with pytest.raises(ZooError, match="has more than 2,000,000 values"):
+        read_json(tmp_path / "a", "Delete it.", len(text))
+    (tmp_path / "results.jsonl").write_bytes(text + b"\n")
+    with pytest.raises(ZooError, match=r"Line 1 of .* has more than 2,000,000 values"):
+        read_results(tmp_path)
+    assert parse_json("[1, {}]") == parse_json(b"[1, {}]") == [1, {}]
+
+
+def test_a_list_that_repeats_itself_is_counted_before_it_is_unfolded():
+    """As in a pickle, where a list of a thousand times the same list takes a few thousand bytes."""
+    value = [0]
+    for _ in range(5):
+        value = [value] * 1000
+    tracemalloc.start()
+    with pytest.raises(ZooError, match="has more than 100,000 values"):
+        check_plain(value, "it")
+    assert count_values(value) == MOST_VALUES
+    assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    tracemalloc.stop()
+
+
+def test_numbers_that_take_minutes_or_cannot_be_shown_are_refused(tmp_path):
+    for text, message in (
+        ("seed: " + "1:" * 100_000 + "1", "contains a value of 200,001 letters"),  # to the base 60
+        ("seed: 0x" + "f" * 5000, "has an integer of 20000 bits"),
+        ("a: " + "1," * 60_000, "contains a value of 120,000 letters"),
+    ):
+        (tmp_path / "config.yaml").write_text(text)
+        with pytest.raises(ZooError, match=message):
+            read_settings(tmp_path / "config.yaml")
+
+
+def test_a_table_of_countless_cells_is_refused(tmp_path, monkeypatch):
+    metrics = tmp_path / "metrics.csv"
+    metrics.write_text("a,b\n1,2\n,3\n")
+    assert read_rows(metrics) == [{"a": "1", "b": "2"}, {"b": "3"}]
+    monkeypatch.setattr(metrics_csv, "MOST_CELLS", 2)
+    with pytest.raises(ZooError, match=r"metrics\.csv has more than 2 values, so it was not read"):
+        read_rows(metrics)
+    metrics.write_text("a\n\n\n\n")
+    with pytest.raises(ZooError, match="more than 2 values"):
+        read_rows(metrics)
+
+
+def test_countless_metrics_are_not_all_drawn(tmp_path, monkeypatch):
+    monkeypatch.setattr(curves, "MOST_PANELS", 2)
+    keys = [f"{kind}/{number}" for kind in ("val", "train/loss") for number in range(5)]
+    metrics = tmp_path / "metrics.csv"
+    metrics.write_text(f"seen/clips,{','.join(keys)}\n1{',1' * 10}\n2{',2' * 10}\n")
+    curves.draw_curves(metrics, tmp_path / "curves.png")
+    assert image_size(tmp_path / "curves.png") == (440, 3 * 550)
+
+
+def test_plots_follow_neither_the_current_folder_nor_the_names_in_a_file(tmp_path):
+    """Settings of matplotlib may come from matplotlibrc in the current folder, and hand text to LaTeX."""
+    metrics = tmp_path / "metrics.csv"
+    metrics.write_text("seen/clips,val/$\\frac{$,train/loss/$x\n1,1,1\n2,2,2\n")
+    with matplotlib.rc_context({"text.usetex": True, "figure.facecolor": "red", "text.latex.preamble": r"\input x"}):
+        curves.draw_curves(metrics, tmp_path / "curves.png")
+        assert matplotlib.rcParams["text.usetex"]
+    assert (read_image(tmp_path / "curves.png")[0, 0] == 255).all()

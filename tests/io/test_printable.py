@@ -11,7 +11,7 @@ from rich.table import Table
 
 from zoo.cli import TerminalHandler, command, log_to_terminal
 from zoo.errors import ZooError
-from zoo.io.printable import markdown_cell, one_line, printable, table_cell
+from zoo.io.printable import markdown_cell, one_line, printable, spreadsheet_cell, table_cell
 
 TITLE = "\x1b]0;owned\x07"  # sets the title of a terminal
 
@@ -63,6 +63,12 @@ def test_tables_show_markup_as_it_is():
     out = io.StringIO()
     Console(file=out, width=120).print(table)
     assert r"[red]a[/] [link=http://x]b[/] \x1b]0;owned\x07" in out.getvalue()
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1+1", "@SUM(A1)", " =1", "\t=1", "\r=1"])
+def test_a_spreadsheet_shows_text_and_runs_no_formula(text):
+    assert spreadsheet_cell(text) == f"'{text}"
+    assert spreadsheet_cell(f"vid2vid {text}") == f"vid2vid {text}"
 
 
 def test_markdown_stays_in_its_cell():

@@ -419,6 +419,20 @@ def test_a_model_of_a_billion_layers_is_not_built(tmp_path):
     assert "but at most" in in_little_memory(lambda: zoo.load(str(tmp_path / "bad.ckpt")))
 
 
+def test_a_loaded_model_opens_no_file_that_only_its_training_needed(tmp_path):
+    """Its settings come from the checkpoint, and may name any file: an empty one would be refused."""
+    (tmp_path / "net.pt").touch()
+    model, path = tiny_model("vid2vid"), tmp_path / "a.ckpt"
+    settings = asdict(model.config) | {"perceptual": "vgg19", "perceptual_file": str(tmp_path / "net.pt")}
+    checkpoint = {"state_dict": model.state_dict(), "clips_seen": 4}
+    torch.save(checkpoint | {"hyper_parameters": {"model": settings, "spec": asdict(model.spec)}}, path)
+    assert zoo.load(str(path)).config.perceptual_file is None
+    settings |= {"first_frame": "image", "image_run": str(tmp_path / "net.pt")}
+    torch.save(checkpoint | {"hyper_parameters": {"model": settings, "spec": asdict(model.spec)}}, path)
+    with pytest.raises(ZooError, match="needs a model that generates the first frame"):  # which a training stores
+        zoo.load(str(path))
+
+
 @pytest.mark.parametrize("name", zoo.list_models())
 def test_every_model_can_be_built_on_the_meta_device(name):
     """Loading a checkpoint builds the model on the meta device first."""

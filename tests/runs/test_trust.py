@@ -96,6 +96,7 @@ RISKS = {
     "evaluation__features_weights": "i3d.pt",
     "evaluation__classifier": "/home/somebody/run",
     "evaluation__segmenter": "segmenter",
+    "logger__entity": "somebody",
 }
 
 

@@ -14,15 +14,17 @@ from pathlib import Path
 
 import pytest
 from hydra.errors import MissingConfigException
+from omegaconf import OmegaConf
 
 from tests.test_train import TINY
 from zoo.cli import explain
 from zoo.config.overrides import sweep_digest
 from zoo.devices.launch import is_main_task, without_launcher_environment
 from zoo.errors import ZooError
-from zoo.sweep import slots
-from zoo.sweep.command import parse_sweep_arguments
+from zoo.sweep import processes, slots
+from zoo.sweep.command import check_sweep, parse_sweep_arguments
 from zoo.sweep.jobs import FAILED, RUNNING, Job, changed_settings, quote, read_record
+from zoo.sweep.processes import run_jobs
 from zoo.sweep.slots import parse_slots
 from zoo.sweep.summary import failure_message
 
@@ -351,6 +353,28 @@ def test_a_refused_job_keeps_the_settings_of_the_run(tmp_path):
     Job("b", tmp_path / "0", ("seed=2",), {"seed": 2}).write_record(FAILED, "refused")
     record = read_record(tmp_path / "0")
     assert (record.session, record.settings, record.sentence) == ("b", {"seed": 1}, "refused")
+
+
+def test_a_job_whose_files_are_links_fails_and_the_others_run(tmp_path, monkeypatch):
+    """The output of a job is appended to, and would end up in the file of somebody else."""
+    monkeypatch.setattr(processes, "COMMAND", ("true",))
+    secret = tmp_path / "bashrc"
+    secret.write_text("mine")
+    (tmp_path / "0").mkdir()
+    (tmp_path / "0/output.txt").symlink_to(secret)
+    jobs = [Job("a", tmp_path / number, (), {"seed": 1}) for number in "01"]
+    run_jobs(jobs, [{}], verbose=False)
+    first, second = (read_record(tmp_path / number) for number in "01")
+    assert "output.txt -> " in first.sentence
+    assert second.sentence == "It ended with code 0 and printed nothing."
+    assert secret.read_text() == "mine"
+
+
+def test_a_link_in_the_place_of_a_job_is_refused_before_the_first_job(tmp_path):
+    (tmp_path / "0").symlink_to(tmp_path / "elsewhere")
+    hydra = {"runtime": {"choices": {"hydra/launcher": "other"}}, "sweep": {"dir": str(tmp_path)}}
+    with pytest.raises(ZooError, match=r"0 -> .*elsewhere: nothing is written through a link"):
+        check_sweep(OmegaConf.create({"hydra": hydra, "slots": None}))
 
 
 # ---------------------------------------------------------------- with real trainings

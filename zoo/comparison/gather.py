@@ -49,6 +49,8 @@ NOT_GENERATIVE = ("classify", "segment")
 """Tasks of models that generate no videos."""
 
 MOST_INDEX_BYTES = 1 << 20
+MOST_FILM_BYTES = 1 << 30
+"""Largest film of a gallery, 1 GiB: films are copied, and one with holes would fill the disk."""
 
 Curve = list[tuple[float, float]]
 """(clips seen, value) pairs."""
@@ -175,9 +177,6 @@ def read_films(folder: Path) -> dict[str, dict[str, Path]]:
         raise ZooError(
             f"{index} cannot be read: {problem}. Delete the folder {folder}; the next validation round writes it again."
         ) from problem
-    paths = [path for kinds in films.values() for path in kinds.values()]
-    if len(set(paths)) < len(paths):
-        raise ZooError(f"{index} names a film twice, so no training wrote it. Delete {folder}.")
     for kind, path in (pair for kinds in films.values() for pair in kinds.items()):
         if kind not in FILM_KINDS:
             raise ZooError(
@@ -191,6 +190,14 @@ def read_films(folder: Path) -> dict[str, dict[str, Path]]:
             raise ZooError(
                 f"{index} names a film that does not exist, {path}. Copy the whole folder {CLIPS} of the run."
             )
+        if (size := path.stat().st_size) > MOST_FILM_BYTES:
+            raise ZooError(
+                f"{path} has {size:,} bytes, but a film of {MOST_FILM_BYTES:,} is the longest that a training writes. "
+                f"Delete {folder}."
+            )
+    found = [path.stat() for kinds in films.values() for path in kinds.values()]
+    if len({(each.st_dev, each.st_ino) for each in found}) < len(found):  # links included
+        raise ZooError(f"{index} names a film twice, so no training wrote it. Delete {folder}.")
     return films
 
 

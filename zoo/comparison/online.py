@@ -12,6 +12,7 @@ from zoo.errors import ZooError
 from zoo.io.atomic import write_text
 from zoo.io.own_files import inside
 from zoo.runs.files import FETCHED, RESULTS, WANDB
+from zoo.runs.wandb_import import import_wandb
 
 RUN_ID = re.compile(r"[\w.-]+/[\w.-]+/[\w.-]+")
 
@@ -26,8 +27,7 @@ def download_wandb_runs(runs: Sequence[str], folder: Path, api: Any = None) -> l
 
 
 def _fetch(path: str, folder: Path, api: Any) -> Path:
-    import wandb
-
+    wandb = import_wandb()
     target = folder / path.replace("/", "-")
     try:
         stored = list((api or wandb.Api(timeout=10)).run(path).files())

@@ -10,6 +10,8 @@ import hashlib
 import json
 import math
 import re
+import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from string import Template
@@ -17,6 +19,7 @@ from typing import Any
 
 from zoo.comparison.content import ComparedRun, Comparison, PublishedTable, Row
 from zoo.data.decode import probe
+from zoo.errors import ZooError
 from zoo.evaluation.catalogue import better
 from zoo.io.atomic import copy_atomically, write_text
 from zoo.io.own_files import inside
@@ -129,10 +132,21 @@ def _thin(curve: Curve) -> Curve:
 
 def _copy_films(folder: Path, runs: tuple[ComparedRun, ...]) -> list[dict[str, Any]]:
     """Copy the films of every clip. Equal conditioning and real films of several runs are copied once."""
+    _check_free_space(folder, [film for run in runs for kinds in run.films.values() for film in kinds.values()])
     clips = dict.fromkeys(clip for run in runs for clip in run.films)
     return [
         _copy_clip(folder, f"films/{number:03d}-{_file_name(clip)}", clip, runs) for number, clip in enumerate(clips)
     ]
+
+
+def _check_free_space(folder: Path, films: Sequence[Path]) -> None:
+    """Raise ZooError unless copies of all films have room on the disk."""
+    needed, free = sum(film.stat().st_size for film in films), shutil.disk_usage(folder).free
+    if needed > free:
+        raise ZooError(
+            f"The films of these runs need {needed:,} bytes, but {free:,} are free in {folder}. Free some space, or "
+            "type out=<folder> on another disk."
+        )
 
 
 def _copy_clip(folder: Path, prefix: str, clip: str, runs: tuple[ComparedRun, ...]) -> dict[str, Any]:
@@ -146,7 +160,8 @@ def _copy_clip(folder: Path, prefix: str, clip: str, runs: tuple[ComparedRun, ..
             if kind == "generated":
                 content[kind][number] = _copy_film(film, folder, copy)
                 continue
-            digest = hashlib.sha256(film.read_bytes()).digest()
+            with film.open("rb") as opened:
+                digest = hashlib.file_digest(opened, "sha256").digest()
             if (kind, digest) not in known:
                 known[kind, digest] = {"film": _copy_film(film, folder, copy), "runs": []}
                 content[kind].append(known[kind, digest])

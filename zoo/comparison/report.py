@@ -16,6 +16,7 @@ from zoo.comparison.table import to_markdown
 from zoo.errors import ZooError
 from zoo.io.atomic import write_text
 from zoo.runs.files import CLOCK
+from zoo.runs.wandb_import import import_wandb
 
 MAX_PANELS = 24
 
@@ -33,6 +34,7 @@ def build_report(comparison: Comparison, project: str | None = None, entity: str
     """
     if not reports_are_there():
         raise ZooError("A wandb report needs the extra `reports`. Type: pip install 'video-zoo[reports]'")
+    import_wandb()
     import wandb_workspaces.reports.v2 as wr
 
     names = [run.name for run in comparison.runs]
@@ -80,8 +82,7 @@ def write_report(path: Path, comparison: Comparison, project: str | None = None)
     from zoo.runs.wandb_logger import has_key
 
     if has_key():
-        import wandb
-
+        wandb = import_wandb()
         try:
             entity = wandb.Api(timeout=10).default_entity
             report = build_report(comparison, project, entity)

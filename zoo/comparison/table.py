@@ -11,7 +11,7 @@ from rich.table import Table
 
 from zoo.comparison.content import Cell, Column, Comparison, PublishedRow, PublishedTable, Row
 from zoo.evaluation.catalogue import better
-from zoo.io.printable import markdown_cell, one_line, table_cell
+from zoo.io.printable import markdown_cell, one_line, spreadsheet_cell, table_cell
 
 ARROWS = {"min": " ↓", "max": " ↑", "": ""}
 
@@ -113,7 +113,8 @@ def to_csv(comparison: Comparison) -> str:
                     cell.best,
                     "" if cell.real is None else cell.real,
                 ]
-                writer.writerow([row.task, row.variant, row.given, seed, key, value, *about])
+                names = map(spreadsheet_cell, [row.task, row.variant, row.given])
+                writer.writerow([*names, seed, spreadsheet_cell(key), value, *about])
     return out.getvalue()
 
 
@@ -124,7 +125,8 @@ def curves_to_csv(comparison: Comparison) -> str:
     writer.writerow(["task", "variant", "given", "key", "frame", "value"])
     for row in comparison.rows:
         for key, curve in row.curves.items():
-            writer.writerows([row.task, row.variant, row.given, key, *point] for point in enumerate(curve, 1))
+            names = [spreadsheet_cell(text) for text in (row.task, row.variant, row.given, key)]
+            writer.writerows([*names, *point] for point in enumerate(curve, 1))
     return out.getvalue()
 
 

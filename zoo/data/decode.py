@@ -56,6 +56,8 @@ RESEEK_AFTER = 32
 MAX_PIXELS = 1 << 26
 """Maximal number of pixels of an image, 8192 x 8192: a file of a megabyte may claim, and fill, a thousand times as much
 memory."""
+MAX_FRAMES = 5_000_000
+"""Largest number of frames of a file, 46 hours at 30 frames per second. A GIF may have a frame in 20 bytes."""
 MAX_SECONDS = 1_000_000
 """Maximal duration of a video in seconds, 11 days: two frames a century apart would be resampled to billions."""
 FFMPEG_OPTIONS = {
@@ -247,6 +249,8 @@ def _read_index(path: Path) -> FrameIndex:
         for packet in container.demux(stream):
             if packet.size and not packet.is_discard:
                 packets.append(Packet(packet.pts, packet.is_keyframe))
+                if len(packets) > MAX_FRAMES:
+                    raise ZooError(f"{path} cannot be read: it has more than {MAX_FRAMES:,} frames. Split the file.")
                 damaged += packet.is_corrupt
         if damaged:
             promised = f" of the {stream.frames} in its header" if stream.frames else ""

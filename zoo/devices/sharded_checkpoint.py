@@ -84,7 +84,8 @@ def read_sharded(folder: Path) -> dict[str, Any]:
         files = read_json(folder / INDEX, "").get("files")
     except ZooError:
         files = None
-    if not isinstance(files, list) or not files or not all(map(_is_plain_name, files)):
+    names = set(files) if isinstance(files, list) and all(map(_is_plain_name, files)) else set()
+    if not isinstance(files, list) or not files or len(names) < len(files):  # a name that is there twice is read twice
         raise ZooError(
             f"{folder} cannot be read as a checkpoint: its {INDEX} does not name files of this folder. Copy the whole "
             "folder again, or use the other checkpoint of the run."

@@ -35,7 +35,7 @@ from zoo.evaluation.protocol import Protocol
 from zoo.evaluation.results import Result, add_line
 from zoo.evaluation.suite import Suite
 from zoo.evaluation.tools import open_tools
-from zoo.io.own_files import refuse_links
+from zoo.io.own_files import open_to_append, refuse_links
 from zoo.runs.files import RESULTS
 from zoo.settings import EvaluateSettings
 from zoo.types import Clip, ClipSpec, Split
@@ -154,9 +154,9 @@ def evaluate_folders(settings: EvaluateSettings, named: NamedProtocol | None = N
 
 
 def _warn_unless_writable(fake: Path) -> None:
-    """Say before the work that the numbers will be shown, but not written."""
+    """Say before the work that the numbers will be shown, but not written. Raises ZooError for a link or a pipe."""
     try:
-        with (fake / RESULTS).open("ab"):
+        with open_to_append(fake / RESULTS):
             pass
     except OSError as problem:
         logger.warning(_explain_unwritten(fake, problem))

@@ -19,7 +19,7 @@ from zoo.errors import ZooError
 from zoo.evaluation.catalogue import find_card, versioned
 from zoo.evaluation.protocol import Protocol
 from zoo.io.atomic import write_atomically
-from zoo.io.bounded import read_bounded, read_bounded_text
+from zoo.io.bounded import parse_json, read_bounded, read_bounded_text
 from zoo.io.own_files import open_to_append
 from zoo.io.safe_settings import check_plain
 from zoo.runs.files import CLOCK, RESULTS
@@ -87,7 +87,7 @@ class Result:
         Raises ValueError for a line that is not a result.
         """
         try:
-            plain = json.loads(line)
+            plain = parse_json(line)
             curves = plain.pop("curves", {})  # checked below: those of a long clip exceed the limit of plain settings
             check_plain(plain, "it")
             versions = plain.pop("versions", {})
@@ -97,7 +97,7 @@ class Result:
             return cls(
                 int(seen), str(task), str(given), metrics, protocol, plain, _read_curves(curves, versions, protocol)
             )
-        except (KeyError, AttributeError, TypeError, OverflowError, RecursionError, ZooError) as problem:
+        except (KeyError, AttributeError, TypeError, OverflowError, ZooError) as problem:
             raise ValueError(f"it is not a result: {problem!r:.300}") from problem
 
 
@@ -208,14 +208,14 @@ def _was_cut_off(line: bytes) -> bool:
     if not text.startswith("{"):
         return not text and b"\0" in line  # room that was reserved before the machine lost power
     try:
-        json.loads(text)
+        parse_json(text)
     except json.JSONDecodeError as problem:
         rest = len(text) - problem.pos
         if text.endswith("}"):
             return rest == 0
         # the parser stops in front of a number or name that is not complete
         return problem.msg.startswith("Unterminated string") or rest <= len("-Infinit")
-    except (ValueError, RecursionError):
+    except ValueError:
         pass
     return False
 
@@ -226,12 +226,10 @@ def repair_results(folder: Path) -> None:
     if not file.is_file():
         return
     *lines, last = read_bounded(file).split(b"\n")
-    cut = [line for line in lines if _was_cut_off(line)]
-    cut += [last] if _was_cut_off(last) else []
-    if cut:
-        kept = [line for line in (*lines, last) if line.strip() and line not in cut]
-        write_atomically(file, lambda out: out.write(b"".join(line + b"\n" for line in kept)))
-        logger.warning(f"{file} had {len(cut)} lines that were cut off; they are removed.")
+    whole = [line for line in (*lines, last) if not _was_cut_off(line)]
+    if cut := 1 + len(lines) - len(whole):
+        write_atomically(file, lambda out: out.write(b"".join(line + b"\n" for line in whole if line.strip())))
+        logger.warning(f"{file} had {cut} lines that were cut off; they are removed.")
 
 
 def readable_results(folder: Path) -> list[Result]:

@@ -12,6 +12,8 @@ from zoo.errors import ZooError
 
 MOST_BYTES = 1 << 26
 """Largest size of a text file of a run, 64 MiB; a long training writes a few."""
+MOST_JSON_VALUES = 2_000_000
+"""Values of a JSON text. An empty list takes three bytes of it, and twenty times as many in memory."""
 
 
 def read_bounded(path: Path, most: int = MOST_BYTES) -> bytes:
@@ -38,9 +40,18 @@ def read_bounded_text(path: Path, most: int = MOST_BYTES, errors: str = "strict"
 
 
 def read_bounded_json(path: Path, most: int = MOST_BYTES) -> Any:
-    """Read a JSON file, like `read_bounded`. Raises ValueError for anything else, also if it is nested too deeply."""
+    """Read a JSON file, like `read_bounded` and `parse_json`."""
+    return parse_json(read_bounded(path, most))
+
+
+def parse_json(text: bytes | str) -> Any:
+    """Parse JSON. Raises ValueError for anything else, for a text nested too deeply, and for one of more than
+    MOST_JSON_VALUES values, which is found before anything is built."""
+    marks: Any = (b",", b"[", b"{") if isinstance(text, bytes) else (",", "[", "{")
+    if sum(map(text.count, marks)) > MOST_JSON_VALUES:
+        raise ValueError(f"it has more than {MOST_JSON_VALUES:,} values")
     try:
-        return json.loads(read_bounded(path, most))
+        return json.loads(text)
     except RecursionError as problem:
         raise ValueError("it is nested too deeply") from problem
 

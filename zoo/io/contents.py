@@ -43,7 +43,9 @@ def check_contents(file: Path, checkpoint: Mapping[str, Any]) -> None:
 def count_values(value: Any) -> int:
     """Count the values in nested dicts and lists, containers included; a tensor counts as one value."""
     pending, count = [value], 0
-    while pending and count < MOST_VALUES:
+    while pending:
+        if count + len(pending) >= MOST_VALUES:
+            return MOST_VALUES
         each = pending.pop()
         count += 1
         if isinstance(each, Mapping):

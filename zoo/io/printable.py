@@ -10,6 +10,7 @@ UNSAFE = re.compile(
     "\u2028\u2029\ufff9-\ufffb\U000e0000-\U000e007f"  # line separators, annotations, invisible tags
     "\ud800-\udfff]"  # lone surrogates, of names that are not UTF-8: no terminal takes them
 )
+FORMULA = re.compile(r"\s*[=+\-@]|[\t\r]")
 MARKDOWN = re.compile(r"([\\`|<>\[\]])")
 
 
@@ -36,3 +37,9 @@ def table_cell(text: object) -> str:
 def markdown_cell(text: object) -> str:
     """Text for a cell of a Markdown table: neither the next cell, nor code, HTML or a link."""
     return MARKDOWN.sub(r"\\\1", printable(text).replace("\n", " "))
+
+
+def spreadsheet_cell(text: str) -> str:
+    """Text for a cell of a CSV file. What begins with ``=``, ``+``, ``-`` or ``@`` a spreadsheet takes for a formula,
+    which may open files and addresses; after ``'`` it is text."""
+    return f"'{text}" if FORMULA.match(text) else text

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import ZooError
-from zoo.io.bounded import check_is_file
+from zoo.io.bounded import check_is_file, parse_json
 
 MAX_BYTES = 1 << 22
 """Largest size of a small file; a training writes a few thousand bytes."""
@@ -24,10 +24,10 @@ def read_json(file: Path, remedy: str, max_bytes: int = MAX_BYTES) -> dict[str, 
             data = opened.read(max_bytes + 1)
         if len(data) > max_bytes:
             raise ValueError(f"it is larger than {max_bytes:,} bytes")
-        content = json.loads(data)
+        content = parse_json(data)
         if not isinstance(content, dict):
             raise ValueError(f"it holds a {type(content).__name__} instead of a JSON object")
-    except (OSError, ValueError, RecursionError) as problem:
+    except (OSError, ValueError) as problem:
         reason = "it is empty" if isinstance(problem, json.JSONDecodeError) and not data.strip() else problem
         raise ZooError(f"{file} cannot be read: {reason}. {remedy}") from problem
     return content

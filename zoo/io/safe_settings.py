@@ -17,6 +17,10 @@ MAX_BYTES = 1 << 20
 """Largest size of a file of settings; a training writes a few thousand bytes."""
 MAX_VALUES = 100_000
 """Largest number of values in settings; lists that contain each other would have no end."""
+LONGEST_VALUE = 10_000
+"""Letters of a value. YAML reads ``1:2:3:…`` as a number to the base 60, which takes minutes if it is a megabyte."""
+LARGEST_INTEGER = 1 << 64
+"""Python shows no integers of more than 4,300 digits."""
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Characters that control a terminal."""
 LONE_SURROGATES = re.compile(r"[\ud800-\udc7f\udd00-\udfff]")
@@ -30,6 +34,12 @@ class _PlainLoader(yaml.SafeLoader):
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("it contains an alias (*), and settings of a run have none")
         return super().compose_node(parent, index)
+
+    def compose_scalar_node(self, anchor: Any) -> Any:
+        node = super().compose_scalar_node(anchor)
+        if len(node.value) > LONGEST_VALUE:
+            raise yaml.YAMLError(f"it contains a value of {len(node.value):,} letters")
+        return node
 
 
 def read_settings(file: Path) -> dict[str, Any]:
@@ -53,11 +63,11 @@ def check_plain(settings: Any, where: str) -> None:
     A training resolves its settings before it writes them. ``${…}`` would be read from the machine of whoever opens
     the file, ``_target_`` names a class to call, and control characters change the terminal that shows them.
     """
-    pending = [settings]
-    for _ in range(MAX_VALUES):
-        if not pending:
-            return
-        value = pending.pop()
+    pending, checked = [settings], 0
+    while pending:
+        if checked + len(pending) > MAX_VALUES:
+            raise ZooError(f"{where} cannot be used: it has more than {MAX_VALUES:,} values.")
+        value, checked = pending.pop(), checked + 1
         if isinstance(value, Mapping):
             if code := [name for name in map(str, value) if name.startswith("_") and name.endswith("_")]:
                 raise ZooError(
@@ -75,7 +85,8 @@ def check_plain(settings: Any, where: str) -> None:
                 raise ZooError(f"{where} cannot be used: {value[:80]!r} contains the control character {found[0]!r}.")
         elif value is not None and not isinstance(value, bool | int | float):
             raise ZooError(f"{where} cannot be used: a value of type {type(value).__name__} is not plain data.")
-    raise ZooError(f"{where} cannot be used: it has more than {MAX_VALUES:,} values.")
+        elif isinstance(value, int) and abs(value) > LARGEST_INTEGER:
+            raise ZooError(f"{where} cannot be used: it has an integer of {value.bit_length()} bits.")
 
 
 def check_decompressed_size(archive: Path, members: Iterable[zipfile.ZipInfo], most: int) -> None:

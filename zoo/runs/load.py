@@ -12,7 +12,7 @@ from zoo.errors import ZooError
 from zoo.io.contents import check_contents
 from zoo.io.safe_load import read_tensors
 from zoo.io.safe_settings import read_settings
-from zoo.model import VideoModel, build
+from zoo.model import VideoModel, build_for_sampling
 from zoo.runs.files import BEST, CHECKPOINTS, CONFIG, checkpoint_exists
 from zoo.runs.trust import refuse_untrusted
 from zoo.runs.validate import check_model, parse_data_config
@@ -46,7 +46,7 @@ def load(path: str) -> VideoModel[Any]:
     """
     checkpoint = _read_newest(path)
     settings = checkpoint["hyper_parameters"]
-    model = build(settings["model"], ClipSpec(**settings["spec"]))
+    model = build_for_sampling(settings["model"], ClipSpec(**settings["spec"]))
     model.load_state_dict(checkpoint["state_dict"])
     for name, state in checkpoint.get("ema", {}).items():
         model.ema_parts()[name].load_state_dict(state)

@@ -14,6 +14,8 @@ from zoo.runs.files import CLOCK
 
 MOST_BYTES = 1 << 28
 """Largest size of a file, 256 MiB: a million rows of a training fill a tenth."""
+MOST_CELLS = 10_000_000
+"""Cells with a value. One takes two bytes of a file, and fifty times as many in memory."""
 
 
 def read_rows(metrics: Path) -> list[dict[str, str]]:
@@ -49,8 +51,13 @@ def _read_text(metrics: Path) -> str:
 def _parse(metrics: Path, text: str) -> list[dict[str, str]]:
     try:
         lines = csv.reader(io.StringIO(text))
-        names = next(lines, [])
-        return [{key: value for key, value in zip(names, line, strict=False) if value} for line in lines]
+        names, rows, cells = next(lines, []), [], 0
+        for line in lines:
+            rows.append({key: value for key, value in zip(names, line, strict=False) if value})
+            cells += len(rows[-1])
+            if cells > MOST_CELLS or len(rows) > MOST_CELLS:
+                raise ZooError(f"{metrics} has more than {MOST_CELLS:,} values, so it was not read. Delete it.")
+        return rows
     except csv.Error as problem:
         raise ZooError(f"{metrics} cannot be read as the curves of a run: {problem}.") from problem
 

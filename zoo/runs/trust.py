@@ -2,7 +2,7 @@
 
 A training signs its run folder (`zoo.io.signatures`): the file ``signature.txt`` covers config.yaml, and the feature
 networks that it names, since TorchScript is a program. Of a folder that is not signed, settings that run code, start
-processes or lead out of the folder are used only if the user types them again, or trust=true.
+processes, lead out of the folder or send it to an account are used only if the user types them again, or trust=true.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ HARMLESS: Mapping[str, tuple[str, ...]] = {
     "trainer.num_nodes": ("1",),
     "trainer.threads": ("None", "1"),
     "trainer.compile": ("False",),
+    "logger.entity": (),
 }
-"""Settings that start processes or threads, with the values that start none or few."""
+"""Settings that start processes or threads, or send the run to an account, with the values that are harmless."""
 PATHS = frozenset(
     {"root", "flow_weights", "image_run", "perceptual_file", "classifier", "segmenter"}
     | {"train_list", "val_list", "test_list"}

@@ -18,7 +18,7 @@ from zoo.data.base import CHANNELS, DATA_SETS, DataConfig
 from zoo.errors import ZooError, joined
 from zoo.io.safe_load import tensors_in
 from zoo.io.safe_settings import check_plain
-from zoo.model import VideoModel, build
+from zoo.model import VideoModel, build_for_sampling
 from zoo.types import FIELDS, ClipSpec
 
 M = TypeVar("M", bound=nn.Module)
@@ -42,7 +42,7 @@ def check_model(file: Path, checkpoint: Any) -> None:
     averages = checkpoint.get("ema", {})
     try:
         spec = _check_spec(ClipSpec(**settings["spec"]))
-        model: VideoModel[Any] = build_on_meta(lambda: build(settings["model"], spec), file, checkpoint)
+        model: VideoModel[Any] = build_on_meta(lambda: build_for_sampling(settings["model"], spec), file, checkpoint)
         model.load_state_dict(checkpoint["state_dict"], assign=True)
         for name, state in averages.items():
             model.ema_parts()[name].load_state_dict(state, assign=True)

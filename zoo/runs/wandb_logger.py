@@ -18,6 +18,7 @@ from zoo.io.own_files import inside
 from zoo.runs.csv_logger import MetricsCsvLogger
 from zoo.runs.files import CLIPS, CLOCK, CONFIG, INDEX, METRICS, RESULTS, WANDB, wandb_run
 from zoo.runs.trust import is_own
+from zoo.runs.wandb_import import import_wandb
 from zoo.settings import Train
 
 if TYPE_CHECKING:
@@ -169,8 +170,7 @@ def _run_name(settings: Train, run: Path) -> str:
 
 def _open(arguments: dict[str, Any], mode: str) -> Run:
     """Open a wandb run: online if requested or if an API key is available, offline if the server does not answer."""
-    import wandb
-
+    wandb = import_wandb()
     run, mode = None, wandb_mode(mode)
     if mode == "disabled":
         return wandb.init(mode="disabled", **arguments)
@@ -234,8 +234,7 @@ def log_evaluation(
         return
     if wandb_mode("auto") in ("offline", "disabled"):
         return
-    import wandb
-
+    wandb = import_wandb()
     timeouts: dict[str, Any] = {"init_timeout": TIMEOUT}
     if "finish_timeout" in wandb.Settings.model_fields:  # older versions have none
         timeouts["finish_timeout"] = TIMEOUT
@@ -272,6 +271,7 @@ def has_key() -> bool:
 
 def _stored_key() -> str | None:
     """The key that `wandb login` has stored for the user's server, found by wandb's own lookup."""
+    import_wandb()
     from wandb.sdk import wandb_setup
 
     settings = wandb_setup.singleton().settings

@@ -95,7 +95,8 @@ def check_sweep(config: DictConfig) -> Path:
             "Leave slots out, or type launcher=local"
         )
     folder = Path(config.hydra.sweep.dir).absolute()
-    refuse_links(folder, ["multirun.yaml"])  # which Hydra writes
+    jobs = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    refuse_links(folder, ["multirun.yaml", *jobs])  # which Hydra writes, and the folders of jobs
     check_writable(folder, "hydra.sweep.dir")
     return folder
 

@@ -119,13 +119,13 @@ def start_job(job: Job, environment: Mapping[str, str], shown: bool) -> JobProce
     """Start a job; None if it is done, or cannot run, which is recorded."""
     try:
         arguments = job.arguments()
-    except ZooError as error:
+        if arguments is not None:
+            return JobProcess(job, arguments, environment, shown)
+    except (ZooError, OSError) as error:  # of its folder: the other jobs run
         write_record(job, FAILED, str(error))
         return None
-    if arguments is None:
-        write_record(job, SKIPPED)
-        return None
-    return JobProcess(job, arguments, environment, shown)
+    write_record(job, SKIPPED)
+    return None
 
 
 def write_record(job: Job, state: str, message: str = "") -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from zoo.io.atomic import write_atomically
+from zoo.visualization.plotting import plain_pyplot
 
 Curves = Mapping[str, Sequence[float]]
 """Value of each measured frame by name, such as ``psnr``, ``psnr_best`` and ``psnr_worst``."""
@@ -18,26 +19,22 @@ def draw_frame_curves(rows: Mapping[str, Curves], context: int, image: Path) -> 
     rows: title -> curves; the first is the model, the others are trivial samples and are dashed. context: given frames,
     which have no value. image: file to write.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     panels = group_by_metric(rows)
-    figure, axes = pyplot.subplots(1, len(panels), figsize=(5 * len(panels), 4), squeeze=False)
-    for axis, (metric, lines) in zip(axes[0], panels.items(), strict=True):
-        for title, curves in lines.items():
-            frames = range(context + 1, context + 1 + len(curves[metric]))
-            style = "-" if title == next(iter(rows)) else "--"
-            [line] = axis.plot(frames, curves[metric], style, label=title, marker="." if len(frames) < 20 else None)
-            if all(metric + end in curves for end in ENDS):
-                ends = [curves[metric + end] for end in ENDS]
-                axis.fill_between(frames, *ends, color=line.get_color(), alpha=0.2, label="worst to best draw")
-        axis.set(title=metric, xlabel="frame")
-        axis.legend(fontsize="x-small")
-    figure.tight_layout()
-    write_atomically(image, lambda out: figure.savefig(out, dpi=110, format="png"))
-    pyplot.close(figure)
+    with plain_pyplot() as pyplot:
+        figure, axes = pyplot.subplots(1, len(panels), figsize=(5 * len(panels), 4), squeeze=False)
+        for axis, (metric, lines) in zip(axes[0], panels.items(), strict=True):
+            for title, curves in lines.items():
+                frames = range(context + 1, context + 1 + len(curves[metric]))
+                style = "-" if title == next(iter(rows)) else "--"
+                [line] = axis.plot(frames, curves[metric], style, label=title, marker="." if len(frames) < 20 else None)
+                if all(metric + end in curves for end in ENDS):
+                    ends = [curves[metric + end] for end in ENDS]
+                    axis.fill_between(frames, *ends, color=line.get_color(), alpha=0.2, label="worst to best draw")
+            axis.set(title=metric, xlabel="frame")
+            axis.legend(fontsize="x-small")
+        figure.tight_layout()
+        write_atomically(image, lambda out: figure.savefig(out, dpi=110, format="png"))
+        pyplot.close(figure)
 
 
 def group_by_metric(rows: Mapping[str, Curves]) -> dict[str, dict[str, Curves]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar
 
 from zoo.card import ModelConfig
 from zoo.errors import ZooError, check_choice, joined, suggest
@@ -23,6 +25,8 @@ from zoo.types import ClipSpec, CurriculumStage
 @dataclass
 class ImageTranslationConfig(ModelConfig):
     """Settings that pix2pixHD and vid2vid share."""
+
+    training_only: ClassVar[Mapping[str, Any]] = MappingProxyType({"perceptual": "none", "perceptual_file": None})
 
     given: str = "auto"
     """Map that frames are generated from: labels, condition, or auto (the condition if there is one, else the

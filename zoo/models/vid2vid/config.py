@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar
 
 from zoo.card import PAPER, ModelCard, register
 from zoo.errors import check_choice
@@ -57,6 +59,10 @@ class Vid2VidConfig(ImageTranslationConfig):
 
     Symbols are the paper's.
     """
+
+    training_only: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {**ImageTranslationConfig.training_only, "image_run": None}
+    )
 
     name: str = "vid2vid"
 

@@ -21,7 +21,7 @@ from zoo.blocks.patchgan import MultiScaleDiscriminator
 from zoo.errors import ZooError, check_choice
 from zoo.losses.gan import GANLosses, adversarial_losses
 from zoo.losses.warping import flow_confidence
-from zoo.model import VideoModel, build
+from zoo.model import VideoModel, build_for_sampling
 from zoo.models.image_translation.model import ImageTranslationModel, merge_time, slice_frames
 from zoo.models.image_translation.objective import ImageBatch
 from zoo.models.vid2vid.config import CARD, FIRST_FRAMES, Vid2VidConfig
@@ -117,7 +117,7 @@ class Vid2Vid(ImageTranslationModel[Vid2VidConfig]):
         """The model that generates the first frame: loaded from its run at first, later rebuilt from this config."""
         stored = self.config.image_model
         if stored:
-            model = build(stored["model"], self.spec)
+            model = build_for_sampling(stored["model"], self.spec)
             model.clips_seen = stored["clips_seen"]  # determines which of its scales are trained
         elif self.config.first_frame == "image":
             from zoo.runs.load import load

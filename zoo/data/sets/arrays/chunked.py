@@ -47,6 +47,7 @@ def open_hdf5(path: Path) -> dict[str, Any]:
 
 def open_zarr(path: Path) -> dict[str, Any]:
     """Open the numeric arrays under a folder in Zarr's format, by their paths in it. Raises ZooError without zarr."""
+    _check_chunk_files(path)
     zarr = _import("zarr", path)
     arrays = {}
     for folder in _find_zarr_arrays(path):
@@ -56,6 +57,18 @@ def open_zarr(path: Path) -> dict[str, Any]:
         _check_chunk(path, name, array.chunks, array.dtype.itemsize)
         arrays["" if name == "." else name] = array
     return arrays
+
+
+def _check_chunk_files(path: Path) -> None:
+    """Raise ZooError if a named pipe or a device stands in the place of a chunk: reading it might not end."""
+    waiting = [path]
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir():
+                    waiting += [] if entry.is_symlink() else [Path(entry.path)]
+                elif not entry.is_file():
+                    check_is_file(Path(entry.path))
 
 
 def is_zarr(folder: Path) -> bool:

@@ -355,7 +355,7 @@ def test_frames_share_their_statistics_while_those_are_estimated():
         ({"categories": 3, "video_discriminator": "patch"}, "does not classify"),
         ({"image_discriminator": "pixel"}, "Choices: full, patch"),
         ({"discriminator_norm": "instance"}, "Choices: none, batch"),
-        ({"r1_every": 0}, "model.r1_every=1"),
+        ({"r1_every": 0}, "model.r1_every is 0, but at least 1"),
     ],
     ids=str,
 )

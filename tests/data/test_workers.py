@@ -21,7 +21,7 @@ def test_a_loading_process_without_parent_removes_its_folder(monkeypatch, tmp_pa
         raise EndedError(code)
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("multiprocessing.util.Finalize", lambda *_, **__: None)  # at exit, the folder is no longer there
+    monkeypatch.setattr("multiprocessing.util.Finalize", lambda *_, **__: None)  # the folder is gone by then
     monkeypatch.setitem(multiprocessing.current_process()._config, "tempdir", None)
     folder = Path(get_temp_dir())
     (folder / "listener-a").touch()

@@ -280,7 +280,7 @@ def test_unreadable_files_are_refused(tmp_path):
         convert("vid2vid", weights, tmp_path / "run", {})
     (weights / "latest_net_G0.pth").unlink()
     (weights / "latest_net_G0.pth").mkdir()
-    with pytest.raises(ZooError, match="cannot be read"):
+    with pytest.raises(ZooError, match="is no file, but a folder"):
         convert("vid2vid", weights, tmp_path / "run", {})
     (tmp_path / "file").touch()
     with pytest.raises(ZooError, match=r"is a file, but a new folder is expected"):

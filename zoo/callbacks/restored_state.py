@@ -30,27 +30,31 @@ class RestoredState(Callback):
         self.pending: Mapping[str, Any] | None = None
 
     def on_load_checkpoint(self, trainer: Trainer, model: VideoModel[Any], checkpoint: dict[str, Any]) -> None:
-        """Check now if the optimizers exist, as under FSDP; else in ``on_fit_start``."""
+        """Check loops now, before other callbacks read them; and the rest if the optimizers exist, as under FSDP."""
+        loops = compare_structure(trainer.fit_loop.state_dict(), checkpoint["loops"].get("fit_loop"), "loops")
+        self._refuse(trainer, next(loops, None))
         if trainer.strategy.restore_checkpoint_after_setup:
             self._check(trainer, checkpoint)
         else:
             self.pending = checkpoint
 
     def on_fit_start(self, trainer: Trainer, model: VideoModel[Any]) -> None:
-        """Check before Lightning loads the states."""
+        """Check the rest before Lightning loads the states."""
         if self.pending is not None:
             self._check(trainer, self.pending)
             self.pending = None
 
     def _check(self, trainer: Trainer, checkpoint: Mapping[str, Any]) -> None:
-        if problem := next(find_misfits(trainer, checkpoint), None):
+        self._refuse(trainer, next(find_misfits(trainer, checkpoint), None))
+
+    def _refuse(self, trainer: Trainer, problem: str | None) -> None:
+        if problem:
             file = trainer.ckpt_path or self.run
             raise ZooError(f"{file} cannot be resumed: {problem}.\n{older_checkpoint_hint(self.run)}")
 
 
 def find_misfits(trainer: Trainer, checkpoint: Mapping[str, Any]) -> Iterator[str]:
     """Describe each state in a checkpoint that does not fit the trainer's own."""
-    yield from compare_structure(trainer.fit_loop.state_dict(), checkpoint["loops"].get("fit_loop"), "loops")
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if own := callback.state_dict():
             yield from compare_structure(own, checkpoint["callbacks"].get(callback.state_key), callback.state_key)

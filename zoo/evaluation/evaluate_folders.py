@@ -6,10 +6,12 @@ Shapes: T frames, H x W pixels.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import cast
 
 import torch
@@ -156,8 +158,12 @@ def evaluate_folders(settings: EvaluateSettings, named: NamedProtocol | None = N
 def _warn_unless_writable(fake: Path) -> None:
     """Say before the work that the numbers will be shown, but not written. Raises ZooError for a link or a pipe."""
     try:
-        with open_to_append(fake / RESULTS):
-            pass
+        if os.path.lexists(fake / RESULTS):
+            with open_to_append(fake / RESULTS):
+                pass
+        else:
+            with TemporaryFile(dir=fake):
+                pass
     except OSError as problem:
         logger.warning(_explain_unwritten(fake, problem))
 

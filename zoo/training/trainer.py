@@ -114,8 +114,8 @@ def build_callbacks(plan: Plan, run: Path) -> list[Callback]:
     settings = plan.settings.callbacks
     callbacks: list[Callback] = [
         StopOnNonFinite(run),
+        RestoredState(run),  # before StepCheckpoint, which reads the state
         StepCheckpoint(run, settings.save_minutes),
-        RestoredState(run),
         MovingAverage(settings.ema_half_life),
         NormStatistics(),
         ClipsSeen(),

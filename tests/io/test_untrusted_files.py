@@ -356,7 +356,7 @@ def laughs() -> list[Any]:
 CHECKPOINTS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "a width of a billion": (model_setting(width=10**9), "but at most"),
     "a code of a billion": (model_setting(code=10**9), "but at most"),
-    "a code beyond numbers": (model_setting(code=10**30), "but at most"),
+    "a code beyond numbers": (model_setting(code=10**30), "has an integer of 100 bits"),
     "a class path": (model_setting(_target_="os.system"), "names code to run"),
     "a class path as name": (model_setting(name="os.system"), "There is no model"),
     "a list as name": (model_setting(name=["videovae"]), "do not match"),

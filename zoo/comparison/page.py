@@ -140,8 +140,8 @@ def _copy_films(folder: Path, runs: tuple[ComparedRun, ...]) -> list[dict[str, A
 
 
 def _check_free_space(folder: Path, films: Sequence[Path]) -> None:
-    """Raise ZooError unless copies of all films have room on the disk."""
-    needed, free = sum(film.stat().st_size for film in films), shutil.disk_usage(folder).free
+    """Raise ZooError unless copies of all films have room on the disk; one that is missing is named when it is copied."""
+    needed, free = sum(film.stat().st_size for film in films if film.is_file()), shutil.disk_usage(folder).free
     if needed > free:
         raise ZooError(
             f"The films of these runs need {needed:,} bytes, but {free:,} are free in {folder}. Free some space, or "

@@ -140,7 +140,7 @@ def _copy_films(folder: Path, runs: tuple[ComparedRun, ...]) -> list[dict[str, A
 
 
 def _check_free_space(folder: Path, films: Sequence[Path]) -> None:
-    """Raise ZooError unless copies of all films have room on the disk; one that is missing is named when it is copied."""
+    """Raise ZooError unless copies of all films have room; one that is missing is named when it is copied."""
     needed, free = sum(film.stat().st_size for film in films if film.is_file()), shutil.disk_usage(folder).free
     if needed > free:
         raise ZooError(

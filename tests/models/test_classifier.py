@@ -54,7 +54,7 @@ def set_accuracy(run: Path, accuracy: float) -> None:
     """Overwrite the accuracy in a classifier's checkpoint."""
     checkpoint = torch.load(run / "last.ckpt", weights_only=True)
     checkpoint["accuracy"] = dict.fromkeys(("identity", "action"), accuracy)
-    torch.save(checkpoint, run / "last.ckpt")
+    torch.save(with_contents(checkpoint), run / "last.ckpt")
 
 
 @pytest.fixture(scope="module")

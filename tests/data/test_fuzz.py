@@ -38,10 +38,9 @@ def test_one_bad_film_does_not_stop_a_folder(tmp_path, capsys):
         (tmp_path / f"{name}.avi").write_bytes(data.replace(old, new))
     (tmp_path / "cut.mp4").write_bytes((tmp_path / "v0.mp4").read_bytes()[:400])
     check([f"root={tmp_path}", "frames=4", "height=32", "width=32", f"sheet={tmp_path / 'sheet.png'}"])
-    printed = " ".join(capsys.readouterr().out.split())
-    assert "4 of 4 videos" in printed
-    assert "codec.avi cannot be read: FFmpeg does not know its codec" in printed
-    assert "cut.mp4 cannot be read" in printed
+    printed = "".join(capsys.readouterr().out.split())  # lines break anywhere in a long path
+    for said in ("4 of 4 videos", "codec.avi cannot be read: FFmpeg does not know its codec", "cut.mp4 cannot be read"):
+        assert said.replace(" ", "") in printed
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ class ArrayCache:
         path = self._path(name)
         try:
             array, found = _load_array(path)
-        except (OSError, ValueError, EOFError, RecursionError):
+        except (OSError, ValueError, EOFError, RecursionError, SystemError):  # the last: Python's parser, in threads
             return None
         if found != origin or array.shape != shape:
             raise ZooError(

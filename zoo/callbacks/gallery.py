@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from einops import rearrange
 from lightning import Callback, Trainer
@@ -19,6 +20,9 @@ from zoo.runs.files import CLIPS, CLOCK, FILM_KINDS, GALLERY_GRID, GALLERY_VIDEO
 from zoo.runs.wandb_logger import LazyWandbLogger
 from zoo.types import Clip, Sample
 from zoo.visualization.grids import detail_rows, sample_films, save_film, save_grid
+
+if TYPE_CHECKING:
+    from wandb.sdk.wandb_run import Run
 
 KEY, TABLE = "gallery", "comparison"
 
@@ -77,7 +81,7 @@ class Gallery(Callback):
         clips = self._write_clips()
         for logger in trainer.loggers:
             if isinstance(logger, LazyWandbLogger):
-                logger.use(lambda _: _log_to_wandb(logger, video, clips, model.clips_seen))  # noqa: B023 - used at once
+                logger.use(partial(_log_to_wandb, video=video, clips=clips, seen=model.clips_seen))
 
     def _write_clips(self) -> dict[str, dict[str, Path]]:
         """Write each video of each clip, and their index; returns clip key -> kind -> file."""
@@ -92,11 +96,11 @@ class Gallery(Callback):
         return written
 
 
-def _log_to_wandb(logger: LazyWandbLogger, video: Path, clips: dict[str, dict[str, Path]], seen: int) -> None:
+def _log_to_wandb(run: Run, video: Path, clips: dict[str, dict[str, Path]], seen: int) -> None:
     """Log the gallery as one video and as a table with one row per clip."""
     import wandb  # imported late: it takes a second, and not every run uses wandb
 
     table = wandb.Table(columns=["clip", *FILM_KINDS])
     for key, films in clips.items():
         table.add_data(key, *(wandb.Video(str(films[kind])) if kind in films else None for kind in FILM_KINDS))
-    logger.log({KEY: wandb.Video(str(video)), TABLE: table, CLOCK: seen})
+    run.log({KEY: wandb.Video(str(video)), TABLE: table, CLOCK: seen}, step=seen)

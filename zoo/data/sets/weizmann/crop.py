@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from zoo.data.sequences.cache import ArrayCache, Origin, entry_name
 from zoo.data.sequences.footage import VideoSource
+from zoo.data.sets.folder.derived import DerivedVideo
 from zoo.data.sets.folder.footage import FolderVideo
 from zoo.data.sets.weizmann.person import centre_boxes, person_boxes
 
@@ -24,27 +24,11 @@ VERSION = 1
 
 
 @dataclass(frozen=True)
-class CroppedVideo:
+class CroppedVideo(DerivedVideo):
     """A video that is cropped to a square."""
 
-    source: FolderVideo
     crop: str
     cache: ArrayCache
-
-    @property
-    def name(self) -> str:
-        """Name of the source video."""
-        return self.source.name
-
-    @property
-    def path(self) -> Path:
-        """Path of the source video."""
-        return self.source.path
-
-    @property
-    def length(self) -> int:
-        """Number of frames at the clips' frame rate."""
-        return self.source.length
 
     @cached_property
     def boxes(self) -> NDArray[np.int64]:
@@ -56,30 +40,14 @@ class CroppedVideo:
         origin = Origin(self.name, stamp, kind, (info.height, info.width))
         return self.cache.get_or_make(entry_name(kind, self.name, stamp), origin, (info.frames, 3), self._compute_boxes)
 
-    def stored(self, fps: float) -> NDArray[np.int64]:
-        """Numbers of the stored frames that are shown, (length,)."""
-        return self.source.stored(fps)
-
     def stamp_of(self, kind: str) -> str:
         """Fingerprint of the files and the crop; part of the cache key."""
         return f"{self.source.stamp_of(kind)} {self.crop} {VERSION}"
-
-    def decode_start(self, kind: str, number: int) -> int:
-        """Number of the last keyframe at or before a frame."""
-        return self.source.decode_start(kind, number)
-
-    def frame_files(self, numbers: NDArray[np.int64]) -> list[Path]:
-        """The files of the source video."""
-        return self.source.frame_files(numbers)
 
     def read(self, kind: str, numbers: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
         """Read cropped frames by ascending number."""
         for number, picture in zip(numbers, self.source.read(kind, numbers), strict=True):
             yield cut_square(picture, *self.boxes[number])
-
-    def map_file(self, kind: str, number: int) -> Path:
-        """The file of a frame's map; these videos have none."""
-        return self.source.map_file(kind, number)
 
     def _compute_boxes(self) -> NDArray[np.int64]:
         return person_boxes(np.stack(list(self.source.read("frames", np.arange(self.source.info.frames)))))

@@ -224,6 +224,7 @@ def test_a_signal_ends_the_step_or_interrupts_the_round(number, hook, clips, tmp
     assert read_checkpoint(tmp_path / "last.ckpt")["clips_seen"] == clips
 
 
+@pytest.mark.usefixtures("interrupts")
 def test_sigusr1_requeues_the_slurm_job(tmp_path, monkeypatch, caplog):
     """With an scontrol that writes its arguments to a file."""
     caplog.set_level("INFO", "zoo")

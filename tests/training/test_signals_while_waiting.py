@@ -45,6 +45,7 @@ def test_a_signal_while_a_batch_is_awaited_saves_and_stops(tmp_path, monkeypatch
     assert differing_files(tmp_path / "part", tmp_path / "whole") == []
 
 
+@pytest.mark.usefixtures("interrupts")
 def test_a_second_interrupt_stops_at_once_and_says_what_is_lost(tmp_path, caplog):
     callback = StepCheckpoint(tmp_path, 1.0)
     callback.trainer = SimpleNamespace(world_size=1, train_dataloader=SimpleNamespace(waiting=False))
@@ -58,6 +59,7 @@ def test_a_second_interrupt_stops_at_once_and_says_what_is_lost(tmp_path, caplog
         with pytest.raises(SystemExit) as end:
             exit_after_signal(stop.value, tmp_path / "my run")
     assert end.value.code == 130
+    signal.raise_signal(signal.SIGINT)  # while the process ends: no KeyboardInterrupt
     assert "Stopped at once by a second SIGINT; the last steps are lost. No checkpoint was saved yet" in caplog.text
     assert f"python -m zoo.train 'resume={tmp_path / 'my run'}'" in caplog.text
 

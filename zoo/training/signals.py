@@ -19,10 +19,11 @@ logger = logging.getLogger(__name__)
 
 
 def exit_after_signal(stop: Stopped, run: Path) -> NoReturn:
-    """End the process with exit code 128 + the number of the signal, as shells do.
+    """End the process with exit code 128 + the number of the signal, as shells do. A Ctrl-C does nothing from here on.
 
     After SIGUSR1, which SLURM sends before the time limit, the job is requeued.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is saved, and the exit code of a second Ctrl-C would be another
     if not is_main_process():
         sys.exit(0)  # Lightning would take any other code for a crash; the main process reports the signal
     name = signal.Signals(stop.number).name

@@ -138,14 +138,15 @@ class FootageClips(ClipSet):
 
     def contents(self) -> Mapping[str, str]:
         """Describe the files of the frames and maps of each video, and the frames that belong to this split."""
-        described = {}
+        described, kinds = {}, [kind for kind in ("labels", "instances") if kind in self.spec.fields]
         for segment in self.segments:
-            video, stored = segment.footage.video, np.unique(segment.footage.stored)
+            video, stored = segment.footage.video, np.zeros(1, np.int64)
+            if kinds or video.path.is_dir():  # of a single file, the numbers of the frames, slow to read, do not matter
+                stored = np.unique(segment.footage.stored)
             files = list(video.frame_files(stored))
-            for kind in ("labels", "instances"):
-                if kind in self.spec.fields:
-                    with suppress(KeyError):  # labels of DensePose are read from another kind of file
-                        files += [video.map_file(kind, int(number)) for number in stored]
+            for kind in kinds:
+                with suppress(KeyError):  # labels of DensePose are read from another kind of file
+                    files += [video.map_file(kind, int(number)) for number in stored]
             described[video.name] = f"{describe_files(files)}, frames {segment.first} to {segment.stop}"
         return described
 

@@ -27,4 +27,4 @@ def balanced_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     weight = sum_over_ranks(pixels).clamp(min=1).float().rsqrt()
     total = (weight * pixels).sum()
     loss = F.cross_entropy(logits.float(), labels, weight=weight, ignore_index=IGNORED, reduction="sum")
-    return loss / total.clamp(min=1) * (total / mean_over_ranks(total).clamp(min=1))
+    return loss / mean_over_ranks(total).clamp(min=1e-6)  # 0 if no pixel counts

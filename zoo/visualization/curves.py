@@ -32,7 +32,7 @@ def draw_curves(metrics: Path, image: Path) -> None:
                     marker="." if len(curve) < 20 else None,
                 )
             axis.set(title=title, xlabel=CLOCK)
-            if title == "losses":
+            if title == "losses" and lines:  # a short training logs none
                 axis.set_yscale("log")
                 axis.legend(fontsize="x-small")
         figure.tight_layout()
